@@ -1,0 +1,48 @@
+// Three projects by cost: unit (no server), api (real etcd + kube-apiserver), e2e (a real node).
+import { defineConfig } from 'vitest/config';
+
+const shared = {
+  resolve: { conditions: ['source', 'node', 'import', 'default'] },
+  ssr: { resolve: { conditions: ['source', 'node', 'import', 'default'] } },
+};
+const exclude = ['**/node_modules/**', '**/dist/**', '**/build/**'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: [...exclude, '**/*.api.test.ts', '**/*.e2e.test.ts'],
+          execArgv: ['--conditions=source'],
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'api',
+          include: ['**/*.api.test.ts'],
+          exclude,
+          execArgv: ['--conditions=source'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'e2e',
+          include: ['**/*.e2e.test.ts'],
+          exclude,
+          execArgv: ['--conditions=source'],
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
