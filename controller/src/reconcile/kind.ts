@@ -1,0 +1,70 @@
+// What a kind declares and the loop carries out: observe → desired → apply → status.
+// `desired` and `status` are pure: no client, no clock, no randomness, so golden files can test them.
+import type { KubeObject, ResourceType } from '../kube/types.ts';
+
+export type ConditionStatus = 'True' | 'False' | 'Unknown';
+
+/** A condition as decided; the loop adds `observedGeneration` and keeps `lastTransitionTime` while `status` stays. */
+export interface ConditionDecision {
+  type: string;
+  status: ConditionStatus;
+  reason: string;
+  message: string;
+}
+
+/** What the caches hold of one resource at one moment. */
+export interface Observed {
+  /** Children of one type that the resource controls (by owner reference, or for pods by label). */
+  list<T extends KubeObject>(type: ResourceType): readonly T[];
+  get<T extends KubeObject>(type: ResourceType, name: string): T | undefined;
+  /** The moment of this reconcile, injected: the only clock a kind sees. */
+  now: Date;
+}
+
+export interface Desired {
+  /** Children in the order they are applied. A child of the resource that is not listed is deleted. */
+  objects: KubeObject[];
+  /** Reconcile again after so many milliseconds though nothing changed (deadlines, fallbacks). */
+  requeueAfterMs?: number;
+}
+
+export interface StatusDecision {
+  conditions: ConditionDecision[];
+  /** The rest of `status`: small, bounded. Without `conditions` and `observedGeneration`, which the loop writes. */
+  fields: Record<string, unknown>;
+}
+
+export interface PolicyRule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+export interface Kind<R extends KubeObject> {
+  type: ResourceType;
+  /** Types watched and owned, by the labels every child carries. */
+  children: readonly ResourceType[];
+  /** Types watched by label and read only (pods of owned Jobs): never applied, never deleted. */
+  observes: readonly ResourceType[];
+  /** Rights beyond those that `children` and `observes` imply. */
+  extraRules: readonly PolicyRule[];
+  /** Lenient read of a stored object (version skew). Throws TerminalError when it cannot be understood. */
+  parse(stored: KubeObject): R;
+  /** @throws TerminalError when the spec cannot be carried out until somebody changes it. */
+  desired(resource: R, observed: Observed): Desired;
+  status(resource: R, observed: Observed): StatusDecision;
+}
+
+/** Set on every child: which resource it belongs to, and how a change of it is carried out. */
+export const labels = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  kind: 'quintet.dev/kind',
+  name: 'quintet.dev/name',
+} as const;
+export const managedBy = 'quintet';
+export const annotations = {
+  /** Hash of the whole desired document: differs → apply again, so that fields we dropped are dropped there. */
+  desired: 'quintet.dev/desired',
+  /** Hash of the immutable part, set by a builder: differs → delete and create anew (Jobs). */
+  revision: 'quintet.dev/revision',
+} as const;
