@@ -1,0 +1,79 @@
+// What is left of clusters on this machine: listing them, ending them whole, and sweeping up after runs that crashed.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeNodeRemains } from './node-remains.ts';
+import { clusterDir, stateDir } from './paths.ts';
+import { endProcess, identify, isAlive, type ProcessIdentity, processesUsing, recordedDaemons, stopDaemon } from './process.ts';
+import { toolsRoot } from './tools.ts';
+
+/** What a cluster's folder says of it, written before anything is started. */
+export interface ClusterRecord {
+  name: string;
+  kind: 'api' | 'node' | 'kind';
+  /** The process that the cluster lives for; null: it stays until `down`. */
+  owner: ProcessIdentity | null;
+}
+
+/** Makes the folder and record of a cluster, after ending those whose owner has died. */
+export async function openCluster(name: string, kind: ClusterRecord['kind'], keep: boolean): Promise<string> {
+  await sweepOrphans();
+  const dir = clusterDir(name);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const record: ClusterRecord = { name, kind, owner: keep ? null : (identify(process.pid) ?? null) };
+  writeFileSync(join(dir, 'cluster.json'), JSON.stringify(record));
+  return dir;
+}
+
+export function clusterNames(): string[] {
+  const folder = join(stateDir(), 'clusters');
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+export function readCluster(name: string): ClusterRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(clusterDir(name), 'cluster.json'), 'utf8')) as ClusterRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Ends all that belongs to a local cluster, however little of it is left, and removes its folder.
+ * The logs are moved to `logs/NAME` of the state folder. Does nothing for a cluster that is not there.
+ */
+export async function removeCluster(name: string): Promise<void> {
+  const dir = clusterDir(name);
+  if (!existsSync(dir)) return;
+  const kubernetesFirst = recordedDaemons(dir).filter((daemon) => daemon !== 'etcd' && daemon !== 'containerd');
+  // Nothing of the cluster is kept, so nothing needs to be drained or flushed.
+  await Promise.all(kubernetesFirst.map((daemon) => stopDaemon(dir, daemon, 0)));
+  await removeNodeRemains(name, dir, async () => {
+    for (const daemon of recordedDaemons(dir)) await stopDaemon(dir, daemon, 0);
+    await Promise.all(processesUsing(dir, toolsRoot()).map((identity) => endProcess(identity, 0)));
+  });
+  keepLogs(name, dir);
+  rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Folder where the logs of a cluster lie: its own while it stands, else what it left. */
+export function logsDir(name: string): string {
+  const own = join(clusterDir(name), 'logs');
+  return existsSync(own) ? own : join(stateDir(), 'logs', name);
+}
+
+/** Ends clusters that were started for a process which is no more. */
+export async function sweepOrphans(): Promise<void> {
+  for (const name of clusterNames()) {
+    const owner = readCluster(name)?.owner;
+    if (owner && !isAlive(owner)) await removeCluster(name);
+  }
+}
+
+function keepLogs(name: string, dir: string): void {
+  const from = join(dir, 'logs');
+  if (!existsSync(from)) return;
+  const to = join(stateDir(), 'logs', name);
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(join(to, '..'), { recursive: true, mode: 0o700 });
+  renameSync(from, to);
+}
