@@ -1,0 +1,62 @@
+// The objects a FieldJob should have: one Job after the other, each when the one before it is complete.
+import type { FieldJob } from '@quintet/crds';
+import type { KubeObject } from '../../kube/types.ts';
+import type { Desired, Observed } from '../../reconcile/kind.ts';
+import { type Failure, type Run, readRun } from './run.ts';
+import { networkIsolation, resourceConfig, type Settings, stepNames } from './steps.ts';
+
+export function desired(resource: FieldJob, observed: Observed, settings: Settings): Desired {
+  const run = readRun(resource, observed, settings);
+  const { now } = observed;
+  if (run.finished) return whenFinished(resource, run, now, settings);
+  if (run.failure && !run.failure.retry) return { objects: present(resource, run, false), ...wakeAt(run, now) };
+
+  const again = run.failure && retryAt(run.failure, run.startedAt);
+  const objects = present(resource, run, again !== undefined && now >= again);
+  return { objects, ...wakeAt(run, now, again) };
+}
+
+/** What this revision has or should have now; a failed Job is left out, and so deleted, when it is time to try anew. */
+function present(resource: FieldJob, run: Run, renewFailed: boolean): KubeObject[] {
+  const objects: KubeObject[] = [resourceConfig(resource), networkIsolation(resource)];
+  for (const name of stepNames) {
+    const { wanted, state } = run.steps[name];
+    const ended = run.finished ?? (run.failure && !run.failure.retry);
+    if (!wanted || (ended && state === 'Waiting')) break;
+    // Past the deadline nothing computes on; a Job that failed by itself stays, for its log.
+    if (run.failure?.reason === 'DeadlineExceeded' && state === 'Active') break;
+    if (state === 'Failed' && renewFailed) break;
+    if (state === 'Complete' && name === 'plan' && !run.plan && resultLost(run)) break;
+    objects.push(wanted);
+  }
+  return objects;
+}
+
+/** The plan's pods are gone or said nothing: only running it again tells. A pod still ending may yet speak. */
+function resultLost(run: Run): boolean {
+  return run.steps.plan.pods.every(({ status }) => status?.phase === 'Succeeded' || status?.phase === 'Failed');
+}
+
+function whenFinished(resource: FieldJob, run: Run, now: Date, settings: Settings): Desired {
+  const { ttlAfterFinished } = resource.spec;
+  const finishedAt = resource.status?.finishedAt;
+  if (ttlAfterFinished === undefined || !finishedAt) return { objects: present(resource, run, false) };
+  const left = new Date(finishedAt).getTime() + settings.seconds(ttlAfterFinished) * 1000 - now.getTime();
+  // The FieldJob itself stays with its result: a GitOps tool would only create it, and run it, again.
+  if (left <= 0) return { objects: [] };
+  return { objects: present(resource, run, false), requeueAfterMs: left };
+}
+
+/** Longer and longer as the run goes on: a quarter of its age, within 10 s and 5 min. */
+function retryAt(failure: Failure, startedAt: Date | undefined): Date {
+  const age = failure.failedAt.getTime() - (startedAt ?? failure.failedAt).getTime();
+  return new Date(failure.failedAt.getTime() + Math.min(Math.max(age / 4, 10_000), 300_000));
+}
+
+function wakeAt(run: Run, now: Date, again?: Date): { requeueAfterMs?: number } {
+  const moments = [run.failure?.reason === 'DeadlineExceeded' ? undefined : run.deadline, again]
+    .filter((moment) => moment !== undefined)
+    .map((moment) => moment.getTime() - now.getTime())
+    .filter((ms) => ms > 0);
+  return moments.length > 0 ? { requeueAfterMs: Math.min(...moments) } : {};
+}

@@ -1,0 +1,20 @@
+// FieldJob: acoustic fields computed by an Indexed Job.
+import { durationSeconds, type FieldJob, fieldJob as definition, parseStored } from '@quintet/crds';
+import { types } from '../../objects/types.ts';
+import type { Kind } from '../../reconcile/kind.ts';
+import { desired } from './desired.ts';
+import { status } from './status.ts';
+import type { Settings } from './steps.ts';
+
+export function fieldJob(image: Omit<Settings, 'seconds'>): Kind<FieldJob> {
+  const settings: Settings = { ...image, seconds: durationSeconds };
+  return {
+    type: { group: definition.group, version: definition.version, plural: definition.plural, kind: definition.kind, namespaced: true },
+    children: [types.configMap, types.networkPolicy, types.job],
+    observes: [types.pod],
+    extraRules: [],
+    parse: (stored) => parseStored(definition, stored),
+    desired: (resource, observed) => desired(resource, observed, settings),
+    status: (resource, observed) => status(resource, observed, settings),
+  };
+}

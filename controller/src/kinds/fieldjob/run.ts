@@ -1,0 +1,128 @@
+// Where a FieldJob stands: read off its Jobs, their pods and what its status already holds.
+import type { FieldJob } from '@quintet/crds';
+import { hashOf } from '../../objects/meta.ts';
+import { type Job, type Pod, types } from '../../objects/types.ts';
+import { annotations, type Observed } from '../../reconcile/kind.ts';
+import { type Trouble, troubleOf } from '../pods.ts';
+import { type FinishResult, finishResult, type PlanResult, planResult, type StepFailure, stepFailure } from './results.ts';
+import { finishJob, labelOfRevision, planJob, type Settings, shardsJob, type StepName, stepNames } from './steps.ts';
+
+export interface Step {
+  name: StepName;
+  /** As it should be, once everything it needs is known. */
+  wanted?: Job;
+  /** As it is, when it is of this revision. */
+  live?: Job;
+  pods: readonly Pod[];
+  state: 'Waiting' | 'Active' | 'Complete' | 'Failed';
+}
+
+export interface Failure extends Trouble {
+  /** The same spec may succeed at another time. */
+  retry: boolean;
+  failedAt: Date;
+}
+
+export interface Run {
+  /** Hash of everything that determines the result and how it is computed. */
+  revision: string;
+  /** This revision has ended, as its status says; its Jobs may be gone. */
+  finished: 'Succeeded' | 'Failed' | undefined;
+  startedAt: Date | undefined;
+  deadline: Date | undefined;
+  steps: Record<StepName, Step>;
+  plan: PlanResult | undefined;
+  finish: FinishResult | undefined;
+  failure: Failure | undefined;
+  /** Why pods that should run do not. */
+  trouble: Trouble | undefined;
+}
+
+export function readRun(resource: FieldJob, observed: Observed, settings: Settings): Run {
+  const revision = revisionOf(resource);
+  const status = resource.status?.revision === revision ? resource.status : undefined;
+  const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => metadata.labels?.[labelOfRevision] === revision);
+
+  const planStep = readStep('plan', planJob(resource, revision, settings), observed, pods);
+  const plan = planResult(planStep.pods) ?? status?.plan;
+  const shards = readStep('shards', plan && shardsJob(resource, revision, settings, plan.shards), observed, pods);
+  const computed = shards.state === 'Complete';
+  const finishStep = readStep('finish', computed ? finishJob(resource, revision, settings) : undefined, observed, pods);
+  const steps = { plan: planStep, shards, finish: finishStep };
+
+  // A suspended run holds no start: the step that is resumed brings the new one.
+  const begun = stepNames.map((name) => steps[name].live?.status?.startTime).findLast((time) => time !== undefined);
+  const startedAt = resource.spec.suspend ? undefined : dateOf(status?.startedAt ?? begun);
+  const limit = resource.spec.activeDeadline === undefined ? undefined : settings.seconds(resource.spec.activeDeadline);
+  const deadline = startedAt && limit !== undefined ? new Date(startedAt.getTime() + limit * 1000) : undefined;
+  const finished = status?.phase === 'Succeeded' || status?.phase === 'Failed' ? status.phase : undefined;
+  const run: Run = {
+    revision,
+    finished,
+    startedAt,
+    deadline,
+    steps,
+    plan,
+    finish: finishResult(finishStep.pods),
+    failure: undefined,
+    trouble: troubleOf(pods.filter(({ status: podStatus }) => podStatus?.phase === 'Pending' || podStatus?.phase === 'Running')),
+  };
+  run.failure = failureOf(run, observed.now);
+  return run;
+}
+
+/** Everything in the spec but what may change while it runs, or after, without touching the result. */
+function revisionOf({ spec }: FieldJob): string {
+  const { suspend: _s, ttlAfterFinished: _t, activeDeadline: _d, retriesPerShard: _r, ...work } = spec;
+  return hashOf({ ...work, shards: { ...work.shards, parallelism: undefined } });
+}
+
+function readStep(name: StepName, wanted: Job | undefined, observed: Observed, allPods: readonly Pod[]): Step {
+  const pods = allPods.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === name);
+  if (!wanted) return { name, pods, state: 'Waiting' };
+  const found = observed.get<Job>(types.job, wanted.metadata.name);
+  const current =
+    found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
+  if (!found || !current || found.metadata.deletionTimestamp) return { name, wanted, pods, state: 'Waiting' };
+  return { name, wanted, live: found, pods, state: stateOf(found) };
+}
+
+function stateOf(job: Job): Step['state'] {
+  const holds = (type: string) => job.status?.conditions?.some((c) => c.type === type && c.status === 'True');
+  if (holds('Complete')) return 'Complete';
+  if (holds('Failed')) return 'Failed';
+  return 'Active';
+}
+
+function failureOf(run: Run, now: Date): Failure | undefined {
+  if (run.deadline && now >= run.deadline && run.steps.finish.state !== 'Complete') {
+    return {
+      reason: 'DeadlineExceeded',
+      message: `not finished at ${run.deadline.toISOString()}; raise spec.activeDeadline, spec.shards.parallelism.max or spec.tolerance`,
+      retry: false,
+      failedAt: run.deadline,
+    };
+  }
+  const failed = stepNames.map((name) => run.steps[name]).find(({ state }) => state === 'Failed');
+  if (!failed) return undefined;
+  const condition = failed.live?.status?.conditions?.find(({ type }) => type === 'Failed');
+  const failedAt = dateOf((condition as { lastTransitionTime?: string } | undefined)?.lastTransitionTime) ?? now;
+  const said = stepFailure(failed.pods);
+  if (said) return { reason: said.reason, message: described(said), retry: said.retry, failedAt };
+  const trouble = troubleOf(failed.pods);
+  if (trouble) return { ...trouble, retry: false, failedAt };
+  return {
+    reason: condition?.reason ?? 'StepFailed',
+    message: `Job ${failed.live?.metadata.name}: ${condition?.message ?? 'failed'}; see the log of its pods`,
+    retry: false,
+    failedAt,
+  };
+}
+
+function described({ field, message }: StepFailure): string {
+  return field && !message.includes(field) ? `${field}: ${message}` : message;
+}
+
+function dateOf(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : new Date(text);
+}

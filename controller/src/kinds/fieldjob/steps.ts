@@ -1,0 +1,104 @@
+// The three Jobs of a FieldJob: plan (solve, judge, lay out), shards (compute), finish (verify, judge, draw).
+import type { FieldJob } from '@quintet/crds';
+import { type ConfigMap, configMap } from '../../objects/configmap.ts';
+import { gpuResources } from '../../objects/gpu.ts';
+import { job } from '../../objects/job.ts';
+import { childLabels, childName } from '../../objects/meta.ts';
+import { isolation, type NetworkPolicy } from '../../objects/networkpolicy.ts';
+import { podTemplate } from '../../objects/pod.ts';
+import { schedulingOf } from '../../objects/scheduling.ts';
+import type { Job } from '../../objects/types.ts';
+
+export const stepNames = ['plan', 'shards', 'finish'] as const;
+export type StepName = (typeof stepNames)[number];
+
+/** What the installation decides for all FieldJobs. */
+export interface Settings {
+  image: string;
+  imagePullPolicy?: string;
+  /** Seconds in a duration as specs write it. */
+  seconds: (duration: string) => number;
+}
+
+export const labelOfRevision = 'quintet.dev/revision';
+const resourceFile = '/etc/quintet/resource.json';
+const outputMount = '/output';
+const retriesOfSingleSteps = 3;
+
+export function resourceConfig(resource: FieldJob): ConfigMap {
+  const { apiVersion, kind, metadata, spec } = resource;
+  const { suspend: _s, ttlAfterFinished: _t, activeDeadline: _d, retriesPerShard: _r, ...work } = spec;
+  const carried = {
+    apiVersion,
+    kind,
+    metadata: { name: metadata.name, namespace: metadata.namespace, uid: metadata.uid },
+    spec: { ...work, shards: { max: work.shards.max } },
+  };
+  return configMap(resource, configName(resource), 'config', { 'resource.json': `${JSON.stringify(carried, null, 2)}\n` });
+}
+
+export function networkIsolation(resource: FieldJob): NetworkPolicy {
+  return isolation(resource, configName(resource), { egress: resource.spec.output.s3 !== undefined });
+}
+
+export const planJob = (resource: FieldJob, revision: string, settings: Settings): Job =>
+  stepJob('plan', resource, revision, settings);
+
+export function shardsJob(resource: FieldJob, revision: string, settings: Settings, shards: number): Job {
+  const { max } = resource.spec.shards.parallelism;
+  return stepJob('shards', resource, revision, settings, {
+    completions: shards,
+    parallelism: Math.min(max, shards),
+  });
+}
+
+export const finishJob = (resource: FieldJob, revision: string, settings: Settings): Job =>
+  stepJob('finish', resource, revision, settings);
+
+function stepJob(
+  step: StepName,
+  resource: FieldJob,
+  revision: string,
+  settings: Settings,
+  indexed?: { completions: number; parallelism: number },
+): Job {
+  const { spec } = resource;
+  const claim = spec.output.persistentVolumeClaim;
+  const s3 = spec.output.s3;
+  return job(resource, {
+    name: childName(resource.metadata.name, `field-${step}`),
+    component: step,
+    revision,
+    suspend: spec.suspend,
+    retries: indexed ? spec.retriesPerShard : retriesOfSingleSteps,
+    ...(indexed && { indexed }),
+    ...(spec.activeDeadline !== undefined && { activeDeadlineSeconds: settings.seconds(spec.activeDeadline) }),
+    queueName: spec.scheduling?.queueName,
+    template: podTemplate({
+      labels: { ...spec.pod?.labels, ...childLabels(resource, step), [labelOfRevision]: revision },
+      ...(spec.pod?.annotations && { annotations: spec.pod.annotations }),
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: spec.pod?.terminationGracePeriodSeconds ?? 10,
+      scheduling: schedulingOf(spec),
+      ...(spec.pod?.imagePullSecrets && { imagePullSecrets: spec.pod.imagePullSecrets }),
+      container: {
+        image: spec.pod?.image ?? settings.image,
+        imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
+        args: [step === 'shards' ? 'shard' : step],
+        env: { QUINTET_RESOURCE: resourceFile, ...(claim && { QUINTET_OUTPUT: outputMount }) },
+        ...(s3?.secretRef && { envFrom: [{ secretRef: { name: s3.secretRef.name } }] }),
+        resources: gpuResources(spec.gpu, spec.resources),
+        mounts: [
+          { name: 'resource', mountPath: '/etc/quintet', readOnly: true },
+          ...(claim ? [{ name: 'output', mountPath: outputMount, ...(claim.path && { subPath: claim.path }) }] : []),
+        ],
+      },
+      volumes: [
+        { name: 'resource', configMap: { name: configName(resource) } },
+        ...(claim ? [{ name: 'output', persistentVolumeClaim: { claimName: claim.claimName } }] : []),
+      ],
+    }),
+  });
+}
+
+const configName = (resource: FieldJob): string => childName(resource.metadata.name, 'field');

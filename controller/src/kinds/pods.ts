@@ -1,0 +1,88 @@
+// Why pods do not get on: the reason a person can act on, read off their status.
+import type { Pod } from '../objects/types.ts';
+
+export interface Trouble {
+  reason: string;
+  message: string;
+}
+
+/** The first trouble found, in the order in which a person would mend them; nothing when all pods get on. */
+export function troubleOf(pods: readonly Pod[]): Trouble | undefined {
+  for (const find of [imageTrouble, configTrouble, memoryTrouble, crashTrouble, pendingTrouble]) {
+    for (const pod of pods) {
+      const trouble = find(pod);
+      if (trouble) return trouble;
+    }
+  }
+  return undefined;
+}
+
+const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
+
+function imageTrouble(pod: Pod): Trouble | undefined {
+  const waiting = engineStatus(pod)?.state?.waiting;
+  if (!waiting?.reason || !imageReasons.has(waiting.reason)) return undefined;
+  return {
+    reason: 'ImageUnavailable',
+    message: `pod ${pod.metadata.name}: ${waiting.message ?? waiting.reason}; check spec.pod.image, the pull secret and the registry`,
+  };
+}
+
+function configTrouble(pod: Pod): Trouble | undefined {
+  const waiting = engineStatus(pod)?.state?.waiting;
+  if (waiting?.reason !== 'CreateContainerConfigError' && waiting?.reason !== 'CreateContainerError') return undefined;
+  return {
+    reason: 'ConfigurationMissing',
+    message: `pod ${pod.metadata.name}: ${waiting.message ?? waiting.reason}`,
+  };
+}
+
+function memoryTrouble(pod: Pod): Trouble | undefined {
+  if (lastTermination(pod)?.reason !== 'OOMKilled') return undefined;
+  return {
+    reason: 'OutOfMemory',
+    message: `pod ${pod.metadata.name} was killed for memory; raise spec.resources.limits.memory`,
+  };
+}
+
+function crashTrouble(pod: Pod): Trouble | undefined {
+  const terminated = lastTermination(pod);
+  if (!terminated || terminated.exitCode === 0) return undefined;
+  return {
+    reason: 'PodFailed',
+    message: `pod ${pod.metadata.name} ended with exit code ${terminated.exitCode}${terminated.reason ? ` (${terminated.reason})` : ''}: ${firstLine(terminated.message) || 'no message; see its log'}`,
+  };
+}
+
+function pendingTrouble(pod: Pod): Trouble | undefined {
+  if (pod.status?.phase !== 'Pending') return undefined;
+  const scheduled = pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
+  if (scheduled?.status !== 'False') return undefined;
+  const message = scheduled.message ?? '';
+  if (scheduled.reason === 'SchedulingGated') return { reason: 'SchedulingGated', message: message || 'pods wait for admission' };
+  const claim = /persistentvolumeclaim "([^"]+)" not found/.exec(message);
+  if (claim) {
+    return {
+      reason: 'ClaimNotFound',
+      message: `PersistentVolumeClaim ${claim[1]} does not exist in namespace ${pod.metadata.namespace}; create it, or name another in spec.output`,
+    };
+  }
+  if (/unbound immediate PersistentVolumeClaims/.test(message)) {
+    return { reason: 'ClaimUnbound', message: `${message}; check the storage class of the claim` };
+  }
+  if (/Insufficient \S*(gpu|mig-)/i.test(message)) return { reason: 'InsufficientGPU', message };
+  return { reason: 'Unschedulable', message };
+}
+
+function engineStatus(pod: Pod) {
+  return pod.status?.containerStatuses?.find(({ name }) => name === 'engine');
+}
+
+function lastTermination(pod: Pod) {
+  const engine = engineStatus(pod);
+  return engine?.state?.terminated ?? engine?.lastState?.terminated;
+}
+
+function firstLine(text: string | undefined): string {
+  return (text ?? '').trim().split('\n')[0]?.slice(0, 300) ?? '';
+}

@@ -1,0 +1,11 @@
+// ConfigMap that carries the resource into its pods.
+import type { KubeObject } from '../kube/types.ts';
+import { childMeta } from './meta.ts';
+
+export interface ConfigMap extends KubeObject {
+  data: Record<string, string>;
+}
+
+export function configMap(owner: KubeObject, name: string, component: string, data: Record<string, string>): ConfigMap {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: childMeta(owner, name, component), data };
+}

@@ -1,0 +1,67 @@
+// Job of one step: retried where that may help, ended at once where only a changed spec does.
+import type { KubeObject } from '../kube/types.ts';
+import { annotations } from '../reconcile/kind.ts';
+import { childMeta, hashOf } from './meta.ts';
+import type { podTemplate } from './pod.ts';
+import type { Job } from './types.ts';
+
+/** Exit code of an engine that only a changed spec can help. */
+export const refusedExitCode = 2;
+
+export interface JobSettings {
+  name: string;
+  component: string;
+  /** Of everything that determines the result: another revision replaces the Job. */
+  revision: string;
+  template: ReturnType<typeof podTemplate>;
+  suspend: boolean;
+  /** Attempts after the first: of the whole Job, or of each index. */
+  retries: number;
+  /** An Indexed Job over so many indexes, so many at once. */
+  indexed?: { completions: number; parallelism: number };
+  activeDeadlineSeconds?: number;
+  /** Kueue queue that admits the Job. */
+  queueName?: string | undefined;
+}
+
+export function job(owner: KubeObject, settings: JobSettings): Job {
+  const meta = childMeta(owner, settings.name, settings.component);
+  const immutable = {
+    retries: settings.retries,
+    completions: settings.indexed?.completions ?? 1,
+    template: settings.template,
+  };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      ...meta,
+      labels: { ...meta.labels, ...(settings.queueName && { 'kueue.x-k8s.io/queue-name': settings.queueName }) },
+      annotations: { [annotations.revision]: hashOf([settings.revision, immutable]) },
+    },
+    spec: {
+      suspend: settings.suspend,
+      ...(settings.indexed
+        ? {
+            completionMode: 'Indexed',
+            completions: settings.indexed.completions,
+            parallelism: settings.indexed.parallelism,
+            backoffLimitPerIndex: settings.retries,
+            maxFailedIndexes: 0,
+          }
+        : { completions: 1, parallelism: 1, backoffLimit: settings.retries }),
+      ...(settings.activeDeadlineSeconds !== undefined && { activeDeadlineSeconds: settings.activeDeadlineSeconds }),
+      podReplacementPolicy: 'Failed',
+      podFailurePolicy: {
+        rules: [
+          {
+            action: 'FailJob',
+            onExitCodes: { containerName: 'engine', operator: 'In', values: [refusedExitCode] },
+          },
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+        ],
+      },
+      template: settings.template,
+    },
+  };
+}

@@ -1,0 +1,60 @@
+// The child types that builders make, and the parts of their shapes that decisions read.
+import type { KubeObject, ResourceType } from '../kube/types.ts';
+
+const type = (group: string, plural: string, kind: string): ResourceType => ({
+  group,
+  version: 'v1',
+  plural,
+  kind,
+  namespaced: true,
+});
+
+export const types = {
+  configMap: type('', 'configmaps', 'ConfigMap'),
+  job: type('batch', 'jobs', 'Job'),
+  networkPolicy: type('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
+  pod: type('', 'pods', 'Pod'),
+} as const;
+
+export interface ObjectCondition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+}
+
+export interface Job extends KubeObject {
+  spec: { completions?: number; parallelism?: number; suspend?: boolean; template: PodTemplate; [field: string]: unknown };
+  status?: {
+    startTime?: string;
+    completionTime?: string;
+    active?: number;
+    ready?: number;
+    succeeded?: number;
+    failed?: number;
+    failedIndexes?: string;
+    conditions?: ObjectCondition[];
+  };
+}
+
+export interface PodTemplate {
+  metadata: { labels?: Record<string, string>; annotations?: Record<string, string> };
+  spec: Record<string, unknown>;
+}
+
+export interface ContainerState {
+  waiting?: { reason?: string; message?: string };
+  running?: { startedAt?: string };
+  terminated?: { exitCode: number; reason?: string; message?: string; finishedAt?: string };
+}
+
+export interface Pod extends KubeObject {
+  spec?: { nodeName?: string };
+  status?: {
+    phase?: string;
+    reason?: string;
+    message?: string;
+    conditions?: ObjectCondition[];
+    containerStatuses?: { name: string; restartCount: number; state?: ContainerState; lastState?: ContainerState }[];
+  };
+}

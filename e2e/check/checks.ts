@@ -1,0 +1,37 @@
+// What must hold, in the order of cost: the cheapest answer comes first.
+
+interface Command {
+  name: string;
+  shows: string;
+  command: string;
+  args: readonly string[];
+  vitest?: undefined;
+}
+
+interface Vitest {
+  name: string;
+  shows: string;
+  vitest: 'unit' | 'api' | 'e2e';
+}
+
+export const checks: readonly (Command | Vitest)[] = [
+  { name: 'format', shows: 'Biome finds every file formatted', command: 'biome', args: ['check', '.'] },
+  { name: 'types', shows: 'the compiler accepts every workspace', command: 'tsc', args: ['-b'] },
+  {
+    name: 'lint',
+    shows: 'Oxlint with types, and imports that go one way',
+    command: 'oxlint',
+    args: ['--type-aware', '--max-warnings=0'],
+  },
+  { name: 'unused', shows: 'knip finds no unused file, export or dependency', command: 'knip', args: [] },
+  {
+    name: 'generated',
+    shows: 'CRDs, RBAC and reference equal what the sources generate',
+    command: 'node',
+    args: ['e2e/check/generate.ts', '--check'],
+  },
+  { name: 'unit', shows: 'pure parts and laws, no server', vitest: 'unit' },
+  { name: 'chart', shows: 'helm lint, kubeconform on every rendering', command: 'node', args: ['e2e/check/chart.ts'] },
+  { name: 'api', shows: 'real etcd and kube-apiserver', vitest: 'api' },
+  { name: 'e2e', shows: 'a real node: pods, volumes, faults', vitest: 'e2e' },
+];

@@ -1,0 +1,13 @@
+// Writes everything that is generated, or with --check says what differs.
+//   node e2e/check/generate.ts [--check]
+import { spawnSync } from 'node:child_process';
+
+const generators = ['crds/src/generate.ts', 'controller/src/generate.ts'];
+const flags = process.argv.slice(2);
+let failed = false;
+for (const generator of generators) {
+  const { status } = spawnSync('node', ['--conditions=source', generator, ...flags], { stdio: 'inherit' });
+  failed ||= status !== 0;
+}
+if (failed && flags.includes('--check')) console.error('run `make generate` and commit what it writes');
+process.exit(failed ? 1 : 0);

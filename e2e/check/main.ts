@@ -1,0 +1,70 @@
+// Runs all that must hold before anything lands, one check after the other, and ends with "N passed, N failed".
+//   node e2e/check/main.ts [--only format,lint,unit] [--list]
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { checks } from './checks.ts';
+
+interface Outcome {
+  passed: number;
+  failed: number;
+}
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, list: { type: 'boolean' } } });
+if (values.list) {
+  for (const { name, shows } of checks) console.log(`${name.padEnd(12)} ${shows}`);
+  process.exit(0);
+}
+const only = values.only?.split(',');
+const unknown = only?.filter((name) => !checks.some((check) => check.name === name)) ?? [];
+if (unknown.length > 0) {
+  console.error(`no check is called ${unknown.join(', ')}; there are: ${checks.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'quintet-check-'));
+const total: Outcome = { passed: 0, failed: 0 };
+const failures: string[] = [];
+for (const check of checks.filter(({ name }) => only?.includes(name) ?? true)) {
+  const started = performance.now();
+  console.log(`\n▶ ${check.name}: ${check.shows}`);
+  const report = join(scratch, `${check.name}.json`);
+  const args = check.vitest ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`] : check.args;
+  const code = await run(check.vitest ? 'vitest' : check.command, args);
+  const outcome = check.vitest ? tally(report, code) : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
+  total.passed += outcome.passed;
+  total.failed += outcome.failed;
+  if (outcome.failed > 0) failures.push(check.name);
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  console.log(`${outcome.failed > 0 ? '✗' : '✓'} ${check.name} (${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s)`);
+}
+rmSync(scratch, { recursive: true, force: true });
+if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exit(total.failed > 0 ? 1 : 0);
+
+function run(command: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', (error) => {
+      console.error(`${command} cannot be started: ${error.message}`);
+      resolve(127);
+    });
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** Counts tests; a run that broke outside any test (a hook, a worker, no report) is at least one failure. */
+function tally(report: string, code: number): Outcome {
+  try {
+    const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, 'utf8')) as {
+      numPassedTests: number;
+      numFailedTests: number;
+    };
+    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+}
