@@ -1,0 +1,511 @@
+// FieldJob: acoustic holography. An array of transducers, what it shall hold where, the volume to compute, and what is safe.
+import { z } from 'zod';
+import {
+  claimPath,
+  configMapKey,
+  gpu,
+  gpuStatus,
+  oneOutput,
+  outputMembers,
+  pod,
+  resources,
+  s3Object,
+  scheduling,
+  statusBase,
+  suspend,
+} from './common.ts';
+import { ageColumn, defineKind, type ResourceOf, replicasScale, statusColumn } from './definition.ts';
+import {
+  acceleration,
+  angle,
+  attenuation,
+  decimal,
+  density,
+  duration,
+  exactlyOne,
+  extent,
+  frequency,
+  int,
+  intensity,
+  keyed,
+  length,
+  list,
+  memberOf,
+  name,
+  ordered,
+  percentage,
+  position,
+  pressure,
+  type Rule,
+  ruled,
+  set,
+  speed,
+  temperature,
+  time,
+  toggle,
+} from './fields.ts';
+import { figure, replicas, serviceMembers, serviceStatus } from './serving.ts';
+
+const axis = () => z.enum(['X', 'Y', 'Z']);
+const quantities = ['Pressure', 'Intensity', 'Velocity', 'GorkovPotential', 'Force', 'Stiffness'] as const;
+
+/** A table of numbers: a key of a ConfigMap, a file on a volume, or an object in S3. */
+const table = () =>
+  ruled(
+    z.object({
+      configMap: configMapKey().exactOptional().describe('A key of a ConfigMap.'),
+      persistentVolumeClaim: claimPath().exactOptional().describe('A file on a volume.'),
+      s3: s3Object().exactOptional().describe('An object in S3.'),
+      format: z.enum(['CSV', 'JSON']).default('CSV').describe('CSV with a header line, or a JSON list of objects.'),
+    }),
+    exactlyOne('configMap', 'persistentVolumeClaim', 's3'),
+  );
+
+const gridMembers = {
+  rows: int(1, 256).default(16).describe('Elements along y.'),
+  columns: int(1, 256).default(16).describe('Elements along x.'),
+  pitch: length().default('10.5mm').describe('Distance between the centres of neighbours.'),
+};
+
+const transducer = ruled(
+  z.object({
+    radius: length().default('4.5mm').describe('Radius of the piston.'),
+    frequency: frequency().default('40kHz').describe('Frequency of the drive.'),
+    pressureAt1m: pressure()
+      .default('8Pa')
+      .describe('Peak pressure on the axis in 1 m, of one element at full amplitude.'),
+    directivity: z
+      .enum(['Piston', 'Omnidirectional', 'Focused', 'Custom'])
+      .default('Piston')
+      .describe('Pattern of one element.'),
+    focused: z
+      .object({ focalLength: length().describe('Focal length of the element.') })
+      .exactOptional()
+      .describe('With directivity Focused.'),
+    custom: table().exactOptional().describe('With directivity Custom: columns angle (degrees) and gain.'),
+  }),
+  ...memberOf('directivity', { Focused: 'focused', Custom: 'custom' }),
+);
+
+const hardware = z.object({
+  channelMap: table().exactOptional().describe('Columns element and channel.'),
+  calibration: table()
+    .exactOptional()
+    .describe('Columns element, amplitude (0 to 1) and phase (degrees), as measured.'),
+  deadElements: set(int(0, 1_048_575), 1024)
+    .exactOptional()
+    .describe('Elements that give no sound; the solver works around them.'),
+  export: set(z.enum(['AcousTools', 'Levitate', 'JSON']), 3)
+    .exactOptional()
+    .describe('Phases and amplitudes written beside the result, for boards.'),
+});
+
+const array = ruled(
+  z.object({
+    type: z
+      .enum(['Grid', 'TwoSided', 'Hemisphere', 'Custom'])
+      .default('Grid')
+      .describe('Shape; the member of that name describes it.'),
+    grid: z
+      .object(gridMembers)
+      .exactOptional()
+      .describe('A plane at z = 0, centred on the z axis, facing up. {} takes all defaults.'),
+    twoSided: z
+      .object({ ...gridMembers, separation: length().describe('Height of the upper grid, which faces down.') })
+      .exactOptional()
+      .describe('Two grids that face each other: the lower at z = 0, the upper at z = separation.'),
+    hemisphere: z
+      .object({
+        radius: length().describe('Radius of the sphere; its centre is on the z axis at this height.'),
+        elements: int(1, 65_536).default(256).describe('Elements, spread evenly.'),
+        aperture: angle()
+          .default('180deg')
+          .describe('Angle that the cap spans as seen from the centre; 180deg is the whole half.'),
+      })
+      .exactOptional()
+      .describe('A bowl that opens upwards, its lowest point at the origin.'),
+    custom: table().exactOptional().describe('Columns x, y, z (metres) and nx, ny, nz (direction; +z when left out).'),
+    transducer: transducer.prefault({}).describe('One element.'),
+    hardware: hardware.exactOptional().describe('The real array: channels, calibration, dead elements.'),
+  }),
+  ...memberOf('type', { Grid: 'grid', TwoSided: 'twoSided', Hemisphere: 'hemisphere', Custom: 'custom' }),
+);
+
+const medium = ruled(
+  z.object({
+    type: z.enum(['Air', 'Water', 'Custom']).default('Air').describe('What fills the volume.'),
+    temperature: temperature().default('25C').describe('Sets speed of sound and density of air and water.'),
+    humidity: percentage().default('50%').describe('Relative humidity of air; matters to absorption.'),
+    absorption: toggle().default('Disabled').describe('Absorption in air by ISO 9613-1.'),
+    custom: z
+      .object({
+        soundSpeed: speed().describe('Speed of sound.'),
+        density: density().describe('Density.'),
+        absorption: attenuation('NonNegative').default('0dB/m').describe('Absorption at the frequency of the drive.'),
+      })
+      .exactOptional()
+      .describe('With type Custom.'),
+    reflectors: keyed(
+      z.object({
+        name: name().describe('Name.'),
+        axis: axis().describe('Axis that the plane is normal to.'),
+        at: length('Signed').describe('Place of the plane on that axis.'),
+        coefficient: decimal('Signed').default('1').describe('Reflected pressure over arriving pressure, -1 to 1.'),
+      }),
+      6,
+    )
+      .exactOptional()
+      .describe('Infinite planes, by image sources.'),
+  }),
+  ...memberOf('type', { Custom: 'custom' }),
+);
+
+const target = ruled(
+  z.object({
+    name: name().describe('Name.'),
+    position: position().describe('[x, y, z].'),
+    trap: z.enum(['Focus', 'Twin', 'Vortex', 'Silence']).default('Focus').describe('What is made there.'),
+    weight: decimal('Positive').default('1').describe('Share of the pressure against other targets.'),
+    pressure: pressure().exactOptional().describe('Pressure to reach; left out, as much as there is.'),
+    axis: axis().exactOptional().describe('Twin: axis on which its two lobes lie. Left out, X.'),
+    charge: int(-8, 8).exactOptional().describe('Vortex: topological charge. Left out, 1.'),
+    radius: length().exactOptional().describe('Silence: radius of the quiet sphere. Left out, half a wavelength.'),
+  }),
+  onlyFor('axis', 'Twin'),
+  onlyFor('charge', 'Vortex'),
+  onlyFor('radius', 'Silence'),
+);
+
+const solver = z.object({
+  algorithm: z
+    .enum(['Naive', 'IBP', 'WeightedGS', 'GSPAT', 'Eigen', 'Adam', 'LBFGS'])
+    .default('WeightedGS')
+    .describe('How phases are found; Adam and LBFGS start from WeightedGS.'),
+  iterations: int(1, 100_000).default(200).describe('Most iterations.'),
+  phaseLevels: int(0, 65_536).default(256).describe('Phase steps of the hardware; 0 is continuous.'),
+  amplitude: z
+    .enum(['Fixed', 'Free'])
+    .default('Fixed')
+    .describe('Fixed drives every element fully; Free lets it be less.'),
+  amplitudeLevels: int(0, 65_536).default(0).describe('Amplitude steps of the hardware with Free; 0 is continuous.'),
+  regularization: decimal().default('0.01').describe('Tikhonov weight of Eigen, over the largest eigenvalue.'),
+  learningRate: decimal('Positive').default('0.1').describe('Step of Adam.'),
+  seed: int(0, 2_147_483_647).default(0).describe('Seed of the first phases.'),
+});
+
+const volume = z.object({
+  center: position().describe('Centre of the box.'),
+  size: extent().describe('Lengths of its edges.'),
+  spacing: length().default('0.5mm').describe('Distance between points; below half a wavelength.'),
+});
+
+const path = ruled(
+  z.object({
+    target: name().describe('Target that moves.'),
+    waypoints: list(
+      z.object({ at: duration().describe('Time since the start.'), position: position().describe('[x, y, z].') }),
+      256,
+    )
+      .min(2)
+      .exactOptional()
+      .describe('Places to be passed, joined by a smooth curve.'),
+    circle: z
+      .object({
+        center: position().describe('Centre.'),
+        radius: length().describe('Radius.'),
+        axis: axis().default('Z').describe('Axis of rotation.'),
+        period: duration().describe('Time of one turn.'),
+      })
+      .exactOptional()
+      .describe('A circle.'),
+    line: z
+      .object({ to: position().describe('Far end.'), period: duration().describe('Time there and back.') })
+      .exactOptional()
+      .describe("From the target's position to another and back, sinusoidally."),
+  }),
+  exactlyOne('waypoints', 'circle', 'line'),
+);
+
+const motion = z.object({
+  frameRate: frequency().default('1kHz').describe('Frames a second.'),
+  duration: duration().exactOptional().describe('Length; left out, the last waypoint or one period.'),
+  maxPhaseStep: angle().default('30deg').describe('Largest change of an element between frames.'),
+  maxAcceleration: acceleration().exactOptional().describe('Largest acceleration of a trap.'),
+  paths: keyed(path, 16, 'target').min(1).describe('Which target moves how.'),
+});
+
+const safety = z.object({
+  maxPressure: pressure().exactOptional().describe('Largest pressure anywhere in the volume.'),
+  maxIntensity: intensity().exactOptional().describe('Largest intensity (ISPTA).'),
+  maxMechanicalIndex: decimal('Positive').exactOptional().describe('Largest mechanical index.'),
+  maxThermalIndex: decimal('Positive').exactOptional().describe('Largest thermal index.'),
+  action: z
+    .enum(['Refuse', 'Clamp'])
+    .default('Refuse')
+    .describe('Refuse stops before the field is computed; Clamp lowers the drive.'),
+  zones: keyed(
+    z.object({
+      name: name().describe('Name.'),
+      center: position().describe('Centre of the sphere.'),
+      radius: length().describe('Radius.'),
+      maxPressure: pressure().describe('Largest pressure inside.'),
+    }),
+    16,
+  )
+    .exactOptional()
+    .describe('Places with a limit of their own.'),
+});
+
+const timeDomain = z.object({
+  cycles: int(1, 100_000).default(40).describe('Periods of the drive that are computed.'),
+  cfl: decimal('Positive').default('0.3').describe('Courant number.'),
+  absorbingLayer: int(0, 64).default(20).describe('Points of the absorbing layer at each face.'),
+  mediumMap: claimPath()
+    .exactOptional()
+    .describe('Zarr group with soundSpeed and density on the points of the volume.'),
+});
+
+const output = ruled(
+  z.object({
+    ...outputMembers(),
+    slices: list(
+      z.object({
+        axis: axis().describe('Axis that the plane is normal to.'),
+        at: length('Signed').exactOptional().describe('Place on that axis; left out, the centre of the volume.'),
+        quantity: z.enum(quantities).default('Pressure').describe('What is drawn.'),
+      }),
+      16,
+    )
+      .prefault([{ axis: 'Y' }])
+      .describe('Pictures.'),
+  }),
+  oneOutput,
+);
+
+const parallelism = ruled(
+  z.object({
+    min: int(1, 1000).default(1).describe('Fewest pods at once.'),
+    max: int(1, 1000).default(4).describe('Most pods at once.'),
+  }),
+  ordered('min', 'max'),
+);
+
+const spec = ruled(
+  z.object({
+    mode: z
+      .enum(['Batch', 'Service'])
+      .default('Batch')
+      .describe('Batch computes the volume once; Service answers queries.'),
+    array: array.describe('Transducers. The frame of all positions is the one described at its members.'),
+    medium: medium.prefault({}).describe('What the sound travels in.'),
+    particle: z
+      .object({
+        radius: length().default('1mm').describe('Radius.'),
+        density: density().default('29kg/m3').describe('Density.'),
+        soundSpeed: speed().default('900m/s').describe('Speed of sound inside.'),
+      })
+      .prefault({})
+      .describe(
+        "What is levitated, for GorkovPotential, Force and Stiffness. The defaults are expanded polystyrene's.",
+      ),
+    targets: keyed(target, 64).default([]).describe('What is made where.'),
+    motion: motion.exactOptional().describe('Moving traps, solved frame by frame.'),
+    solver: solver.prefault({}).describe('How phases are found.'),
+    method: z
+      .enum(['Auto', 'DirectSum', 'Interpolated', 'AngularSpectrum', 'TimeDomain'])
+      .default('Auto')
+      .describe('How the field is computed; Auto takes the fastest that keeps the tolerance.'),
+    timeDomain: timeDomain.exactOptional().describe('With method TimeDomain; its defaults when left out.'),
+    volume: volume.exactOptional().describe('Box that is computed.'),
+    quantities: set(z.enum(quantities), 6).min(1).default(['Pressure']).describe('What is computed at each point.'),
+    tolerance: decimal('Positive').default('0.001').describe('Largest error over the largest pressure.'),
+    safety: safety.prefault({}).describe('Limits.'),
+    backend: z
+      .enum(['Auto', 'GPU', 'CPU', 'Reference'])
+      .default('Auto')
+      .describe('Auto measures; Reference is the slow scalar one that proves the others.'),
+    shards: ruled(
+      z.object({
+        max: int(1, 1024).default(16).describe('Most pieces that the volume is cut into.'),
+        parallelism: parallelism.prefault({}).describe('Pods at once.'),
+      }),
+    )
+      .prefault({})
+      .describe('How the volume is spread over pods.'),
+    retriesPerShard: int(0, 100).default(3).describe('How often a shard is tried again.'),
+    activeDeadline: duration().exactOptional().describe('Longest time of the whole job, from its first pod.'),
+    ttlAfterFinished: duration()
+      .exactOptional()
+      .describe('How long after its end the resource is deleted, results excepted. Left out, never.'),
+    output: output.exactOptional().describe('Where results go.'),
+    suspend: suspend(),
+    resources: resources('1', '1Gi'),
+    gpu: gpu().prefault({}).describe('GPUs of each pod.'),
+    scheduling: scheduling().prefault({}).describe('Where pods run.'),
+    pod: pod().exactOptional().describe('The few fields of a pod that people need.'),
+    replicas: replicas().exactOptional(),
+    ...serviceMembers(),
+  }),
+  requiredInBatch('volume'),
+  requiredInBatch('output'),
+  {
+    cel: "self.mode == 'Service' || self.targets.size() > 0",
+    holds: ({ mode, targets }) => mode === 'Service' || targets.length > 0,
+    message: 'targets must have at least one target when mode is Batch',
+    field: ['targets'],
+  },
+  ...(['replicas', 'autoscaling', 'auth', 'cors', 'rateLimits', 'tenants', 'objectives'] as const).map(onlyInService),
+  {
+    cel: "self.backend != 'GPU' || self.gpu.policy == 'Required'",
+    holds: ({ backend, gpu: { policy } }) => backend !== 'GPU' || policy === 'Required',
+    message: 'backend GPU needs gpu.policy: Required (with Preferred use backend Auto)',
+    field: ['gpu', 'policy'],
+  },
+  {
+    cel: "!(self.backend in ['CPU', 'Reference']) || self.gpu.policy == 'None'",
+    holds: ({ backend, gpu: { policy } }) => !['CPU', 'Reference'].includes(backend) || policy === 'None',
+    message: 'backend CPU or Reference leaves a GPU unused: set gpu.policy to None, or backend to Auto',
+    field: ['gpu', 'policy'],
+  },
+  {
+    cel: "!has(self.timeDomain) || self.method == 'TimeDomain'",
+    holds: ({ timeDomain: settings, method }) => settings === undefined || method === 'TimeDomain',
+    message: 'timeDomain needs method: TimeDomain',
+    field: ['timeDomain'],
+  },
+  {
+    cel: '!has(self.motion) || self.motion.paths.all(path, self.targets.exists(target, target.name == path.target))',
+    holds: ({ motion: moving, targets }) =>
+      moving?.paths.every((each) => targets.some((one) => one.name === each.target)) ?? true,
+    message: 'motion.paths: each target must be the name of one of targets',
+    field: ['motion', 'paths'],
+  },
+);
+
+const status = z.object({
+  ...statusBase(),
+  startTime: time().exactOptional().describe('When the first pod started.'),
+  completionTime: time().exactOptional().describe('When it ended.'),
+  progress: z
+    .object({
+      shards: int(0, 1024).exactOptional().describe('Pieces.'),
+      done: int(0, 1024).exactOptional().describe('Pieces done.'),
+      failed: int(0, 1024).exactOptional().describe('Pieces that failed for good.'),
+      running: int(0, 1024).exactOptional().describe('Pods at work.'),
+      percent: int(0, 100).exactOptional().describe('Points done.'),
+      estimatedCompletionTime: time().exactOptional().describe('When it should end.'),
+    })
+    .exactOptional()
+    .describe('How far it is.'),
+  solution: z
+    .object({
+      residual: figure().describe('Difference of the targets from what was asked, over what was asked.'),
+      iterations: int(0, 100_000).exactOptional().describe('Iterations taken.'),
+      targets: keyed(
+        z.object({
+          name: name().describe('Target.'),
+          pressure: figure().describe('Pressure there.'),
+          stiffness: figure().describe('Smallest stiffness of the trap.'),
+        }),
+        64,
+      )
+        .exactOptional()
+        .describe('What was reached.'),
+    })
+    .exactOptional()
+    .describe('Result of the solver.'),
+  throughput: z
+    .object({
+      points: z.int().min(0).exactOptional().describe('Points of the volume.'),
+      pointsPerSecond: z.int().min(0).exactOptional().describe('Points a second, over all pods.'),
+      backend: z.string().max(64).exactOptional().describe('Backend that ran.'),
+      method: z.string().max(64).exactOptional().describe('Method that ran.'),
+    })
+    .exactOptional()
+    .describe('Speed.'),
+  safety: z
+    .object({
+      verdict: z
+        .enum(['Safe', 'Clamped', 'Refused', 'NotLimited'])
+        .exactOptional()
+        .describe('NotLimited: the spec sets no limit.'),
+      maxPressure: figure().describe('Largest pressure.'),
+      maxIntensity: figure().describe('Largest intensity.'),
+      margin: figure().describe('Smallest distance to a limit, over the limit.'),
+      message: z.string().max(1024).exactOptional().describe('Which limit, where.'),
+    })
+    .exactOptional()
+    .describe('Verdict on the limits.'),
+  output: z
+    .object({
+      uri: z.string().max(2048).exactOptional().describe('Where the result is.'),
+      bytes: z.int().min(0).exactOptional().describe('Its size.'),
+      pictures: list(z.string().max(1024), 16).exactOptional().describe('Slices, below uri.'),
+    })
+    .exactOptional()
+    .describe('Result.'),
+  gpu: gpuStatus().exactOptional().describe('GPUs.'),
+  ...serviceStatus(),
+});
+
+export const fieldJob = defineKind({
+  kind: 'FieldJob',
+  plural: 'fieldjobs',
+  shortNames: ['fj'],
+  description: 'Acoustic holography: finds the phases of a transducer array and computes the field they make.',
+  spec,
+  status,
+  scale: replicasScale,
+  printerColumns: [
+    statusColumn,
+    { name: 'Shards', type: 'integer', jsonPath: '.status.progress.shards', description: 'Pieces of the volume.' },
+    { name: 'Progress', type: 'integer', jsonPath: '.status.progress.percent', description: 'Percent of the points.' },
+    {
+      name: 'Points/s',
+      type: 'integer',
+      jsonPath: '.status.throughput.pointsPerSecond',
+      description: 'Points a second.',
+    },
+    { name: 'Backend', type: 'string', jsonPath: '.status.throughput.backend', description: 'Backend that ran.' },
+    { name: 'Safety', type: 'string', jsonPath: '.status.safety.verdict', description: 'Verdict on the limits.' },
+    {
+      name: 'Output',
+      type: 'string',
+      jsonPath: '.status.output.uri',
+      description: 'Where the result is.',
+      priority: 1,
+    },
+    ageColumn,
+  ],
+});
+
+export type FieldJob = ResourceOf<typeof fieldJob>;
+export type FieldJobSpec = z.output<typeof spec>;
+export type FieldJobStatus = z.output<typeof status>;
+
+function onlyFor(member: 'axis' | 'charge' | 'radius', trap: string): Rule<Record<string, unknown> & { trap: string }> {
+  return {
+    cel: `!has(self.${member}) || self.trap == '${trap}'`,
+    holds: (one) => one[member] === undefined || one.trap === trap,
+    message: `${member} is only for trap: ${trap}`,
+    field: [member],
+  };
+}
+
+function requiredInBatch(member: 'volume' | 'output'): Rule<Record<string, unknown> & { mode: string }> {
+  return {
+    cel: `self.mode == 'Service' || has(self.${member})`,
+    holds: (one) => one.mode === 'Service' || one[member] !== undefined,
+    message: `${member} is required when mode is Batch`,
+    field: [member],
+  };
+}
+
+function onlyInService(member: string): Rule<Record<string, unknown> & { mode: string }> {
+  return {
+    cel: `!has(self.${member}) || self.mode == 'Service'`,
+    holds: (one) => one[member] === undefined || one.mode === 'Service',
+    message: `${member} is only for mode: Service`,
+    field: [member],
+  };
+}
