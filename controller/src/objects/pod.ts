@@ -10,9 +10,11 @@ export interface ContainerSettings {
   mounts: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[];
 }
 
+type ResourceList = Record<string, string | number>;
+
 export interface ResourceRequirements {
-  requests?: Record<string, string>;
-  limits?: Record<string, string>;
+  requests?: ResourceList;
+  limits?: ResourceList;
 }
 
 export interface Scheduling {

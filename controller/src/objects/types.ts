@@ -10,6 +10,7 @@ const type = (group: string, plural: string, kind: string): ResourceType => ({
 });
 
 export const types = {
+  claim: type('', 'persistentvolumeclaims', 'PersistentVolumeClaim'),
   configMap: type('', 'configmaps', 'ConfigMap'),
   job: type('batch', 'jobs', 'Job'),
   networkPolicy: type('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),

@@ -67,4 +67,6 @@ export const annotations = {
   desired: 'quintet.dev/desired',
   /** Hash of the immutable part, set by a builder: differs → delete and create anew (Jobs). */
   revision: 'quintet.dev/revision',
+  /** Set by a builder on a child that outlives its resource: it has no owner and is never deleted by us. */
+  retain: 'quintet.dev/retain',
 } as const;

@@ -44,7 +44,7 @@ import {
   time,
   toggle,
 } from './fields.ts';
-import { figure, replicas, serviceMembers, serviceStatus } from './serving.ts';
+import { figure, healing, replicas, rollout, serviceMembers, serviceStatus } from './serving.ts';
 
 const axis = () => z.enum(['X', 'Y', 'Z']);
 const quantities = ['Pressure', 'Intensity', 'Velocity', 'GorkovPotential', 'Force', 'Stiffness'] as const;
@@ -336,7 +336,7 @@ const spec = ruled(
     activeDeadline: duration().exactOptional().describe('Longest time of the whole job, from its first pod.'),
     ttlAfterFinished: duration()
       .exactOptional()
-      .describe('How long after its end the resource is deleted, results excepted. Left out, never.'),
+      .describe('How long after its end its pods and Jobs are kept. The resource and its results stay.'),
     output: output.exactOptional().describe('Where results go.'),
     suspend: suspend(),
     resources: resources('1', '1Gi'),
@@ -345,6 +345,8 @@ const spec = ruled(
     pod: pod().exactOptional().describe('The few fields of a pod that people need.'),
     replicas: replicas().exactOptional(),
     ...serviceMembers(),
+    healing: healing().exactOptional().describe('Self-healing of a service; its defaults when left out.'),
+    rollout: rollout().exactOptional().describe('How changes of a service come in; its defaults when left out.'),
   }),
   requiredInBatch('volume'),
   requiredInBatch('output'),
@@ -354,7 +356,9 @@ const spec = ruled(
     message: 'targets must have at least one target when mode is Batch',
     field: ['targets'],
   },
-  ...(['replicas', 'autoscaling', 'auth', 'cors', 'rateLimits', 'tenants', 'objectives'] as const).map(onlyInService),
+  ...(
+    ['replicas', 'autoscaling', 'auth', 'cors', 'rateLimits', 'tenants', 'objectives', 'healing', 'rollout'] as const
+  ).map(onlyInService),
   {
     cel: "self.backend != 'GPU' || self.gpu.policy == 'Required'",
     holds: ({ backend, gpu: { policy } }) => backend !== 'GPU' || policy === 'Required',
@@ -384,8 +388,23 @@ const spec = ruled(
 
 const status = z.object({
   ...statusBase(),
+  revision: z
+    .string()
+    .max(64)
+    .exactOptional()
+    .describe('Hash of the part of the spec that this status is the result of.'),
   startTime: time().exactOptional().describe('When the first pod started.'),
   completionTime: time().exactOptional().describe('When it ended.'),
+  plan: z
+    .object({
+      shards: int(1, 1024).describe('Pieces that the volume is cut into.'),
+      points: z.int().min(0).describe('Points of the volume.'),
+      bytes: z.int().min(0).describe('Size of the result.'),
+      memoryBytes: z.int().min(0).describe('Memory that a pod needs.'),
+    })
+    .exactOptional()
+    .describe('What the first step found.'),
+  warnings: list(z.string().max(512), 8).exactOptional().describe('What a person should know of the spec.'),
   progress: z
     .object({
       shards: int(0, 1024).exactOptional().describe('Pieces.'),

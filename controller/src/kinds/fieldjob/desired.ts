@@ -3,7 +3,7 @@ import type { FieldJob } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type Failure, type Run, readRun } from './run.ts';
-import { networkIsolation, resourceConfig, type Settings, stepNames } from './steps.ts';
+import { networkIsolation, outputClaim, resourceConfig, type Settings, stepNames } from './steps.ts';
 
 export function desired(resource: FieldJob, observed: Observed, settings: Settings): Desired {
   const run = readRun(resource, observed, settings);
@@ -11,14 +11,14 @@ export function desired(resource: FieldJob, observed: Observed, settings: Settin
   if (run.finished) return whenFinished(resource, run, now, settings);
   if (run.failure && !run.failure.retry) return { objects: present(resource, run, false), ...wakeAt(run, now) };
 
-  const again = run.failure && retryAt(run.failure, run.startedAt);
+  const again = run.failure && retryAt(run.failure, run.startTime);
   const objects = present(resource, run, again !== undefined && now >= again);
   return { objects, ...wakeAt(run, now, again) };
 }
 
 /** What this revision has or should have now; a failed Job is left out, and so deleted, when it is time to try anew. */
 function present(resource: FieldJob, run: Run, renewFailed: boolean): KubeObject[] {
-  const objects: KubeObject[] = [resourceConfig(resource), networkIsolation(resource)];
+  const objects: KubeObject[] = [resourceConfig(resource), networkIsolation(resource), ...outputClaim(resource)];
   for (const name of stepNames) {
     const { wanted, state } = run.steps[name];
     const ended = run.finished ?? (run.failure && !run.failure.retry);
@@ -39,17 +39,17 @@ function resultLost(run: Run): boolean {
 
 function whenFinished(resource: FieldJob, run: Run, now: Date, settings: Settings): Desired {
   const { ttlAfterFinished } = resource.spec;
-  const finishedAt = resource.status?.finishedAt;
-  if (ttlAfterFinished === undefined || !finishedAt) return { objects: present(resource, run, false) };
-  const left = new Date(finishedAt).getTime() + settings.seconds(ttlAfterFinished) * 1000 - now.getTime();
+  const completionTime = resource.status?.completionTime;
+  if (ttlAfterFinished === undefined || !completionTime) return { objects: present(resource, run, false) };
+  const left = new Date(completionTime).getTime() + settings.seconds(ttlAfterFinished) * 1000 - now.getTime();
   // The FieldJob itself stays with its result: a GitOps tool would only create it, and run it, again.
-  if (left <= 0) return { objects: [] };
+  if (left <= 0) return { objects: outputClaim(resource) };
   return { objects: present(resource, run, false), requeueAfterMs: left };
 }
 
 /** Longer and longer as the run goes on: a quarter of its age, within 10 s and 5 min. */
-function retryAt(failure: Failure, startedAt: Date | undefined): Date {
-  const age = failure.failedAt.getTime() - (startedAt ?? failure.failedAt).getTime();
+function retryAt(failure: Failure, startTime: Date | undefined): Date {
+  const age = failure.failedAt.getTime() - (startTime ?? failure.failedAt).getTime();
   return new Date(failure.failedAt.getTime() + Math.min(Math.max(age / 4, 10_000), 300_000));
 }
 

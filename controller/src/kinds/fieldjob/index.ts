@@ -1,5 +1,5 @@
 // FieldJob: acoustic fields computed by an Indexed Job.
-import { durationSeconds, type FieldJob, fieldJob as definition, parseStored } from '@quintet/crds';
+import { parseDuration, type FieldJob, fieldJob as definition, parseStored } from '@quintet/crds';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import { desired } from './desired.ts';
@@ -7,10 +7,10 @@ import { status } from './status.ts';
 import type { Settings } from './steps.ts';
 
 export function fieldJob(image: Omit<Settings, 'seconds'>): Kind<FieldJob> {
-  const settings: Settings = { ...image, seconds: durationSeconds };
+  const settings: Settings = { ...image, seconds: parseDuration };
   return {
     type: { group: definition.group, version: definition.version, plural: definition.plural, kind: definition.kind, namespaced: true },
-    children: [types.configMap, types.networkPolicy, types.job],
+    children: [types.configMap, types.networkPolicy, types.claim, types.job],
     observes: [types.pod],
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),

@@ -1,5 +1,5 @@
 // Where a FieldJob stands: read off its Jobs, their pods and what its status already holds.
-import type { FieldJob } from '@quintet/crds';
+import type { FieldJob, FieldJobStatus } from '@quintet/crds';
 import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
@@ -28,10 +28,13 @@ export interface Run {
   revision: string;
   /** This revision has ended, as its status says; its Jobs may be gone. */
   finished: 'Succeeded' | 'Failed' | undefined;
-  startedAt: Date | undefined;
+  startTime: Date | undefined;
   deadline: Date | undefined;
   steps: Record<StepName, Step>;
-  plan: PlanResult | undefined;
+  /** Size of the work, once the first step has said it. */
+  plan: NonNullable<FieldJobStatus['plan']> | undefined;
+  /** What the first step said, while its pod is there. */
+  solved: PlanResult | undefined;
   finish: FinishResult | undefined;
   failure: Failure | undefined;
   /** Why pods that should run do not. */
@@ -44,7 +47,8 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Settin
   const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => metadata.labels?.[labelOfRevision] === revision);
 
   const planStep = readStep('plan', planJob(resource, revision, settings), observed, pods);
-  const plan = planResult(planStep.pods) ?? status?.plan;
+  const solved = planResult(planStep.pods);
+  const plan = solved ?? status?.plan;
   const shards = readStep('shards', plan && shardsJob(resource, revision, settings, plan.shards), observed, pods);
   const computed = shards.state === 'Complete';
   const finishStep = readStep('finish', computed ? finishJob(resource, revision, settings) : undefined, observed, pods);
@@ -52,17 +56,18 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Settin
 
   // A suspended run holds no start: the step that is resumed brings the new one.
   const begun = stepNames.map((name) => steps[name].live?.status?.startTime).findLast((time) => time !== undefined);
-  const startedAt = resource.spec.suspend ? undefined : dateOf(status?.startedAt ?? begun);
+  const startTime = resource.spec.suspend ? undefined : dateOf(status?.startTime ?? begun);
   const limit = resource.spec.activeDeadline === undefined ? undefined : settings.seconds(resource.spec.activeDeadline);
-  const deadline = startedAt && limit !== undefined ? new Date(startedAt.getTime() + limit * 1000) : undefined;
+  const deadline = startTime && limit !== undefined ? new Date(startTime.getTime() + limit * 1000) : undefined;
   const finished = status?.phase === 'Succeeded' || status?.phase === 'Failed' ? status.phase : undefined;
   const run: Run = {
     revision,
     finished,
-    startedAt,
+    startTime,
     deadline,
     steps,
     plan,
+    solved,
     finish: finishResult(finishStep.pods),
     failure: undefined,
     trouble: troubleOf(pods.filter(({ status: podStatus }) => podStatus?.phase === 'Pending' || podStatus?.phase === 'Running')),

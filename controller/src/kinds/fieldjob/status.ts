@@ -1,10 +1,12 @@
 // What a FieldJob reports: ordered decisions on its conditions, then small bounded figures.
-import type { FieldJob } from '@quintet/crds';
+import type { FieldJob, FieldJobStatus } from '@quintet/crds';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import { defined } from '../../objects/pod.ts';
 import { type Run, readRun } from './run.ts';
-import type { Settings } from './steps.ts';
+import { claimName, type Settings } from './steps.ts';
 
-type Phase = 'Pending' | 'Planning' | 'Running' | 'Finishing' | 'Succeeded' | 'Failed' | 'Suspended';
+type Phase = NonNullable<FieldJobStatus['phase']>;
+type Stage = 'Pending' | 'Planning' | 'Running' | 'Finishing';
 
 interface Verdict {
   phase: Phase;
@@ -26,7 +28,7 @@ export function status(resource: FieldJob, observed: Observed, settings: Setting
   const run = readRun(resource, observed, settings);
   for (const decide of decisions) {
     const verdict = decide(resource, run);
-    if (verdict) return { conditions: verdict.conditions, fields: fields(resource, run, verdict.phase, observed.now) };
+    if (verdict) return { conditions: verdict.conditions, fields: fields(resource, run, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
 }
@@ -67,34 +69,32 @@ function suspended(resource: FieldJob): Verdict | undefined {
 
 function retrying(_resource: FieldJob, run: Run): Verdict | undefined {
   if (!run.failure) return undefined;
-  return working(phaseOf(run), run.failure.reason, `${run.failure.message}; it is tried again, finished chunks are kept`);
+  return working(run, run.failure.reason, `${run.failure.message}; it is tried again, finished chunks are kept`);
 }
 
 function hindered(_resource: FieldJob, run: Run): Verdict | undefined {
-  if (!run.trouble) return undefined;
-  return working(phaseOf(run), run.trouble.reason, run.trouble.message);
+  return run.trouble && working(run, run.trouble.reason, run.trouble.message);
 }
 
 function progressing(_resource: FieldJob, run: Run): Verdict {
-  const phase = phaseOf(run);
-  const { completions = 0 } = run.steps.shards.wanted?.spec ?? {};
-  const messages: Record<string, string> = {
+  const messages: Record<Stage, string> = {
     Pending: 'waiting for the first pod',
     Planning: 'solving for the transducers and judging safety',
-    Running: `${doneShards(run)} of ${completions} shards computed`,
+    Running: `${doneShards(run)} of ${run.plan?.shards} shards computed`,
     Finishing: 'verifying chunks, judging safety, drawing slices',
   };
-  return working(phase, phase, messages[phase] ?? phase);
+  const stage = stageOf(run);
+  return working(run, stage, messages[stage]);
 }
 
-function working(phase: Phase, reason: string, message: string): Verdict {
+function working(run: Run, reason: string, message: string): Verdict {
   return {
-    phase,
+    phase: stageOf(run) === 'Pending' ? 'Pending' : 'Progressing',
     conditions: [condition('Ready', 'False', reason, message), condition('Reconciling', 'True', reason, message)],
   };
 }
 
-function phaseOf({ steps, plan }: Run): Phase {
+function stageOf({ steps, plan }: Run): Stage {
   if (steps.shards.state === 'Complete') return 'Finishing';
   if (plan) return 'Running';
   return steps.plan.pods.some(({ status: pod }) => pod?.phase !== 'Pending') ? 'Planning' : 'Pending';
@@ -105,36 +105,50 @@ function doneShards({ steps, plan, finished }: Run): number {
   return steps.shards.live?.status?.succeeded ?? 0;
 }
 
-function fields(resource: FieldJob, run: Run, phase: Phase, now: Date): Record<string, unknown> {
+function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, now: Date): Record<string, unknown> {
   const old = resource.status?.revision === run.revision ? resource.status : undefined;
-  const result = run.finish;
-  const done = doneShards(run);
+  const { finish: result, solved, plan } = run;
   const over = phase === 'Succeeded' || phase === 'Failed';
-  return prune({
+  return defined({
     phase,
+    message: conditions.find(({ type }) => type === 'Ready')?.message,
     revision: run.revision,
-    startedAt: run.startedAt?.toISOString(),
-    finishedAt: over ? (old?.finishedAt ?? now.toISOString()) : undefined,
-    plan: run.plan && { shards: run.plan.shards, points: run.plan.points, bytes: run.plan.bytes, memoryBytes: run.plan.memoryBytes, solution: run.plan.solution, safety: run.plan.safety, warnings: run.plan.warnings },
-    progress: run.plan && { shards: run.plan.shards, done, percent: Math.floor((100 * done) / run.plan.shards) },
-    solution: result?.solution ?? old?.solution ?? run.plan?.solution,
-    safety: result?.safety ?? old?.safety ?? run.plan?.safety,
-    throughput: result?.throughput ?? old?.throughput,
-    output: (result && { uri: outputUri(resource), ...result.output }) ?? old?.output,
+    startTime: seconds(run.startTime),
+    completionTime: over ? (old?.completionTime ?? seconds(now)) : undefined,
+    plan: plan && { shards: plan.shards, points: plan.points, bytes: plan.bytes, memoryBytes: plan.memoryBytes },
+    warnings: solved?.warnings ?? old?.warnings,
+    progress: plan && progressOf(run, plan),
+    solution: result?.solution ?? old?.solution ?? solved?.solution,
+    safety: result?.safety ?? old?.safety ?? solved?.safety,
+    throughput: (result && { points: plan?.points, ...result.throughput }) ?? old?.throughput,
+    output: (result && { uri: outputUri(resource), bytes: result.output.bytes, pictures: result.output.pictures }) ?? old?.output,
   });
+}
+
+function progressOf(run: Run, { shards }: NonNullable<FieldJobStatus['plan']>): Record<string, unknown> {
+  const done = doneShards(run);
+  const job = run.steps.shards.live?.status;
+  return {
+    shards,
+    done,
+    running: run.steps.shards.state === 'Active' ? (job?.active ?? 0) : 0,
+    percent: Math.floor((100 * done) / shards),
+  };
 }
 
 /** Where the results lie: `pvc://namespace/claim/path` or `s3://bucket/prefix`. */
 function outputUri({ metadata, spec }: FieldJob): string {
-  const { persistentVolumeClaim: claim, s3 } = spec.output;
-  if (s3) return `s3://${s3.bucket}/${s3.prefix ?? ''}`;
-  return `pvc://${metadata.namespace}/${claim?.claimName}${claim?.path ? `/${claim.path}` : ''}`;
+  const { namespace, name } = metadata;
+  const { persistentVolumeClaim: claim, s3 } = spec.output ?? {};
+  if (s3) return `s3://${s3.bucket}/${s3.prefix ?? `${namespace}/${name}`}`;
+  return `pvc://${namespace}/${claim?.claimName ?? claimName(name)}/${claim?.path ?? name}`;
 }
 
 function condition(type: string, state: ConditionDecision['status'], reason: string, message: string): ConditionDecision {
   return { type, status: state, reason, message: message.slice(0, 1024) };
 }
 
-function prune(object: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+/** As Kubernetes writes times: whole seconds. */
+function seconds(moment: Date | undefined): string | undefined {
+  return moment && `${moment.toISOString().slice(0, 19)}Z`;
 }

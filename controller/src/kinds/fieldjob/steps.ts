@@ -1,5 +1,6 @@
 // The three Jobs of a FieldJob: plan (solve, judge, lay out), shards (compute), finish (verify, judge, draw).
 import type { FieldJob } from '@quintet/crds';
+import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap } from '../../objects/configmap.ts';
 import { gpuResources } from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
@@ -38,7 +39,12 @@ export function resourceConfig(resource: FieldJob): ConfigMap {
 }
 
 export function networkIsolation(resource: FieldJob): NetworkPolicy {
-  return isolation(resource, configName(resource), { egress: resource.spec.output.s3 !== undefined });
+  return isolation(resource, configName(resource), { egress: resource.spec.output?.s3 !== undefined });
+}
+
+export function outputClaim(resource: FieldJob): Claim[] {
+  const template = resource.spec.output?.volumeClaimTemplate;
+  return template ? [claim(resource, claimName(resource.metadata.name), 'output', template)] : [];
 }
 
 export const planJob = (resource: FieldJob, revision: string, settings: Settings): Job =>
@@ -63,8 +69,9 @@ function stepJob(
   indexed?: { completions: number; parallelism: number },
 ): Job {
   const { spec } = resource;
-  const claim = spec.output.persistentVolumeClaim;
-  const s3 = spec.output.s3;
+  const { output } = spec;
+  const s3 = output?.s3;
+  const volume = s3 ? undefined : (output?.persistentVolumeClaim ?? { claimName: claimName(resource.metadata.name) });
   return job(resource, {
     name: childName(resource.metadata.name, `field-${step}`),
     component: step,
@@ -83,22 +90,25 @@ function stepJob(
       ...(spec.pod?.imagePullSecrets && { imagePullSecrets: spec.pod.imagePullSecrets }),
       container: {
         image: spec.pod?.image ?? settings.image,
-        imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
+        imagePullPolicy: spec.pod?.imagePullPolicy ?? settings.imagePullPolicy ?? 'IfNotPresent',
         args: [step === 'shards' ? 'shard' : step],
-        env: { QUINTET_RESOURCE: resourceFile, ...(claim && { QUINTET_OUTPUT: outputMount }) },
+        env: { QUINTET_RESOURCE: resourceFile, ...(volume && { QUINTET_OUTPUT: outputMount }) },
         ...(s3?.secretRef && { envFrom: [{ secretRef: { name: s3.secretRef.name } }] }),
         resources: gpuResources(spec.gpu, spec.resources),
         mounts: [
           { name: 'resource', mountPath: '/etc/quintet', readOnly: true },
-          ...(claim ? [{ name: 'output', mountPath: outputMount, ...(claim.path && { subPath: claim.path }) }] : []),
+          ...(volume ? [{ name: 'output', mountPath: outputMount, subPath: volume.path ?? resource.metadata.name }] : []),
         ],
       },
       volumes: [
         { name: 'resource', configMap: { name: configName(resource) } },
-        ...(claim ? [{ name: 'output', persistentVolumeClaim: { claimName: claim.claimName } }] : []),
+        ...(volume ? [{ name: 'output', persistentVolumeClaim: { claimName: volume.claimName } }] : []),
       ],
     }),
   });
 }
+
+/** The claim of `output.volumeClaimTemplate`. */
+export const claimName = (resourceName: string): string => childName(resourceName, 'field');
 
 const configName = (resource: FieldJob): string => childName(resource.metadata.name, 'field');
