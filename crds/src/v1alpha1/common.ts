@@ -35,6 +35,10 @@ const dataKey = () => patterned('^[-._a-zA-Z0-9]+$', 253, 'must be a key of lett
 /** The extended resource asked for when a `gpu` block names neither a resource nor a device class. */
 export const defaultGpuResource = 'nvidia.com/gpu';
 
+/** The extended resource that a `gpu` block means; none with a device class. */
+export const extendedGpuResource = (block: { resourceName?: string; deviceClassName?: string }): string | undefined =>
+  block.deviceClassName === undefined ? (block.resourceName ?? defaultGpuResource) : undefined;
+
 export const gpu = () =>
   ruled(
     z.object({
