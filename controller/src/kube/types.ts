@@ -37,3 +37,9 @@ export interface ResourceType {
   kind: string;
   namespaced: boolean;
 }
+
+/** One line of a watch. */
+export interface WatchEvent {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  object: KubeObject;
+}
