@@ -1,5 +1,5 @@
 // The objects a FieldJob should have: one Job after the other, each when the one before it is complete.
-import type { FieldJob } from '@quintet/crds';
+import { type FieldJob, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type Failure, type Run, readRun } from './run.ts';
@@ -8,7 +8,7 @@ import { networkIsolation, outputClaim, resourceConfig, type Settings, stepNames
 export function desired(resource: FieldJob, observed: Observed, settings: Settings): Desired {
   const run = readRun(resource, observed, settings);
   const { now } = observed;
-  if (run.finished) return whenFinished(resource, run, now, settings);
+  if (run.finished) return whenFinished(resource, run, now);
   if (run.failure && !run.failure.retry) return { objects: present(resource, run, false), ...wakeAt(run, now) };
 
   const again = run.failure && retryAt(run.failure, run.startTime);
@@ -37,11 +37,11 @@ function resultLost(run: Run): boolean {
   return run.steps.plan.pods.every(({ status }) => status?.phase === 'Succeeded' || status?.phase === 'Failed');
 }
 
-function whenFinished(resource: FieldJob, run: Run, now: Date, settings: Settings): Desired {
+function whenFinished(resource: FieldJob, run: Run, now: Date): Desired {
   const { ttlAfterFinished } = resource.spec;
   const completionTime = resource.status?.completionTime;
   if (ttlAfterFinished === undefined || !completionTime) return { objects: present(resource, run, false) };
-  const left = new Date(completionTime).getTime() + settings.seconds(ttlAfterFinished) * 1000 - now.getTime();
+  const left = new Date(completionTime).getTime() + parseDuration(ttlAfterFinished) * 1000 - now.getTime();
   // The FieldJob itself stays with its result: a GitOps tool would only create it, and run it, again.
   if (left <= 0) return { objects: outputClaim(resource) };
   return { objects: present(resource, run, false), requeueAfterMs: left };

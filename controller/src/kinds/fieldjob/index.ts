@@ -1,13 +1,12 @@
 // FieldJob: acoustic fields computed by an Indexed Job.
-import { parseDuration, type FieldJob, fieldJob as definition, parseStored } from '@quintet/crds';
+import { type FieldJob, fieldJob as definition, parseStored } from '@quintet/crds';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import { desired } from './desired.ts';
 import { status } from './status.ts';
 import type { Settings } from './steps.ts';
 
-export function fieldJob(image: Omit<Settings, 'seconds'>): Kind<FieldJob> {
-  const settings: Settings = { ...image, seconds: parseDuration };
+export function fieldJob(settings: Settings): Kind<FieldJob> {
   return {
     type: { group: definition.group, version: definition.version, plural: definition.plural, kind: definition.kind, namespaced: true },
     children: [types.configMap, types.networkPolicy, types.claim, types.job],

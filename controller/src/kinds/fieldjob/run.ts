@@ -1,5 +1,5 @@
 // Where a FieldJob stands: read off its Jobs, their pods and what its status already holds.
-import type { FieldJob, FieldJobStatus } from '@quintet/crds';
+import { type FieldJob, type FieldJobStatus, parseDuration } from '@quintet/crds';
 import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
@@ -57,7 +57,7 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Settin
   // A suspended run holds no start: the step that is resumed brings the new one.
   const begun = stepNames.map((name) => steps[name].live?.status?.startTime).findLast((time) => time !== undefined);
   const startTime = resource.spec.suspend ? undefined : dateOf(status?.startTime ?? begun);
-  const limit = resource.spec.activeDeadline === undefined ? undefined : settings.seconds(resource.spec.activeDeadline);
+  const limit = resource.spec.activeDeadline === undefined ? undefined : parseDuration(resource.spec.activeDeadline);
   const deadline = startTime && limit !== undefined ? new Date(startTime.getTime() + limit * 1000) : undefined;
   const finished = status?.phase === 'Succeeded' || status?.phase === 'Failed' ? status.phase : undefined;
   const run: Run = {

@@ -1,5 +1,5 @@
 // The three Jobs of a FieldJob: plan (solve, judge, lay out), shards (compute), finish (verify, judge, draw).
-import type { FieldJob } from '@quintet/crds';
+import { type FieldJob, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap } from '../../objects/configmap.ts';
 import { gpuResources } from '../../objects/gpu.ts';
@@ -17,8 +17,6 @@ export type StepName = (typeof stepNames)[number];
 export interface Settings {
   image: string;
   imagePullPolicy?: string;
-  /** Seconds in a duration as specs write it. */
-  seconds: (duration: string) => number;
 }
 
 export const labelOfRevision = 'quintet.dev/revision';
@@ -79,7 +77,7 @@ function stepJob(
     suspend: spec.suspend,
     retries: indexed ? spec.retriesPerShard : retriesOfSingleSteps,
     ...(indexed && { indexed }),
-    ...(spec.activeDeadline !== undefined && { activeDeadlineSeconds: settings.seconds(spec.activeDeadline) }),
+    ...(spec.activeDeadline !== undefined && { activeDeadlineSeconds: Math.ceil(parseDuration(spec.activeDeadline)) }),
     queueName: spec.scheduling?.queueName,
     template: podTemplate({
       labels: { ...spec.pod?.labels, ...childLabels(resource, step), [labelOfRevision]: revision },
