@@ -3,7 +3,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { removeNodeRemains } from './node-remains.ts';
 import { clusterDir, stateDir } from './paths.ts';
-import { endProcess, identify, isAlive, type ProcessIdentity, processesUsing, recordedDaemons, stopDaemon } from './process.ts';
+import {
+  endProcess,
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  processesUsing,
+  recordedDaemons,
+  stopDaemon,
+} from './process.ts';
 import { toolsRoot } from './tools.ts';
 
 /** What a cluster's folder says of it, written before anything is started. */
@@ -44,13 +52,11 @@ export function readCluster(name: string): ClusterRecord | undefined {
 export async function removeCluster(name: string): Promise<void> {
   const dir = clusterDir(name);
   if (!existsSync(dir)) return;
-  const kubernetesFirst = recordedDaemons(dir).filter((daemon) => daemon !== 'etcd' && daemon !== 'containerd');
-  // Nothing of the cluster is kept, so nothing needs to be drained or flushed.
-  await Promise.all(kubernetesFirst.map((daemon) => stopDaemon(dir, daemon, 0)));
-  await removeNodeRemains(name, dir, async () => {
-    for (const daemon of recordedDaemons(dir)) await stopDaemon(dir, daemon, 0);
-    await Promise.all(processesUsing(dir, toolsRoot()).map((identity) => endProcess(identity, 0)));
-  });
+  // Nothing of the cluster is kept, so nothing needs to be drained or flushed. Containerd goes with the node's remains,
+  // after the kubelet, which would start containers again.
+  await Promise.all(recordedDaemons(dir).map((daemon) => stopDaemon(dir, daemon, 0)));
+  await Promise.all(processesUsing(dir, toolsRoot()).map((identity) => endProcess(identity, 0)));
+  await removeNodeRemains(name, dir);
   keepLogs(name, dir);
   rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 }

@@ -198,5 +198,7 @@ async function waitUntilReady(dir: string, admin: Identity, timeoutMs = 120_000)
     }
     await sleep(50);
   }
-  throw new Error(`the API server is not ready after ${timeoutMs / 1000} s: ${last}\n${logTail(dir, 'kube-apiserver')}`);
+  throw new Error(
+    `the API server is not ready after ${timeoutMs / 1000} s: ${last}\n${logTail(dir, 'kube-apiserver')}`,
+  );
 }

@@ -65,9 +65,7 @@ export function writeKubeconfig(path: string, name: string, identity: Identity):
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': name,
-    clusters: [
-      { name, cluster: { server: identity.server, 'certificate-authority-data': base64(identity.ca) } },
-    ],
+    clusters: [{ name, cluster: { server: identity.server, 'certificate-authority-data': base64(identity.ca) } }],
     users: [
       {
         name,

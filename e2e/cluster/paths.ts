@@ -25,6 +25,11 @@ export function clusterDir(name: string, env: NodeJS.ProcessEnv = process.env): 
   return join(stateDir(env), 'clusters', name);
 }
 
+/** Name of the cluster's namespace and cgroups: one per cluster also where two users give theirs the same name. */
+export function kernelName(name: string): string {
+  return `quintet-${name}-${shortHash(clusterDir(name)).slice(0, 6)}`;
+}
+
 /** A short stable name for a folder, for sockets and locks whose names are bounded by the kernel. */
 export function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12);

@@ -135,7 +135,8 @@ function goBuild(target: string, output: string): Promise<void> {
     child.on('error', reject);
     child.on('close', (code) => {
       if (code === 0) resolve();
-      else if (code === 127) reject(new Error('the cluster is built with Go, version 1.26 or later: https://go.dev/dl'));
+      else if (code === 127)
+        reject(new Error('the cluster is built with Go, version 1.26 or later: https://go.dev/dl'));
       else reject(new Error(`go build ${target} ended with ${code}:\n${tail}`));
     });
   });
