@@ -1,5 +1,5 @@
 // What a kind is: names, schemas, columns and rules, from which the CRD, the reference page and the parsers are made.
-import { z } from 'zod';
+import type { z } from 'zod';
 import { dnsLabel, type Rule } from './fields.ts';
 
 export const group = 'quintet.dev';

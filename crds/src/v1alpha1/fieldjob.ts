@@ -1,180 +1,40 @@
 // FieldJob: acoustic holography. An array of transducers, what it shall hold where, the volume to compute, and what is safe.
 import { z } from 'zod';
+import { array, axis, fieldQuantities, medium, motion, target } from './acoustics.ts';
 import {
   claimPath,
-  configMapKey,
   gpu,
   gpuStatus,
   oneOutput,
   outputMembers,
   pod,
   resources,
-  s3Object,
   scheduling,
   statusBase,
   suspend,
 } from './common.ts';
 import { ageColumn, defineKind, type ResourceOf, replicasScale, statusColumn } from './definition.ts';
 import {
-  acceleration,
-  angle,
-  attenuation,
   decimal,
   density,
   duration,
-  exactlyOne,
   extent,
-  frequency,
   int,
   intensity,
   keyed,
   length,
   list,
-  memberOf,
   name,
   ordered,
-  percentage,
   position,
   pressure,
   type Rule,
   ruled,
   set,
   speed,
-  temperature,
   time,
-  toggle,
 } from './fields.ts';
 import { figure, healing, replicas, rollout, serviceMembers, serviceStatus } from './serving.ts';
-
-const axis = () => z.enum(['X', 'Y', 'Z']);
-const quantities = ['Pressure', 'Intensity', 'Velocity', 'GorkovPotential', 'Force', 'Stiffness'] as const;
-
-/** A table of numbers: a key of a ConfigMap, a file on a volume, or an object in S3. */
-const table = () =>
-  ruled(
-    z.object({
-      configMap: configMapKey().exactOptional().describe('A key of a ConfigMap.'),
-      persistentVolumeClaim: claimPath().exactOptional().describe('A file on a volume.'),
-      s3: s3Object().exactOptional().describe('An object in S3.'),
-      format: z.enum(['CSV', 'JSON']).default('CSV').describe('CSV with a header line, or a JSON list of objects.'),
-    }),
-    exactlyOne('configMap', 'persistentVolumeClaim', 's3'),
-  );
-
-const gridMembers = {
-  rows: int(1, 256).default(16).describe('Elements along y.'),
-  columns: int(1, 256).default(16).describe('Elements along x.'),
-  pitch: length().default('10.5mm').describe('Distance between the centres of neighbours.'),
-};
-
-const transducer = ruled(
-  z.object({
-    radius: length().default('4.5mm').describe('Radius of the piston.'),
-    frequency: frequency().default('40kHz').describe('Frequency of the drive.'),
-    pressureAt1m: pressure()
-      .default('8Pa')
-      .describe('Peak pressure on the axis in 1 m, of one element at full amplitude.'),
-    directivity: z
-      .enum(['Piston', 'Omnidirectional', 'Focused', 'Custom'])
-      .default('Piston')
-      .describe('Pattern of one element.'),
-    focused: z
-      .object({ focalLength: length().describe('Focal length of the element.') })
-      .exactOptional()
-      .describe('With directivity Focused.'),
-    custom: table().exactOptional().describe('With directivity Custom: columns angle (degrees) and gain.'),
-  }),
-  ...memberOf('directivity', { Focused: 'focused', Custom: 'custom' }),
-);
-
-const hardware = z.object({
-  channelMap: table().exactOptional().describe('Columns element and channel.'),
-  calibration: table()
-    .exactOptional()
-    .describe('Columns element, amplitude (0 to 1) and phase (degrees), as measured.'),
-  deadElements: set(int(0, 1_048_575), 1024)
-    .exactOptional()
-    .describe('Elements that give no sound; the solver works around them.'),
-  export: set(z.enum(['AcousTools', 'Levitate', 'JSON']), 3)
-    .exactOptional()
-    .describe('Phases and amplitudes written beside the result, for boards.'),
-});
-
-const array = ruled(
-  z.object({
-    type: z
-      .enum(['Grid', 'TwoSided', 'Hemisphere', 'Custom'])
-      .default('Grid')
-      .describe('Shape; the member of that name describes it.'),
-    grid: z
-      .object(gridMembers)
-      .exactOptional()
-      .describe('A plane at z = 0, centred on the z axis, facing up. {} takes all defaults.'),
-    twoSided: z
-      .object({ ...gridMembers, separation: length().describe('Height of the upper grid, which faces down.') })
-      .exactOptional()
-      .describe('Two grids that face each other: the lower at z = 0, the upper at z = separation.'),
-    hemisphere: z
-      .object({
-        radius: length().describe('Radius of the sphere; its centre is on the z axis at this height.'),
-        elements: int(1, 65_536).default(256).describe('Elements, spread evenly.'),
-        aperture: angle()
-          .default('180deg')
-          .describe('Angle that the cap spans as seen from the centre; 180deg is the whole half.'),
-      })
-      .exactOptional()
-      .describe('A bowl that opens upwards, its lowest point at the origin.'),
-    custom: table().exactOptional().describe('Columns x, y, z (metres) and nx, ny, nz (direction; +z when left out).'),
-    transducer: transducer.prefault({}).describe('One element.'),
-    hardware: hardware.exactOptional().describe('The real array: channels, calibration, dead elements.'),
-  }),
-  ...memberOf('type', { Grid: 'grid', TwoSided: 'twoSided', Hemisphere: 'hemisphere', Custom: 'custom' }),
-);
-
-const medium = ruled(
-  z.object({
-    type: z.enum(['Air', 'Water', 'Custom']).default('Air').describe('What fills the volume.'),
-    temperature: temperature().default('25C').describe('Sets speed of sound and density of air and water.'),
-    humidity: percentage().default('50%').describe('Relative humidity of air; matters to absorption.'),
-    absorption: toggle().default('Disabled').describe('Absorption in air by ISO 9613-1.'),
-    custom: z
-      .object({
-        soundSpeed: speed().describe('Speed of sound.'),
-        density: density().describe('Density.'),
-        absorption: attenuation('NonNegative').default('0dB/m').describe('Absorption at the frequency of the drive.'),
-      })
-      .exactOptional()
-      .describe('With type Custom.'),
-    reflectors: keyed(
-      z.object({
-        name: name().describe('Name.'),
-        axis: axis().describe('Axis that the plane is normal to.'),
-        at: length('Signed').describe('Place of the plane on that axis.'),
-        coefficient: decimal('Signed').default('1').describe('Reflected pressure over arriving pressure, -1 to 1.'),
-      }),
-      6,
-    )
-      .exactOptional()
-      .describe('Infinite planes, by image sources.'),
-  }),
-  ...memberOf('type', { Custom: 'custom' }),
-);
-
-const target = ruled(
-  z.object({
-    name: name().describe('Name.'),
-    position: position().describe('[x, y, z].'),
-    trap: z.enum(['Focus', 'Twin', 'Vortex', 'Silence']).default('Focus').describe('What is made there.'),
-    weight: decimal('Positive').default('1').describe('Share of the pressure against other targets.'),
-    pressure: pressure().exactOptional().describe('Pressure to reach; left out, as much as there is.'),
-    axis: axis().exactOptional().describe('Twin: axis on which its two lobes lie. Left out, X.'),
-    charge: int(-8, 8).exactOptional().describe('Vortex: topological charge. Left out, 1.'),
-    radius: length().exactOptional().describe('Silence: radius of the quiet sphere. Left out, half a wavelength.'),
-  }),
-  onlyFor('axis', 'Twin'),
-  onlyFor('charge', 'Vortex'),
-  onlyFor('radius', 'Silence'),
-);
 
 const solver = z.object({
   algorithm: z
@@ -197,41 +57,6 @@ const volume = z.object({
   center: position().describe('Centre of the box.'),
   size: extent().describe('Lengths of its edges.'),
   spacing: length().default('0.5mm').describe('Distance between points; below half a wavelength.'),
-});
-
-const path = ruled(
-  z.object({
-    target: name().describe('Target that moves.'),
-    waypoints: list(
-      z.object({ at: duration().describe('Time since the start.'), position: position().describe('[x, y, z].') }),
-      256,
-    )
-      .min(2)
-      .exactOptional()
-      .describe('Places to be passed, joined by a smooth curve.'),
-    circle: z
-      .object({
-        center: position().describe('Centre.'),
-        radius: length().describe('Radius.'),
-        axis: axis().default('Z').describe('Axis of rotation.'),
-        period: duration().describe('Time of one turn.'),
-      })
-      .exactOptional()
-      .describe('A circle.'),
-    line: z
-      .object({ to: position().describe('Far end.'), period: duration().describe('Time there and back.') })
-      .exactOptional()
-      .describe("From the target's position to another and back, sinusoidally."),
-  }),
-  exactlyOne('waypoints', 'circle', 'line'),
-);
-
-const motion = z.object({
-  frameRate: frequency().default('1kHz').describe('Frames a second.'),
-  duration: duration().exactOptional().describe('Length; left out, the last waypoint or one period.'),
-  maxPhaseStep: angle().default('30deg').describe('Largest change of an element between frames.'),
-  maxAcceleration: acceleration().exactOptional().describe('Largest acceleration of a trap.'),
-  paths: keyed(path, 16, 'target').min(1).describe('Which target moves how.'),
 });
 
 const safety = z.object({
@@ -272,7 +97,7 @@ const output = ruled(
       z.object({
         axis: axis().describe('Axis that the plane is normal to.'),
         at: length('Signed').exactOptional().describe('Place on that axis; left out, the centre of the volume.'),
-        quantity: z.enum(quantities).default('Pressure').describe('What is drawn.'),
+        quantity: z.enum(fieldQuantities).default('Pressure').describe('What is drawn.'),
       }),
       16,
     )
@@ -317,7 +142,10 @@ const spec = ruled(
       .describe('How the field is computed; Auto takes the fastest that keeps the tolerance.'),
     timeDomain: timeDomain.exactOptional().describe('With method TimeDomain; its defaults when left out.'),
     volume: volume.exactOptional().describe('Box that is computed.'),
-    quantities: set(z.enum(quantities), 6).min(1).default(['Pressure']).describe('What is computed at each point.'),
+    quantities: set(z.enum(fieldQuantities), 6)
+      .min(1)
+      .default(['Pressure'])
+      .describe('What is computed at each point.'),
     tolerance: decimal('Positive').default('0.001').describe('Largest error over the largest pressure.'),
     safety: safety.prefault({}).describe('Limits.'),
     backend: z
@@ -501,15 +329,6 @@ export const fieldJob = defineKind({
 export type FieldJob = ResourceOf<typeof fieldJob>;
 export type FieldJobSpec = z.output<typeof spec>;
 export type FieldJobStatus = z.output<typeof status>;
-
-function onlyFor(member: 'axis' | 'charge' | 'radius', trap: string): Rule<Record<string, unknown> & { trap: string }> {
-  return {
-    cel: `!has(self.${member}) || self.trap == '${trap}'`,
-    holds: (one) => one[member] === undefined || one.trap === trap,
-    message: `${member} is only for trap: ${trap}`,
-    field: [member],
-  };
-}
 
 function requiredInBatch(member: 'volume' | 'output'): Rule<Record<string, unknown> & { mode: string }> {
   return {
