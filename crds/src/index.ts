@@ -12,6 +12,20 @@ export {
 } from './parse.ts';
 export { maxFileBytes, parseUserFile } from './userfile.ts';
 export { defaultGpuResource, extendedGpuResource, phases } from './v1alpha1/common.ts';
+export {
+  type CompressionService,
+  type CompressionServiceSpec,
+  type CompressionServiceStatus,
+  compressionService,
+} from './v1alpha1/compressionservice.ts';
+export { type CopyEngine, type CopyEngineSpec, type CopyEngineStatus, copyEngine } from './v1alpha1/copyengine.ts';
 export * from './v1alpha1/definition.ts';
+export {
+  type EvolutionRun,
+  type EvolutionRunSpec,
+  type EvolutionRunStatus,
+  evolutionRun,
+} from './v1alpha1/evolutionrun.ts';
 export { type FieldJob, type FieldJobSpec, type FieldJobStatus, fieldJob } from './v1alpha1/fieldjob.ts';
+export { type MatcherPool, type MatcherPoolSpec, type MatcherPoolStatus, matcherPool } from './v1alpha1/matcherpool.ts';
 export * from './v1alpha1/quantities.ts';

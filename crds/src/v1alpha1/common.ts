@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   atMostOne,
   bytes,
+  dataName,
   duration,
   exactlyOne,
   httpUrl,
@@ -16,6 +17,7 @@ import {
   resourceQuantity,
   ruled,
   set,
+  sha256,
   stringMap,
   text,
   time,
@@ -30,7 +32,6 @@ const qualifiedName = (example: string) =>
   );
 const labelKey = () => qualifiedName('topology.kubernetes.io/zone');
 const labelValue = () => patterned('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$', 63, 'must be a label value');
-const dataKey = () => patterned('^[-._a-zA-Z0-9]+$', 253, 'must be a key of letters, digits, "-", "_" and "."');
 
 /** The extended resource asked for when a `gpu` block names neither a resource nor a device class. */
 export const defaultGpuResource = 'nvidia.com/gpu';
@@ -186,13 +187,13 @@ export const resources = (cpu: string, memory: string) =>
 export const secretRef = () =>
   z.object({
     name: objectName().describe('Secret in the same namespace.'),
-    key: dataKey().exactOptional().describe('Key inside it; left out, the usual one for this use.'),
+    key: dataName().exactOptional().describe('Key inside it; left out, the usual one for this use.'),
   });
 
 export const configMapKey = () =>
   z.object({
     name: objectName().describe('ConfigMap in the same namespace.'),
-    key: dataKey().describe('Key inside it.'),
+    key: dataName().describe('Key inside it.'),
   });
 
 export const claimPath = () =>
@@ -235,8 +236,6 @@ export const modelSource = () =>
     }),
     exactlyOne('persistentVolumeClaim', 's3', 'oci'),
   );
-
-export const sha256 = () => patterned('^[a-f0-9]{64}$', 64, 'must be a SHA-256 digest: 64 hexadecimal digits');
 
 export const model = () =>
   z.object({
@@ -299,7 +298,7 @@ export const pod = () =>
           ),
           value: z.string().max(4096).exactOptional().describe('Value.'),
           secretKeyRef: z
-            .object({ name: objectName().describe('Secret.'), key: dataKey().describe('Key inside it.') })
+            .object({ name: objectName().describe('Secret.'), key: dataName().describe('Key inside it.') })
             .exactOptional()
             .describe('Value from a Secret.'),
         }),

@@ -63,6 +63,9 @@ export const name = () =>
 /** Name of a Kubernetes object (DNS subdomain). */
 export const objectName = () =>
   patterned(dnsSubdomain, 253, 'must be the name of a Kubernetes object: lower-case letters, digits, "-" and "."');
+/** Key of a ConfigMap or Secret. */
+export const dataName = () => patterned('^[-._a-zA-Z0-9]+$', 253, 'must be a key of letters, digits, "-", "_" and "."');
+export const sha256 = () => patterned('^[a-f0-9]{64}$', 64, 'must be a SHA-256 digest: 64 hexadecimal digits');
 /** Relative path inside a volume: no leading slash, no "..". */
 export const path = () =>
   patterned(

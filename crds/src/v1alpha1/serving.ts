@@ -1,6 +1,7 @@
 // Blocks of everything that serves requests: replicas, autoscaling, caches, access, objectives, healing, rollouts, traffic.
 import { z } from 'zod';
 import { secretRef } from './common.ts';
+import type { PrinterColumn } from './definition.ts';
 import {
   bytes,
   decimal,
@@ -282,9 +283,30 @@ export const serviceMembers = () => ({
   rateLimits: rateLimits().exactOptional().describe('Limits for each client.'),
   tenants: tenants().exactOptional().describe('Quotas.'),
   objectives: objectives().exactOptional().describe('What is aimed at, alerted on and judged by.'),
+});
+
+/** As `serviceMembers`, of kinds that are always services. */
+export const steadyMembers = () => ({
   healing: healing().prefault({}).describe('Self-healing.'),
   rollout: rollout().prefault({}).describe('How changes come in.'),
 });
+
+export const trafficColumns = [
+  { name: 'Replicas', type: 'integer', jsonPath: '.status.replicas', description: 'Pods.' },
+  { name: 'RPS', type: 'string', jsonPath: '.status.traffic.requestsPerSecond', description: 'Requests a second.' },
+  {
+    name: 'P95',
+    type: 'string',
+    jsonPath: '.status.traffic.latencyP95',
+    description: '95th percentile of the answer time.',
+  },
+  {
+    name: 'Hit',
+    type: 'string',
+    jsonPath: '.status.traffic.cacheHitRate',
+    description: 'Share of answers from the cache.',
+  },
+] as const satisfies PrinterColumn[];
 
 /** The status members that every service has. */
 export const serviceStatus = () => ({
