@@ -59,7 +59,8 @@ function pendingTrouble(pod: Pod): Trouble | undefined {
   const scheduled = pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False') return undefined;
   const message = scheduled.message ?? '';
-  if (scheduled.reason === 'SchedulingGated') return { reason: 'SchedulingGated', message: message || 'pods wait for admission' };
+  if (scheduled.reason === 'SchedulingGated')
+    return { reason: 'SchedulingGated', message: message || 'pods wait for admission' };
   const claim = /persistentvolumeclaim "([^"]+)" not found/.exec(message);
   if (claim) {
     return {

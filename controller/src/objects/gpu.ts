@@ -8,7 +8,13 @@ export interface GpuRequest {
 }
 
 /** `resources` with the GPUs that the policy `Required` asks for; the other policies run on CPU. */
-export function gpuResources(gpu: GpuRequest | undefined, resources: ResourceRequirements | undefined): ResourceRequirements {
+export function gpuResources(
+  gpu: GpuRequest | undefined,
+  resources: ResourceRequirements | undefined,
+): ResourceRequirements {
   if (gpu?.policy !== 'Required') return resources ?? {};
-  return { ...resources, limits: { ...resources?.limits, [gpu.resourceName ?? 'nvidia.com/gpu']: String(gpu.count ?? 1) } };
+  return {
+    ...resources,
+    limits: { ...resources?.limits, [gpu.resourceName ?? 'nvidia.com/gpu']: String(gpu.count ?? 1) },
+  };
 }

@@ -2,8 +2,7 @@
 import type { KubeObject } from '../kube/types.ts';
 import { annotations } from '../reconcile/kind.ts';
 import { childMeta, hashOf } from './meta.ts';
-import type { podTemplate } from './pod.ts';
-import type { Job } from './types.ts';
+import type { Job, PodTemplate } from './types.ts';
 
 /** Exit code of an engine that only a changed spec can help. */
 export const refusedExitCode = 2;
@@ -13,7 +12,7 @@ export interface JobSettings {
   component: string;
   /** Of everything that determines the result: another revision replaces the Job. */
   revision: string;
-  template: ReturnType<typeof podTemplate>;
+  template: PodTemplate;
   suspend: boolean;
   /** Attempts after the first: of the whole Job, or of each index. */
   retries: number;

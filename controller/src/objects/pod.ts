@@ -1,14 +1,6 @@
 // Pod template that the "restricted" pod security standard admits: non-root, read-only root, no token, no capabilities.
 
-export interface ContainerSettings {
-  image: string;
-  imagePullPolicy?: string;
-  args: string[];
-  env?: Record<string, string>;
-  envFrom?: { secretRef: { name: string } }[];
-  resources?: ResourceRequirements;
-  mounts: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[];
-}
+import type { PodTemplate } from './types.ts';
 
 type ResourceList = Record<string, string | number>;
 
@@ -17,13 +9,20 @@ export interface ResourceRequirements {
   limits?: ResourceList;
 }
 
-export interface Scheduling {
-  priorityClassName?: string | undefined;
-  nodeSelector?: Record<string, string> | undefined;
-  tolerations?: unknown[] | undefined;
-  affinity?: unknown;
-  topologySpreadConstraints?: unknown[] | undefined;
-  runtimeClassName?: string | undefined;
+export interface Variable {
+  name: string;
+  value?: string;
+  secretKeyRef?: { name: string; key: string };
+}
+
+export interface ContainerSettings {
+  image: string;
+  imagePullPolicy: string;
+  args: string[];
+  env?: readonly Variable[];
+  envFrom?: { secretRef: { name: string } }[];
+  resources: ResourceRequirements;
+  mounts: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[];
 }
 
 export interface PodSettings {
@@ -32,25 +31,27 @@ export interface PodSettings {
   container: ContainerSettings;
   volumes: { name: string; [source: string]: unknown }[];
   restartPolicy: 'Never' | 'Always';
-  terminationGracePeriodSeconds?: number;
-  scheduling?: Scheduling;
+  terminationGracePeriodSeconds: number;
+  /** Fields of the pod spec that say where it may run. */
+  scheduling: Record<string, unknown>;
   imagePullSecrets?: { name: string }[];
+  serviceAccountName?: string;
+  /** Ids that replace those of the image's own user. */
+  securityContext?: { runAsUser?: number; runAsGroup?: number; fsGroup?: number };
 }
 
 const runAs = 65532;
 
-export function podTemplate(settings: PodSettings): {
-  metadata: { labels: Record<string, string>; annotations?: Record<string, string> };
-  spec: Record<string, unknown>;
-} {
-  const { container, scheduling = {} } = settings;
+export function podTemplate(settings: PodSettings): PodTemplate {
+  const { labels, annotations, container, securityContext } = settings;
   return {
-    metadata: { labels: settings.labels, ...(settings.annotations && { annotations: settings.annotations }) },
+    metadata: { labels, ...(annotations && { annotations }) },
     spec: defined({
       restartPolicy: settings.restartPolicy,
+      serviceAccountName: settings.serviceAccountName,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      terminationGracePeriodSeconds: settings.terminationGracePeriodSeconds ?? 30,
+      terminationGracePeriodSeconds: settings.terminationGracePeriodSeconds,
       securityContext: {
         runAsNonRoot: true,
         runAsUser: runAs,
@@ -58,30 +59,41 @@ export function podTemplate(settings: PodSettings): {
         fsGroup: runAs,
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: { type: 'RuntimeDefault' },
+        ...securityContext,
       },
-      ...scheduling,
+      ...settings.scheduling,
       imagePullSecrets: settings.imagePullSecrets,
-      containers: [
-        defined({
-          name: 'engine',
-          image: container.image,
-          imagePullPolicy: container.imagePullPolicy,
-          args: container.args,
-          env: Object.entries(container.env ?? {}).map(([name, value]) => ({ name, value })),
-          envFrom: container.envFrom,
-          resources: container.resources,
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
-          },
-          terminationMessagePolicy: 'FallbackToLogsOnError',
-          volumeMounts: [...container.mounts, { name: 'tmp', mountPath: '/tmp' }],
-        }),
-      ],
+      containers: [engine(container)],
       volumes: [...settings.volumes, { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } }],
     }),
   };
+}
+
+function engine(container: ContainerSettings): Record<string, unknown> {
+  return defined({
+    name: 'engine',
+    image: container.image,
+    imagePullPolicy: container.imagePullPolicy,
+    args: container.args,
+    env: container.env?.map(({ name, value, secretKeyRef }) =>
+      secretKeyRef ? { name, valueFrom: { secretKeyRef } } : { name, value },
+    ),
+    envFrom: container.envFrom,
+    resources: container.resources,
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [...container.mounts, { name: 'tmp', mountPath: '/tmp' }],
+  });
+}
+
+/** The user's environment variables and ours; a name that both set is ours. */
+export function variables(theirs: readonly Variable[] = [], ours: Record<string, string> = {}): Variable[] {
+  const free = theirs.filter(({ name }) => !(name in ours));
+  return [...free, ...Object.entries(ours).map(([name, value]) => ({ name, value }))];
 }
 
 /** The same object without its undefined members, which an applied document must not hold. */

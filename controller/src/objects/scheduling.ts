@@ -1,26 +1,32 @@
 // Where pods may run, as the spec's `scheduling` and `gpu` blocks say.
-import { defined, type Scheduling } from './pod.ts';
+
+import type { KubeObject } from '../kube/types.ts';
+import { selectorLabels } from './meta.ts';
+import { defined } from './pod.ts';
 
 interface SchedulingSpec {
-  scheduling?:
-    | {
-        priorityClassName?: string | undefined;
-        nodeSelector?: Record<string, string> | undefined;
-        tolerations?: unknown[] | undefined;
-        affinity?: unknown;
-        topologySpreadConstraints?: unknown[] | undefined;
-      }
-    | undefined;
-  gpu?: { runtimeClassName?: string | undefined } | undefined;
+  scheduling: {
+    priorityClassName?: string;
+    schedulerName?: string;
+    nodeSelector?: Record<string, string>;
+    tolerations?: unknown[];
+    affinity?: unknown;
+    topologySpreadConstraints?: object[];
+  };
+  gpu: { runtimeClassName?: string };
 }
 
-export function schedulingOf({ scheduling, gpu }: SchedulingSpec): Scheduling {
+/** Fields of a pod spec; topology spread counts the pods of this resource. */
+export function schedulingOf(owner: KubeObject & { spec: SchedulingSpec }): Record<string, unknown> {
+  const { scheduling, gpu } = owner.spec;
+  const labelSelector = { matchLabels: selectorLabels(owner) };
   return defined({
-    priorityClassName: scheduling?.priorityClassName,
-    nodeSelector: scheduling?.nodeSelector,
-    tolerations: scheduling?.tolerations,
-    affinity: scheduling?.affinity,
-    topologySpreadConstraints: scheduling?.topologySpreadConstraints,
-    runtimeClassName: gpu?.runtimeClassName,
-  }) as Scheduling;
+    priorityClassName: scheduling.priorityClassName,
+    schedulerName: scheduling.schedulerName,
+    nodeSelector: scheduling.nodeSelector,
+    tolerations: scheduling.tolerations,
+    affinity: scheduling.affinity,
+    topologySpreadConstraints: scheduling.topologySpreadConstraints?.map((each) => ({ ...each, labelSelector })),
+    runtimeClassName: gpu.runtimeClassName,
+  });
 }

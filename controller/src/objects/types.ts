@@ -22,10 +22,17 @@ export interface ObjectCondition {
   status: string;
   reason?: string;
   message?: string;
+  lastTransitionTime?: string;
 }
 
 export interface Job extends KubeObject {
-  spec: { completions?: number; parallelism?: number; suspend?: boolean; template: PodTemplate; [field: string]: unknown };
+  spec: {
+    completions?: number;
+    parallelism?: number;
+    suspend?: boolean;
+    template: PodTemplate;
+    [field: string]: unknown;
+  };
   status?: {
     startTime?: string;
     completionTime?: string;

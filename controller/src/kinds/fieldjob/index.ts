@@ -1,5 +1,5 @@
 // FieldJob: acoustic fields computed by an Indexed Job.
-import { type FieldJob, fieldJob as definition, parseStored } from '@quintet/crds';
+import { fieldJob as definition, type FieldJob, parseStored } from '@quintet/crds';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import { desired } from './desired.ts';
@@ -8,7 +8,13 @@ import type { Settings } from './steps.ts';
 
 export function fieldJob(settings: Settings): Kind<FieldJob> {
   return {
-    type: { group: definition.group, version: definition.version, plural: definition.plural, kind: definition.kind, namespaced: true },
+    type: {
+      group: definition.group,
+      version: definition.version,
+      plural: definition.plural,
+      kind: definition.kind,
+      namespaced: true,
+    },
     children: [types.configMap, types.networkPolicy, types.claim, types.job],
     observes: [types.pod],
     extraRules: [],

@@ -32,7 +32,9 @@ const finish = z.object({
 
 export type PlanResult = z.infer<typeof plan>;
 export type FinishResult = z.infer<typeof finish>;
-export type StepFailure = z.infer<typeof failure>['error'] & { /** Worth another attempt with the same spec. */ retry: boolean };
+export type StepFailure = z.infer<typeof failure>['error'] & {
+  /** Worth another attempt with the same spec. */ retry: boolean;
+};
 
 /** Exit code (EX_TEMPFAIL) of a step that may succeed another time: a full disk, an unreachable store. */
 const temporaryExitCode = 75;

@@ -4,8 +4,15 @@ import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
-import { type FinishResult, finishResult, type PlanResult, planResult, type StepFailure, stepFailure } from './results.ts';
-import { finishJob, labelOfRevision, planJob, type Settings, shardsJob, type StepName, stepNames } from './steps.ts';
+import {
+  type FinishResult,
+  finishResult,
+  type PlanResult,
+  planResult,
+  type StepFailure,
+  stepFailure,
+} from './results.ts';
+import { finishJob, labelOfRevision, planJob, type Settings, type StepName, shardsJob, stepNames } from './steps.ts';
 
 export interface Step {
   name: StepName;
@@ -70,7 +77,9 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Settin
     solved,
     finish: finishResult(finishStep.pods),
     failure: undefined,
-    trouble: troubleOf(pods.filter(({ status: podStatus }) => podStatus?.phase === 'Pending' || podStatus?.phase === 'Running')),
+    trouble: troubleOf(
+      pods.filter(({ status: podStatus }) => podStatus?.phase === 'Pending' || podStatus?.phase === 'Running'),
+    ),
   };
   run.failure = failureOf(run, observed.now);
   return run;
@@ -111,7 +120,7 @@ function failureOf(run: Run, now: Date): Failure | undefined {
   const failed = stepNames.map((name) => run.steps[name]).find(({ state }) => state === 'Failed');
   if (!failed) return undefined;
   const condition = failed.live?.status?.conditions?.find(({ type }) => type === 'Failed');
-  const failedAt = dateOf((condition as { lastTransitionTime?: string } | undefined)?.lastTransitionTime) ?? now;
+  const failedAt = dateOf(condition?.lastTransitionTime) ?? now;
   const said = stepFailure(failed.pods);
   if (said) return { reason: said.reason, message: described(said), retry: said.retry, failedAt };
   const trouble = troubleOf(failed.pods);

@@ -1,7 +1,7 @@
 // What a FieldJob reports: ordered decisions on its conditions, then small bounded figures.
 import type { FieldJob, FieldJobStatus } from '@quintet/crds';
-import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
 import { defined } from '../../objects/pod.ts';
+import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
 import { type Run, readRun } from './run.ts';
 import { claimName, type Settings } from './steps.ts';
 
@@ -63,7 +63,10 @@ function suspended(resource: FieldJob): Verdict | undefined {
   const message = 'set spec.suspend to false to go on; finished chunks are kept';
   return {
     phase: 'Suspended',
-    conditions: [condition('Ready', 'True', 'Suspended', message), condition('Suspended', 'True', 'Suspended', message)],
+    conditions: [
+      condition('Ready', 'True', 'Suspended', message),
+      condition('Suspended', 'True', 'Suspended', message),
+    ],
   };
 }
 
@@ -107,7 +110,6 @@ function doneShards({ steps, plan, finished }: Run): number {
 
 function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, now: Date): Record<string, unknown> {
   const old = resource.status?.revision === run.revision ? resource.status : undefined;
-  const { finish: result, solved, plan } = run;
   const over = phase === 'Succeeded' || phase === 'Failed';
   return defined({
     phase,
@@ -115,14 +117,38 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
     revision: run.revision,
     startTime: seconds(run.startTime),
     completionTime: over ? (old?.completionTime ?? seconds(now)) : undefined,
-    plan: plan && { shards: plan.shards, points: plan.points, bytes: plan.bytes, memoryBytes: plan.memoryBytes },
-    warnings: solved?.warnings ?? old?.warnings,
-    progress: plan && progressOf(run, plan),
-    solution: result?.solution ?? old?.solution ?? solved?.solution,
-    safety: result?.safety ?? old?.safety ?? solved?.safety,
-    throughput: (result && { points: plan?.points, ...result.throughput }) ?? old?.throughput,
-    output: (result && { uri: outputUri(resource), bytes: result.output.bytes, pictures: result.output.pictures }) ?? old?.output,
+    ...kept(old),
+    ...planned(run),
+    ...results(resource, run),
   });
+}
+
+/** What earlier steps said and whose pods may be gone. */
+function kept(old: FieldJobStatus | undefined): Record<string, unknown> {
+  const { warnings, solution, safety, throughput, output } = old ?? {};
+  return { warnings, solution, safety, throughput, output };
+}
+
+function planned(run: Run): Record<string, unknown> {
+  const { plan, solved } = run;
+  if (!plan) return {};
+  const { shards, points, bytes, memoryBytes } = plan;
+  return {
+    plan: { shards, points, bytes, memoryBytes },
+    progress: progressOf(run, plan),
+    ...(solved && { solution: solved.solution, safety: solved.safety, warnings: solved.warnings }),
+  };
+}
+
+function results(resource: FieldJob, { finish, plan }: Run): Record<string, unknown> {
+  if (!finish) return {};
+  const { solution, safety, throughput, output } = finish;
+  return {
+    solution,
+    safety,
+    throughput: { points: plan?.points, ...throughput, pointsPerSecond: Math.round(throughput.pointsPerSecond) },
+    output: { uri: outputUri(resource), bytes: output.bytes, pictures: output.pictures },
+  };
 }
 
 function progressOf(run: Run, { shards }: NonNullable<FieldJobStatus['plan']>): Record<string, unknown> {
@@ -144,7 +170,12 @@ function outputUri({ metadata, spec }: FieldJob): string {
   return `pvc://${namespace}/${claim?.claimName ?? claimName(name)}/${claim?.path ?? name}`;
 }
 
-function condition(type: string, state: ConditionDecision['status'], reason: string, message: string): ConditionDecision {
+function condition(
+  type: string,
+  state: ConditionDecision['status'],
+  reason: string,
+  message: string,
+): ConditionDecision {
   return { type, status: state, reason, message: message.slice(0, 1024) };
 }
 

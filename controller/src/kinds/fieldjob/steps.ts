@@ -6,9 +6,9 @@ import { gpuResources } from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
 import { childLabels, childName } from '../../objects/meta.ts';
 import { isolation, type NetworkPolicy } from '../../objects/networkpolicy.ts';
-import { podTemplate } from '../../objects/pod.ts';
+import { podTemplate, variables } from '../../objects/pod.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
-import type { Job } from '../../objects/types.ts';
+import type { Job, PodTemplate } from '../../objects/types.ts';
 
 export const stepNames = ['plan', 'shards', 'finish'] as const;
 export type StepName = (typeof stepNames)[number];
@@ -33,7 +33,9 @@ export function resourceConfig(resource: FieldJob): ConfigMap {
     metadata: { name: metadata.name, namespace: metadata.namespace, uid: metadata.uid },
     spec: { ...work, shards: { max: work.shards.max } },
   };
-  return configMap(resource, configName(resource), 'config', { 'resource.json': `${JSON.stringify(carried, null, 2)}\n` });
+  return configMap(resource, configName(resource), 'config', {
+    'resource.json': `${JSON.stringify(carried, null, 2)}\n`,
+  });
 }
 
 export function networkIsolation(resource: FieldJob): NetworkPolicy {
@@ -67,9 +69,6 @@ function stepJob(
   indexed?: { completions: number; parallelism: number },
 ): Job {
   const { spec } = resource;
-  const { output } = spec;
-  const s3 = output?.s3;
-  const volume = s3 ? undefined : (output?.persistentVolumeClaim ?? { claimName: claimName(resource.metadata.name) });
   return job(resource, {
     name: childName(resource.metadata.name, `field-${step}`),
     component: step,
@@ -77,33 +76,49 @@ function stepJob(
     suspend: spec.suspend,
     retries: indexed ? spec.retriesPerShard : retriesOfSingleSteps,
     ...(indexed && { indexed }),
-    ...(spec.activeDeadline !== undefined && { activeDeadlineSeconds: Math.ceil(parseDuration(spec.activeDeadline)) }),
-    queueName: spec.scheduling?.queueName,
-    template: podTemplate({
-      labels: { ...spec.pod?.labels, ...childLabels(resource, step), [labelOfRevision]: revision },
-      ...(spec.pod?.annotations && { annotations: spec.pod.annotations }),
-      restartPolicy: 'Never',
-      terminationGracePeriodSeconds: spec.pod?.terminationGracePeriodSeconds ?? 10,
-      scheduling: schedulingOf(spec),
-      ...(spec.pod?.imagePullSecrets && { imagePullSecrets: spec.pod.imagePullSecrets }),
-      container: {
-        image: spec.pod?.image ?? settings.image,
-        imagePullPolicy: spec.pod?.imagePullPolicy ?? settings.imagePullPolicy ?? 'IfNotPresent',
-        args: [step === 'shards' ? 'shard' : step],
-        env: { QUINTET_RESOURCE: resourceFile, ...(volume && { QUINTET_OUTPUT: outputMount }) },
-        ...(s3?.secretRef && { envFrom: [{ secretRef: { name: s3.secretRef.name } }] }),
-        resources: gpuResources(spec.gpu, spec.resources),
-        mounts: [
-          { name: 'resource', mountPath: '/etc/quintet', readOnly: true },
-          ...(volume ? [{ name: 'output', mountPath: outputMount, subPath: volume.path ?? resource.metadata.name }] : []),
-        ],
-      },
-      volumes: [
-        { name: 'resource', configMap: { name: configName(resource) } },
-        ...(volume ? [{ name: 'output', persistentVolumeClaim: { claimName: volume.claimName } }] : []),
-      ],
-    }),
+    ...(spec.activeDeadline && { activeDeadlineSeconds: Math.ceil(parseDuration(spec.activeDeadline)) }),
+    queueName: spec.scheduling.queueName,
+    template: stepTemplate(step, resource, revision, settings),
   });
+}
+
+function stepTemplate(step: StepName, resource: FieldJob, revision: string, settings: Settings): PodTemplate {
+  const { spec } = resource;
+  const { pod = {} } = spec;
+  const output = outputVolume(resource);
+  const s3Secret = spec.output?.s3?.secretRef;
+  return podTemplate({
+    ...pod,
+    labels: { ...pod.labels, ...childLabels(resource, step), [labelOfRevision]: revision },
+    restartPolicy: 'Never',
+    terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? 10,
+    scheduling: schedulingOf(resource),
+    container: {
+      image: settings.image,
+      imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
+      ...pod,
+      args: [step === 'shards' ? 'shard' : step],
+      env: variables(pod.env, { QUINTET_RESOURCE: resourceFile, ...output.env }),
+      ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
+      resources: gpuResources(spec.gpu, spec.resources),
+      mounts: [{ name: 'resource', mountPath: '/etc/quintet', readOnly: true }, ...output.mounts],
+    },
+    volumes: [{ name: 'resource', configMap: { name: configName(resource) } }, ...output.volumes],
+  });
+}
+
+/** The claim that results are written to; nothing when they go to S3. */
+function outputVolume({ metadata, spec }: FieldJob) {
+  if (spec.output?.s3) return { env: {}, mounts: [], volumes: [] };
+  const { claimName: name, path = metadata.name } = spec.output?.persistentVolumeClaim ?? {
+    claimName: claimName(metadata.name),
+    path: undefined,
+  };
+  return {
+    env: { QUINTET_OUTPUT: outputMount },
+    mounts: [{ name: 'output', mountPath: outputMount, subPath: path }],
+    volumes: [{ name: 'output', persistentVolumeClaim: { claimName: name } }],
+  };
 }
 
 /** The claim of `output.volumeClaimTemplate`. */

@@ -1,0 +1,66 @@
+// Fluent builders of what a kind observes, for table tests.
+import type { KubeObject, ResourceType } from '../kube/types.ts';
+import type { Job, Pod } from '../objects/types.ts';
+import type { Observed } from '../reconcile/kind.ts';
+
+/** A moment that tests count from. */
+export const noon = new Date('2026-01-01T12:00:00Z');
+
+export class ObservedBuilder implements Observed {
+  now = noon;
+  readonly #objects: KubeObject[] = [];
+
+  list<T extends KubeObject>(type: ResourceType): readonly T[] {
+    return this.#objects.filter(({ kind }) => kind === type.kind) as T[];
+  }
+
+  get<T extends KubeObject>(type: ResourceType, name: string): T | undefined {
+    return this.list<T>(type).find(({ metadata }) => metadata.name === name);
+  }
+
+  at(secondsAfterNoon: number): this {
+    this.now = new Date(noon.getTime() + secondsAfterNoon * 1000);
+    return this;
+  }
+
+  with(...objects: KubeObject[]): this {
+    this.#objects.push(...objects);
+    return this;
+  }
+
+  /** A Job as it was applied, with a status as the Job controller would write it. */
+  withJob(applied: KubeObject | undefined, state: 'Active' | 'Complete' | 'Failed', status: Job['status'] = {}): this {
+    if (!applied) throw new TypeError('no such Job is desired');
+    const condition = {
+      type: state,
+      status: 'True',
+      reason: 'Test',
+      message: '',
+      lastTransitionTime: noon.toISOString(),
+    };
+    const conditions = state === 'Active' ? [] : [condition];
+    return this.with({ ...applied, status: { startTime: noon.toISOString(), conditions, ...status } } as KubeObject);
+  }
+
+  /** A pod of a Job, running or ended with a code and a termination message. */
+  withPod(job: KubeObject | undefined, ended?: { exitCode: number; message?: unknown; reason?: string }): this {
+    const template = (job as Job | undefined)?.spec.template;
+    const terminated = ended && {
+      exitCode: ended.exitCode,
+      message: typeof ended.message === 'string' ? ended.message : JSON.stringify(ended.message),
+      ...(ended.reason && { reason: ended.reason }),
+    };
+    const pod: Pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `${job?.metadata.name}-${this.#objects.length}`, labels: template?.metadata.labels ?? {} },
+      status: {
+        phase: ended ? (ended.exitCode === 0 ? 'Succeeded' : 'Failed') : 'Running',
+        containerStatuses: [{ name: 'engine', restartCount: 0, state: terminated ? { terminated } : { running: {} } }],
+      },
+    };
+    return this.with(pod);
+  }
+}
+
+export const observed = (): ObservedBuilder => new ObservedBuilder();
