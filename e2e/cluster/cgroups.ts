@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { kernelName } from './paths.ts';
 
 const ROOT = '/sys/fs/cgroup';
-/** Joined hierarchies, not controllers, of version 1; `unified` is version 2's. */
-const SKIPPED = new Set(['unified']);
 
 export function isVersion2(): boolean {
   return existsSync(join(ROOT, 'cgroup.controllers'));
@@ -44,7 +42,7 @@ function cgroupPaths(cluster: string): string[] {
   const name = kernelName(cluster);
   if (isVersion2()) return [join(ROOT, name)];
   return readdirSync(ROOT)
-    .filter((controller) => !SKIPPED.has(controller) && existsSync(join(ROOT, controller, 'cgroup.procs')))
+    .filter((controller) => existsSync(join(ROOT, controller, 'cgroup.procs')))
     .map((controller) => join(ROOT, controller, name));
 }
 

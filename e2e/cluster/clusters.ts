@@ -1,6 +1,7 @@
 // What is left of clusters on this machine: listing them, ending them whole, and sweeping up after runs that crashed.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deleteKind } from './kind.ts';
 import { removeNodeRemains } from './node-remains.ts';
 import { clusterDir, stateDir } from './paths.ts';
 import {
@@ -52,6 +53,7 @@ export function readCluster(name: string): ClusterRecord | undefined {
 export async function removeCluster(name: string): Promise<void> {
   const dir = clusterDir(name);
   if (!existsSync(dir)) return;
+  if (readCluster(name)?.kind === 'kind') await deleteKind(name);
   // Nothing of the cluster is kept, so nothing needs to be drained or flushed. Containerd goes with the node's remains,
   // after the kubelet, which would start containers again.
   await Promise.all(recordedDaemons(dir).map((daemon) => stopDaemon(dir, daemon, 0)));

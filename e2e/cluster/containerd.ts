@@ -1,10 +1,11 @@
 // The node's container runtime: containerd with runc, all its folders and sockets below the node's own.
-import { mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { imageArchive } from './archive.ts';
 import { run } from './command.ts';
 import { inNamespace, type NodeNetwork } from './network.ts';
+import { shortHash } from './paths.ts';
 import { logTail, runningDaemon, startDaemon } from './process.ts';
 
 const PAUSE_IMAGE = 'localhost/quintet/pause:1';
@@ -50,10 +51,14 @@ export async function startContainerd(options: ContainerdOptions): Promise<void>
   rmSync(archive);
 }
 
-/** Loads an image archive, as `docker save` or `buildah push docker-archive:` write it. */
+/** Loads an image archive, as `docker save` or `buildah push docker-archive:` write it; once, while it is unchanged. */
 export async function importImage(nodeDir: string, ctr: string, archive: string): Promise<void> {
+  const { size, mtimeMs } = statSync(archive);
+  const mark = join(nodeDir, `imported-${shortHash(`${archive} ${size} ${mtimeMs}`)}`);
+  if (existsSync(mark)) return;
   const args = ['--address', containerdSocket(nodeDir), '--namespace', 'k8s.io'];
   await run(ctr, [...args, 'images', 'import', '--local', archive], { timeoutMs: 300_000 });
+  writeFileSync(mark, archive);
 }
 
 async function waitUntilServing(dir: string, nodeDir: string, ctr: string): Promise<void> {
