@@ -39,7 +39,8 @@ export function job(owner: KubeObject, settings: JobSettings): Job {
       annotations: { [annotations.revision]: hashOf([settings.revision, immutable]) },
     },
     spec: {
-      suspend: settings.suspend,
+      // Kueue admits a Job that was created suspended.
+      suspend: settings.suspend || settings.queueName !== undefined,
       ...(settings.indexed
         ? {
             completionMode: 'Indexed',
@@ -63,4 +64,9 @@ export function job(owner: KubeObject, settings: JobSettings): Job {
       template: settings.template,
     },
   };
+}
+
+/** The same document without `suspend`, which Kueue owns once the Job exists. */
+export function leftToKueue({ spec: { suspend: _, ...spec }, ...rest }: Job): Job {
+  return { ...rest, spec };
 }

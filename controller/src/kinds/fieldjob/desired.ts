@@ -1,6 +1,7 @@
 // The objects a FieldJob should have: one Job after the other, each when the one before it is complete.
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
+import { leftToKueue } from '../../objects/job.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type Failure, type Run, readRun } from './run.ts';
 import { networkIsolation, outputClaim, resourceConfig, type Settings, stepNames } from './steps.ts';
@@ -20,14 +21,14 @@ export function desired(resource: FieldJob, observed: Observed, settings: Settin
 function present(resource: FieldJob, run: Run, renewFailed: boolean): KubeObject[] {
   const objects: KubeObject[] = [resourceConfig(resource), networkIsolation(resource), ...outputClaim(resource)];
   for (const name of stepNames) {
-    const { wanted, state } = run.steps[name];
+    const { wanted, state, live } = run.steps[name];
     const ended = run.finished ?? (run.failure && !run.failure.retry);
     if (!wanted || (ended && state === 'Waiting')) break;
     // Past the deadline nothing computes on; a Job that failed by itself stays, for its log.
     if (run.failure?.reason === 'DeadlineExceeded' && state === 'Active') break;
     if (state === 'Failed' && renewFailed) break;
     if (state === 'Complete' && name === 'plan' && !run.plan && resultLost(run)) break;
-    objects.push(wanted);
+    objects.push(live && resource.spec.scheduling.queueName && !resource.spec.suspend ? leftToKueue(wanted) : wanted);
   }
   return objects;
 }

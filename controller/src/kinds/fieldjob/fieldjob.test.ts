@@ -136,6 +136,17 @@ describe('the objects of a FieldJob', () => {
     expect(planOf(resource({ suspend: true }))).toMatchObject({ spec: { suspend: true } });
   });
 
+  it('are created suspended for Kueue, which then owns their suspension', () => {
+    const job = resource({ scheduling: { queueName: 'team-a' } });
+    expect(planOf(job)).toMatchObject({ spec: { suspend: true } });
+    const admitted = child(job, observed().withJob(planOf(job), 'Active'), 'bead-field-plan');
+    expect(admitted).not.toHaveProperty('spec.suspend');
+    const paused = resource({ suspend: true, scheduling: { queueName: 'team-a' } });
+    expect(child(paused, observed().withJob(planOf(job), 'Active'), 'bead-field-plan')).toMatchObject({
+      spec: { suspend: true },
+    });
+  });
+
   it('go when the time to live is over, and not before', () => {
     const job = resource({ ttlAfterFinished: '1h' });
     const { fields, conditions } = kind.status(job, finished(job));

@@ -117,14 +117,14 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
     revision: run.revision,
     startTime: seconds(run.startTime),
     completionTime: over ? (old?.completionTime ?? seconds(now)) : undefined,
-    ...kept(old),
+    ...carried(old),
     ...planned(run),
     ...results(resource, run),
   });
 }
 
 /** What earlier steps said and whose pods may be gone. */
-function kept(old: FieldJobStatus | undefined): Record<string, unknown> {
+function carried(old: FieldJobStatus | undefined): Record<string, unknown> {
   const { warnings, solution, safety, throughput, output } = old ?? {};
   return { warnings, solution, safety, throughput, output };
 }
