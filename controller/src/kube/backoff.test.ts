@@ -27,6 +27,6 @@ test('a pause ends at once when its signal aborts', async () => {
   const abort = new AbortController();
   const paused = pause(1e6, abort.signal);
   abort.abort();
-  await paused;
-  await pause(1e6, abort.signal);
+  await expect(paused).resolves.toBeUndefined();
+  await expect(pause(1e6, abort.signal)).resolves.toBeUndefined();
 });

@@ -50,6 +50,12 @@ export interface Applied {
   [field: string]: unknown;
 }
 
+/** A document to create: any fields; events may leave their name to the server. */
+export interface Created {
+  metadata: { namespace?: string | undefined; name?: string; generateName?: string };
+  [field: string]: unknown;
+}
+
 interface Call {
   method: Dispatcher.HttpMethod;
   path: string;
@@ -152,10 +158,7 @@ export class Client {
     return await this.apply<T>(type, document, { subresource: 'status', fieldManager: `${this.fieldManager}-status` });
   }
 
-  async create<T extends KubeObject>(
-    type: ResourceType,
-    object: object & { metadata: Partial<Reference> },
-  ): Promise<T> {
+  async create<T extends KubeObject>(type: ResourceType, object: Created): Promise<T> {
     const path = withQuery(resourcePath(type, object.metadata.namespace), { fieldManager: this.fieldManager });
     return await this.#json<T>({ method: 'POST', path, body: JSON.stringify(object) });
   }

@@ -19,6 +19,13 @@ interface OpenWatch {
   response: ServerResponse;
 }
 
+/** An object as a test writes it: the rest is filled in. */
+export interface Stored {
+  apiVersion?: string;
+  metadata: object & { name: string; namespace?: string };
+  [field: string]: unknown;
+}
+
 export interface SeenRequest {
   method: string;
   path: string;
@@ -86,7 +93,7 @@ export class TestServer {
   }
 
   /** Writes an object as somebody else would; watches see it. */
-  put(type: ResourceType, object: object & { metadata: { name: string; namespace?: string } }): KubeObject {
+  put(type: ResourceType, object: Stored): KubeObject {
     return this.#write(resourcePath(type), {
       apiVersion: apiVersionOf(type),
       kind: type.kind,
@@ -129,7 +136,7 @@ export class TestServer {
   }
 
   /** As a backup restored: the versions start again far lower, with the objects given. */
-  rewind(type: ResourceType, objects: (object & { metadata: { name: string; namespace?: string } })[]): void {
+  rewind(type: ResourceType, objects: Stored[]): void {
     this.cutWatches(true);
     this.#version = 10;
     this.#objects.clear();

@@ -38,7 +38,7 @@ function put(name: string, labels: Record<string, string> = {}, namespace = 'a')
   return server.put(configMaps, {
     metadata: { namespace, name, labels },
     data: { at: String(Math.random()) },
-  } as never);
+  });
 }
 
 function names(watcher: Watcher): string[] {
@@ -196,6 +196,7 @@ test('a silent socket is given up after the idle time', async () => {
   put('missed');
   server.muted = false;
   await settled(watcher);
+  expect(names(watcher)).toEqual(['missed']);
 });
 
 test('bookmarks move the point from which a watch resumes', async () => {
@@ -206,7 +207,8 @@ test('bookmarks move the point from which a watch resumes', async () => {
   const { metadata } = server.put(other, { metadata: { namespace: 'a', name: 'elsewhere' } });
   server.bookmark();
   server.cutWatches();
-  await until(() => server.requests.at(-1)?.query.get('resourceVersion') === metadata.resourceVersion);
+  await until(() => server.requests.at(-1)?.query.has('sendInitialEvents') === false);
+  expect(server.requests.at(-1)?.query.get('resourceVersion')).toBe(metadata.resourceVersion);
 });
 
 test('429 on a list is waited out as the server asks; a server that refuses everything is not stormed', async () => {
@@ -267,7 +269,7 @@ test('bulk is stripped before caching', async () => {
       managedFields: [{ manager: 'x' }],
       annotations: { 'kubectl.kubernetes.io/last-applied-configuration': 'long', keep: 'me' },
     },
-  } as never);
+  });
   const { watcher } = watch();
   await watcher.synced;
   expect(JSON.parse(JSON.stringify(watcher.store.get('a/fat')?.metadata))).toMatchObject({
