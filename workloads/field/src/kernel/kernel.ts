@@ -1,0 +1,219 @@
+// The WebAssembly kernel, ready to sum one set of sources: rows of points at a time, in 32-bit floats.
+import { FieldError } from '../errors.ts';
+import { directivityPolynomial } from '../physics/directivity.ts';
+import { gradientAt, pressureAt } from '../physics/reference.ts';
+import type { Sources } from '../physics/sources.ts';
+import { wasm } from './module.ts';
+
+/** The longest row that is summed at once; longer ones are split by the caller. */
+export const longestRow = 4096;
+
+interface Exports {
+  memory: WebAssembly.Memory;
+  configure(
+    sources: number,
+    positions: number,
+    lanes: number,
+    coefficients: number,
+    degree: number,
+    nearest: number,
+    absorption: number,
+    decay: number,
+    exact: boolean,
+  ): void;
+  pressure(x32: number, x64: number, points: number, y: number, z: number, out: number): void;
+  gradient(x32: number, x64: number, points: number, y: number, z: number, out: number): void;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Paths longer than so many half wavelengths keep too little of their phase in 32 bits. */
+const longest32 = 128;
+/** The kernel's own constants lie below. */
+const firstFree = 4096;
+const degreesOfDecay = 5;
+
+/** Nepers over the longest path up to which the polynomial for absorption holds. */
+const mostDecay = 2.4;
+
+export interface RowKernel {
+  setRow(x: Float64Array): void;
+  pressure(y: number, z: number): { re: Float32Array; im: Float32Array };
+  gradient(y: number, z: number): Float32Array[];
+}
+
+export class FieldKernel implements RowKernel {
+  /** Half wavelengths per metre: the unit of length inside. */
+  readonly scale: number;
+  readonly #exports: Exports;
+  readonly #origin: readonly number[];
+  readonly #x64: Float64Array;
+  readonly #x32: Float32Array;
+  readonly #out: Float32Array;
+  readonly #pointers: { x32: number; x64: number; out: number };
+  #row: Float64Array | undefined;
+
+  /**
+   * @param origin near the points that will be asked for: coordinates are rounded relative to it.
+   * @param reach largest distance of such a point from `origin`, metres.
+   * @throws FieldError `KernelRefused` when directivity or absorption have no accurate polynomial.
+   */
+  constructor(sources: Sources, origin: readonly [number, number, number], reach: number) {
+    const coefficients = directivityPolynomial(sources.directivity);
+    if (!coefficients) {
+      throw new FieldError('KernelRefused', 'the directivity is too sharp for the kernel; use backend Reference', 'spec.array.transducer');
+    }
+    compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
+    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
+    this.scale = sources.wavenumber / Math.PI;
+    this.#origin = origin;
+
+    const { count } = sources;
+    const positions = firstFree;
+    const x64 = positions + 6 * 8 * count;
+    const lanes = x64 + 8 * longestRow;
+    const directivity = lanes + 10 * 4 * count;
+    const decay = directivity + 4 * coefficients.length;
+    const x32 = align(decay + 4 * (degreesOfDecay + 1));
+    const out = x32 + 4 * longestRow;
+    const { memory } = this.#exports;
+    const pages = Math.ceil((out + 8 * 4 * longestRow) / 65_536);
+    memory.grow(Math.max(0, pages - memory.buffer.byteLength / 65_536));
+
+    const table = new Float64Array(memory.buffer, positions, 6 * count);
+    const lane = new Float32Array(memory.buffer, lanes, 10 * count);
+    let longest = 0;
+    for (let s = 0; s < count; s++) {
+      let squared = 0;
+      for (let axis = 0; axis < 3; axis++) {
+        const offset = sources.positions[axis * count + s]! - origin[axis]!;
+        squared += offset * offset;
+        table[axis * count + s] = offset * this.scale;
+        table[(3 + axis) * count + s] = sources.normals[axis * count + s]!;
+      }
+      longest = Math.max(longest, Math.sqrt(squared));
+      const halfTurns = sources.phases[s]! / Math.PI;
+      lane[s] = table[s]!;
+      lane[count + s] = sources.normals[s]!;
+      lane[2 * count + s] = halfTurns - 2 * Math.round(halfTurns / 2);
+      lane[3 * count + s] = sources.amplitudes[s]! * this.scale;
+      lane[8 * count + s] = sources.normals[count + s]!;
+      lane[9 * count + s] = sources.normals[2 * count + s]!;
+    }
+    longest = (longest + reach) * this.scale;
+    new Float32Array(memory.buffer, directivity, coefficients.length).set(coefficients);
+    const absorption = sources.attenuation / this.scale;
+    new Float32Array(memory.buffer, decay, degreesOfDecay + 1).set(decayPolynomial(absorption, longest));
+    this.#exports.configure(
+      count,
+      positions,
+      lanes,
+      directivity,
+      coefficients.length - 1,
+      sources.nearest * this.scale,
+      absorption,
+      decay,
+      longest > longest32,
+    );
+    this.#x64 = new Float64Array(memory.buffer, x64, longestRow);
+    this.#x32 = new Float32Array(memory.buffer, x32, longestRow);
+    this.#out = new Float32Array(memory.buffer, out, 8 * longestRow);
+    this.#pointers = { x32, x64, out };
+  }
+
+  /** Sets the x coordinates (metres) of the rows to come, at most `longestRow`. */
+  setRow(x: Float64Array): void {
+    const padded = Math.ceil(x.length / 8) * 8;
+    for (let i = 0; i < padded; i++) {
+      this.#x64[i] = (x[Math.min(i, x.length - 1)]! - this.#origin[0]!) * this.scale;
+      this.#x32[i] = this.#x64[i]!;
+    }
+    this.#row = x;
+  }
+
+  /** Pressure along the row at (y, z): views of real and imaginary parts, valid until the next call. */
+  pressure(y: number, z: number): { re: Float32Array; im: Float32Array } {
+    const { points, padded } = this.#lengths();
+    const { x32, x64, out } = this.#pointers;
+    this.#exports.pressure(x32, x64, padded, this.#local(1, y), this.#local(2, z), out);
+    return { re: this.#out.subarray(0, points), im: this.#out.subarray(padded, padded + points) };
+  }
+
+  /** Pressure and gradient (Pa, Pa/m): real and imaginary parts of p, ∂p/∂x, ∂p/∂y, ∂p/∂z, as eight views. */
+  gradient(y: number, z: number): Float32Array[] {
+    const { points, padded } = this.#lengths();
+    const { x32, x64, out } = this.#pointers;
+    this.#exports.gradient(x32, x64, padded, this.#local(1, y), this.#local(2, z), out);
+    const parts = Array.from({ length: 8 }, (_, i) => this.#out.subarray(i * padded, i * padded + points));
+    for (const part of parts.slice(2)) {
+      for (let i = 0; i < points; i++) part[i]! *= this.scale;
+    }
+    return parts;
+  }
+
+  #local(axis: number, value: number): number {
+    return (value - this.#origin[axis]!) * this.scale;
+  }
+
+  #lengths(): { points: number; padded: number } {
+    const points = this.#row?.length ?? 0;
+    return { points, padded: Math.ceil(points / 8) * 8 };
+  }
+}
+
+/** Same shape as FieldKernel, computed by the reference. */
+export class ReferenceKernel implements RowKernel {
+  readonly #sources: Sources;
+  readonly #value: Float64Array = new Float64Array(8);
+  #x: Float64Array = new Float64Array(0);
+
+  constructor(sources: Sources) {
+    this.#sources = sources;
+  }
+
+  setRow(x: Float64Array): void {
+    this.#x = x;
+  }
+
+  pressure(y: number, z: number): { re: Float32Array; im: Float32Array } {
+    const re = new Float32Array(this.#x.length);
+    const im = new Float32Array(this.#x.length);
+    this.#x.forEach((x, i) => {
+      pressureAt(this.#sources, x, y, z, this.#value);
+      re[i] = this.#value[0]!;
+      im[i] = this.#value[1]!;
+    });
+    return { re, im };
+  }
+
+  gradient(y: number, z: number): Float32Array[] {
+    const parts = Array.from({ length: 8 }, () => new Float32Array(this.#x.length));
+    this.#x.forEach((x, i) => {
+      gradientAt(this.#sources, x, y, z, this.#value);
+      parts.forEach((part, n) => {
+        part[i] = this.#value[n]!;
+      });
+    });
+    return parts;
+  }
+}
+
+/** Taylor polynomial of exp(-absorption·d/8) around the middle of the paths, then the middle; the kernel takes the power. */
+function decayPolynomial(total: number, longest: number): number[] {
+  if (total * longest > mostDecay) {
+    throw new FieldError('KernelRefused', 'absorption is too strong for the kernel', 'spec.medium');
+  }
+  const absorption = total / 8;
+  const middle = longest / 2;
+  const coefficients: number[] = [];
+  let c = Math.exp(-absorption * middle);
+  for (let i = 0; i < degreesOfDecay; i++) {
+    coefficients.push(c);
+    c *= -absorption / (i + 1);
+  }
+  return [...coefficients, middle];
+}
+
+function align(pointer: number): number {
+  return Math.ceil(pointer / 16) * 16;
+}

@@ -1,0 +1,125 @@
+// Elements driven with amplitudes and phases, and their mirror images: what every way of computing the field sums over.
+import { FieldError } from '../errors.ts';
+import type { Directivity } from './directivity.ts';
+import type { Elements } from './elements.ts';
+
+/** What all elements of an array have in common, and where they are. */
+export interface Emitters {
+  readonly elements: Elements;
+  /** Peak pressure on the axis in 1 m at full amplitude, Pa. */
+  readonly pressureAt1m: number;
+  readonly radius: number;
+  readonly directivity: Directivity;
+  /** rad/m */
+  readonly wavenumber: number;
+  /** nepers per metre */
+  readonly attenuation: number;
+  readonly reflectors: readonly Reflector[];
+}
+
+/** An infinite plane normal to an axis (0, 1, 2 for x, y, z). */
+export interface Reflector {
+  readonly name: string;
+  readonly axis: number;
+  readonly at: number;
+  /** Reflected over arriving pressure. */
+  readonly coefficient: number;
+}
+
+/** How the elements are driven: amplitude 0 to 1 and phase in radians of each. */
+export interface Drive {
+  readonly amplitudes: Float64Array;
+  readonly phases: Float64Array;
+}
+
+/**
+ * Point sources with a direction. The pressure at distance d, its angle θ off the normal, is
+ * `amplitude / max(d, nearest) · directivity(θ) · exp(-attenuation·d) · exp(i·(wavenumber·d + phase))`:
+ * closer than the radius of a piston its far field does not hold, so the amplitude stays.
+ */
+export interface Sources {
+  readonly count: number;
+  /** x of all, y of all, z of all. */
+  readonly positions: Float64Array;
+  readonly normals: Float64Array;
+  /** Pa·m */
+  readonly amplitudes: Float64Array;
+  readonly phases: Float64Array;
+  readonly directivity: Directivity;
+  readonly wavenumber: number;
+  readonly attenuation: number;
+  readonly nearest: number;
+}
+
+/** Reflections in a row that are followed between two parallel planes. */
+const deepestReflection = 6;
+
+/** Sources of all elements that sound, images included. */
+export function drivenSources(emitters: Emitters, drive: Drive): Sources {
+  const images = imagesOf(emitters.reflectors);
+  const heard = Array.from({ length: emitters.elements.count }, (_, i) => i).filter((i) => drive.amplitudes[i]! > 0);
+  const count = heard.length * images.length;
+  const positions = new Float64Array(3 * count);
+  const normals = new Float64Array(3 * count);
+  const amplitudes = new Float64Array(count);
+  const phases = new Float64Array(count);
+  images.forEach((image, m) => {
+    heard.forEach((element, n) => {
+      const s = m * heard.length + n;
+      for (let axis = 0; axis < 3; axis++) {
+        const { sign, shift } = image.axes[axis]!;
+        positions[axis * count + s] = sign * emitters.elements.positions[3 * element + axis]! + shift;
+        normals[axis * count + s] = sign * emitters.elements.normals[3 * element + axis]!;
+      }
+      amplitudes[s] = emitters.pressureAt1m * drive.amplitudes[element]! * Math.abs(image.coefficient);
+      phases[s] = drive.phases[element]! + (image.coefficient < 0 ? Math.PI : 0);
+    });
+  });
+  const { directivity, wavenumber, attenuation, radius } = emitters;
+  return { count, positions, normals, amplitudes, phases, directivity, wavenumber, attenuation, nearest: radius };
+}
+
+interface Image {
+  axes: { sign: number; shift: number }[];
+  coefficient: number;
+}
+
+/** The identity first, then the mirror images that still count. Images on different axes combine freely. */
+function imagesOf(reflectors: readonly Reflector[]): Image[] {
+  let images: Image[] = [{ axes: [0, 1, 2].map(() => ({ sign: 1, shift: 0 })), coefficient: 1 }];
+  for (let axis = 0; axis < 3; axis++) {
+    const planes = reflectors.filter((each) => each.axis === axis && each.coefficient !== 0);
+    if (planes.length === 0) continue;
+    const along = alongAxis(planes);
+    images = images.flatMap((image) =>
+      along.map(({ sign, shift, coefficient }) => ({
+        axes: image.axes.map((each, i) => (i === axis ? { sign, shift } : each)),
+        coefficient: image.coefficient * coefficient,
+      })),
+    );
+  }
+  return images;
+}
+
+/** Reflections in one plane, or back and forth between two. */
+function alongAxis(planes: readonly Reflector[]): { sign: number; shift: number; coefficient: number }[] {
+  if (planes.length > 2) {
+    throw new FieldError('InvalidMedium', 'at most two reflectors may be normal to the same axis', 'spec.medium.reflectors');
+  }
+  const found = [{ sign: 1, shift: 0, coefficient: 1 }];
+  for (let first = 0; first < planes.length; first++) {
+    let image = { sign: 1, shift: 0, coefficient: 1 };
+    const depth = planes.length === 1 ? 1 : deepestReflection;
+    for (let n = 0; n < depth; n++) {
+      const plane = planes[(first + n) % planes.length]!;
+      image = {
+        sign: -image.sign,
+        shift: 2 * plane.at - image.shift,
+        coefficient: image.coefficient * plane.coefficient,
+      };
+      if (Math.abs(image.coefficient) < 1e-3) break;
+      found.push(image);
+    }
+  }
+  return found;
+}
