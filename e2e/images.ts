@@ -1,8 +1,10 @@
 // Builds the images of the controller and the engines: compiled sources and production packages over one base.
-//   node e2e/images.ts build [NAME…] [--base IMAGE]
+//   node e2e/images.ts build [NAME…]
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type BuiltImage, buildImage } from './cluster/images.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -36,7 +38,10 @@ function productionPackages(workspace: string): string[] {
     encoding: 'utf8',
     env: { ...process.env, NODE_OPTIONS: '' },
   });
-  const paths = stdout.trim().split('\n').filter((path) => path && path !== root);
+  const paths = stdout
+    .trim()
+    .split('\n')
+    .filter((path) => path && path !== root);
   if (paths.length === 0) throw new Error(`npm ls knows no packages of ${workspace}: run make setup`);
   return [...new Set(paths)];
 }
@@ -65,4 +70,31 @@ function copy(from: string, to: string, nestedModulesApart: boolean): void {
       return !useless.test(inside) && !/(^|\/)(test|tests|docs|example|examples|benchmark|benchmarks)$/.test(inside);
     },
   });
+}
+
+/** Compiles, stages and builds; the archives are ready to be loaded into a cluster. */
+export async function buildImages(names: readonly string[], onProgress: (line: string) => void): Promise<BuiltImage[]> {
+  compile();
+  const built: BuiltImage[] = [];
+  for (const name of names) {
+    stage(name);
+    built.push(await buildImage({ name, onProgress }));
+  }
+  return built;
+}
+
+function compile(): void {
+  const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('the sources do not compile: see the lines above');
+}
+
+if (import.meta.main) {
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const [verb, ...names] = positionals;
+  if (verb !== 'build') {
+    console.error(`usage: node e2e/images.ts build [NAME…]; names: ${Object.keys(images).join(', ')}`);
+    process.exit(2);
+  }
+  const built = await buildImages(names.length > 0 ? names : Object.keys(images), console.log);
+  for (const { reference, archive } of built) console.log(`${reference}  ${archive}`);
 }

@@ -67,6 +67,6 @@ export function job(owner: KubeObject, settings: JobSettings): Job {
 }
 
 /** The same document without `suspend`, which Kueue owns once the Job exists. */
-export function leftToKueue({ spec: { suspend: _, ...spec }, ...rest }: Job): Job {
+export function leftToKueue({ spec: { suspend: _kueue, ...spec }, ...rest }: Job): Job {
   return { ...rest, spec };
 }

@@ -1,7 +1,7 @@
 // Names, labels and owner of every child, so that watches, selectors and garbage collection agree.
 import { createHash } from 'node:crypto';
 import type { KubeObject, ObjectMeta } from '../kube/types.ts';
-import { labels, managedBy } from '../reconcile/kind.ts';
+import { labelValue, ownLabels } from '../reconcile/ownership.ts';
 
 const maxNameLength = 58; // a Job adds '-NNNN' to name its indexed pods, and 63 is the limit of a DNS label
 
@@ -15,14 +15,12 @@ export function childName(name: string, suffix: string): string {
 }
 
 /** The labels that select all children of one resource. */
-export function selectorLabels(owner: KubeObject): Record<string, string> {
-  return { [labels.managedBy]: managedBy, [labels.kind]: owner.kind, [labels.name]: owner.metadata.name };
-}
+export const selectorLabels = (owner: KubeObject): Record<string, string> => ownLabels(owner.kind, owner.metadata.name);
 
 export function childLabels(owner: KubeObject, component: string): Record<string, string> {
   return {
     'app.kubernetes.io/name': owner.kind.toLowerCase(),
-    'app.kubernetes.io/instance': owner.metadata.name,
+    'app.kubernetes.io/instance': labelValue(owner.metadata.name),
     'app.kubernetes.io/component': component,
     'app.kubernetes.io/part-of': 'quintet',
     ...selectorLabels(owner),

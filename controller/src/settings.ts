@@ -1,0 +1,35 @@
+// What the installation sets by environment, checked once at start.
+import { z } from 'zod';
+
+const toggle = z.enum(['true', 'false']).transform((text) => text === 'true');
+const names = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== ''),
+);
+
+const schema = z.object({
+  QUINTET_FIELD_IMAGE: z.string().min(1),
+  QUINTET_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  /** Comma-separated; empty watches the whole cluster. */
+  QUINTET_NAMESPACES: names.default([]),
+  QUINTET_LEADER_ELECTION: toggle.default(true),
+  /** Where the lease lies; inside a pod, its own namespace. */
+  QUINTET_LEASE_NAMESPACE: z.string().default('default'),
+  POD_NAME: z.string().optional(),
+  QUINTET_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
+  QUINTET_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  QUINTET_HOST: z.string().default('0.0.0.0'),
+  QUINTET_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+});
+
+export type Settings = z.infer<typeof schema>;
+
+/** @throws Error that names every variable at fault. */
+export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
+  const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new Error(`settings are wrong: ${faults.join('; ')}`);
+}

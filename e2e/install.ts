@@ -1,0 +1,54 @@
+// Installs the chart into a cluster with the images that were built here, and waits until the controller is ready.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { stringify } from 'yaml';
+import { run } from './cluster/command.ts';
+import type { BuiltImage } from './cluster/images.ts';
+import type { Cluster } from './cluster/provider.ts';
+import { ensureTools } from './cluster/tools.ts';
+import { buildImages, images } from './images.ts';
+
+const chart = join(import.meta.dirname, '..', 'helm', 'quintet');
+export const release = { name: 'quintet', namespace: 'quintet-system' };
+
+export interface InstallOptions {
+  /** More chart values, merged over those that name the images. */
+  values?: Record<string, unknown>;
+  onProgress?: (line: string) => void;
+}
+
+/** Builds and loads what a cluster of ours needs; a user's own pulls what its values name. */
+export async function installQuintet(cluster: Cluster, options: InstallOptions = {}): Promise<void> {
+  const { values = {}, onProgress = () => undefined } = options;
+  const built = cluster.provider === 'kubeconfig' ? [] : await buildImages(Object.keys(images), onProgress);
+  for (const image of built) await cluster.loadImage(image);
+  const { helm } = await ensureTools(['helm'], onProgress);
+  onProgress('installing the chart');
+  const folder = await mkdtemp(join(tmpdir(), 'quintet-values-'));
+  try {
+    const file = join(folder, 'values.yaml');
+    await writeFile(file, stringify({ ...imageValues(built), ...values }));
+    const args = ['upgrade', '--install', release.name, chart, '--namespace', release.namespace, '--create-namespace'];
+    await run(helm, [...args, '--kubeconfig', cluster.kubeconfig, '--values', file, '--wait', '--timeout', '3m'], {
+      timeoutMs: 200_000,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** `image` and `engines.NAME.image` of the chart, from references `REGISTRY/REPOSITORY:TAG`. */
+function imageValues(built: readonly BuiltImage[]): Record<string, unknown> {
+  const engines: Record<string, unknown> = {};
+  let controller: Record<string, unknown> = {};
+  for (const { reference, archive } of built) {
+    const [, registry = '', repository = '', tag = ''] = /^([^/]+)\/(.+):([^:]+)$/.exec(reference) ?? [];
+    const image = { registry, repository, tag };
+    const name = repository.split('/').at(-1) ?? '';
+    // The tag is always the same: the archive's name, which holds a digest, makes a changed controller roll.
+    if (name === 'controller') controller = { image, podAnnotations: { 'quintet.dev/archive': basename(archive) } };
+    else engines[name] = { image };
+  }
+  return { ...controller, ...(Object.keys(engines).length > 0 && { engines }) };
+}
