@@ -40,13 +40,13 @@ export function structuralSchema(definition: KindDefinition): StructuralSchema {
     'x-kubernetes-validations': definition.rules.map(({ cel, message }) => ({
       rule: cel,
       message,
-      fieldPath: '.metadata.name',
+      fieldPath: '.metadata',
     })),
   };
 }
 
 function convert(schema: z.ZodType): StructuralSchema {
-  return z.toJSONSchema(schema, {
+  const converted = z.toJSONSchema(schema, {
     target: 'openapi-3.0',
     io: 'input',
     reused: 'inline',
@@ -54,9 +54,33 @@ function convert(schema: z.ZodType): StructuralSchema {
     unrepresentable: 'throw',
     override: ({ jsonSchema }) => {
       dropSafeIntegerBounds(jsonSchema as StructuralSchema);
+      // JavaScript escapes the slash in a regular expression's source; nobody else needs it.
+      if (jsonSchema.pattern !== undefined) jsonSchema.pattern = jsonSchema.pattern.replaceAll('\\/', '/');
       if ('x-kubernetes-int-or-string' in jsonSchema) jsonSchema.anyOf = [{ type: 'integer' }, { type: 'string' }];
     },
   }) as StructuralSchema;
+  completeDefaults(converted);
+  return converted;
+}
+
+/** The API server tries the rules of a schema on its default as it is written, before it fills in the defaults of members. */
+function completeDefaults(schema: StructuralSchema): void {
+  const members = [...Object.values(schema.properties ?? {}), ...(schema.items === undefined ? [] : [schema.items])];
+  for (const member of members) completeDefaults(member);
+  if (schema.default !== undefined && 'x-kubernetes-validations' in schema) {
+    schema.default = withDefaults(schema, schema.default);
+  }
+}
+
+function withDefaults(schema: StructuralSchema, value: unknown): unknown {
+  const { properties } = schema;
+  if (properties === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const result: Record<string, unknown> = { ...value };
+  for (const [key, member] of Object.entries(properties)) {
+    const given = result[key] ?? member.default;
+    if (given !== undefined) result[key] = withDefaults(member, given);
+  }
+  return result;
 }
 
 /** zod bounds every integer by what a double holds; said on each field it is noise. */

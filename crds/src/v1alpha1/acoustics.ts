@@ -1,6 +1,6 @@
 // The acoustics of a FieldJob: transducer arrays, media, traps and how they move. Positions are metres in one right-handed frame.
 import { z } from 'zod';
-import { claimPath, configMapKey, s3Object } from './common.ts';
+import { claimPath, configMapKey } from './common.ts';
 import {
   acceleration,
   angle,
@@ -27,19 +27,21 @@ import {
   toggle,
 } from './fields.ts';
 
-export const axis = () => z.enum(['X', 'Y', 'Z']);
+/**
+ * A direction is named by the plane it is normal to: a bare Y would be a boolean to YAML 1.1, which kubectl reads.
+ */
+export const plane = () => z.enum(['XY', 'XZ', 'YZ']);
 export const fieldQuantities = ['Pressure', 'Intensity', 'Velocity', 'GorkovPotential', 'Force', 'Stiffness'] as const;
 
-/** A table of numbers: a key of a ConfigMap, a file on a volume, or an object in S3. */
+/** A table of numbers: a key of a ConfigMap or a file on a volume. */
 const table = () =>
   ruled(
     z.object({
       configMap: configMapKey().exactOptional().describe('A key of a ConfigMap.'),
       persistentVolumeClaim: claimPath().exactOptional().describe('A file on a volume.'),
-      s3: s3Object().exactOptional().describe('An object in S3.'),
       format: z.enum(['CSV', 'JSON']).default('CSV').describe('CSV with a header line, or a JSON list of objects.'),
     }),
-    exactlyOne('configMap', 'persistentVolumeClaim', 's3'),
+    exactlyOne('configMap', 'persistentVolumeClaim'),
   );
 
 const gridMembers = {
@@ -129,8 +131,8 @@ export const medium = ruled(
     reflectors: keyed(
       z.object({
         name: name().describe('Name.'),
-        axis: axis().describe('Axis that the plane is normal to.'),
-        at: length('Signed').describe('Place of the plane on that axis.'),
+        plane: plane().describe('Which way it lies.'),
+        at: length('Signed').describe('Its place on the third axis: a floor is XY at 0mm.'),
         coefficient: decimal('Signed').default('1').describe('Reflected pressure over arriving pressure, -1 to 1.'),
       }),
       6,
@@ -148,11 +150,11 @@ export const target = ruled(
     trap: z.enum(['Focus', 'Twin', 'Vortex', 'Silence']).default('Focus').describe('What is made there.'),
     weight: decimal('Positive').default('1').describe('Share of the pressure against other targets.'),
     pressure: pressure().exactOptional().describe('Pressure to reach; left out, as much as there is.'),
-    axis: axis().exactOptional().describe('Twin: axis on which its two lobes lie. Left out, X.'),
+    plane: plane().exactOptional().describe('Twin: plane between its two lobes. Left out, YZ.'),
     charge: int(-8, 8).exactOptional().describe('Vortex: topological charge. Left out, 1.'),
     radius: length().exactOptional().describe('Silence: radius of the quiet sphere. Left out, half a wavelength.'),
   }),
-  onlyFor('axis', 'Twin'),
+  onlyFor('plane', 'Twin'),
   onlyFor('charge', 'Vortex'),
   onlyFor('radius', 'Silence'),
 );
@@ -171,7 +173,7 @@ const path = ruled(
       .object({
         center: position().describe('Centre.'),
         radius: length().describe('Radius.'),
-        axis: axis().default('Z').describe('Axis of rotation.'),
+        plane: plane().default('XY').describe('Plane that it lies in.'),
         period: duration().describe('Time of one turn.'),
       })
       .exactOptional()
@@ -192,7 +194,10 @@ export const motion = z.object({
   paths: keyed(path, 16, 'target').min(1).describe('Which target moves how.'),
 });
 
-function onlyFor(member: 'axis' | 'charge' | 'radius', trap: string): Rule<Record<string, unknown> & { trap: string }> {
+function onlyFor(
+  member: 'plane' | 'charge' | 'radius',
+  trap: string,
+): Rule<Record<string, unknown> & { trap: string }> {
   return {
     cel: `!has(self.${member}) || self.trap == '${trap}'`,
     holds: (one) => one[member] === undefined || one.trap === trap,

@@ -82,17 +82,7 @@ const nodeSelectorTerm = z.object({
 });
 const podAffinityTerm = z.object({
   labelSelector: z
-    .object({
-      matchLabels: stringMap(8, 63).exactOptional().describe('Labels that the other pods carry.'),
-      matchExpressions: list(
-        matchExpression.extend({
-          operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']).describe('Relation of the key to the values.'),
-        }),
-        8,
-      )
-        .exactOptional()
-        .describe('All must hold.'),
-    })
+    .object({ matchLabels: stringMap(8, 63).describe('Labels that the other pods carry.') })
     .exactOptional()
     .describe('Which pods are meant.'),
   topologyKey: labelKey().describe('Node label whose value makes two nodes the same place.'),
@@ -208,17 +198,6 @@ export const s3Object = () =>
     key: objectKey().describe('Object key.'),
     ...s3Connection(),
   });
-
-/** Where a small or large input file is read from. */
-export const fileSource = () =>
-  ruled(
-    z.object({
-      configMap: configMapKey().exactOptional().describe('A key of a ConfigMap.'),
-      persistentVolumeClaim: claimPath().exactOptional().describe('A file on a volume.'),
-      s3: s3Object().exactOptional().describe('An object in S3.'),
-    }),
-    exactlyOne('configMap', 'persistentVolumeClaim', 's3'),
-  );
 
 /** Where model weights come from; each is fetched once per node. */
 export const modelSource = () =>

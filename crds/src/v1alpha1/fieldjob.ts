@@ -1,6 +1,6 @@
 // FieldJob: acoustic holography. An array of transducers, what it shall hold where, the volume to compute, and what is safe.
 import { z } from 'zod';
-import { array, axis, fieldQuantities, medium, motion, target } from './acoustics.ts';
+import { array, fieldQuantities, medium, motion, plane, target } from './acoustics.ts';
 import {
   claimPath,
   gpu,
@@ -95,13 +95,15 @@ const output = ruled(
     ...outputMembers(),
     slices: list(
       z.object({
-        axis: axis().describe('Axis that the plane is normal to.'),
-        at: length('Signed').exactOptional().describe('Place on that axis; left out, the centre of the volume.'),
+        plane: plane().describe('Plane that it shows.'),
+        at: length('Signed')
+          .exactOptional()
+          .describe('Its place on the third axis; left out, through the centre of the volume.'),
         quantity: z.enum(fieldQuantities).default('Pressure').describe('What is drawn.'),
       }),
       16,
     )
-      .prefault([{ axis: 'Y' }])
+      .prefault([{ plane: 'XZ' }])
       .describe('Pictures.'),
   }),
   oneOutput,

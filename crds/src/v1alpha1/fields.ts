@@ -66,12 +66,12 @@ export const objectName = () =>
 /** Key of a ConfigMap or Secret. */
 export const dataName = () => patterned('^[-._a-zA-Z0-9]+$', 253, 'must be a key of letters, digits, "-", "_" and "."');
 export const sha256 = () => patterned('^[a-f0-9]{64}$', 64, 'must be a SHA-256 digest: 64 hexadecimal digits');
-/** Relative path inside a volume: no leading slash, no "..". */
+/** Relative path inside a volume: no leading slash, no part that starts with a dot. */
 export const path = () =>
   patterned(
-    '^([A-Za-z0-9_=+@,-][A-Za-z0-9._=+@,-]*|\\.[A-Za-z0-9_-][A-Za-z0-9._-]*)(/([A-Za-z0-9_=+@,-][A-Za-z0-9._=+@,-]*|\\.[A-Za-z0-9_-][A-Za-z0-9._-]*))*$',
+    '^([\\w=+@,-][\\w.=+@,-]*/)*[\\w=+@,-][\\w.=+@,-]*$',
     1024,
-    'must be a relative path such as models/copy.gguf, without ".."',
+    'must be a relative path such as models/copy.gguf, whose parts do not start with a dot',
   );
 export const httpUrl = () =>
   patterned('^https?://[^\\s]+$', 2048, 'must be a URL that starts with http:// or https://');
@@ -208,7 +208,7 @@ export function ordered<V extends Record<string, unknown>>(
 }
 
 export const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
-const dnsSubdomain = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
+export const dnsSubdomain = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
 
 /** A string of one form; the message serves a wrong type (a bare number) as well as a wrong text. */
 export const patterned = (pattern: string, max: number, message: string) =>
