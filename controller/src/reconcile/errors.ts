@@ -1,0 +1,50 @@
+// Failures that the loop tells apart, and the words in which it reports them.
+import { ApiError } from '../kube/errors.ts';
+
+/** Nobody but a person can help: no retry until the spec or an observed object changes. Shown as `Stalled`. */
+export class TerminalError extends Error {
+  override readonly name = 'TerminalError';
+  /** CamelCase, for the condition. */
+  readonly reason: string;
+
+  /** @param message What is wrong and what to do about it. */
+  constructor(reason: string, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** An object that is not ours bears the name of a child. It is never adopted; a slow retry notices when it is gone. */
+export class NameConflictError extends Error {
+  override readonly name = 'NameConflictError';
+  readonly reason = 'NameConflict';
+
+  constructor(kind: string, name: string, controller: string | undefined) {
+    const whose = controller ? `belongs to ${controller}` : 'was made by somebody else';
+    super(`${kind} "${name}" ${whose}; delete or rename it, or rename this resource`);
+  }
+}
+
+export interface FailureReport {
+  reason: string;
+  message: string;
+  /** May pass by itself: worth mentioning only once it persists. */
+  transient: boolean;
+}
+
+/** Names a failure for the condition `Reconciling`. */
+export function reportFailure(error: unknown): FailureReport {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof ApiError)) return { reason: 'ReconcileFailed', message, transient: false };
+  const transient = error.status === 0 || error.status === 409 || error.status === 429 || error.status >= 500;
+  return { reason: apiReason(error), message, transient };
+}
+
+function apiReason({ status, reason, message, causes }: ApiError): string {
+  if (status === 0) return 'APIServerUnavailable';
+  if (causes.includes('NamespaceTerminating')) return 'NamespaceTerminating';
+  if (message.includes('exceeded quota')) return 'QuotaExceeded';
+  if (/admission webhook .* denied|ValidatingAdmissionPolicy .* denied/.test(message)) return 'AdmissionDenied';
+  if (message.includes('failed calling webhook')) return 'WebhookUnavailable';
+  return /^[A-Za-z]\w*$/.test(reason) ? reason : 'ReconcileFailed';
+}
