@@ -10,6 +10,7 @@ export {
   type Validated,
   validate,
 } from './parse.ts';
+export { claimsRoot, fileOf, type Reference, referenceAt, referencesOf, secretsRoot } from './references.ts';
 export { maxFileBytes, parseUserFile } from './userfile.ts';
 export { defaultGpuResource, extendedGpuResource, phases } from './v1alpha1/common.ts';
 export {

@@ -1,0 +1,63 @@
+// What a spec refers to, and where each of it appears in a pod: the controller mounts by these paths, engines read by them.
+
+export const secretsRoot = '/etc/quintet/refs';
+export const claimsRoot = '/var/lib/quintet/claims';
+
+export interface Reference {
+  type: 'Secret' | 'ConfigMap' | 'Claim';
+  /** Name of the Secret, ConfigMap or claim. */
+  name: string;
+  /** Where the spec names it: `cache.redis.secretRef`; members of keyed lists by their name. */
+  path: string;
+  /** Folder in the pod that holds its keys as files, or the claim's root. */
+  mountPath: string;
+  /** The file meant, below `mountPath`: the key, or the path inside the claim; empty for the whole folder. */
+  file: string;
+}
+
+/** Blocks that are carried out by the controller itself, not read by the engine. */
+const notForEngines = new Set(['pod', 'output', 'scheduling', 'gpu', 'resources']);
+
+/** Every reference in `spec`, in the order of its fields; `output` and the pod's own fields are left out. */
+export function referencesOf(spec: object): Reference[] {
+  return Object.entries(spec).flatMap(([key, value]) => (notForEngines.has(key) ? [] : walk(value, key, [key])));
+}
+
+/** The reference at one place of the spec. */
+export function referenceAt(spec: object, path: string): Reference | undefined {
+  return referencesOf(spec).find((reference) => reference.path === path);
+}
+
+/** The file that a reference means, as a path in the pod. */
+export function fileOf({ mountPath, file }: Reference, defaultKey = ''): string {
+  const name = file || defaultKey;
+  return name === '' ? mountPath : `${mountPath}/${name}`;
+}
+
+function walk(value: unknown, key: string, path: readonly string[]): Reference[] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => walk(item, key, [...path, nameOf(item, index)]));
+  if (typeof value !== 'object' || value === null) return [];
+  const own = referenceFrom(key, value as Record<string, unknown>, path.join('.'));
+  if (own) return [own];
+  return Object.entries(value).flatMap(([member, inner]) => walk(inner, member, [...path, member]));
+}
+
+function nameOf(item: unknown, index: number): string {
+  const name = (item as { name?: unknown } | null)?.name;
+  return typeof name === 'string' ? name : String(index);
+}
+
+function referenceFrom(key: string, value: Record<string, unknown>, path: string): Reference | undefined {
+  const text = (member: string) => (typeof value[member] === 'string' ? value[member] : '');
+  if (key === 'secretRef') {
+    return { type: 'Secret', name: text('name'), path, mountPath: `${secretsRoot}/${path}`, file: text('key') };
+  }
+  if (key === 'configMap') {
+    return { type: 'ConfigMap', name: text('name'), path, mountPath: `${secretsRoot}/${path}`, file: text('key') };
+  }
+  if (key === 'persistentVolumeClaim') {
+    const name = text('claimName');
+    return { type: 'Claim', name, path, mountPath: `${claimsRoot}/${name}`, file: text('path') };
+  }
+  return undefined;
+}
