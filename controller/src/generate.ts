@@ -52,11 +52,9 @@ function manifestNames(): string[] {
 /** A definition as a template: Helm upgrades templates, and never what lies in `crds/`. */
 function crdTemplate(name: string): string {
   const text = readFileSync(join(manifests, name), 'utf8');
-  const { apiVersion, kind, metadata, ...rest } = load(text) as {
-    apiVersion: string;
-    kind: string;
-    metadata: { name: string };
-  };
+  const { apiVersion, kind, metadata } = load(text) as { apiVersion: string; kind: string; metadata: { name: string } };
+  const [spec] = /^spec:[\s\S]*/m.exec(text) ?? [];
+  if (spec === undefined) throw new Error(`crds/manifests/${name} has no spec`);
   return `{{- /* ${generated} From crds/manifests/${name}. */}}
 {{- if .Values.crds.enabled }}
 apiVersion: ${apiVersion}
@@ -74,7 +72,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- end }}
-${literal(yaml(rest))}{{- end }}
+${literal(spec)}{{- end }}
 `;
 }
 

@@ -16,12 +16,12 @@ const kite: Declared = {
   extraRules: [],
 };
 
-describe('rights of the controller', () => {
-  const verbsOn = (group: string, resource: string, kinds = [kite]) =>
-    controllerRules(kinds)
-      .filter((rule) => rule.apiGroups.includes(group) && rule.resources.includes(resource))
-      .flatMap(({ verbs }) => verbs);
+const verbsOn = (group: string, resource: string, kinds = [kite]) =>
+  controllerRules(kinds)
+    .filter((rule) => rule.apiGroups.includes(group) && rule.resources.includes(resource))
+    .flatMap(({ verbs }) => verbs);
 
+describe('rights of the controller', () => {
   it('reads its kinds and writes nothing of them but their status', () => {
     expect(verbsOn('quintet.dev', 'kites')).toEqual(['get', 'list', 'watch']);
     expect(verbsOn('quintet.dev', 'kites/status')).toEqual(['patch']);

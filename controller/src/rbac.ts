@@ -43,7 +43,9 @@ export function viewerRules(types: readonly Pick<ResourceType, 'group' | 'plural
   return rights.rules();
 }
 
-export function editorRules(types: readonly (Pick<ResourceType, 'group' | 'plural'> & { scale?: unknown })[]): PolicyRule[] {
+export function editorRules(
+  types: readonly (Pick<ResourceType, 'group' | 'plural'> & { scale?: unknown })[],
+): PolicyRule[] {
   const rights = new Rights();
   for (const { group, plural, scale } of types) {
     rights.add(group, plural, ['create', 'update', 'patch', 'delete', 'deletecollection']);
