@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Connection } from './config.ts';
 import { apiVersionOf, keyOf, resourcePath } from './paths.ts';
-import type { KubeObject, ResourceType } from './types.ts';
+import type { KubeObject, ObjectMeta, ResourceType } from './types.ts';
 
 interface HistoryEntry {
   version: number;
@@ -22,7 +22,7 @@ interface OpenWatch {
 /** An object as a test writes it: the rest is filled in. */
 export interface Stored {
   apiVersion?: string;
-  metadata: object & { name: string; namespace?: string };
+  metadata: Partial<ObjectMeta> & { name: string; managedFields?: unknown };
   [field: string]: unknown;
 }
 

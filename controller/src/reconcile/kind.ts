@@ -46,6 +46,14 @@ export interface Kind<R extends KubeObject> {
   children: readonly ResourceType[];
   /** Types watched by label and read only (pods of owned Jobs): never applied, never deleted. */
   observes: readonly ResourceType[];
+  /**
+   * Objects that a resource names without owning them (a claim, a Secret): their types are watched whole and cached
+   * without contents; `Observed.get` finds them, and a change of one reconciles the resources that name it.
+   */
+  references?: {
+    types: readonly ResourceType[];
+    of(resource: R): readonly { type: ResourceType; name: string }[];
+  };
   /** Rights beyond those that `children` and `observes` imply. */
   extraRules: readonly PolicyRule[];
   /** Lenient read of a stored object (version skew). Throws TerminalError when it cannot be understood. */

@@ -1,0 +1,168 @@
+// Brings the children of one resource to what is desired, with as few requests as possible: none when nothing differs.
+import { hash } from 'node:crypto';
+import type { Client } from '../kube/client.ts';
+import { isNotFound } from '../kube/errors.ts';
+import { type Log, silentLog } from '../kube/log.ts';
+import { keyOf } from '../kube/paths.ts';
+import { controllerOf, ownerIndex } from '../kube/store.ts';
+import type { KubeObject, ObjectMeta, ResourceType } from '../kube/types.ts';
+import type { Watcher } from '../kube/watcher.ts';
+import { differences } from './difference.ts';
+import { NameConflictError } from './errors.ts';
+import { annotations } from './kind.ts';
+import { ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
+
+export interface ChildrenOptions {
+  client: Client;
+  /** The type of the owners. */
+  owner: ResourceType;
+  /** What children may be, each with its watch. */
+  watchers: readonly Watcher[];
+  log?: Log;
+  now?: () => number;
+}
+
+/** How long a delete is trusted to have been heard before it is sent again. */
+const deleteTrustMs = 30_000;
+
+export class Children {
+  readonly #options: ChildrenOptions;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #watchers = new Map<string, Watcher>();
+  /** By uid: paths at which the server keeps another spelling than ours; not drift. */
+  readonly #accepted = new Map<string, { hash: string; paths: Set<string> }>();
+  /** By uid: when a delete was sent. */
+  readonly #deleted = new Map<string, number>();
+
+  constructor(options: ChildrenOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#now = options.now ?? (() => performance.now());
+    for (const watcher of options.watchers) this.#watchers.set(watcher.type.kind, watcher);
+  }
+
+  /**
+   * Applies the documents in order, then deletes children that are not among them. Answers the number of writes.
+   * @throws NameConflictError, ApiError: what comes after the child that failed is left for the next time.
+   */
+  async bring(owner: KubeObject, documents: readonly KubeObject[]): Promise<number> {
+    let writes = 0;
+    const wanted = new Set<string>();
+    for (const document of documents) {
+      const watcher = this.#watchers.get(document.kind);
+      if (!watcher) throw new Error(`${this.#options.owner.kind} declares no children of kind ${document.kind}`);
+      const child = this.#complete(owner, document);
+      wanted.add(`${document.kind}/${child.metadata.name}`);
+      if (await this.#bringOne(owner, watcher, child)) writes++;
+    }
+    for (const [kind, watcher] of this.#watchers) {
+      for (const live of watcher.store.by(ownerIndex, owner.metadata.uid ?? '')) {
+        if (wanted.has(`${kind}/${live.metadata.name}`) || live.metadata.deletionTimestamp) continue;
+        if (await this.#delete(watcher.type, live, 'not desired any more')) writes++;
+      }
+    }
+    return writes;
+  }
+
+  /** Forgets what was remembered of a child that is gone. */
+  forget(uid: string): void {
+    this.#accepted.delete(uid);
+    this.#deleted.delete(uid);
+  }
+
+  async #bringOne(owner: KubeObject, watcher: Watcher, child: KubeObject): Promise<boolean> {
+    const { type } = watcher;
+    const cached = watcher.store.get(keyOf(child.metadata));
+    const live = cached ?? (await this.#unseen(type, child));
+    if (!live) return await this.#apply(watcher, child);
+    const ownership = ownershipOf(live, this.#options.owner, owner);
+    if (ownership === 'foreign') {
+      const controller = controllerOf(live);
+      throw new NameConflictError(
+        type.kind,
+        child.metadata.name,
+        controller && `${controller.kind} "${controller.name}"`,
+      );
+    }
+    // What a namesake left, and what is being deleted: their end is an event that brings us back.
+    if (ownership === 'former' || live.metadata.deletionTimestamp) return false;
+    if (live.metadata.annotations?.[annotations.revision] !== child.metadata.annotations?.[annotations.revision]) {
+      return await this.#delete(type, live, 'to be made anew: an immutable part changed');
+    }
+    // Seen by GET only, as metadata: somebody took its labels. Applying puts them back.
+    if (!cached) return await this.#apply(watcher, child);
+    if (!this.#differs(live, child)) return false;
+    return await this.#apply(watcher, child);
+  }
+
+  /**
+   * The cache holds only what is labelled as ours. Before the first apply of a child it does not know, one cheap read
+   * makes sure that the name is free: an apply would adopt whatever bears it.
+   */
+  async #unseen(type: ResourceType, { metadata }: KubeObject): Promise<KubeObject | undefined> {
+    try {
+      return await this.#options.client.getMetadata(type, metadata);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #differs(live: KubeObject, child: KubeObject): boolean {
+    const desired = child.metadata.annotations?.[annotations.desired];
+    const rewritten = live.metadata.annotations?.[annotations.desired] === desired;
+    const found = differences(live, child);
+    if (!found) return false;
+    const accepted = this.#accepted.get(live.metadata.uid ?? '');
+    const drift = accepted && accepted.hash === desired ? found.filter((path) => !accepted.paths.has(path)) : found;
+    if (drift.length === 0) return false;
+    if (rewritten)
+      this.#log.info(
+        { kind: child.kind, name: child.metadata.name, namespace: child.metadata.namespace, paths: drift.slice(0, 5) },
+        'drift is set right',
+      );
+    return true;
+  }
+
+  async #apply(watcher: Watcher, child: KubeObject): Promise<boolean> {
+    const applied = await this.#options.client.apply<KubeObject>(watcher.type, { ...child });
+    watcher.offer(applied);
+    const paths = differences(applied, child);
+    const uid = applied.metadata.uid ?? '';
+    const desired = child.metadata.annotations?.[annotations.desired] ?? '';
+    if (paths) this.#accepted.set(uid, { hash: desired, paths: new Set(paths) });
+    else this.#accepted.delete(uid);
+    return true;
+  }
+
+  async #delete(type: ResourceType, live: KubeObject, why: string): Promise<boolean> {
+    const { uid = '', name, namespace } = live.metadata;
+    const now = this.#now();
+    if (now - (this.#deleted.get(uid) ?? Number.NEGATIVE_INFINITY) < deleteTrustMs) return false;
+    this.#log.info({ kind: type.kind, name, namespace, why }, 'deleting a child');
+    try {
+      await this.#options.client.delete(type, live.metadata, { uid, propagation: 'Background' });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    this.#deleted.set(uid, now);
+    return true;
+  }
+
+  /** The document as it is applied: in the owner's namespace, marked as the owner's, with the hash of itself. */
+  #complete(owner: KubeObject, document: KubeObject): KubeObject {
+    const { namespace, name } = owner.metadata;
+    const { kind } = this.#options.owner;
+    const metadata: ObjectMeta = {
+      ...document.metadata,
+      ...(namespace && { namespace }),
+      labels: { ...document.metadata.labels, ...ownLabels(kind, name) },
+      ownerReferences: [ownerReferenceTo(this.#options.owner, owner)],
+    };
+    const child = { ...document, metadata };
+    const digest = hash('sha256', JSON.stringify(child), 'hex').slice(0, 16);
+    metadata.annotations = { ...document.metadata.annotations, [annotations.desired]: digest };
+    return child;
+  }
+}

@@ -1,0 +1,279 @@
+// Carries out one kind: events become keys, keys become reconciles, each of them observe → desired → apply → status.
+import type { Client } from '../kube/client.ts';
+import { ApiError, FencedError, isNotFound } from '../kube/errors.ts';
+import { type Log, silentLog } from '../kube/log.ts';
+import { apiVersionOf, keyOf } from '../kube/paths.ts';
+import { controllerOf } from '../kube/store.ts';
+import type { KubeObject } from '../kube/types.ts';
+import type { Watcher } from '../kube/watcher.ts';
+import { Children } from './apply.ts';
+import { NameConflictError, TerminalError } from './errors.ts';
+import type { Recorder } from './events.ts';
+import type { Kind, StatusDecision } from './kind.ts';
+import { labels } from './kind.ts';
+import type { Metrics } from './metrics.ts';
+import { CachedObserved } from './observed.ts';
+import { labelValue } from './ownership.ts';
+import { priorities, WorkQueue } from './queue.ts';
+import { References } from './references.ts';
+import { failureConditions, StatusWriter, statusOf, withFailure } from './status.ts';
+import type { Watches } from './watches.ts';
+
+export interface ControllerOptions {
+  client: Client;
+  watches: Watches;
+  /** Reconciles at once. Default 16. */
+  workers?: number;
+  metrics?: Metrics;
+  recorder?: Recorder;
+  log?: Log;
+  now?: () => Date;
+  /** How often a name taken by a foreign object is looked at again. Default 60 000 ms. */
+  conflictRetryMs?: number;
+}
+
+/** Writes to the children of one resource, reconcile after reconcile, from which on somebody must be writing back. */
+const fightAfter = 5;
+
+export class Controller<R extends KubeObject = KubeObject> {
+  readonly name: string;
+  readonly queue: WorkQueue;
+  readonly #kind: Kind<R>;
+  readonly #options: ControllerOptions;
+  readonly #log: Log;
+  readonly #now: () => Date;
+  readonly #resources: Watcher;
+  readonly #children: Children;
+  readonly #status: StatusWriter;
+  readonly #references: References<R>;
+  readonly #observe: (resource: KubeObject, now: Date) => CachedObserved;
+  /** Keys of resources whose name is too long for a label, by that label. */
+  readonly #longNames = new Map<string, string>();
+  /** Reconciles in a row that wrote a child. */
+  readonly #restless = new Map<string, number>();
+  /** Keys reconciled once more only because their status was written. */
+  readonly #echoed = new Set<string>();
+  #workers: Promise<unknown> | undefined;
+
+  /** Watches what the kind needs; nothing is reconciled before `start`. */
+  constructor(kind: Kind<R>, options: ControllerOptions) {
+    const { client, watches, metrics, recorder } = options;
+    this.#kind = kind;
+    this.#options = options;
+    this.name = kind.type.kind.toLowerCase();
+    this.#log = options.log ?? silentLog;
+    this.#now = options.now ?? (() => new Date());
+    this.queue = new WorkQueue({ name: this.name, ...(metrics && { metrics }) });
+    this.#resources = watches.all(kind.type);
+    const children = kind.children.map((type) => watches.own(type));
+    const observed = kind.observes.map((type) => watches.own(type));
+    this.#children = new Children({ client, owner: kind.type, watchers: children, log: this.#log });
+    this.#status = new StatusWriter({
+      client,
+      watcher: this.#resources,
+      ...(recorder && { onTransition: (resource, note) => recorder.record(resource, note) }),
+    });
+    this.#references = new References(kind, watches, (key) => this.queue.add(key));
+    this.#observe = (resource, now) =>
+      new CachedObserved(kind.type.kind, resource, now, children, observed, this.#references.watchers);
+
+    this.#resources.onChange((object, change) => this.#onResource(object, change === 'deleted'));
+    for (const watcher of children) {
+      watcher.onChange((object, change) => {
+        this.#onChild(object);
+        if (change === 'deleted') this.#children.forget(object.metadata.uid ?? '');
+      });
+    }
+    for (const watcher of observed) watcher.onChange((object) => this.#onObserved(object));
+  }
+
+  /** Starts the workers: call it once the watches are synced, and only as the leader. */
+  start(): void {
+    const workers = this.#options.workers ?? 16;
+    this.#options.metrics?.maxWorkers.set({ controller: this.name }, workers);
+    this.#workers = Promise.all(Array.from({ length: workers }, () => this.#work()));
+  }
+
+  /** Ends when the reconciles under way have ended. */
+  async stop(): Promise<void> {
+    this.queue.close();
+    await this.#workers;
+  }
+
+  /** Age in milliseconds of the oldest reconcile under way; calls time out, so a great age means that it hangs. */
+  get oldestWorkMs(): number {
+    let oldest = 0;
+    for (const start of this.queue.workStarts) oldest = Math.max(oldest, performance.now() - start);
+    return oldest;
+  }
+
+  #onResource(object: KubeObject, deleted: boolean): void {
+    const key = keyOf(object.metadata);
+    const label = labelValue(object.metadata.name);
+    if (label !== object.metadata.name) {
+      const id = `${object.metadata.namespace ?? ''}/${label}`;
+      if (deleted) this.#longNames.delete(id);
+      else this.#longNames.set(id, key);
+    }
+    if (deleted) {
+      this.#restless.delete(key);
+      this.#echoed.delete(key);
+      this.#references.forget(key);
+    }
+    // After a restart, what is settled waits until what is new has been seen to.
+    const settled = statusOf(object)?.observedGeneration === object.metadata.generation;
+    this.#enqueue(key, settled && !this.#resources.isSynced ? priorities.low : priorities.normal);
+  }
+
+  #onChild(child: KubeObject): void {
+    const owner = controllerOf(child);
+    if (owner?.kind !== this.#kind.type.kind || owner.apiVersion !== apiVersionOf(this.#kind.type)) return;
+    this.#enqueue(`${child.metadata.namespace ?? ''}/${owner.name}`);
+  }
+
+  #onObserved(object: KubeObject): void {
+    const own = object.metadata.labels;
+    const name = own?.[labels.name];
+    if (own?.[labels.kind] !== this.#kind.type.kind || name === undefined) return;
+    const id = `${object.metadata.namespace ?? ''}/${name}`;
+    this.#enqueue(this.#longNames.get(id) ?? id);
+  }
+
+  #enqueue(key: string, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
+    const writes = this.#restless.get(key) ?? 0;
+    if (writes > fightAfter) this.queue.addAfter(key, restMs(writes));
+    else this.queue.add(key, priority);
+  }
+
+  async #work(): Promise<void> {
+    const { metrics } = this.#options;
+    const labelled = { controller: this.name };
+    const seconds = metrics?.reconcileSeconds.labels(labelled);
+    for (;;) {
+      const key = await this.queue.take();
+      if (key === undefined) return;
+      const start = performance.now();
+      metrics?.activeWorkers.inc(labelled);
+      const result = await this.#reconcile(key).catch((error: unknown) => this.#failed(key, error));
+      metrics?.activeWorkers.dec(labelled);
+      metrics?.reconciles.inc({ ...labelled, result });
+      seconds?.observe((performance.now() - start) / 1000);
+      this.queue.done(key);
+    }
+  }
+
+  async #reconcile(key: string): Promise<string> {
+    const stored = this.#resources.store.get(key);
+    if (!stored || stored.metadata.deletionTimestamp) {
+      // Its children are the garbage collector's.
+      this.queue.forget(key);
+      return 'success';
+    }
+    const now = this.#now();
+    const observed = this.#observe(stored, now);
+    let resource: R | undefined;
+    let failure: unknown;
+    let requeueAfterMs: number | undefined;
+    let childWrites = 0;
+    try {
+      resource = this.#kind.parse(stored);
+      this.#references.note(key, resource);
+      const desired = this.#kind.desired(resource, observed);
+      requeueAfterMs = desired.requeueAfterMs;
+      childWrites = await this.#children.bring(stored, desired.objects);
+    } catch (error) {
+      if (error instanceof FencedError) return 'success';
+      failure = error;
+    }
+    const wroteStatus = await this.#writeStatus(stored, resource, observed, failure);
+    if (failure !== undefined) return this.#failed(key, failure);
+    this.queue.forget(key);
+    this.#again(key, childWrites, wroteStatus);
+    if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
+    return requeueAfterMs === undefined ? 'success' : 'requeue_after';
+  }
+
+  async #writeStatus(
+    stored: KubeObject,
+    resource: R | undefined,
+    observed: CachedObserved,
+    failure: unknown,
+  ): Promise<boolean> {
+    const decision = this.#decideStatus(resource, observed, failure);
+    try {
+      return await this.#status.write(stored, decision, observed.now);
+    } catch (error) {
+      // Deleted meanwhile. What else goes wrong here comes after what went wrong before.
+      if (isNotFound(error) || error instanceof FencedError) return false;
+      if (failure === undefined) throw error;
+      this.#log.debug({ err: error, key: keyOf(stored.metadata) }, 'the status could not be written');
+      return false;
+    }
+  }
+
+  #decideStatus(resource: R | undefined, observed: CachedObserved, failure: unknown): StatusDecision {
+    let decision: StatusDecision = { conditions: [], fields: {} };
+    if (resource) {
+      try {
+        decision = this.#kind.status(resource, observed);
+      } catch (error) {
+        if (failure === undefined) throw error;
+      }
+    }
+    if (failure === undefined) return decision;
+    return withFailure(decision, failureConditions(failure, this.queue.failuresOf(observed.key) + 1));
+  }
+
+  /** A reconcile that wrote is followed by another: what was written may change what is desired. */
+  #again(key: string, childWrites: number, wroteStatus: boolean): void {
+    const writes = childWrites > 0 ? (this.#restless.get(key) ?? 0) + 1 : 0;
+    if (writes > 0) this.#restless.set(key, writes);
+    else this.#restless.delete(key);
+    if (writes === fightAfter)
+      this.#log.warn({ key, controller: this.name }, 'somebody keeps changing what is set right here');
+    if (childWrites > 0) this.queue.addAfter(key, writes < fightAfter ? 0 : restMs(writes));
+    // Once only: a status that never rests must not spin.
+    else if (wroteStatus && !this.#echoed.delete(key)) {
+      this.#echoed.add(key);
+      this.queue.addAfter(key, statusEchoMs);
+    } else this.#echoed.delete(key);
+  }
+
+  #failed(key: string, error: unknown): string {
+    const { metrics } = this.#options;
+    const labelled = { controller: this.name };
+    if (error instanceof TerminalError) {
+      metrics?.terminalErrors.inc(labelled);
+      this.#log.warn(
+        { key, controller: this.name, reason: error.reason, error: error.message },
+        'cannot be carried out',
+      );
+      this.queue.forget(key);
+      return 'error';
+    }
+    metrics?.reconcileErrors.inc(labelled);
+    if (error instanceof NameConflictError) {
+      this.queue.addAfter(key, this.#options.conflictRetryMs ?? 60_000);
+      return 'error';
+    }
+    const waitMs = this.queue.retry(key, error instanceof ApiError ? error.retryAfterMs : 0);
+    const known = error instanceof ApiError;
+    const fields = {
+      key,
+      controller: this.name,
+      waitMs: Math.round(waitMs),
+      ...(known ? { error: error.message } : { err: error }),
+    };
+    if (known && this.queue.failuresOf(key) < 3) this.#log.debug(fields, 'reconcile failed');
+    else this.#log.warn(fields, 'reconcile failed');
+    return 'error';
+  }
+}
+
+/** After a write of status alone, what follows from it may take its time. */
+const statusEchoMs = 100;
+
+/** 200 ms and doubling, at most 10 s: the pace of a fight that cannot be won. */
+function restMs(writes: number): number {
+  return Math.min(10_000, 100 * 2 ** (writes - fightAfter + 1));
+}
