@@ -50,6 +50,11 @@ describe('rights of the controller', () => {
     expect(verbsOn('', 'pods', [kite, crate])).toEqual(['get', 'list', 'watch', 'delete']);
   });
 
+  it('only follows what a resource names without owning it', () => {
+    const naming: Declared = { ...kite, references: { types: [type('', 'secrets')], of: () => [] } };
+    expect(verbsOn('', 'secrets', [naming])).toEqual(['list', 'watch']);
+  });
+
   it('is the same whatever the order of the kinds', () => {
     const crate: Declared = { ...kite, type: type('quintet.dev', 'crates') };
     expect(controllerRules([kite, crate])).toEqual(controllerRules([crate, kite]));
@@ -62,7 +67,7 @@ describe('rights of the controller', () => {
         apiGroups: ['coordination.k8s.io'],
         resources: ['leases'],
         resourceNames: ['lease-name'],
-        verbs: ['get', 'update', 'patch'],
+        verbs: ['get', 'update'],
       },
     ]);
   });

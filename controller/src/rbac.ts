@@ -3,7 +3,7 @@ import type { KubeObject, ResourceType } from './kube/types.ts';
 import type { Kind, PolicyRule } from './reconcile/kind.ts';
 
 /** The part of a kind that rights follow from. */
-export type Declared = Pick<Kind<KubeObject>, 'type' | 'children' | 'observes' | 'extraRules'>;
+export type Declared = Pick<Kind<KubeObject>, 'type' | 'children' | 'observes' | 'references' | 'extraRules'>;
 
 const read = ['get', 'list', 'watch'];
 /** Server-side apply asks for `patch`, and for `create` where the object is new. */
@@ -12,13 +12,14 @@ const own = [...read, 'create', 'patch', 'delete'];
 /** What the controller does: nothing more is granted. */
 export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
   const rights = new Rights();
-  for (const { type, children, observes } of kinds) {
+  for (const { type, children, observes, references } of kinds) {
     rights.add(type.group, type.plural, read);
     rights.add(type.group, `${type.plural}/status`, ['patch']);
     // Where the admission plugin OwnerReferencesPermissionEnforcement is on, blockOwnerDeletion needs it (OpenShift).
     rights.add(type.group, `${type.plural}/finalizers`, ['update']);
     for (const child of children) rights.add(child.group, child.plural, own);
     for (const seen of observes) rights.add(seen.group, seen.plural, read);
+    for (const named of references?.types ?? []) rights.add(named.group, named.plural, ['list', 'watch']);
   }
   rights.add('events.k8s.io', 'events', ['create', 'patch']);
   for (const rule of kinds.flatMap(({ extraRules }) => extraRules)) rights.addRule(rule);
@@ -30,7 +31,7 @@ export function leaderElectionRules(leaseName: string): (PolicyRule & { resource
   const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
   return [
     { ...lease, verbs: ['create'] },
-    { ...lease, resourceNames: [leaseName], verbs: ['get', 'update', 'patch'] },
+    { ...lease, resourceNames: [leaseName], verbs: ['get', 'update'] },
   ];
 }
 
