@@ -1,9 +1,10 @@
 // An API server alone: etcd and kube-apiserver, ready in seconds, for tests that need no pods to run.
 import { join } from 'node:path';
-import { openCluster, removeCluster } from './clusters.ts';
+import { openCluster, removeCluster, sweepOrphans, withCluster } from './clusters.ts';
 import { startControlPlane } from './control-plane.ts';
 import { writeKubeconfig } from './kube.ts';
-import { withLock } from './lock.ts';
+import { clusterDir, shortHash } from './paths.ts';
+import { recordedDaemons, runningDaemon } from './process.ts';
 import { API_TOOLS, ensureTools, type OnProgress } from './tools.ts';
 
 export interface ApiOptions {
@@ -27,15 +28,15 @@ export interface ApiCluster {
   kubectl: string;
   auditLogPath: string;
   /** Writes a kubeconfig for another user, to try RBAC with; returns its path. */
-  kubeconfigFor(user: string, groups?: string[]): string;
-  killApiServer(): Promise<void>;
-  startApiServer(): Promise<void>;
+  kubeconfigFor: (user: string, groups?: string[]) => string;
+  killApiServer: () => Promise<void>;
+  startApiServer: () => Promise<void>;
   /** Ends it gracefully and starts it at the same address. */
-  restartApiServer(): Promise<void>;
+  restartApiServer: () => Promise<void>;
   /** Holds it, connections open, for a while. */
-  pauseApiServer(milliseconds: number): Promise<void>;
+  pauseApiServer: (milliseconds: number) => Promise<void>;
   /** Ends and removes all of it. May be called twice. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 let started = 0;
@@ -45,8 +46,12 @@ export async function startApi(options: ApiOptions = {}): Promise<ApiCluster> {
   started += 1;
   const name = options.name ?? `api-${process.pid}-${started}`;
   const tools = await ensureTools(API_TOOLS, options.onProgress);
-  const { dir, plane } = await withLock(`cluster ${name}`, async () => {
-    const folder = await openCluster(name, 'api', options.keep ?? false);
+  await sweepOrphans();
+  const { dir, plane } = await withCluster(name, async () => {
+    const ended = recordedDaemons(clusterDir(name)).some((daemon) => !runningDaemon(clusterDir(name), daemon));
+    // Not started again in place: what is half gone is no state to test from, and its ports may be another's by now.
+    if (ended) await removeCluster(name);
+    const folder = openCluster(name, 'api', options.keep ?? false);
     return {
       dir: folder,
       plane: await startControlPlane({ dir: folder, tools, host: '127.0.0.1', withNode: false }),
@@ -64,7 +69,7 @@ export async function startApi(options: ApiOptions = {}): Promise<ApiCluster> {
     kubectl: tools.kubectl,
     auditLogPath: plane.auditLogPath,
     kubeconfigFor: (user, groups = []) =>
-      plane.pki.kubeconfig(`user-${user.replace(/[^a-z0-9-]/gi, '_')}`, plane.server, {
+      plane.pki.kubeconfig(`user-${shortHash(JSON.stringify([user, groups]))}`, plane.server, {
         commonName: user,
         organizations: groups,
       }),
@@ -75,6 +80,6 @@ export async function startApi(options: ApiOptions = {}): Promise<ApiCluster> {
       await plane.startApiServer();
     },
     pauseApiServer: plane.pauseApiServer,
-    stop: () => withLock(`cluster ${name}`, () => removeCluster(name)),
+    stop: () => withCluster(name, () => removeCluster(name)),
   };
 }

@@ -50,7 +50,6 @@ export function tar(files: ArchiveFile[]): Buffer {
 function header({ path, content, mode = 0o644 }: ArchiveFile): Buffer {
   if (Buffer.byteLength(path) > 100) throw new Error(`path too long for the archive: ${path}`);
   const block = Buffer.alloc(512);
-  const octal = (value: number, length: number) => `${value.toString(8).padStart(length - 1, '0')}\0`;
   block.write(path, 0);
   block.write(octal(mode, 8), 100);
   block.write(octal(0, 8), 108);
@@ -64,6 +63,10 @@ function header({ path, content, mode = 0o644 }: ArchiveFile): Buffer {
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
   return block;
+}
+
+function octal(value: number, length: number): string {
+  return `${value.toString(8).padStart(length - 1, '0')}\0`;
 }
 
 function sha256(bytes: Buffer): string {

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deleteKind } from './kind.ts';
+import { withLock } from './lock.ts';
 import { removeNodeRemains } from './node-remains.ts';
 import { clusterDir, stateDir } from './paths.ts';
 import {
@@ -23,9 +24,8 @@ export interface ClusterRecord {
   owner: ProcessIdentity | null;
 }
 
-/** Makes the folder and record of a cluster, after ending those whose owner has died. */
-export async function openCluster(name: string, kind: ClusterRecord['kind'], keep: boolean): Promise<string> {
-  await sweepOrphans();
+/** Makes the folder and record of a cluster. */
+export function openCluster(name: string, kind: ClusterRecord['kind'], keep: boolean): string {
   const dir = clusterDir(name);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const record: ClusterRecord = { name, kind, owner: keep ? null : (identify(process.pid) ?? null) };
@@ -69,12 +69,23 @@ export function logsDir(name: string): string {
   return existsSync(own) ? own : join(stateDir(), 'logs', name);
 }
 
+/** Runs `work` while no other process starts, ends or sweeps the cluster. Not to be nested. */
+export function withCluster<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return withLock(`cluster ${clusterDir(name)}`, work);
+}
+
 /** Ends clusters that were started for a process which is no more. */
 export async function sweepOrphans(): Promise<void> {
-  for (const name of clusterNames()) {
-    const owner = readCluster(name)?.owner;
-    if (owner && !isAlive(owner)) await removeCluster(name);
+  for (const name of clusterNames().filter(isOrphan)) {
+    await withCluster(name, async () => {
+      if (isOrphan(name)) await removeCluster(name);
+    });
   }
+}
+
+function isOrphan(name: string): boolean {
+  const owner = readCluster(name)?.owner;
+  return owner ? !isAlive(owner) : false;
 }
 
 function keepLogs(name: string, dir: string): void {

@@ -26,13 +26,13 @@ export interface ControlPlane {
   pki: Pki;
   auditLogPath: string;
   /** Ends the API server as a rollout does: it finishes what it has begun. */
-  stopApiServer(): Promise<void>;
+  stopApiServer: () => Promise<void>;
   /** Ends it as a crash does. */
-  killApiServer(): Promise<void>;
+  killApiServer: () => Promise<void>;
   /** Starts it at the address it had, and waits until it is ready. */
-  startApiServer(): Promise<void>;
+  startApiServer: () => Promise<void>;
   /** Holds it for a while with its connections open, as an overloaded machine does. */
-  pauseApiServer(milliseconds: number): Promise<void>;
+  pauseApiServer: (milliseconds: number) => Promise<void>;
 }
 
 interface Ports {

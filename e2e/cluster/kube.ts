@@ -60,7 +60,6 @@ export async function applyObject(identity: Identity, path: string, object: unkn
 
 /** Writes a kubeconfig with everything inside it, readable by its owner alone. JSON is YAML too. */
 export function writeKubeconfig(path: string, name: string, identity: Identity): void {
-  const base64 = (pem: string) => Buffer.from(pem).toString('base64');
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
@@ -75,4 +74,8 @@ export function writeKubeconfig(path: string, name: string, identity: Identity):
     contexts: [{ name, context: { cluster: name, user: name, namespace: 'default' } }],
   };
   writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+}
+
+function base64(pem: string): string {
+  return Buffer.from(pem).toString('base64');
 }

@@ -66,6 +66,11 @@ export async function removeNetwork(name: string): Promise<void> {
   rmSync(slotPath(slot), { force: true });
 }
 
+/** How many clusters hold a slot. */
+export function slotsInUse(): number {
+  return existsSync(slotFolder()) ? readdirSync(slotFolder()).length : 0;
+}
+
 /** The slot that a cluster holds, if any. */
 export function slotOf(name: string): number | undefined {
   if (!existsSync(slotFolder())) return undefined;

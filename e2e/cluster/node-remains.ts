@@ -2,6 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerProcesses, removeCgroups } from './cgroups.ts';
+import { restoreKernelSettings } from './kernel-settings.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNetwork, slotOf } from './network.ts';
 import { nodeDir } from './node-paths.ts';
@@ -17,6 +18,7 @@ export async function removeNodeRemains(name: string, dir: string): Promise<void
   await unmountBelow(folder);
   removeCgroups(name);
   await removeNetwork(name);
+  await restoreKernelSettings();
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 

@@ -2,12 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCluster, removeCluster } from './clusters.ts';
+import { openCluster, removeCluster, sweepOrphans, withCluster } from './clusters.ts';
 import { importImage, startContainerd } from './containerd.ts';
 import { startControlPlane } from './control-plane.ts';
 import { ensurePrograms, NODE_PROGRAMS } from './debian.ts';
+import { rememberKernelSettings } from './kernel-settings.ts';
 import { type Identity, kubeRequest, writeKubeconfig } from './kube.ts';
-import { withLock } from './lock.ts';
 import { createNetwork, networkOf, slotOf } from './network.ts';
 import { type NodeDaemonOptions, startControllers, startDns, startKubelet, startKubeProxy } from './node-daemons.ts';
 import { applyNodeObjects } from './node-objects.ts';
@@ -35,18 +35,18 @@ export interface NodeCluster {
   /** Folder of the daemons' logs. */
   logsDir: string;
   apiServer: {
-    kill(): Promise<void>;
+    kill: () => Promise<void>;
     /** Starts it at the address it had, and waits until it is ready. */
-    start(): Promise<void>;
+    start: () => Promise<void>;
     /** Holds it, connections open, for a while. */
-    pause(milliseconds: number): Promise<void>;
+    pause: (milliseconds: number) => Promise<void>;
   };
   /** Loads an image archive into the node's container runtime. */
-  loadImage(archive: string): Promise<void>;
+  loadImage: (archive: string) => Promise<void>;
   /** Makes the node offer `count` devices of nvidia.com/gpu that do not exist: the scheduler counts them, no pod finds one. */
-  patchGpus(count: number): Promise<void>;
+  patchGpus: (count: number) => Promise<void>;
   /** Ends and removes all of it. May be called twice. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 const DAEMONS = [
@@ -72,13 +72,15 @@ export async function startNode(options: NodeOptions = {}): Promise<NodeCluster>
   await ensurePrograms(NODE_PROGRAMS, onProgress);
   const tools = await ensureTools(NODE_TOOLS, onProgress);
   const dir = clusterDir(name);
-  const plane = await withLock(`cluster ${name}`, async () => {
+  await sweepOrphans();
+  const plane = await withCluster(name, async () => {
     if (recordedDaemons(dir).length > 0 && !isWhole(dir)) await removeCluster(name);
     const isRunning = isWhole(dir);
-    await openCluster(name, 'node', keep);
+    openCluster(name, 'node', keep);
     const slot = slotOf(name);
     const network = isRunning && slot !== undefined ? networkOf(name, slot) : await createNetwork(name);
     const folder = nodeDir(dir);
+    await rememberKernelSettings();
     mkdirSync(folder, { recursive: true, mode: 0o711 });
     const controlPlane = await startControlPlane({ dir, tools, host: network.hostAddress, withNode: true });
     const daemons: NodeDaemonOptions = { name, dir, nodeDir: folder, network, plane: controlPlane, tools };
@@ -99,7 +101,7 @@ export async function startNode(options: NodeOptions = {}): Promise<NodeCluster>
     apiServer: { kill: plane.killApiServer, start: plane.startApiServer, pause: plane.pauseApiServer },
     loadImage: (archive) => importImage(nodeDir(dir), tools.ctr, archive),
     patchGpus: (count) => patchGpus(plane.admin, name, count),
-    stop: () => withLock(`cluster ${name}`, () => removeCluster(name)),
+    stop: () => withCluster(name, () => removeCluster(name)),
   };
 }
 

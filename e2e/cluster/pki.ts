@@ -8,13 +8,13 @@ const AUTHORITY = 'quintet-cluster';
 
 export interface Pki {
   /** Path of a file in the folder of keys, e.g. `ca.crt`, `apiserver.key`, `sa.pub`. */
-  path(file: string): string;
+  path: (file: string) => string;
   /** Issues `name`.crt and `name`.key unless they exist. */
-  issue(name: string, request: CertRequest): void;
+  issue: (name: string, request: CertRequest) => void;
   /** What a client needs to be the user of `name`.crt. */
-  identity(name: string, server: string): Identity;
+  identity: (name: string, server: string) => Identity;
   /** Issues a client certificate and writes its kubeconfig; returns the path. */
-  kubeconfig(name: string, server: string, request: CertRequest): string;
+  kubeconfig: (name: string, server: string, request: CertRequest) => string;
 }
 
 /** Opens the keys of the cluster in `dir`, made on first use. */

@@ -1,13 +1,12 @@
 // A cluster to work with, by the first means that applies: the user's own (QUINTET_KUBECONFIG), kind where a Docker
 // engine answers, else a node on this machine. What suites need of it is the same for all three.
 import { existsSync } from 'node:fs';
-import { openCluster, removeCluster } from './clusters.ts';
+import { openCluster, removeCluster, sweepOrphans, withCluster } from './clusters.ts';
 import { run } from './command.ts';
 import { hasDockerEngine } from './docker.ts';
 import type { BuiltImage } from './images.ts';
 import { createKind, loadIntoKind } from './kind.ts';
 import { startNode } from './node.ts';
-import { clusterDir } from './paths.ts';
 import { ensureTools, type OnProgress } from './tools.ts';
 
 export type Provider = 'kubeconfig' | 'kind' | 'node';
@@ -18,11 +17,11 @@ export interface Cluster {
   kubeconfig: string;
   kubectl: string;
   /** Makes an image known to the nodes. @throws for a user's own cluster, whose nodes pull from a registry. */
-  loadImage(image: BuiltImage): Promise<void>;
+  loadImage: (image: BuiltImage) => Promise<void>;
   /** Makes the first node offer `count` devices of nvidia.com/gpu that do not exist. */
-  patchGpus(count: number): Promise<void>;
+  patchGpus: (count: number) => Promise<void>;
   /** Removes the cluster, unless it is the user's own. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export interface ClusterOptions {
@@ -71,7 +70,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       stop: () => Promise.resolve(),
     };
   }
-  const dir = await openCluster(name, 'kind', keep);
+  await sweepOrphans();
+  const dir = openCluster(name, 'kind', keep);
   const kubeconfig = await createKind(name, dir, onProgress);
   return {
     name,
@@ -80,7 +80,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     kubectl,
     loadImage: (image) => loadIntoKind(name, image.archive),
     patchGpus: (count) => patchGpusOf(kubectl, kubeconfig, count),
-    stop: () => (existsSync(clusterDir(name)) ? removeCluster(name) : Promise.resolve()),
+    stop: () => withCluster(name, () => removeCluster(name)),
   };
 }
 
