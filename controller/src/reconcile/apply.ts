@@ -10,7 +10,7 @@ import type { Watcher } from '../kube/watcher.ts';
 import { differences } from './difference.ts';
 import { NameConflictError } from './errors.ts';
 import { annotations } from './kind.ts';
-import { ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
+import { isRetainedOf, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
 
 export interface ChildrenOptions {
   client: Client;
@@ -77,7 +77,7 @@ export class Children {
     const live = cached ?? (await this.#unseen(type, child));
     if (!live) return await this.#apply(watcher, child);
     const ownership = ownershipOf(live, this.#options.owner, owner);
-    if (ownership === 'foreign') {
+    if (ownership === 'foreign' && !isRetainedOf(live, this.#options.owner, owner)) {
       const controller = controllerOf(live);
       throw new NameConflictError(
         type.kind,
@@ -158,8 +158,10 @@ export class Children {
       ...document.metadata,
       ...(namespace && { namespace }),
       labels: { ...document.metadata.labels, ...ownLabels(kind, name) },
-      ownerReferences: [ownerReferenceTo(this.#options.owner, owner)],
     };
+    if (document.metadata.annotations?.[annotations.retain] !== 'true') {
+      metadata.ownerReferences = [ownerReferenceTo(this.#options.owner, owner)];
+    }
     const child = { ...document, metadata };
     const digest = hash('sha256', JSON.stringify(child), 'hex').slice(0, 16);
     metadata.annotations = { ...document.metadata.annotations, [annotations.desired]: digest };

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../kube/paths.ts';
 import { controllerOf } from '../kube/store.ts';
 import type { KubeObject, OwnerReference, ResourceType } from '../kube/types.ts';
-import { labels, managedBy } from './kind.ts';
+import { annotations, labels, managedBy } from './kind.ts';
 
 const maxLabelLength = 63;
 
@@ -47,4 +47,11 @@ export function ownershipOf(object: KubeObject, type: ResourceType, owner: KubeO
   if (reference.uid === owner.metadata.uid) return 'ours';
   const sameGroup = reference.apiVersion.split('/')[0] === type.group;
   return sameGroup && reference.kind === type.kind && reference.name === owner.metadata.name ? 'former' : 'foreign';
+}
+
+/** A child made to outlive its resource: nobody's by owner reference, marked as this resource's by its labels. */
+export function isRetainedOf(object: KubeObject, type: ResourceType, owner: KubeObject): boolean {
+  const { annotations: notes, labels: own } = object.metadata;
+  if (controllerOf(object) || notes?.[annotations.retain] !== 'true') return false;
+  return Object.entries(ownLabels(type.kind, owner.metadata.name)).every(([key, value]) => own?.[key] === value);
 }

@@ -7,6 +7,7 @@ import { job } from '../../objects/job.ts';
 import { childLabels, childName } from '../../objects/meta.ts';
 import { isolation, type NetworkPolicy } from '../../objects/networkpolicy.ts';
 import { podTemplate, variables } from '../../objects/pod.ts';
+import { referenceMounts } from '../../objects/references.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
 
@@ -86,6 +87,7 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
   const { spec } = resource;
   const { pod = {} } = spec;
   const output = outputVolume(resource);
+  const references = referenceMounts(spec);
   const s3Secret = spec.output?.s3?.secretRef;
   return podTemplate({
     ...pod,
@@ -101,9 +103,13 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
       env: variables(pod.env, { QUINTET_RESOURCE: resourceFile, ...output.env }),
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
       resources: gpuResources(spec.gpu, spec.resources),
-      mounts: [{ name: 'resource', mountPath: '/etc/quintet', readOnly: true }, ...output.mounts],
+      mounts: [{ name: 'resource', mountPath: '/etc/quintet', readOnly: true }, ...references.mounts, ...output.mounts],
     },
-    volumes: [{ name: 'resource', configMap: { name: configName(resource) } }, ...output.volumes],
+    volumes: [
+      { name: 'resource', configMap: { name: configName(resource) } },
+      ...references.volumes,
+      ...output.volumes,
+    ],
   });
 }
 

@@ -1,0 +1,96 @@
+// The controller: settings → connection → watches → lease → workers, and the way back on SIGTERM.
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { pino } from 'pino';
+import { kinds } from './kinds/index.ts';
+import { Client } from './kube/client.ts';
+import { loadConnection } from './kube/config.ts';
+import { Elector } from './kube/lease.ts';
+import { Recorder } from './reconcile/events.ts';
+import { Controller } from './reconcile/loop.ts';
+import { createMetrics } from './reconcile/metrics.ts';
+import { startServer } from './reconcile/server.ts';
+import { Watches } from './reconcile/watches.ts';
+import { settingsFrom } from './settings.ts';
+
+/** A reconcile at work for longer than this hangs: its calls time out long before. */
+const stuckAfterMs = 5 * 60_000;
+
+const settings = settingsFrom(process.env);
+const log = pino({ level: settings.QUINTET_LOG_LEVEL, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+const connection = await loadConnection(process.env);
+const metrics = createMetrics();
+const onRequest = (method: string, code: string) => metrics.restRequests.inc({ method, code });
+const identity = `${settings.POD_NAME ?? hostname()}_${randomBytes(4).toString('hex')}`;
+
+// The lease has a client of its own: a renewal must not wait behind a storm of applies.
+const leaseClient = new Client(connection, { connections: 1, timeoutMs: 5_000, onRequest });
+const elector = new Elector({
+  client: leaseClient,
+  namespace: settings.QUINTET_LEASE_NAMESPACE,
+  name: 'quintet-controller',
+  identity,
+  onLost: (reason) => exit(1, `leadership lost: ${reason}`),
+  log,
+});
+const leads = () => !settings.QUINTET_LEADER_ELECTION || elector.leads;
+const client = new Client(connection, { mayWrite: leads, onRequest });
+const watches = new Watches({
+  client,
+  namespaces: settings.QUINTET_NAMESPACES,
+  log,
+  onOpen: (what, type) => metrics.watchesOpened.inc({ what, resource: type.plural }),
+});
+const recorder = new Recorder({
+  client,
+  instance: settings.POD_NAME ?? hostname(),
+  log,
+  onDropped: () => metrics.eventsDropped.inc(),
+});
+const images = { field: settings.QUINTET_FIELD_IMAGE };
+const imagePullPolicy = settings.QUINTET_IMAGE_PULL_POLICY;
+const controllers = kinds({ images, ...(imagePullPolicy && { imagePullPolicy }) }).map(
+  (kind) => new Controller(kind, { client, watches, metrics, recorder, log, workers: settings.QUINTET_CONCURRENCY }),
+);
+
+const server = await startServer({
+  host: settings.QUINTET_HOST,
+  port: settings.QUINTET_PORT,
+  registry: metrics.registry,
+  missing: () => watches.missing.map((plural) => `${plural} are not listed yet`),
+  stuck: () =>
+    controllers
+      .filter(({ oldestWorkMs }) => oldestWorkMs > stuckAfterMs)
+      .map(({ name, oldestWorkMs }) => `a reconcile of ${name} hangs since ${Math.round(oldestWorkMs / 1000)} s`),
+});
+log.info({ port: server.port, server: connection.server, kinds: controllers.map(({ name }) => name) }, 'serving');
+
+let stopping = false;
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
+
+watches.start();
+await watches.synced();
+if (settings.QUINTET_LEADER_ELECTION) await elector.acquire();
+if (!stopping) {
+  metrics.leader.set({ name: 'quintet-controller' }, 1);
+  for (const controller of controllers) controller.start();
+  log.info({ identity, concurrency: settings.QUINTET_CONCURRENCY }, 'reconciling');
+}
+
+/** Reconciles under way end, then the lease goes, so that the next leader starts at once and never beside us. */
+async function stop(signal: string): Promise<void> {
+  stopping = true;
+  log.info({ signal }, 'stopping');
+  setTimeout(() => exit(1, 'did not stop in time'), 25_000).unref();
+  await Promise.all(controllers.map((controller) => controller.stop()));
+  await recorder.stop();
+  if (settings.QUINTET_LEADER_ELECTION) await elector.release();
+  await watches.stop();
+  await server.close();
+  exit(0, 'stopped');
+}
+
+function exit(code: number, message: string): void {
+  log[code === 0 ? 'info' : 'fatal']({}, message);
+  process.exit(code);
+}
