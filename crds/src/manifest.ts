@@ -30,7 +30,7 @@ export function manifestOf(definition: KindDefinition): Record<string, unknown> 
 
 /** The manifest as it is committed, a line for each field; the same definition gives the same bytes. */
 export function manifestText(definition: KindDefinition): string {
-  const document = new Document(manifestOf(definition), { aliasDuplicateObjects: false });
+  const document = new Document(manifestOf(definition), { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   visit(document, {
     Map: (_, node) => {
       node.flow = node.items.every(({ value }) => isFlat(value));

@@ -64,7 +64,7 @@ const compression = z.object({
     .default('o200k_base')
     .describe('Tokenizer of the counts.'),
   fidelity: z
-    .enum(['Measure', 'Sample', 'Off'])
+    .enum(['Measure', 'Sample', 'None'])
     .default('Measure')
     .describe('Measures what was kept, in each answer or in one of twenty.'),
   feedback: toggle().default('Enabled').describe('Learns strategies from measured fidelity.'),

@@ -113,7 +113,7 @@ const guardrails = z.object({
     .describe('Length for each channel.'),
   maxSimilarity: decimal().default('0.9').describe('Variants closer than this count as one.'),
   injection: z
-    .enum(['Refuse', 'Report', 'Off'])
+    .enum(['Refuse', 'Report', 'None'])
     .default('Refuse')
     .describe('What happens to a brief that gives orders to the model.'),
   onViolation: z

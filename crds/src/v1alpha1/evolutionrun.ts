@@ -151,7 +151,7 @@ const validation = ruled(
     timeColumn: columnName().exactOptional().describe('Time: earlier rows teach, later ones judge.'),
     gap: duration().exactOptional().describe('Time: what is left out between them.'),
     leakage: z
-      .enum(['Stop', 'Warn', 'Off'])
+      .enum(['Stop', 'Warn', 'None'])
       .default('Warn')
       .describe('What follows when the audit finds target copies, duplicates or identifiers.'),
   }),

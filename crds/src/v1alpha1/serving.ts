@@ -79,7 +79,7 @@ export const autoscaling = () =>
       predictive: z
         .object({
           mode: z
-            .enum(['WhenBetter', 'Observe', 'Off'])
+            .enum(['WhenBetter', 'Observe', 'None'])
             .default('WhenBetter')
             .describe('WhenBetter acts while the forecast beats the naive one.'),
           horizon: duration().default('10m').describe('How far ahead.'),
@@ -203,7 +203,7 @@ export const objectives = () =>
 
 export const healing = () =>
   z.object({
-    mode: z.enum(['Act', 'Observe', 'Off']).default('Act').describe('Observe says what it would do.'),
+    mode: z.enum(['Act', 'Observe', 'None']).default('Act').describe('Observe says what it would do.'),
     maxActionsPerHour: int(0, 60).default(6).describe('Budget of actions.'),
   });
 
