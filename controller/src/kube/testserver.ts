@@ -190,7 +190,7 @@ export class TestServer {
     input: KubeObject,
     response: ServerResponse,
   ): void {
-    const { uid, resourceVersion } = input.metadata;
+    const { uid, resourceVersion } = input.metadata ?? {};
     if (stored && uid && uid !== stored.metadata.uid) return refuse(response, 409, 'Conflict');
     if (method === 'PUT' && resourceVersion && resourceVersion !== stored?.metadata.resourceVersion) {
       return refuse(response, 409, 'Conflict');
@@ -202,7 +202,7 @@ export class TestServer {
     const metadata = {
       ...stored?.metadata,
       ...input.metadata,
-      annotations: { ...stored?.metadata.annotations, ...input.metadata.annotations },
+      annotations: { ...stored?.metadata.annotations, ...input.metadata?.annotations },
     };
     const next = { ...stored, ...input, metadata } as KubeObject;
     answer(response, stored ? 200 : 201, stored && same(stored, next) ? stored : this.#write(target.collection, next));

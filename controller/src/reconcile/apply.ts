@@ -11,6 +11,7 @@ import { differences } from './difference.ts';
 import { NameConflictError } from './errors.ts';
 import { annotations } from './kind.ts';
 import { isRetainedOf, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
+import type { ChildWrites } from './pace.ts';
 
 export interface ChildrenOptions {
   client: Client;
@@ -43,26 +44,26 @@ export class Children {
   }
 
   /**
-   * Applies the documents in order, then deletes children that are not among them. Answers the number of writes.
+   * Applies the documents in order, then deletes children that are not among them. Answers what was written.
    * @throws NameConflictError, ApiError: what comes after the child that failed is left for the next time.
    */
-  async bring(owner: KubeObject, documents: readonly KubeObject[]): Promise<number> {
-    let writes = 0;
+  async bring(owner: KubeObject, documents: readonly KubeObject[]): Promise<ChildWrites> {
+    const done: ChildWrites = { writes: 0, corrections: 0 };
     const wanted = new Set<string>();
     for (const document of documents) {
       const watcher = this.#watchers.get(document.kind);
       if (!watcher) throw new Error(`${this.#options.owner.kind} declares no children of kind ${document.kind}`);
       const child = this.#complete(owner, document);
       wanted.add(`${document.kind}/${child.metadata.name}`);
-      if (await this.#bringOne(owner, watcher, child)) writes++;
+      await this.#bringOne(owner, watcher, child, done);
     }
     for (const [kind, watcher] of this.#watchers) {
       for (const live of watcher.store.by(ownerIndex, owner.metadata.uid ?? '')) {
         if (wanted.has(`${kind}/${live.metadata.name}`) || live.metadata.deletionTimestamp) continue;
-        if (await this.#delete(watcher.type, live, 'not desired any more')) writes++;
+        await this.#delete(watcher.type, live, 'not desired any more', done);
       }
     }
-    return writes;
+    return done;
   }
 
   /** Forgets what was remembered of a child that is gone. */
@@ -71,11 +72,11 @@ export class Children {
     this.#deleted.delete(uid);
   }
 
-  async #bringOne(owner: KubeObject, watcher: Watcher, child: KubeObject): Promise<boolean> {
+  async #bringOne(owner: KubeObject, watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<void> {
     const { type } = watcher;
     const cached = watcher.store.get(keyOf(child.metadata));
     const live = cached ?? (await this.#unseen(type, child));
-    if (!live) return await this.#apply(watcher, child);
+    if (!live) return await this.#apply(watcher, child, done);
     const ownership = ownershipOf(live, this.#options.owner, owner);
     if (ownership === 'foreign' && !isRetainedOf(live, this.#options.owner, owner)) {
       const controller = controllerOf(live);
@@ -86,14 +87,21 @@ export class Children {
       );
     }
     // What a namesake left, and what is being deleted: their end is an event that brings us back.
-    if (ownership === 'former' || live.metadata.deletionTimestamp) return false;
+    if (ownership === 'former' || live.metadata.deletionTimestamp) return;
     if (live.metadata.annotations?.[annotations.revision] !== child.metadata.annotations?.[annotations.revision]) {
-      return await this.#delete(type, live, 'to be made anew: an immutable part changed');
+      return await this.#delete(type, live, 'to be made anew: an immutable part changed', done);
     }
     // Seen by GET only, as metadata: somebody took its labels. Applying puts them back.
-    if (!cached) return await this.#apply(watcher, child);
-    if (!this.#differs(live, child)) return false;
-    return await this.#apply(watcher, child);
+    if (!cached) return await this.#apply(watcher, child, done);
+    const drift = this.#driftOf(live, child);
+    if (drift.length === 0) return;
+    const { kind, metadata } = child;
+    if (live.metadata.annotations?.[annotations.desired] === metadata.annotations?.[annotations.desired]) {
+      done.corrections++;
+      const fields = { kind, name: metadata.name, namespace: metadata.namespace, paths: drift.slice(0, 5) };
+      this.#log.info(fields, 'set right what somebody changed');
+    }
+    await this.#apply(watcher, child, done);
   }
 
   /**
@@ -109,37 +117,30 @@ export class Children {
     }
   }
 
-  #differs(live: KubeObject, child: KubeObject): boolean {
-    const desired = child.metadata.annotations?.[annotations.desired];
-    const rewritten = live.metadata.annotations?.[annotations.desired] === desired;
+  /** Where the live child is not as desired, but for spellings of the server's own. */
+  #driftOf(live: KubeObject, child: KubeObject): string[] {
     const found = differences(live, child);
-    if (!found) return false;
+    if (!found) return [];
     const accepted = this.#accepted.get(live.metadata.uid ?? '');
-    const drift = accepted && accepted.hash === desired ? found.filter((path) => !accepted.paths.has(path)) : found;
-    if (drift.length === 0) return false;
-    if (rewritten)
-      this.#log.info(
-        { kind: child.kind, name: child.metadata.name, namespace: child.metadata.namespace, paths: drift.slice(0, 5) },
-        'drift is set right',
-      );
-    return true;
+    if (!accepted || accepted.hash !== child.metadata.annotations?.[annotations.desired]) return found;
+    return found.filter((path) => !accepted.paths.has(path));
   }
 
-  async #apply(watcher: Watcher, child: KubeObject): Promise<boolean> {
+  async #apply(watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<void> {
     const applied = await this.#options.client.apply<KubeObject>(watcher.type, { ...child });
+    done.writes++;
     watcher.offer(applied);
     const paths = differences(applied, child);
     const uid = applied.metadata.uid ?? '';
     const desired = child.metadata.annotations?.[annotations.desired] ?? '';
     if (paths) this.#accepted.set(uid, { hash: desired, paths: new Set(paths) });
     else this.#accepted.delete(uid);
-    return true;
   }
 
-  async #delete(type: ResourceType, live: KubeObject, why: string): Promise<boolean> {
+  async #delete(type: ResourceType, live: KubeObject, why: string, done: ChildWrites): Promise<void> {
     const { uid = '', name, namespace } = live.metadata;
     const now = this.#now();
-    if (now - (this.#deleted.get(uid) ?? Number.NEGATIVE_INFINITY) < deleteTrustMs) return false;
+    if (now - (this.#deleted.get(uid) ?? Number.NEGATIVE_INFINITY) < deleteTrustMs) return;
     this.#log.info({ kind: type.kind, name, namespace, why }, 'deleting a child');
     try {
       await this.#options.client.delete(type, live.metadata, { uid, propagation: 'Background' });
@@ -147,7 +148,7 @@ export class Children {
       if (!isNotFound(error)) throw error;
     }
     this.#deleted.set(uid, now);
-    return true;
+    done.writes++;
   }
 
   /** The document as it is applied: in the owner's namespace, marked as the owner's, with the hash of itself. */

@@ -14,6 +14,7 @@ import { labels } from './kind.ts';
 import type { Metrics } from './metrics.ts';
 import { CachedObserved } from './observed.ts';
 import { labelValue } from './ownership.ts';
+import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import { References } from './references.ts';
 import { failureConditions, StatusWriter, statusOf, withFailure } from './status.ts';
@@ -32,9 +33,6 @@ export interface ControllerOptions {
   conflictRetryMs?: number;
 }
 
-/** Writes to the children of one resource, reconcile after reconcile, from which on somebody must be writing back. */
-const fightAfter = 5;
-
 export class Controller<R extends KubeObject = KubeObject> {
   readonly name: string;
   readonly queue: WorkQueue;
@@ -49,8 +47,7 @@ export class Controller<R extends KubeObject = KubeObject> {
   readonly #observe: (resource: KubeObject, now: Date) => CachedObserved;
   /** Keys of resources whose name is too long for a label, by that label. */
   readonly #longNames = new Map<string, string>();
-  /** Reconciles in a row that wrote a child. */
-  readonly #restless = new Map<string, number>();
+  readonly #pace = new Pace();
   /** Keys reconciled once more only because their status was written. */
   readonly #echoed = new Set<string>();
   #workers: Promise<unknown> | undefined;
@@ -116,7 +113,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       else this.#longNames.set(id, key);
     }
     if (deleted) {
-      this.#restless.delete(key);
+      this.#pace.forget(key);
       this.#echoed.delete(key);
       this.#references.forget(key);
     }
@@ -140,8 +137,8 @@ export class Controller<R extends KubeObject = KubeObject> {
   }
 
   #enqueue(key: string, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
-    const writes = this.#restless.get(key) ?? 0;
-    if (writes > fightAfter) this.queue.addAfter(key, restMs(writes));
+    const waitMs = this.#pace.waitOf(key);
+    if (waitMs > 0) this.queue.addAfter(key, waitMs);
     else this.queue.add(key, priority);
   }
 
@@ -174,13 +171,13 @@ export class Controller<R extends KubeObject = KubeObject> {
     let resource: R | undefined;
     let failure: unknown;
     let requeueAfterMs: number | undefined;
-    let childWrites = 0;
+    let written: ChildWrites = { writes: 0, corrections: 0 };
     try {
       resource = this.#kind.parse(stored);
       this.#references.note(key, resource);
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;
-      childWrites = await this.#children.bring(stored, desired.objects);
+      written = await this.#children.bring(stored, desired.objects);
     } catch (error) {
       if (error instanceof FencedError) return 'success';
       failure = error;
@@ -188,7 +185,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     const wroteStatus = await this.#writeStatus(stored, resource, observed, failure);
     if (failure !== undefined) return this.#failed(key, failure);
     this.queue.forget(key);
-    this.#again(key, childWrites, wroteStatus);
+    this.#again(key, written, wroteStatus);
     if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
     return requeueAfterMs === undefined ? 'success' : 'requeue_after';
   }
@@ -225,13 +222,12 @@ export class Controller<R extends KubeObject = KubeObject> {
   }
 
   /** A reconcile that wrote is followed by another: what was written may change what is desired. */
-  #again(key: string, childWrites: number, wroteStatus: boolean): void {
-    const writes = childWrites > 0 ? (this.#restless.get(key) ?? 0) + 1 : 0;
-    if (writes > 0) this.#restless.set(key, writes);
-    else this.#restless.delete(key);
-    if (writes === fightAfter)
-      this.#log.warn({ key, controller: this.name }, 'somebody keeps changing what is set right here');
-    if (childWrites > 0) this.queue.addAfter(key, writes < fightAfter ? 0 : restMs(writes));
+  #again(key: string, written: ChildWrites, wroteStatus: boolean): void {
+    const waitMs = this.#pace.note(key, written);
+    if (written.corrections > 0 && this.#pace.isNewFight(key)) {
+      this.#log.warn({ key, controller: this.name }, 'somebody keeps changing what is set right here; going slower');
+    }
+    if (waitMs !== undefined) this.queue.addAfter(key, waitMs);
     // Once only: a status that never rests must not spin.
     else if (wroteStatus && !this.#echoed.delete(key)) {
       this.#echoed.add(key);
@@ -272,8 +268,3 @@ export class Controller<R extends KubeObject = KubeObject> {
 
 /** After a write of status alone, what follows from it may take its time. */
 const statusEchoMs = 100;
-
-/** 200 ms and doubling, at most 10 s: the pace of a fight that cannot be won. */
-function restMs(writes: number): number {
-  return Math.min(10_000, 100 * 2 ** (writes - fightAfter + 1));
-}

@@ -1,0 +1,373 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Client } from '../kube/client.ts';
+import { refuse, TestServer } from '../kube/testserver.ts';
+import type { KubeObject, ResourceType } from '../kube/types.ts';
+import { TerminalError } from './errors.ts';
+import { annotations, type Desired, type Kind, labels, managedBy, type Observed, type StatusDecision } from './kind.ts';
+import { Controller } from './loop.ts';
+import { createMetrics } from './metrics.ts';
+import type { Status } from './status.ts';
+import { Watches } from './watches.ts';
+
+interface Thing extends KubeObject {
+  spec: { maps: string[]; value?: string; revision?: string; claim?: string; bad?: boolean };
+  status?: Status;
+}
+
+const things: ResourceType = { group: 'test.dev', version: 'v1', plural: 'things', kind: 'Thing', namespaced: true };
+const configMaps: ResourceType = {
+  group: '',
+  version: 'v1',
+  plural: 'configmaps',
+  kind: 'ConfigMap',
+  namespaced: true,
+};
+const pods: ResourceType = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
+const claims: ResourceType = {
+  group: '',
+  version: 'v1',
+  plural: 'persistentvolumeclaims',
+  kind: 'PersistentVolumeClaim',
+  namespaced: true,
+};
+
+/** A kind that makes one ConfigMap per name in its spec, counts its pods and needs a claim where it names one. */
+const kind: Kind<Thing> = {
+  type: things,
+  children: [configMaps],
+  observes: [pods],
+  references: { types: [claims], of: ({ spec }) => (spec.claim ? [{ type: claims, name: spec.claim }] : []) },
+  extraRules: [],
+  parse: (stored) => stored as Thing,
+  desired({ spec }, observed): Desired {
+    if (spec.bad) throw new TerminalError('BadSpec', 'spec.bad must not be set');
+    if (spec.claim && !observed.get(claims, spec.claim))
+      throw new TerminalError('ClaimMissing', `create the claim "${spec.claim}"`);
+    const objects = spec.maps.map((name) => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, ...(spec.revision && { annotations: { [annotations.revision]: spec.revision } }) },
+      data: { value: spec.value ?? '' },
+    }));
+    return { objects };
+  },
+  status(resource: Thing, observed: Observed): StatusDecision {
+    const maps = observed.list(configMaps).length;
+    const complete = maps === resource.spec.maps.length;
+    return {
+      conditions: [
+        {
+          type: 'Ready',
+          status: complete ? 'True' : 'False',
+          reason: complete ? 'Complete' : 'Incomplete',
+          message: '',
+        },
+      ],
+      fields: { maps, pods: observed.list(pods).length },
+    };
+  },
+};
+
+let server: TestServer;
+let client: Client;
+let watches: Watches;
+let controller: Controller<Thing>;
+beforeEach(async () => {
+  server = await TestServer.start();
+});
+afterEach(async () => {
+  server.intercept = undefined;
+  await controller.stop();
+  await watches.stop();
+  await client.close();
+  await server.stop();
+});
+
+async function start(overrides: Partial<Kind<Thing>> = {}): Promise<void> {
+  client = new Client(server.connection, { timeoutMs: 2000 });
+  watches = new Watches({ client, backoff: [5, 50] });
+  const metrics = createMetrics({ processMetrics: false });
+  controller = new Controller({ ...kind, ...overrides }, { client, watches, metrics, conflictRetryMs: 50 });
+  watches.start();
+  await watches.synced();
+  controller.start();
+}
+
+function putThing(name: string, spec: Partial<Thing['spec']>): Thing {
+  const stored = server.get(things, 'a', name);
+  return server.put(things, {
+    ...stored,
+    metadata: { ...stored?.metadata, name, namespace: 'a' },
+    spec: { maps: [], ...spec },
+  }) as Thing;
+}
+
+function statusOf(name: string): Status | undefined {
+  return (server.get(things, 'a', name) as Thing | undefined)?.status;
+}
+
+function condition(name: string, type: string): object | undefined {
+  return statusOf(name)?.conditions?.find((one) => one.type === type);
+}
+
+async function settled(): Promise<void> {
+  await vi.waitFor(() => expect(controller.queue.isIdle).toBe(true), { timeout: 5000, interval: 10 });
+}
+
+async function until(check: () => void): Promise<void> {
+  await vi.waitFor(check, { timeout: 5000, interval: 10 });
+}
+
+describe('children', () => {
+  test('are made with labels, owner and hash; the status follows in the same reconcile', async () => {
+    putThing('one', { maps: ['x', 'y'] });
+    await start();
+    await until(() => expect(statusOf('one')).toMatchObject({ maps: 2, observedGeneration: 1 }));
+    expect(server.get(configMaps, 'a', 'x')?.metadata).toMatchObject({
+      labels: { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' },
+      annotations: { [annotations.desired]: expect.stringMatching(/^[0-9a-f]{16}$/) },
+      ownerReferences: [
+        { kind: 'Thing', name: 'one', uid: server.get(things, 'a', 'one')?.metadata.uid, controller: true },
+      ],
+    });
+    expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 1 });
+    await settled();
+    expect(server.writes).toHaveLength(3);
+  });
+
+  test('that are as desired are not written again, also by a controller that starts anew', async () => {
+    putThing('one', { maps: ['x', 'y'] });
+    await start();
+    await settled();
+    const { writes } = server;
+    await controller.stop();
+    await watches.stop();
+    await client.close();
+    await start();
+    await settled();
+    expect(server.writes).toEqual(writes);
+  });
+
+  test('that drift are set right; what others added stays', async () => {
+    putThing('one', { maps: ['x'], value: 'right' });
+    await start();
+    await settled();
+    const live = server.get(configMaps, 'a', 'x') as KubeObject & { data: object };
+    server.put(configMaps, { ...live, data: { value: 'wrong', extra: 'theirs' } });
+    await until(() => expect(server.get(configMaps, 'a', 'x')).toMatchObject({ data: { value: 'right' } }));
+  });
+
+  test('not desired any more are deleted, those deleted by others come back', async () => {
+    putThing('one', { maps: ['x', 'y'] });
+    await start();
+    await settled();
+    putThing('one', { maps: ['y'] });
+    await until(() => expect(server.get(configMaps, 'a', 'x')).toBeUndefined());
+    server.remove(configMaps, 'a', 'y');
+    await until(() => expect(server.get(configMaps, 'a', 'y')).toBeDefined());
+    await until(() => expect(statusOf('one')).toMatchObject({ maps: 1, observedGeneration: 2 }));
+  });
+
+  test('of another revision are deleted and made anew', async () => {
+    putThing('one', { maps: ['x'], revision: '1' });
+    await start();
+    await settled();
+    const before = server.get(configMaps, 'a', 'x')?.metadata.uid;
+    putThing('one', { maps: ['x'], revision: '2' });
+    await until(() => expect(server.get(configMaps, 'a', 'x')?.metadata.annotations?.[annotations.revision]).toBe('2'));
+    expect(server.get(configMaps, 'a', 'x')?.metadata.uid).not.toBe(before);
+    await settled();
+    expect(server.writes.filter((write) => write.startsWith('DELETE'))).toHaveLength(1);
+  });
+
+  test('whose labels were taken are found by name and labelled again', async () => {
+    putThing('one', { maps: ['x'] });
+    await start();
+    await settled();
+    const live = server.get(configMaps, 'a', 'x') as KubeObject;
+    const { labels: _labels, ...metadata } = live.metadata;
+    server.remove(configMaps, 'a', 'x');
+    server.put(configMaps, { ...live, metadata });
+    await until(() => expect(server.get(configMaps, 'a', 'x')?.metadata.labels?.[labels.name]).toBe('one'));
+  });
+
+  test('of a resource that is being deleted are left to the garbage collector', async () => {
+    putThing('one', { maps: ['x'] });
+    const stored = server.get(things, 'a', 'one') as KubeObject;
+    server.put(things, { ...stored, metadata: { ...stored.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+    await start();
+    await settled();
+    expect(server.writes).toEqual([]);
+  });
+});
+
+describe('a foreign object with the name of a child', () => {
+  test('is never adopted: Stalled says so, and it heals when the name is free', async () => {
+    server.put(configMaps, { metadata: { namespace: 'a', name: 'x' }, data: { theirs: 'yes' } });
+    putThing('one', { maps: ['x'] });
+    await start();
+    await until(() => expect(condition('one', 'Stalled')).toMatchObject({ status: 'True', reason: 'NameConflict' }));
+    expect(condition('one', 'Ready')).toMatchObject({ status: 'False' });
+    expect(server.get(configMaps, 'a', 'x')).toMatchObject({ data: { theirs: 'yes' } });
+    expect(server.get(configMaps, 'a', 'x')?.metadata.ownerReferences).toBeUndefined();
+    server.remove(configMaps, 'a', 'x');
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    expect(condition('one', 'Stalled')).toBeUndefined();
+  });
+
+  test('is not adopted either when it bears our labels', async () => {
+    const own = { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' };
+    server.put(configMaps, { metadata: { namespace: 'a', name: 'x', labels: own } });
+    putThing('one', { maps: ['x'] });
+    await start();
+    await until(() => expect(condition('one', 'Stalled')).toMatchObject({ reason: 'NameConflict' }));
+  });
+
+  test('that a deleted namesake left is waited for, then made anew', async () => {
+    const reference = { apiVersion: 'test.dev/v1', kind: 'Thing', name: 'one', uid: 'earlier', controller: true };
+    const own = { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' };
+    server.put(configMaps, { metadata: { namespace: 'a', name: 'x', labels: own, ownerReferences: [reference] } });
+    putThing('one', { maps: ['x'] });
+    await start();
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'False' }));
+    expect(condition('one', 'Stalled')).toBeUndefined();
+    server.remove(configMaps, 'a', 'x');
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+  });
+});
+
+describe('failures', () => {
+  test('a TerminalError stalls, is not retried, and heals with the spec', async () => {
+    putThing('one', { bad: true });
+    await start();
+    await until(() =>
+      expect(condition('one', 'Stalled')).toMatchObject({
+        status: 'True',
+        reason: 'BadSpec',
+        message: 'spec.bad must not be set',
+      }),
+    );
+    await settled();
+    const { length } = server.requests;
+    expect(controller.queue.failuresOf('a/one')).toBe(0);
+    putThing('one', { maps: ['x'] });
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 2 }));
+    expect(server.requests.length).toBeGreaterThan(length);
+  });
+
+  test('what a resource names and is missing heals when it comes', async () => {
+    putThing('one', { claim: 'models' });
+    await start();
+    await until(() => expect(condition('one', 'Stalled')).toMatchObject({ reason: 'ClaimMissing' }));
+    server.put(claims, { metadata: { namespace: 'a', name: 'models' } });
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+  });
+
+  test('a child that the API server refuses is named in Reconciling, retried with growing waits, and heals', async () => {
+    let refused = 0;
+    server.intercept = (request, response) => {
+      if (request.method !== 'PATCH' || !request.path.includes('configmaps')) return false;
+      refused++;
+      refuse(response, 403, 'Forbidden', 'configmaps "x" is forbidden: exceeded quota: team-a');
+      return true;
+    };
+    putThing('one', { maps: ['x'] });
+    await start();
+    await until(() =>
+      expect(condition('one', 'Reconciling')).toMatchObject({ status: 'True', reason: 'QuotaExceeded' }),
+    );
+    await until(() => expect(refused).toBeGreaterThanOrEqual(3));
+    expect(controller.queue.failuresOf('a/one')).toBeGreaterThanOrEqual(2);
+    server.intercept = undefined;
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    expect(condition('one', 'Reconciling')).toBeUndefined();
+    expect(controller.queue.failuresOf('a/one')).toBe(0);
+    // The condition was written once, not with every failure.
+    expect(server.writes.filter((write) => write.endsWith('/status')).length).toBeLessThanOrEqual(3);
+  });
+
+  test('one that passes by itself is not worth a condition', async () => {
+    let failures = 1;
+    server.intercept = (request, response) => {
+      if (request.method !== 'PATCH' || failures-- <= 0) return false;
+      refuse(response, 500, 'InternalError');
+      return true;
+    };
+    putThing('one', { maps: ['x'] });
+    await start();
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    expect(condition('one', 'Reconciling')).toBeUndefined();
+  });
+
+  test('a kind that throws anything is retried and does not disturb others', async () => {
+    let thrown = 0;
+    await start({
+      desired: (resource, observed) => {
+        if (resource.metadata.name === 'broken') {
+          thrown++;
+          throw new TypeError('undefined is not a function');
+        }
+        return kind.desired(resource, observed);
+      },
+    });
+    putThing('broken', {});
+    putThing('fine', { maps: ['x'] });
+    await until(() => expect(condition('fine', 'Ready')).toMatchObject({ status: 'True' }));
+    await until(() => expect(thrown).toBeGreaterThan(2));
+    expect(condition('broken', 'Reconciling')).toMatchObject({
+      reason: 'ReconcileFailed',
+      message: 'undefined is not a function',
+    });
+  });
+
+  test('a status for a resource that is gone or was replaced is no failure', async () => {
+    server.intercept = (request, response) => {
+      if (!request.path.endsWith('/status')) return false;
+      refuse(response, 404, 'NotFound');
+      return true;
+    };
+    putThing('one', { maps: ['x'] });
+    await start();
+    await until(() => expect(server.writes.some((write) => write.endsWith('/status'))).toBe(true));
+    await settled();
+    expect(controller.queue.failuresOf('a/one')).toBe(0);
+  });
+});
+
+test('pods found by label count, also for a name too long for a label', async () => {
+  const long = `thing-${'x'.repeat(100)}`;
+  await start();
+  putThing(long, { maps: ['x'] });
+  await until(() => expect(statusOf(long)).toMatchObject({ pods: 0 }));
+  const own = server.get(configMaps, 'a', 'x')?.metadata.labels ?? {};
+  expect(own[labels.name]?.length).toBe(63);
+  server.put(pods, { metadata: { namespace: 'a', name: 'pod', labels: own } });
+  await until(() => expect(statusOf(long)).toMatchObject({ pods: 1 }));
+});
+
+test('a fight over a child is slowed down, not fought at full speed', async () => {
+  putThing('one', { maps: ['x'], value: 'ours' });
+  await start();
+  await settled();
+  let rounds = 0;
+  const before = server.writes.length;
+  const opponent = setInterval(() => {
+    const live = server.get(configMaps, 'a', 'x') as (KubeObject & { data: { value: string } }) | undefined;
+    if (live?.data.value !== 'ours') return;
+    rounds++;
+    server.put(configMaps, { ...live, data: { value: `theirs ${rounds}` } });
+  }, 1);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  clearInterval(opponent);
+  expect(rounds).toBeGreaterThan(5);
+  expect(server.writes.length - before).toBeLessThan(25);
+  await until(() => expect(server.get(configMaps, 'a', 'x')).toMatchObject({ data: { value: 'ours' } }));
+});
+
+test('a kind whose status never rests makes no hot loop', async () => {
+  let turn = 0;
+  await start({ status: () => ({ conditions: [], fields: { turn: turn++ } }) });
+  putThing('one', {});
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(turn).toBeLessThan(8);
+});

@@ -1,0 +1,30 @@
+import { afterEach, expect, test } from 'vitest';
+import { createMetrics } from './metrics.ts';
+import { type RunningServer, startServer } from './server.ts';
+
+let server: RunningServer | undefined;
+afterEach(async () => {
+  await server?.close();
+});
+
+async function get(path: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(`http://127.0.0.1:${server?.port}${path}`);
+  return { status: response.status, text: await response.text() };
+}
+
+test('probes say what is missing and what hangs; metrics are for Prometheus', async () => {
+  const missing = ['fieldjobs'];
+  const stuck: string[] = [];
+  const { registry, reconciles } = createMetrics();
+  server = await startServer({ host: '127.0.0.1', port: 0, registry, missing: () => missing, stuck: () => stuck });
+  expect(await get('/readyz')).toMatchObject({ status: 503, text: expect.stringContaining('fieldjobs') });
+  missing.pop();
+  expect((await get('/readyz')).status).toBe(200);
+  expect((await get('/healthz')).status).toBe(200);
+  stuck.push('copyengine');
+  expect(await get('/healthz')).toMatchObject({ status: 503, text: expect.stringContaining('copyengine') });
+  reconciles.inc({ controller: 'fieldjob', result: 'success' });
+  const { text } = await get('/metrics');
+  expect(text).toContain('controller_runtime_reconcile_total{controller="fieldjob",result="success"} 1');
+  expect(text).toContain('process_resident_memory_bytes');
+});
