@@ -1,0 +1,98 @@
+// Exact answers kept at 4, 8, 16 and 32 times, with the question as query and without one; ours beside the peers.
+import { compress } from '../src/compress.ts';
+import { analyse } from '../src/detect.ts';
+import { type Document, readDocument } from '../src/document.ts';
+import { tokenizer } from '../src/tokens.ts';
+import type { Sample } from './corpus.ts';
+import { bm25, fillBudget, lead, randomly, sumy } from './peers.ts';
+import { seeded } from './random.ts';
+
+export const ratios = [4, 8, 16, 32] as const;
+
+export interface Quality {
+  /** Method → share of answers kept, per ratio. */
+  readonly withQuery: Record<string, number[]>;
+  readonly without: Record<string, number[]>;
+  /** Share of outlying lines and records kept per ratio, by method; without a query. */
+  readonly outliers: Record<string, number[]>;
+  /** The same for ours with a query. */
+  readonly outliersWithQuery: number[];
+  /** Share of our outputs within 5 % of the ratio, and the largest error. */
+  readonly rateMet: number[];
+  readonly byKind: Record<string, number[]>;
+  readonly questions: number;
+}
+
+export function quality(samples: readonly Sample[], python: string | undefined): Quality {
+  const counter = tokenizer('o200k_base');
+  // Peers choose among sentences and lines (JSON: the lines it is printed on).
+  const documents = samples.map(({ text }) => {
+    const { type } = analyse(text);
+    return readDocument(text, type === 'json' ? 'logs' : type, counter, 96);
+  });
+  const ranked = new Map<string, (Float64Array | undefined)[]>([
+    ['lead', documents.map(lead)],
+    ['random', documents.map((document) => randomly(document, seeded(7)))],
+  ]);
+  for (const method of ['TextRank', 'LexRank'] as const) {
+    const scores = python ? sumy(python, method, documents) : undefined;
+    if (scores) ranked.set(method, scores.map((each) => Float64Array.from(each.scores)));
+  }
+  const tally = new Tally();
+  samples.forEach((sample, index) => {
+    const document = documents[index] as Document;
+    ratios.forEach((ratio, column) => {
+      const budget = Math.floor(document.map.total / ratio);
+      const ours = compress({ text: sample.text, ratio, fidelity: false });
+      tally.add('rate', 'met', column, ours.rate.met);
+      judge(tally, 'without', 'ours', column, sample, ours.text);
+      for (const [name, scores] of ranked) judge(tally, 'without', name, column, sample, fillBudget(document, scores[index] as Float64Array, budget));
+      for (const { query, answer } of sample.questions) {
+        const text = compress({ text: sample.text, ratio, query, fidelity: false }).text;
+        tally.add('query', 'ours', column, text.includes(answer));
+        tally.add('kind', `${sample.kind} ours`, column, text.includes(answer));
+        for (const outlier of sample.outliers) tally.add('outliers with query', 'ours', column, text.includes(outlier));
+        const peer = fillBudget(document, bm25(document, query), budget);
+        tally.add('query', 'BM25', column, peer.includes(answer));
+        tally.add('kind', `${sample.kind} BM25`, column, peer.includes(answer));
+      }
+    });
+  });
+  return {
+    withQuery: tally.shares('query'),
+    without: tally.shares('without'),
+    outliers: tally.shares('outliers'),
+    outliersWithQuery: tally.shares('outliers with query').ours ?? [],
+    rateMet: tally.shares('rate').met ?? [],
+    byKind: tally.shares('kind'),
+    questions: samples.reduce((sum, sample) => sum + sample.questions.length, 0),
+  };
+}
+
+function judge(tally: Tally, group: string, name: string, column: number, sample: Sample, text: string): void {
+  for (const { answer } of sample.questions) tally.add(group, name, column, text.includes(answer));
+  if (name === 'ours') for (const { answer } of sample.questions) tally.add('kind', `${sample.kind} blind`, column, text.includes(answer));
+  if (name === 'random') for (const { answer } of sample.questions) tally.add('kind', `${sample.kind} random`, column, text.includes(answer));
+  for (const outlier of sample.outliers) tally.add('outliers', name, column, text.includes(outlier));
+}
+
+class Tally {
+  readonly #counts = new Map<string, Map<string, { hits: number[]; all: number[] }>>();
+
+  add(group: string, name: string, column: number, hit: boolean): void {
+    let names = this.#counts.get(group);
+    if (!names) this.#counts.set(group, (names = new Map()));
+    let counts = names.get(name);
+    if (!counts) names.set(name, (counts = { hits: [], all: [] }));
+    counts.all[column] = (counts.all[column] ?? 0) + 1;
+    counts.hits[column] = (counts.hits[column] ?? 0) + (hit ? 1 : 0);
+  }
+
+  shares(group: string): Record<string, number[]> {
+    const result: Record<string, number[]> = {};
+    for (const [name, { hits, all }] of this.#counts.get(group) ?? []) {
+      result[name] = all.map((count, i) => (hits[i] ?? 0) / count);
+    }
+    return result;
+  }
+}

@@ -1,0 +1,181 @@
+// Compresses one text: reads it, picks a strategy, keeps whole parts of it within the token budget, and says what it did.
+import { type Analysis, analyse } from './detect.ts';
+import { readDocument } from './document.ts';
+import { type Fidelity, fidelityOf } from './fidelity.ts';
+import type { Span } from './render.ts';
+import type { Budget } from './selection.ts';
+import { pickStrategy, strategies } from './strategies/index.ts';
+import type { Strategy, StrategyInput, StrategyOutput } from './strategy.ts';
+import { type TokenizerName, tokenizer } from './tokens.ts';
+
+export interface CompressOptions {
+  readonly text: string;
+  /** Original tokens per compressed token, 1 or more; 8 when neither this nor `targetTokens` is given. */
+  readonly ratio?: number;
+  /** Most tokens of the output; it is never exceeded unless protected parts alone do. */
+  readonly targetTokens?: number;
+  /** What the reader wants to know; makes high ratios useful. */
+  readonly query?: string;
+  /** Name of a strategy or `auto`. */
+  readonly strategy?: string;
+  readonly tokenizer?: TokenizerName;
+  /** Offsets that must come out exactly as they are, at every ratio. */
+  readonly protect?: readonly { readonly start: number; readonly end: number }[];
+  /** Strategies beside the built-in ones. */
+  readonly plugins?: readonly Strategy[];
+  /** Measure what was kept (default); costs about a tenth of the time. */
+  readonly fidelity?: boolean;
+  /** Learned from earlier results: what `auto` should pick for a type. */
+  readonly prefer?: (type: Analysis['type'], ratio: number) => string | undefined;
+}
+
+export interface Compressed {
+  readonly text: string;
+  readonly originalTokens: number;
+  readonly compressedTokens: number;
+  /** originalTokens / compressedTokens. */
+  readonly ratio: number;
+  readonly strategy: string;
+  readonly analysis: Analysis;
+  readonly fidelity?: Fidelity;
+  /** Parts of the source, kept or elided, that tile it. */
+  readonly spans: readonly Span[];
+  readonly legend?: StrategyOutput['legend'];
+  readonly rate: Rate;
+  /** Milliseconds spent. */
+  readonly timing: { readonly analyse: number; readonly compress: number; readonly total: number };
+}
+
+export interface Rate {
+  readonly requested: number;
+  readonly reached: number;
+  /** Whether the reached ratio is within 5 % of the requested one. */
+  readonly met: boolean;
+  /** Why not, and what was reachable. */
+  readonly reason?: string;
+}
+
+export class CompressionError extends Error {
+  readonly code: string;
+  readonly field: string;
+
+  constructor(code: string, field: string, message: string) {
+    super(message);
+    this.name = 'CompressionError';
+    this.code = code;
+    this.field = field;
+  }
+}
+
+const tolerance = 0.05;
+
+/** @throws CompressionError naming the field when an option cannot be followed. */
+export function compress(options: CompressOptions): Compressed {
+  const began = performance.now();
+  const { text } = options;
+  check(options);
+  const counter = tokenizer(options.tokenizer ?? 'o200k_base');
+  const analysis = analyse(text);
+  const analysed = performance.now();
+  const roughTokens = text.length / 4;
+  const roughBudget = options.targetTokens ?? roughTokens / (options.ratio ?? 8);
+  const grain = Math.max(8, Math.min(96, Math.floor(roughBudget / 6)));
+  const document = readDocument(text, analysis.type, counter, grain);
+  const originalTokens = document.map.total;
+  const budget = budgetOf(options, originalTokens);
+  const registry = new Map(strategies);
+  for (const plugin of options.plugins ?? []) registry.set(plugin.name, plugin);
+  const asked = options.strategy ?? 'auto';
+  const ratio = originalTokens / Math.max(budget.most, 1);
+  const name = asked === 'auto' ? (options.prefer?.(analysis.type, ratio) ?? pickStrategy(analysis, ratio)) : asked;
+  const run = (each: string): StrategyOutput => {
+    const strategy = registry.get(each);
+    if (!strategy) throw new CompressionError('UnknownStrategy', 'strategy', `there is no strategy ${JSON.stringify(each)}`);
+    return strategy.compress(input);
+  };
+  const input: StrategyInput = {
+    document,
+    budget,
+    query: options.query?.trim() ?? '',
+    forced: protectedUnits(document.units, options.protect ?? []),
+    run,
+  };
+  let output: StrategyOutput = originalTokens <= budget.most ? whole(text) : run(name);
+  let compressedTokens = counter.count(output.text);
+  if (output.text !== text && (compressedTokens >= originalTokens || output.text.length > text.length)) {
+    output = whole(text);
+    compressedTokens = originalTokens;
+  }
+  const compressed = performance.now();
+  const fidelity = options.fidelity === false ? undefined : fidelityOf(document, output, input.query);
+  return {
+    text: output.text,
+    originalTokens,
+    compressedTokens,
+    ratio: originalTokens / Math.max(compressedTokens, 1),
+    strategy: name,
+    analysis,
+    ...(fidelity && { fidelity }),
+    spans: output.spans,
+    ...(output.legend && { legend: output.legend }),
+    rate: rateOf(originalTokens, compressedTokens, budget),
+    timing: { analyse: analysed - began, compress: compressed - analysed, total: performance.now() - began },
+  };
+}
+
+function check({ text, ratio, targetTokens }: CompressOptions): void {
+  if (typeof text !== 'string') throw new CompressionError('InvalidField', 'text', 'text must be a string');
+  if (ratio !== undefined && !(ratio >= 1 && ratio <= 10_000)) {
+    throw new CompressionError('InvalidField', 'ratio', 'ratio must lie between 1 and 10000');
+  }
+  if (targetTokens !== undefined && !(Number.isInteger(targetTokens) && targetTokens >= 1)) {
+    throw new CompressionError('InvalidField', 'targetTokens', 'targetTokens must be a whole number of at least 1');
+  }
+  if (ratio !== undefined && targetTokens !== undefined) {
+    throw new CompressionError('InvalidField', 'targetTokens', 'give either ratio or targetTokens, not both');
+  }
+}
+
+function budgetOf(options: CompressOptions, tokens: number): Budget {
+  if (options.targetTokens !== undefined) {
+    const most = options.targetTokens;
+    return { most, least: Math.ceil(most / (1 + tolerance)), limit: most };
+  }
+  const aim = tokens / (options.ratio ?? 8);
+  const most = Math.max(1, Math.floor(aim));
+  return { most, least: Math.min(most, Math.ceil(aim / (1 + tolerance))), limit: Math.max(most, Math.floor(aim / (1 - tolerance))) };
+}
+
+function rateOf(original: number, compressed: number, budget: Budget): Rate {
+  const requested = original / Math.max(budget.most, 1);
+  const reached = original / Math.max(compressed, 1);
+  if (original <= budget.most) return { requested: Math.max(1, requested), reached: 1, met: true };
+  if (compressed >= budget.least && compressed <= budget.limit) return { requested, reached, met: true };
+  const reason =
+    compressed > budget.limit
+      ? `the smallest part that can be kept whole has more tokens than asked for; ${reached.toFixed(2)} was reachable`
+      : `no whole part fits the tokens left over; ${reached.toFixed(2)} was reachable`;
+  return { requested, reached, met: false, reason };
+}
+
+function whole(text: string): StrategyOutput {
+  return { text, spans: text.length > 0 ? [{ start: 0, end: text.length, kept: true }] : [] };
+}
+
+function protectedUnits(
+  units: readonly { start: number; end: number }[],
+  protect: readonly { start: number; end: number }[],
+): number[] {
+  if (protect.length === 0) return [];
+  const sorted = [...protect].sort((a, b) => a.start - b.start);
+  const forced: number[] = [];
+  let next = 0;
+  let reach = -1;
+  units.forEach((unit, index) => {
+    while (next < sorted.length && (sorted[next] as { start: number }).start < unit.end) {
+      reach = Math.max(reach, (sorted[next++] as { end: number }).end);
+    }
+    if (reach > unit.start) forced.push(index);
+  });
+  return forced;
+}

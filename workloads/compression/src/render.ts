@@ -1,0 +1,55 @@
+// Kept units back into text: whole pieces of the source in their order, with a marker wherever something was left out.
+
+import type { Document } from './document.ts';
+
+/** A part of the source; together the spans of a result tile it. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly kept: boolean;
+  /** What stands in the output instead of an elided part. */
+  readonly marker?: string;
+}
+
+export interface Rendered {
+  readonly text: string;
+  readonly spans: readonly Span[];
+}
+
+export function render(text: string, units: readonly { start: number; end: number }[], kept: Uint8Array): Rendered {
+  const spans: Span[] = [];
+  let output = '';
+  for (let at = 0; at < units.length; ) {
+    const keep = kept[at] === 1;
+    const first = at;
+    while (at < units.length && (kept[at] === 1) === keep) at++;
+    const start = (units[first] as { start: number }).start;
+    const end = (units[at - 1] as { end: number }).end;
+    if (keep) {
+      spans.push({ start, end, kept: true });
+      output += text.slice(start, end);
+    } else {
+      const marker = markerFor(text, end);
+      spans.push({ start, end, kept: false, marker });
+      output += marker;
+    }
+  }
+  return { text: output, spans };
+}
+
+/** The text a list of spans stands for: the law every result keeps (after `expand` where there is a legend). */
+export function textOfSpans(source: string, spans: readonly Span[]): string {
+  return spans.map((span) => (span.kept ? source.slice(span.start, span.end) : (span.marker ?? ''))).join('');
+}
+
+/** One ellipsis, on a line of its own where whole lines are missing. */
+function markerFor(text: string, end: number): string {
+  if (end >= text.length) return '…';
+  if (text.charCodeAt(end - 1) === 10) return '…\n';
+  return '… ';
+}
+
+/** Tokens that one marker costs, at most. */
+export function markerCost({ tokenizer }: Document): number {
+  return tokenizer.count('…\n');
+}

@@ -1,0 +1,142 @@
+// JSON into fields: containers too large for one unit become an opening bracket, what they hold, and a closing bracket
+// that are kept together. Iterative and tolerant: depth is bounded by memory only, and broken JSON is refused, not guessed.
+import type { TokenMap } from '../tokens.ts';
+import type { Unit } from '../unit.ts';
+import { isSpace } from './sentences.ts';
+
+export interface JsonNode {
+  /** From the key (or the value where there is none) … */
+  start: number;
+  /** … to just after the value. */
+  end: number;
+  /** Just after the opening bracket; 0 for scalars. */
+  inside: number;
+  children: JsonNode[] | undefined;
+}
+
+/** The values of a text of one or several JSON values (JSON lines), or undefined when it is not JSON. */
+export function parseJson(text: string): JsonNode[] | undefined {
+  const roots: JsonNode[] = [];
+  const stack: { node: JsonNode; close: number; object: boolean }[] = [];
+  let at = skipSpace(text, text.charCodeAt(0) === 0xfeff ? 1 : 0);
+  let keyStart = -1;
+  let after: 'value' | 'separator' = 'value';
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    const top = stack[stack.length - 1];
+    if (top && code === top.close) {
+      if (keyStart >= 0) return undefined;
+      top.node.end = ++at;
+      stack.pop();
+      after = 'separator';
+    } else if (code === comma && after === 'separator' && top) {
+      at++;
+      after = 'value';
+    } else {
+      if (after === 'separator' && top) return undefined;
+      const siblings = top ? (top.node.children as JsonNode[]) : roots;
+      if (top?.object && keyStart < 0) {
+        if (code !== quote) return undefined;
+        keyStart = at;
+        at = skipSpace(text, endOfString(text, at));
+        if (text.charCodeAt(at) !== colon) return undefined;
+        at = skipSpace(text, at + 1);
+        continue;
+      }
+      const node: JsonNode = { start: keyStart >= 0 ? keyStart : at, end: 0, inside: 0, children: undefined };
+      keyStart = -1;
+      siblings.push(node);
+      if (code === openBrace || code === openBracket) {
+        node.inside = ++at;
+        node.children = [];
+        stack.push({ node, close: code + 2, object: code === openBrace });
+        after = 'value';
+      } else {
+        const end = code === quote ? endOfString(text, at) : endOfScalar(text, at);
+        if (end <= at) return undefined;
+        node.end = at = end;
+        after = 'separator';
+      }
+    }
+    at = skipSpace(text, at);
+  }
+  return stack.length === 0 && roots.length > 0 ? roots : undefined;
+}
+
+/** Units that tile the text; containers of more than `grain` tokens are opened. */
+export function segmentJson(text: string, roots: readonly JsonNode[], tokens: TokenMap, grain: number): Unit[] {
+  const units: Unit[] = [];
+  // Frames: the children still to come, where each ends (the start of the next), and the unit they stand under.
+  const frames: { nodes: readonly JsonNode[]; next: number; limit: number; parent: number; node?: JsonNode }[] = [
+    { nodes: roots, next: 0, limit: text.length, parent: -1 },
+  ];
+  let start = 0;
+  while (frames.length > 0) {
+    const frame = frames[frames.length - 1] as (typeof frames)[number];
+    const node = frame.nodes[frame.next];
+    if (!node) {
+      frames.pop();
+      const above = frames[frames.length - 1];
+      if (!above) break;
+      const end = endOfChild(above);
+      (units[frame.parent] as Unit).closer = units.length;
+      units.push({ start, end, kind: 'close', parent: frame.parent, bound: true });
+      start = end;
+      above.next++;
+      continue;
+    }
+    const end = endOfChild(frame);
+    const children = node.children;
+    if (children && children.length > 0 && tokens.between(start, end) > grain) {
+      const first = (children[0] as JsonNode).start;
+      frames.push({ nodes: children, next: 0, limit: node.end - 1, parent: units.length, node });
+      units.push({ start, end: first, kind: 'open', parent: frame.parent, bound: frame.parent >= 0 });
+      start = first;
+      continue;
+    }
+    units.push({ start, end, kind: 'field', parent: frame.parent, bound: frame.parent >= 0 });
+    start = end;
+    frame.next++;
+  }
+  return units;
+}
+
+/** A child ends where the next begins, so that it carries its comma; the last one where the bracket closes. */
+function endOfChild(frame: { nodes: readonly JsonNode[]; next: number; limit: number }): number {
+  return frame.nodes[frame.next + 1]?.start ?? frame.limit;
+}
+
+const quote = 34;
+const comma = 44;
+const colon = 58;
+const openBracket = 91;
+const openBrace = 123;
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && isSpace(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function endOfString(text: string, from: number): number {
+  for (let at = from + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 92) at++;
+    else if (code === quote) return at + 1;
+    else if (code === 10) return -1;
+  }
+  return -1;
+}
+
+function endOfScalar(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && isScalarCode(text.charCodeAt(at))) at++;
+  const word = text.slice(from, Math.min(at, from + 6));
+  const first = text.charCodeAt(from);
+  const number = first === 45 || (first >= 48 && first <= 57);
+  return number || word === 'true' || word === 'false' || word === 'null' ? at : -1;
+}
+
+function isScalarCode(code: number): boolean {
+  return (code >= 48 && code <= 57) || (code >= 97 && code <= 122) || code === 43 || code === 45 || code === 46 || code === 69;
+}

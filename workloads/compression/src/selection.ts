@@ -1,0 +1,294 @@
+// Which units to keep under a token budget: lazy greedy choice by gain per token, then repairs until the rate fits.
+//
+// The gain may depend on what is kept already (submodular: covering a term twice is worth less), which makes lazy greedy
+// within a constant of the best (Nemhauser 1978; with costs, Lin and Bilmes 2011).
+import type { Document } from './document.ts';
+import { markerCost, render, type Rendered } from './render.ts';
+
+export interface Budget {
+  /** Most tokens the output may have. */
+  readonly most: number;
+  /** Fewest tokens that still count as the requested rate. */
+  readonly least: number;
+  /** Tokens beyond `most` are allowed up to here when nothing fits below (a ratio is a wish, a token target a limit). */
+  readonly limit: number;
+}
+
+/** What a strategy thinks of units; larger is better, and 0 or less is chosen only to fill the budget. */
+export interface Preference {
+  /** Gain of adding a unit to what is kept now. */
+  gain(unit: number): number;
+  /** Told of each unit kept. */
+  kept?(unit: number): void;
+  /** Gain is divided by cost to this power: 1 prefers many short units, 0 ignores length. */
+  readonly thrift: number;
+}
+
+export class Selection {
+  readonly document: Document;
+  readonly kept: Uint8Array;
+  /** Tokens of the kept units and the markers, before seams are counted exactly. */
+  used: number;
+  readonly #marker: number;
+  /** Groups in the order they were added; a group is a unit with what it is bound to. */
+  readonly #groups: number[][] = [];
+
+  constructor(document: Document) {
+    this.document = document;
+    this.kept = new Uint8Array(document.units.length);
+    this.#marker = markerCost(document);
+    this.used = document.units.length > 0 ? this.#marker : 0;
+  }
+
+  /** The unit and everything that must be kept with it: brackets around it, and their closing ones. */
+  closure(unit: number): number[] {
+    const { units } = this.document;
+    const group: number[] = [];
+    const take = (index: number): void => {
+      if (!this.kept[index] && !group.includes(index)) group.push(index);
+    };
+    take(unit);
+    for (let at = unit; ; ) {
+      const { bound, parent, closer } = units[at] as (typeof units)[number];
+      if (closer !== undefined) take(closer);
+      if (!bound || parent < 0 || this.kept[parent]) break;
+      take(parent);
+      at = parent;
+    }
+    return group;
+  }
+
+  /** Tokens the output grows by when the group is kept; negative when that saves markers. */
+  price(group: readonly number[]): number {
+    let price = 0;
+    for (const unit of group) {
+      price += (this.document.cost[unit] as number) + this.#markersAround(unit);
+      this.kept[unit] = 1;
+    }
+    for (const unit of group) this.kept[unit] = 0;
+    return price;
+  }
+
+  add(unit: number): void {
+    const group = this.closure(unit);
+    if (group.length === 0) return;
+    for (const each of group) {
+      this.used += (this.document.cost[each] as number) + this.#markersAround(each);
+      this.kept[each] = 1;
+    }
+    this.#groups.push(group);
+  }
+
+  /** Takes back the last group added, and says which unit it was for. */
+  removeLast(): number | undefined {
+    const group = this.#groups.pop();
+    if (!group) return undefined;
+    for (let i = group.length - 1; i >= 0; i--) {
+      const unit = group[i] as number;
+      this.kept[unit] = 0;
+      this.used -= (this.document.cost[unit] as number) + this.#markersAround(unit);
+    }
+    return group[0];
+  }
+
+  get groups(): number {
+    return this.#groups.length;
+  }
+
+  /** Elided stretches that cost no more than their marker are kept after all. */
+  closeGaps(): void {
+    const { cost, units } = this.document;
+    for (let at = 0; at < units.length; ) {
+      if (this.kept[at]) {
+        at++;
+        continue;
+      }
+      const first = at;
+      let tokens = 0;
+      while (at < units.length && !this.kept[at]) tokens += cost[at++] as number;
+      if (tokens > this.#marker) continue;
+      for (let i = first; i < at; i++) this.kept[i] = 1;
+      this.used += tokens - this.#marker;
+    }
+  }
+
+  render(): Rendered {
+    return render(this.document.text, this.document.units, this.kept);
+  }
+
+  #markersAround(unit: number): number {
+    const left = unit === 0 || this.kept[unit - 1] === 1;
+    const right = unit === this.kept.length - 1 || this.kept[unit + 1] === 1;
+    return left && right ? -this.#marker : left || right ? 0 : this.#marker;
+  }
+}
+
+/** Chooses units by `preference` until the exact count of the output lies in the budget, as near as the units allow. */
+export function choose(document: Document, budget: Budget, preference: Preference, forced: readonly number[] = []): Rendered {
+  const selection = new Selection(document);
+  for (const unit of forced) if (!selection.kept[unit]) selection.add(unit);
+  const fixed = selection.groups;
+  // Tokens merge over seams, so the exact count differs a little from the sum: the difference corrects the aim.
+  let seam = 0;
+  let best: { rendered: Rendered; tokens: number } | undefined;
+  for (let round = 0; round < 6; round++) {
+    fill(selection, { most: budget.most - seam, least: budget.least - seam, limit: budget.limit - seam }, preference, round === 0);
+    const rendered = selection.render();
+    const tokens = document.tokenizer.count(rendered.text);
+    if (!best || isBetter(tokens, best.tokens, budget)) best = { rendered, tokens };
+    if (tokens >= budget.least && tokens <= budget.most) break;
+    const measured = tokens - selection.used;
+    if (round > 0 && measured === seam && tokens < budget.least) break;
+    seam = measured;
+    while (selection.used > budget.most - seam && selection.groups > Math.max(fixed, 1)) selection.removeLast();
+  }
+  return (best as { rendered: Rendered }).rendered;
+}
+
+/** Fits beats does not fit; then nearer to the aim from below, then least above. */
+function isBetter(tokens: number, than: number, budget: Budget): boolean {
+  const loss = (count: number): number => (count <= budget.most ? budget.most - count : (count - budget.most) * (count <= budget.limit ? 2 : 1000));
+  return loss(tokens) < loss(than);
+}
+
+function fill(selection: Selection, budget: Budget, preference: Preference, first: boolean): void {
+  if (first) greedy(selection, budget, preference);
+  if (selection.used < budget.least) complete(selection, budget, preference);
+  selection.closeGaps();
+}
+
+function greedy(selection: Selection, budget: Budget, preference: Preference): void {
+  const { document } = selection;
+  const heap = new PriorityQueue();
+  const priority = (unit: number, group: readonly number[], price: number): number => {
+    let gain = preference.gain(unit);
+    for (const other of group) if (other !== unit && document.units[other]?.kind !== 'close') gain += preference.gain(other) * 0.5;
+    return gain / Math.max(price, 1) ** preference.thrift;
+  };
+  const smallest = (): number => budget.most - selection.used;
+  for (let unit = 0; unit < document.units.length; unit++) {
+    if (selection.kept[unit] || document.units[unit]?.kind === 'close') continue;
+    const group = selection.closure(unit);
+    const price = selection.price(group);
+    if (price <= smallest()) heap.push(unit, priority(unit, group, price));
+  }
+  for (let entry = heap.pop(); entry; entry = heap.pop()) {
+    const { unit } = entry;
+    if (selection.kept[unit]) continue;
+    const group = selection.closure(unit);
+    const price = selection.price(group);
+    if (selection.used + price > budget.most) continue;
+    const now = priority(unit, group, price);
+    // Lazy: the entry is stale when the gain has shrunk below the next best; it goes back with its present value.
+    if (now < heap.best() - 1e-12 && now < entry.priority - 1e-12) {
+      heap.push(unit, now);
+      continue;
+    }
+    selection.add(unit);
+    for (const each of group) preference.kept?.(each);
+    if (selection.used >= budget.most - 1) break;
+  }
+}
+
+/** Units that each compare with every other: more would be a quadratic step. */
+const swapCandidates = 400;
+
+/** Nothing more fits and the output is still too short: add the piece that lands in the window, or exchange one for another. */
+function complete(selection: Selection, budget: Budget, preference: Preference): void {
+  const { document } = selection;
+  const open: { unit: number; price: number; gain: number }[] = [];
+  for (let unit = 0; unit < document.units.length; unit++) {
+    if (selection.kept[unit] || document.units[unit]?.kind === 'close') continue;
+    const price = selection.price(selection.closure(unit));
+    if (price <= budget.limit) open.push({ unit, price, gain: preference.gain(unit) / Math.max(price, 1) ** preference.thrift });
+  }
+  open.sort((a, b) => b.gain - a.gain || a.unit - b.unit);
+  if (addOne(selection, budget.least, budget.most, open)) return;
+  // Largest first until the window is met: small pieces leave a gap no piece fills.
+  const within = open.slice(0, swapCandidates);
+  for (let back = 0; back < Math.min(selection.groups, 6); back++) {
+    const removed = selection.removeLast();
+    if (removed === undefined) break;
+    if (addOne(selection, budget.least, budget.most, within) || addTwo(selection, budget, within)) return;
+    if (back === 5 || selection.groups === 0) break;
+  }
+  greedy(selection, budget, preference);
+  if (selection.used < budget.least) addOne(selection, budget.least, budget.limit, open);
+}
+
+function addOne(selection: Selection, least: number, most: number, open: readonly { unit: number }[]): boolean {
+  for (const { unit } of open) {
+    if (selection.kept[unit]) continue;
+    const sum = selection.used + selection.price(selection.closure(unit));
+    if (sum < least || sum > most) continue;
+    selection.add(unit);
+    return true;
+  }
+  return false;
+}
+
+function addTwo(selection: Selection, budget: Budget, open: readonly { unit: number }[]): boolean {
+  const tries = open.slice(0, 40);
+  for (const { unit } of tries) {
+    if (selection.kept[unit]) continue;
+    if (selection.used + selection.price(selection.closure(unit)) > budget.most) continue;
+    selection.add(unit);
+    if (addOne(selection, budget.least, budget.most, open)) return true;
+    selection.removeLast();
+  }
+  return false;
+}
+
+/** A binary heap of units, highest priority first; equal priorities come out in text order, so results are the same each time. */
+class PriorityQueue {
+  readonly #units: number[] = [];
+  readonly #priorities: number[] = [];
+
+  best(): number {
+    return this.#priorities[0] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  push(unit: number, priority: number): void {
+    let at = this.#units.length;
+    this.#units.push(unit);
+    this.#priorities.push(priority);
+    while (at > 0) {
+      const up = (at - 1) >> 1;
+      if (!this.#above(at, up)) break;
+      this.#swap(at, up);
+      at = up;
+    }
+  }
+
+  pop(): { unit: number; priority: number } | undefined {
+    const unit = this.#units[0];
+    if (unit === undefined) return undefined;
+    const priority = this.#priorities[0] as number;
+    this.#swap(0, this.#units.length - 1);
+    this.#units.pop();
+    this.#priorities.pop();
+    for (let at = 0; ; ) {
+      let child = at * 2 + 1;
+      if (child >= this.#units.length) break;
+      if (child + 1 < this.#units.length && this.#above(child + 1, child)) child++;
+      if (!this.#above(child, at)) break;
+      this.#swap(child, at);
+      at = child;
+    }
+    return { unit, priority };
+  }
+
+  #above(a: number, b: number): boolean {
+    const difference = (this.#priorities[a] as number) - (this.#priorities[b] as number);
+    return difference > 0 || (difference === 0 && (this.#units[a] as number) < (this.#units[b] as number));
+  }
+
+  #swap(a: number, b: number): void {
+    const unit = this.#units[a] as number;
+    const priority = this.#priorities[a] as number;
+    this.#units[a] = this.#units[b] as number;
+    this.#priorities[a] = this.#priorities[b] as number;
+    this.#units[b] = unit;
+    this.#priorities[b] = priority;
+  }
+}

@@ -1,0 +1,46 @@
+// Extractive: the units that cover most of what the text says, or of what the query asks, within the budget.
+import type { Document } from '../document.ts';
+import { centrality, relevance } from '../rank.ts';
+import { choose, type Preference } from '../selection.ts';
+import type { Strategy } from '../strategy.ts';
+import { factKinds, wordKind } from '../words.ts';
+
+export const extractive: Strategy = {
+  name: 'extractive',
+  compress({ document, budget, query, forced }) {
+    return choose(document, budget, coverage(document, query), forced);
+  },
+};
+
+/**
+ * The value of a set of units: each distinct fact and term counts once (a second mention adds a third of it), central
+ * units and openings a little more; with a query, relevance outweighs all of that.
+ */
+export function coverage(document: Document, query: string, bonus?: Float64Array): Preference {
+  const { terms, units } = document;
+  const central = centrality(document);
+  const relevant = query ? relevance(document, query) : undefined;
+  const asks = relevant?.some((score) => score > 0) ?? false;
+  const covered = new Uint8Array(terms.frequency.length);
+  return {
+    thrift: asks ? 0.25 : 1,
+    gain(unit) {
+      let facts = 0;
+      let topics = 0;
+      for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++) {
+        const id = terms.ids[k] as number;
+        const again = covered[id] ? 0.3 : 1;
+        const kind = terms.kinds[k] as number;
+        if (kind & factKinds) facts += again;
+        else topics += again * (kind & wordKind.negation ? 0.5 : 0.2);
+      }
+      const position = 1 - unit / units.length;
+      const general = facts + topics * (0.5 + (central[unit] as number)) + 0.1 * position;
+      const extra = bonus ? (bonus[unit] as number) : 0;
+      return asks ? (relevant as Float64Array)[unit]! * 100 + general * 0.01 + extra * 100 : general + extra * 100;
+    },
+    kept(unit) {
+      for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++) covered[terms.ids[k] as number] = 1;
+    },
+  };
+}
