@@ -215,7 +215,7 @@ const status = z.object({ ...statusBase(), ...serviceStatus(), gpu: gpuStatus().
 export const compressionService = defineKind({
   kind: 'CompressionService',
   plural: 'compressionservices',
-  shortNames: ['cs', 'compression'],
+  shortNames: ['cmp', 'compression'],
   description: 'Context compression for language models: fewer tokens, what was kept measured and returned.',
   spec,
   status,
