@@ -1,8 +1,8 @@
 // What must hold of the chart: lint, every rendering against the schemas of a real API server and by its dry run,
-// values that are refused, and rights that are granted and withheld.
+// values that are refused, resources in pages and samples, and rights that are granted and withheld.
 //   node --conditions=source e2e/check/chart.ts
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
@@ -175,6 +175,7 @@ function checkAll(tools: { helm: string; kubeconform: string }, api: ApiCluster)
   }
 
   checkDefinitions(kubectl, render);
+  checkPages(kubectl);
   checkRights(kubectl, render);
 }
 
@@ -189,10 +190,19 @@ function checkDefinitions(kubectl: Execute, render: Render): void {
     'its definitions install and are established',
     installed.ok && established.ok ? '' : installed.output + established.output,
   );
-  const files = existsSync(samples) ? readdirSync(samples).filter((name) => name.endsWith('.yaml')) : [];
-  if (files.length === 0) return;
+  const files = readdirSync(samples).filter((name) => name.endsWith('.yaml'));
   const accepted = kubectl(['apply', '--dry-run=server', '-f', samples]);
   report(`${files.length} files of docs/samples are accepted`, accepted.ok ? '' : accepted.output);
+}
+
+/** Resources written out in pages for people. */
+function checkPages(kubectl: Execute): void {
+  const kindPages = readdirSync(join(root, 'docs/kinds')).map((name) => join('docs/kinds', name));
+  for (const page of ['README.md', ...kindPages]) {
+    const blocks = [...readFileSync(join(root, page), 'utf8').matchAll(/^```yaml\n(apiVersion: [\s\S]*?)^```$/gm)];
+    const accepted = kubectl(['apply', '--dry-run=server', '-f', '-'], blocks.map(([, text]) => text).join('---\n'));
+    report(`${blocks.length} resources in ${page} are accepted`, accepted.ok ? '' : accepted.output);
+  }
 }
 
 function checkRights(kubectl: Execute, render: Render): void {
