@@ -1,5 +1,7 @@
 // Stored resources: written by an older or newer version of the schema, still read.
+import { assert, jsonValue, property } from 'fast-check';
 import { expect, test } from 'vitest';
+import { kinds } from './kinds.ts';
 import { InvalidResourceError, parseStored, validate } from './parse.ts';
 import { apiVersion } from './v1alpha1/definition.ts';
 import { fieldJob } from './v1alpha1/fieldjob.ts';
@@ -52,4 +54,29 @@ test('what is no resource is an error', () => {
     expect(() => parseStored(fieldJob, object)).toThrow('metadata.name: is required');
     expect(validate(fieldJob, object).issues).not.toEqual([]);
   }
+});
+
+test('nothing that JSON can say makes validation throw', () => {
+  assert(
+    property(jsonValue(), (anything) => {
+      for (const definition of kinds) {
+        const { issues = [] } = validate(definition, {
+          apiVersion,
+          kind: definition.kind,
+          metadata: { name: 'a' },
+          spec: anything,
+        });
+        expect(issues.every(({ message }) => message !== '')).toBe(true);
+        expect(() => validate(definition, anything)).not.toThrow();
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a spec nested a hundred thousand deep is refused, not followed', () => {
+  let deep: Record<string, unknown> = {};
+  for (let level = 0; level < 100_000; level++) deep = { deep };
+  const { issues } = validate(fieldJob, { apiVersion, kind: 'FieldJob', metadata: { name: 'a' }, spec: deep });
+  expect(issues?.map(({ path }) => path.join('.'))).toContain('spec.deep');
 });

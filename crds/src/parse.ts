@@ -210,8 +210,9 @@ function plain(issue: z.core.$ZodIssue): string {
 
 function fixFor(issue: z.core.$ZodIssue, value: unknown): string | undefined {
   if (issue.code === 'invalid_value') return `use one of ${issue.values.join(', ')}`;
-  const bare = issue.code === 'invalid_type' && issue.expected === 'string' && !issue.message.startsWith('must');
-  return bare && (typeof value === 'number' || typeof value === 'boolean') ? 'write it in quotes' : undefined;
+  if (issue.code !== 'invalid_type' || issue.expected !== 'string') return undefined;
+  if (typeof value === 'boolean') return `write it in quotes: YAML takes the bare word for ${value}`;
+  return typeof value === 'number' && !issue.message.startsWith('must') ? 'write it in quotes' : undefined;
 }
 
 const sized = (bound: number | bigint, origin: string): string =>
@@ -226,15 +227,16 @@ const names: Readonly<Record<string, string>> = {
 };
 const article = (expected: string): string => names[expected] ?? `a ${expected}`;
 
+/** No schema here is half as deep: what lies below sits in an unknown field and is not looked at. */
+const maxDepth = 64;
+
 /** Kubernetes takes a null member for one that is left out. */
-export function dropNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(dropNulls);
+function dropNulls(value: unknown, depth = 0): unknown {
+  if (depth > maxDepth) return undefined;
+  if (Array.isArray(value)) return value.map((item) => dropNulls(item, depth + 1));
   if (!isMap(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, member]) => member !== null && member !== undefined)
-      .map(([key, member]) => [key, dropNulls(member)]),
-  );
+  const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined);
+  return Object.fromEntries(members.map(([key, member]) => [key, dropNulls(member, depth + 1)]));
 }
 
 export const isMap = (value: unknown): value is Record<string, unknown> =>

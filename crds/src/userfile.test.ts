@@ -143,6 +143,29 @@ test('every mistake of a file is told at once', () => {
   );
 });
 
+test('bare words and dates mean what they mean to kubectl', () => {
+  const dated = bead.replace(
+    '  name: bead\nspec',
+    '  name: bead\n  labels: {release: 2026-11-20, at: 10:30, "on": "yes"}\nspec',
+  );
+  const [job] = parseUserFile(`${dated}  suspend: yes\n`, 'job.yaml');
+  expect(job?.spec.suspend).toBe(true);
+  expect(job?.metadata.labels).toEqual({ release: '2026-11-20', at: '10:30', on: 'yes' });
+  expect(messageOf(bead.replace('- name: bead', '- name: on'))).toContain(
+    'job.yaml:9:7: spec.targets[0].name: must be a name of lower-case letters, digits and "-", such as team-a; write it in quotes: YAML takes the bare word for true',
+  );
+});
+
+test.each([
+  ['brackets', '['.repeat(100_000)],
+  ['maps', `${bead.slice(0, bead.indexOf('spec:'))}spec: ${'{a: '.repeat(20_000)}1${'}'.repeat(20_000)}`],
+  ['lists', `${'- '.repeat(20_000)}x`],
+])('%s without end are refused', (_, text) => {
+  const issues = issuesOf(text);
+  expect(issues.length).toBeGreaterThan(0);
+  expect(issues.length).toBeLessThanOrEqual(101);
+});
+
 test('aliases that multiply are refused, not expanded', () => {
   const layers = Array.from(
     { length: 12 },

@@ -1,6 +1,7 @@
 // YAML that people write: every document read strictly, every complaint with file, line, column and field.
 import {
   type Document,
+  type DocumentOptions,
   isMap,
   isPair,
   isScalar,
@@ -8,7 +9,9 @@ import {
   LineCounter,
   type Node,
   type ParsedNode,
+  type ParseOptions,
   parseAllDocuments,
+  type SchemaOptions,
   type YAMLError,
 } from 'yaml';
 import { type AnyResource, definitionOf, kinds } from './kinds.ts';
@@ -18,6 +21,20 @@ import { apiVersion, group } from './v1alpha1/definition.ts';
 /** Larger files are refused before they are parsed. */
 export const maxFileBytes = 4 * 1024 * 1024;
 const maxDocuments = 1000;
+
+/** More complaints than this are of one cause; a person reads the first. */
+const maxIssues = 100;
+
+/** YAML 1.1 without dates and base 60, so that a file means the same here and to kubectl. */
+const asKubectlReads: ParseOptions & DocumentOptions & SchemaOptions = {
+  version: '1.1',
+  schema: 'yaml-1.1',
+  customTags: (tags) =>
+    tags.filter(
+      (tag) =>
+        typeof tag === 'string' || !(tag.tag.endsWith(':timestamp') || ('format' in tag && tag.format === 'TIME')),
+    ),
+};
 
 /**
  * Resources of quintet.dev in a YAML file of one or more documents, strictly read, defaults applied.
@@ -31,7 +48,12 @@ export function parseUserFile(text: string, fileName: string): AnyResource[] {
     ]);
   }
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  const documents = parseAllDocuments(text, {
+    ...asKubectlReads,
+    lineCounter: lines,
+    prettyErrors: false,
+    logLevel: 'error',
+  });
   const place = (offset: number): Pick<Issue, 'file' | 'line' | 'column'> => {
     const { line, col } = lines.linePos(offset);
     return { file: fileName, line, column: col };
@@ -59,6 +81,8 @@ export function parseUserFile(text: string, fileName: string): AnyResource[] {
       fix: `start with apiVersion: ${apiVersion} and kind: ${kinds.map(({ kind }) => kind).join(' | ')}`,
     });
   }
+  if (issues.length > maxIssues)
+    issues.splice(maxIssues, Infinity, { file: fileName, path: [], message: `${issues.length - maxIssues} more` });
   if (issues.length > 0) throw new InvalidResourceError(issues);
   return resources;
 }
