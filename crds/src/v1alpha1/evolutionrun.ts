@@ -268,7 +268,7 @@ const spec = ruled(
     activeDeadline: duration().exactOptional().describe('Longest time of the whole run, from its first pod.'),
     ttlAfterFinished: duration()
       .exactOptional()
-      .describe('How long after its end the resource is deleted, results excepted. Left out, never.'),
+      .describe('How long after its end its pods and Jobs are kept. The resource and its results stay.'),
     suspend: suspend(),
     resources: resources('1', '2Gi'),
     gpu: gpu().prefault({}).describe('GPUs of each worker; used by NeuralNetwork.'),
