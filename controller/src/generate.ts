@@ -6,6 +6,7 @@ import { kinds as definitions } from '@quintet/crds';
 import { dump, load } from 'js-yaml';
 import { kinds } from './kinds/index.ts';
 import { controllerRules, editorRules, leaderElectionRules, viewerRules } from './rbac.ts';
+import { settingsFrom } from './settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const chart = join(root, 'helm/quintet');
@@ -33,9 +34,8 @@ if (process.argv.includes('--check')) {
 }
 
 function rbacFile(): string {
-  const images = { field: 'any' };
   const rules = {
-    controller: controllerRules(kinds({ images })),
+    controller: controllerRules(kinds(settingsFrom({}).engines)),
     leaderElection: leaderElectionRules('quintet-controller'),
     view: viewerRules(definitions),
     edit: editorRules(definitions),

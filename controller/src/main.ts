@@ -47,9 +47,7 @@ const recorder = new Recorder({
   log,
   onDropped: () => metrics.eventsDropped.inc(),
 });
-const images = { field: settings.QUINTET_FIELD_IMAGE };
-const imagePullPolicy = settings.QUINTET_IMAGE_PULL_POLICY;
-const controllers = kinds({ images, ...(imagePullPolicy && { imagePullPolicy }) }).map(
+const controllers = kinds(settings.engines).map(
   (kind) => new Controller(kind, { client, watches, metrics, recorder, log, workers: settings.QUINTET_CONCURRENCY }),
 );
 

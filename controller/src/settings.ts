@@ -1,5 +1,6 @@
 // What the installation sets by environment, checked once at start.
 import { z } from 'zod';
+import type { KindSettings } from './kinds/index.ts';
 
 const toggle = z.enum(['true', 'false']).transform((text) => text === 'true');
 const names = z.string().transform((text) =>
@@ -9,8 +10,14 @@ const names = z.string().transform((text) =>
     .filter((name) => name !== ''),
 );
 
+const image = z.string().default('');
+
 const schema = z.object({
-  QUINTET_FIELD_IMAGE: z.string().min(1),
+  /** Images of the engines; an engine without one is named by each resource. */
+  QUINTET_FIELD_IMAGE: image,
+  QUINTET_COMPRESSION_IMAGE: image,
+  QUINTET_MATCHER_IMAGE: image,
+  QUINTET_COPY_IMAGE: image,
   QUINTET_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   /** Comma-separated; empty watches the whole cluster. */
   QUINTET_NAMESPACES: names.default([]),
@@ -24,12 +31,23 @@ const schema = z.object({
   QUINTET_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
 });
 
-export type Settings = z.infer<typeof schema>;
+export type Settings = z.infer<typeof schema> & { engines: KindSettings };
 
 /** @throws Error that names every variable at fault. */
 export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
   const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { ...parsed.data, engines: enginesOf(parsed.data) };
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new Error(`settings are wrong: ${faults.join('; ')}`);
+}
+
+function enginesOf(values: z.infer<typeof schema>): KindSettings {
+  const policy = values.QUINTET_IMAGE_PULL_POLICY;
+  const engine = (name: string) => ({ image: name, ...(policy && { imagePullPolicy: policy }) });
+  return {
+    field: engine(values.QUINTET_FIELD_IMAGE),
+    compression: engine(values.QUINTET_COMPRESSION_IMAGE),
+    matcher: engine(values.QUINTET_MATCHER_IMAGE),
+    copy: engine(values.QUINTET_COPY_IMAGE),
+  };
 }

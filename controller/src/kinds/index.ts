@@ -1,15 +1,20 @@
 // Every kind the controller reconciles.
+import { compressionService, copyEngine, matcherPool } from '@quintet/crds';
 import type { KubeObject } from '../kube/types.ts';
 import type { Kind } from '../reconcile/kind.ts';
 import { fieldJob } from './fieldjob/index.ts';
+import type { EngineSettings } from './image.ts';
+import { servingKind } from './serving/index.ts';
 
-/** What the installation decides for all resources. */
-export interface KindSettings {
-  images: { field: string };
-  imagePullPolicy?: string;
-}
+/** What the installation decides for each engine. */
+export type EngineName = 'field' | 'compression' | 'matcher' | 'copy';
+export type KindSettings = Record<EngineName, EngineSettings>;
 
-export function kinds({ images, imagePullPolicy }: KindSettings): Kind<KubeObject>[] {
-  const common = imagePullPolicy ? { imagePullPolicy } : {};
-  return [fieldJob({ image: images.field, ...common })] as Kind<KubeObject>[];
+export function kinds({ field, compression, matcher, copy }: KindSettings): Kind<KubeObject>[] {
+  return [
+    fieldJob(field),
+    servingKind(compressionService, compression),
+    servingKind(matcherPool, matcher),
+    servingKind(copyEngine, copy),
+  ] as Kind<KubeObject>[];
 }

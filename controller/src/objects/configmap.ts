@@ -2,6 +2,10 @@
 import type { KubeObject } from '../kube/types.ts';
 import { childMeta } from './meta.ts';
 
+/** Where pods find their resource: a folder, so that a changed ConfigMap reaches a running pod. */
+export const resourceFolder = '/etc/quintet/resource';
+export const resourceFile = `${resourceFolder}/resource.json`;
+
 export interface ConfigMap extends KubeObject {
   data: Record<string, string>;
 }

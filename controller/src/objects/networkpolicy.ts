@@ -1,4 +1,4 @@
-// NetworkPolicy of pods that answer nobody: no way in, and out only where the output needs it.
+// NetworkPolicies of engine pods: nobody gets in but through the port that serves, if there is one.
 import type { KubeObject } from '../kube/types.ts';
 import { childMeta, selectorLabels } from './meta.ts';
 
@@ -16,6 +16,20 @@ export function isolation(owner: KubeObject, name: string, { egress }: { egress:
       podSelector: { matchLabels: selectorLabels(owner) },
       policyTypes: ['Ingress', 'Egress'],
       ...(egress && { egress: [{}] }),
+    },
+  };
+}
+
+/** Opens the serving port of every pod of `owner` to the cluster, and nothing else in; the way out is open. */
+export function servingIsolation(owner: KubeObject, name: string): NetworkPolicy {
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: childMeta(owner, name, 'isolation'),
+    spec: {
+      podSelector: { matchLabels: selectorLabels(owner) },
+      policyTypes: ['Ingress'],
+      ingress: [{ ports: [{ protocol: 'TCP', port: 'http' }] }],
     },
   };
 }

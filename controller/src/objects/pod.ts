@@ -7,6 +7,8 @@ type ResourceList = Record<string, string | number>;
 export interface ResourceRequirements {
   requests?: ResourceList;
   limits?: ResourceList;
+  /** Claims of the pod that the container uses. */
+  claims?: { name: string }[];
 }
 
 export interface Variable {
@@ -23,6 +25,16 @@ export interface ContainerSettings {
   envFrom?: { secretRef: { name: string } }[];
   resources: ResourceRequirements;
   mounts: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[];
+  /** Answers HTTP on this port, with health and readiness pages. */
+  http?: HttpSettings;
+}
+
+export interface HttpSettings {
+  port: number;
+  /** How long a start may take before the container is restarted. */
+  startupSeconds: number;
+  /** Endpoints forget a pod while it still answers: the time they are given. */
+  drainSeconds: number;
 }
 
 export interface PodSettings {
@@ -86,8 +98,21 @@ function engine(container: ContainerSettings): Record<string, unknown> {
       capabilities: { drop: ['ALL'] },
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',
+    ...(container.http && serving(container.http)),
     volumeMounts: [...container.mounts, { name: 'tmp', mountPath: '/tmp' }],
   });
+}
+
+const page = (path: string) => ({ httpGet: { path, port: 'http' } });
+
+function serving({ port, startupSeconds, drainSeconds }: HttpSettings): Record<string, unknown> {
+  return {
+    ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
+    startupProbe: { ...page('/healthz'), periodSeconds: 1, timeoutSeconds: 2, failureThreshold: startupSeconds },
+    readinessProbe: { ...page('/readyz'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
+    livenessProbe: { ...page('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+    lifecycle: { preStop: { sleep: { seconds: drainSeconds } } },
+  };
 }
 
 /** The user's environment variables and ours; a name that both set is ours. */

@@ -12,9 +12,14 @@ const type = (group: string, plural: string, kind: string): ResourceType => ({
 export const types = {
   claim: type('', 'persistentvolumeclaims', 'PersistentVolumeClaim'),
   configMap: type('', 'configmaps', 'ConfigMap'),
+  deployment: type('apps', 'deployments', 'Deployment'),
   job: type('batch', 'jobs', 'Job'),
   networkPolicy: type('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
   pod: type('', 'pods', 'Pod'),
+  podDisruptionBudget: type('policy', 'poddisruptionbudgets', 'PodDisruptionBudget'),
+  resourceClaimTemplate: type('resource.k8s.io', 'resourceclaimtemplates', 'ResourceClaimTemplate'),
+  service: type('', 'services', 'Service'),
+  serviceAccount: type('', 'serviceaccounts', 'ServiceAccount'),
 } as const;
 
 export interface ObjectCondition {

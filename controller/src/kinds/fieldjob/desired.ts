@@ -1,12 +1,15 @@
 // The objects a FieldJob should have: one Job after the other, each when the one before it is complete.
+
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
 import { leftToKueue } from '../../objects/job.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
+import { type EngineSettings, requireImage } from '../image.ts';
 import { type Failure, type Run, readRun } from './run.ts';
-import { networkIsolation, outputClaim, resourceConfig, type Settings, stepNames } from './steps.ts';
+import { networkIsolation, outputClaim, resourceConfig, stepNames } from './steps.ts';
 
-export function desired(resource: FieldJob, observed: Observed, settings: Settings): Desired {
+export function desired(resource: FieldJob, observed: Observed, settings: EngineSettings): Desired {
+  requireImage('field', settings, resource.spec.pod?.image);
   const run = readRun(resource, observed, settings);
   const { now } = observed;
   if (run.finished) return whenFinished(resource, run, now);

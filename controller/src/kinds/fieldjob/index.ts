@@ -2,11 +2,11 @@
 import { fieldJob as definition, type FieldJob, parseStored } from '@quintet/crds';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
+import type { EngineSettings } from '../image.ts';
 import { desired } from './desired.ts';
 import { status } from './status.ts';
-import type { Settings } from './steps.ts';
 
-export function fieldJob(settings: Settings): Kind<FieldJob> {
+export function fieldJob(settings: EngineSettings): Kind<FieldJob> {
   return {
     type: {
       group: definition.group,

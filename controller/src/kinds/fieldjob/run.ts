@@ -1,8 +1,10 @@
 // Where a FieldJob stands: read off its Jobs, their pods and what its status already holds.
+
 import { type FieldJob, type FieldJobStatus, parseDuration } from '@quintet/crds';
 import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
+import type { EngineSettings } from '../image.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import {
   type FinishResult,
@@ -12,7 +14,7 @@ import {
   type StepFailure,
   stepFailure,
 } from './results.ts';
-import { finishJob, labelOfRevision, planJob, type Settings, type StepName, shardsJob, stepNames } from './steps.ts';
+import { finishJob, labelOfRevision, planJob, type StepName, shardsJob, stepNames } from './steps.ts';
 
 export interface Step {
   name: StepName;
@@ -48,7 +50,7 @@ export interface Run {
   trouble: Trouble | undefined;
 }
 
-export function readRun(resource: FieldJob, observed: Observed, settings: Settings): Run {
+export function readRun(resource: FieldJob, observed: Observed, settings: EngineSettings): Run {
   const revision = revisionOf(resource);
   const status = resource.status?.revision === revision ? resource.status : undefined;
   const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => metadata.labels?.[labelOfRevision] === revision);

@@ -1,9 +1,11 @@
 // What a FieldJob reports: ordered decisions on its conditions, then small bounded figures.
+
 import type { FieldJob, FieldJobStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import type { EngineSettings } from '../image.ts';
 import { type Run, readRun } from './run.ts';
-import { claimName, type Settings } from './steps.ts';
+import { claimName } from './steps.ts';
 
 type Phase = NonNullable<FieldJobStatus['phase']>;
 type Stage = 'Pending' | 'Planning' | 'Running' | 'Finishing';
@@ -24,7 +26,7 @@ const decisions: readonly ((resource: FieldJob, run: Run) => Verdict | undefined
   progressing,
 ];
 
-export function status(resource: FieldJob, observed: Observed, settings: Settings): StatusDecision {
+export function status(resource: FieldJob, observed: Observed, settings: EngineSettings): StatusDecision {
   const run = readRun(resource, observed, settings);
   for (const decide of decisions) {
     const verdict = decide(resource, run);

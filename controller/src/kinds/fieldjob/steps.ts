@@ -1,27 +1,22 @@
 // The three Jobs of a FieldJob: plan (solve, judge, lay out), shards (compute), finish (verify, judge, draw).
+
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
-import { type ConfigMap, configMap } from '../../objects/configmap.ts';
-import { gpuResources } from '../../objects/gpu.ts';
+import { type ConfigMap, configMap, resourceFile, resourceFolder } from '../../objects/configmap.ts';
+import { firstBackend, gpuResources } from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
-import { childLabels, childName } from '../../objects/meta.ts';
+import { childLabels, childName, selectorLabels } from '../../objects/meta.ts';
 import { isolation, type NetworkPolicy } from '../../objects/networkpolicy.ts';
 import { podTemplate, variables } from '../../objects/pod.ts';
 import { referenceMounts } from '../../objects/references.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
+import type { EngineSettings } from '../image.ts';
 
 export const stepNames = ['plan', 'shards', 'finish'] as const;
 export type StepName = (typeof stepNames)[number];
 
-/** What the installation decides for all FieldJobs. */
-export interface Settings {
-  image: string;
-  imagePullPolicy?: string;
-}
-
 export const labelOfRevision = 'quintet.dev/revision';
-const resourceFile = '/etc/quintet/resource.json';
 const outputMount = '/output';
 const retriesOfSingleSteps = 3;
 
@@ -48,10 +43,10 @@ export function outputClaim(resource: FieldJob): Claim[] {
   return template ? [claim(resource, claimName(resource.metadata.name), 'output', template)] : [];
 }
 
-export const planJob = (resource: FieldJob, revision: string, settings: Settings): Job =>
+export const planJob = (resource: FieldJob, revision: string, settings: EngineSettings): Job =>
   stepJob('plan', resource, revision, settings);
 
-export function shardsJob(resource: FieldJob, revision: string, settings: Settings, shards: number): Job {
+export function shardsJob(resource: FieldJob, revision: string, settings: EngineSettings, shards: number): Job {
   const { max } = resource.spec.shards.parallelism;
   return stepJob('shards', resource, revision, settings, {
     completions: shards,
@@ -59,14 +54,14 @@ export function shardsJob(resource: FieldJob, revision: string, settings: Settin
   });
 }
 
-export const finishJob = (resource: FieldJob, revision: string, settings: Settings): Job =>
+export const finishJob = (resource: FieldJob, revision: string, settings: EngineSettings): Job =>
   stepJob('finish', resource, revision, settings);
 
 function stepJob(
   step: StepName,
   resource: FieldJob,
   revision: string,
-  settings: Settings,
+  settings: EngineSettings,
   indexed?: { completions: number; parallelism: number },
 ): Job {
   const { spec } = resource;
@@ -83,18 +78,24 @@ function stepJob(
   });
 }
 
-function stepTemplate(step: StepName, resource: FieldJob, revision: string, settings: Settings): PodTemplate {
+function stepTemplate(step: StepName, resource: FieldJob, revision: string, settings: EngineSettings): PodTemplate {
   const { spec } = resource;
   const { pod = {} } = spec;
   const output = outputVolume(resource);
   const references = referenceMounts(spec);
+  // Plan and finish compute next to nothing: only shards are worth a GPU.
+  const backend = step === 'shards' ? firstBackend(spec.gpu) : 'CPU';
   const s3Secret = spec.output?.s3?.secretRef;
   return podTemplate({
     ...pod,
     labels: { ...pod.labels, ...childLabels(resource, step), [labelOfRevision]: revision },
     restartPolicy: 'Never',
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? 10,
-    scheduling: schedulingOf(resource),
+    scheduling: schedulingOf(resource, {
+      backend,
+      claimTemplate: configName(resource),
+      selector: selectorLabels(resource),
+    }),
     container: {
       image: settings.image,
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
@@ -102,8 +103,8 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
       args: [step === 'shards' ? 'shard' : step],
       env: variables(pod.env, { QUINTET_RESOURCE: resourceFile, ...output.env }),
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
-      resources: gpuResources(spec.gpu, spec.resources),
-      mounts: [{ name: 'resource', mountPath: '/etc/quintet', readOnly: true }, ...references.mounts, ...output.mounts],
+      resources: gpuResources(spec.gpu, backend, spec.resources),
+      mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],
     },
     volumes: [
       { name: 'resource', configMap: { name: configName(resource) } },

@@ -1,0 +1,50 @@
+// The objects of a resource that serves.
+import { configMap } from '../../objects/configmap.ts';
+import { resourceClaimTemplates } from '../../objects/gpu.ts';
+import { servingIsolation } from '../../objects/networkpolicy.ts';
+import { podDisruptionBudget } from '../../objects/poddisruptionbudget.ts';
+import { service } from '../../objects/service.ts';
+import { serviceAccount } from '../../objects/serviceaccount.ts';
+import { TerminalError } from '../../reconcile/errors.ts';
+import type { Desired, Observed } from '../../reconcile/kind.ts';
+import type { EngineSettings, Served } from './engines.ts';
+import { readState, type State } from './state.ts';
+import { bridgeDeployment, engineOf, engineSpec, mainDeployment, mainName, servingSelector } from './workload.ts';
+
+export function desired(resource: Served, observed: Observed, settings: EngineSettings): Desired {
+  requireImage(engineOf(resource).name, settings, resource.spec.pod?.image);
+  const state = readState(resource, observed);
+  const name = mainName(resource);
+  const selector = servingSelector(resource);
+  return {
+    objects: [
+      configMap(resource, name, 'config', { 'resource.json': document(resource) }),
+      ...(resource.spec.pod?.serviceAccountName ? [] : [serviceAccount(resource, name)]),
+      servingIsolation(resource, name),
+      ...resourceClaimTemplates(resource, name, resource.spec.gpu),
+      service(resource, name, selector),
+      podDisruptionBudget(resource, name, selector),
+      mainDeployment(resource, settings, replicasToApply(resource, state)),
+      ...(state.bridged > 0 ? [bridgeDeployment(resource, settings, state.bridged)] : []),
+    ],
+    ...wakeForBridge(state, observed.now),
+  };
+}
+
+/** What the engine reads: the resource as it was written, without what only the controller carries out. */
+function document(resource: Served): string {
+  const { apiVersion, kind, metadata } = resource;
+  const { name, namespace, uid } = metadata;
+  return `${JSON.stringify({ apiVersion, kind, metadata: { name, namespace, uid }, spec: engineSpec(resource) }, null, 2)}\n`;
+}
+
+/** Left out once the autoscaler may have set it: applying our own would fight with it. */
+function replicasToApply({ spec }: Served, state: State): number | undefined {
+  if (spec.autoscaling && !spec.suspend && state.main && (state.main.spec.replicas ?? 1) > 0) return undefined;
+  return state.wanted;
+}
+
+function wakeForBridge({ bridgeAt }: State, now: Date): { requeueAfterMs?: number } {
+  const left = bridgeAt ? bridgeAt.getTime() - now.getTime() : 0;
+  return left > 0 ? { requeueAfterMs: left } : {};
+}

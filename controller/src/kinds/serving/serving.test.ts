@@ -1,0 +1,291 @@
+// Objects and status of the kinds that serve, in every state they can be in.
+import {
+  type CompressionService,
+  copyEngine,
+  compressionService as definition,
+  matcherPool,
+  parseStored,
+} from '@quintet/crds';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { KubeObject } from '../../kube/types.ts';
+import type { Deployment } from '../../objects/deployment.ts';
+import type { Pod } from '../../objects/types.ts';
+import type { Kind } from '../../reconcile/kind.ts';
+import { noon, type ObservedBuilder, observed } from '../testing.ts';
+import type { Served } from './engines.ts';
+import { servingKind } from './index.ts';
+
+const kind = servingKind(definition, { image: 'example.test/compression:1' }) as Kind<Served>;
+
+function resource(spec: Record<string, unknown> = {}, from: typeof definition = definition): CompressionService {
+  return parseStored(from, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: from.kind,
+    metadata: { name: 'news', namespace: 'team', uid: 'uid-1', generation: 1 },
+    spec: { replicas: 2, ...spec },
+  });
+}
+
+const objects = (one: Served, seen = observed()) => kind.desired(one, seen).objects;
+const named = (list: readonly KubeObject[], type: string, name?: string) =>
+  list.find(({ kind: k, metadata }) => k === type && (name === undefined || metadata.name === name)) as
+    | Deployment
+    | undefined;
+const main = (one: Served, seen = observed()) => named(objects(one, seen), 'Deployment', 'news-compression');
+const bridge = (one: Served, seen = observed()) => named(objects(one, seen), 'Deployment', 'news-compression-cpu');
+
+/** The Deployment as the Deployment controller leaves it. */
+function live(deployment: Deployment | undefined, status: Deployment['status'], replicas = 2): Deployment {
+  if (!deployment) throw new TypeError('no such Deployment is desired');
+  const { metadata, spec } = deployment;
+  return {
+    ...deployment,
+    metadata: { ...metadata, generation: 3 },
+    spec: { ...spec, replicas },
+    ...(status && { status }),
+  };
+}
+const rolled = { observedGeneration: 3, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2 };
+
+let serial = 0;
+function pod(backend: 'gpu' | 'cpu', state: 'Ready' | 'NoGPU' | 'Killed', since = 0): Pod {
+  const at = new Date(noon.getTime() + since * 1000).toISOString();
+  const scheduled = {
+    type: 'PodScheduled',
+    status: state === 'NoGPU' ? 'False' : 'True',
+    reason: 'Unschedulable',
+    message: '0/3 nodes are available: 3 Insufficient nvidia.com/gpu.',
+    lastTransitionTime: at,
+  };
+  const killed = { terminated: { exitCode: 137, reason: 'OOMKilled' } };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: `pod-${serial++}`, labels: { 'quintet.dev/backend': backend } },
+    status: {
+      phase: state === 'NoGPU' ? 'Pending' : 'Running',
+      conditions: [scheduled, { type: 'Ready', status: state === 'Ready' ? 'True' : 'False' }],
+      ...(state === 'Killed' && {
+        containerStatuses: [
+          { name: 'engine', restartCount: 3, state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: killed },
+        ],
+      }),
+    },
+  };
+}
+
+const condition = (one: Served, seen: ObservedBuilder, type: string) =>
+  kind.status(one, seen).conditions.find((each) => each.type === type);
+const phase = (one: Served, seen: ObservedBuilder) => kind.status(one, seen).fields.phase;
+
+describe('the objects of a service', () => {
+  it('are those of the golden files', async () => {
+    const full = resource({
+      cache: { redis: { secretRef: { name: 'redis' } }, disk: { maxSize: '2Gi' } },
+      auth: { secretRef: { name: 'tokens' } },
+      model: { source: { persistentVolumeClaim: { claimName: 'models', path: 'tagger.onnx' } } },
+      gpu: { policy: 'Required', resourceName: 'nvidia.com/mig-1g.10gb', count: 2, runtimeClassName: 'nvidia' },
+      scheduling: { spot: 'Preferred', topologySpreadConstraints: [{ topologyKey: 'topology.kubernetes.io/zone' }] },
+      pod: {
+        env: [
+          { name: 'QUINTET_RESOURCE', value: 'ours wins' },
+          { name: 'TZ', value: 'UTC' },
+        ],
+      },
+    });
+    await expect(
+      objects(full)
+        .map((each) => stringify(each))
+        .join('---\n'),
+    ).toMatchFileSnapshot('golden/service.yaml');
+  });
+
+  it('are named by engine, so that two kinds of one name do not meet', () => {
+    const names = (from: typeof definition) =>
+      servingKind(from, { image: 'x:1' })
+        .desired(resource({}, from), observed())
+        .objects.map(({ metadata }) => metadata.name);
+    expect(new Set(names(definition))).toEqual(new Set(['news-compression']));
+    expect(new Set(names(matcherPool as never))).toEqual(new Set(['news-matcher']));
+  });
+
+  it('roll the pods when what the engine reads changes, not when the count or the autoscaler does', () => {
+    const hash = (spec: Record<string, unknown>) =>
+      main(resource(spec))?.spec.template.metadata.annotations?.['quintet.dev/config'];
+    expect(hash({ batching: { maxSize: 8 } })).not.toBe(hash({}));
+    expect(hash({ replicas: 9 })).toBe(hash({}));
+    expect(hash({ autoscaling: { maxReplicas: 4 } })).toBe(hash({}));
+    expect(hash({ suspend: true })).toBe(hash({}));
+  });
+
+  it('leave the count to the autoscaler once there is one, but not while suspended', () => {
+    const scaled = resource({ autoscaling: { minReplicas: 2, maxReplicas: 8 } });
+    expect(main(scaled)?.spec.replicas).toBe(2);
+    const seen = () => observed().with(live(main(scaled), rolled, 5));
+    expect(main(scaled, seen())?.spec).not.toHaveProperty('replicas');
+    const paused = resource({ suspend: true, autoscaling: { minReplicas: 2, maxReplicas: 8 } });
+    expect(main(paused, seen())?.spec.replicas).toBe(0);
+  });
+
+  it('have a claim template for a device class, and the pods claim by it', () => {
+    const claiming = resource({ gpu: { policy: 'Required', deviceClassName: 'gpu.example.com', count: 1 } });
+    expect(named(objects(claiming), 'ResourceClaimTemplate')?.spec).toMatchObject({
+      spec: { devices: { requests: [{ exactly: { deviceClassName: 'gpu.example.com', count: 1 } }] } },
+    });
+    expect(main(claiming)?.spec.template.spec).toMatchObject({
+      resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'news-compression' }],
+    });
+  });
+
+  it('cannot be made without an image, and say which value to set', () => {
+    const bare = servingKind(definition, { image: '' });
+    expect(() => bare.desired(resource(), observed())).toThrow(/engines\.compression\.image/);
+    const own = bare.desired(resource({ pod: { image: 'mine:1' } }), observed()).objects;
+    expect(JSON.stringify(named(own, 'Deployment'))).toContain('"image":"mine:1"');
+  });
+});
+
+describe('a GPU that is preferred', () => {
+  const preferring = resource({ gpu: { policy: 'Preferred', fallbackAfter: '2m' } });
+  const waiting = (...pods: Pod[]) =>
+    observed().with(live(main(preferring), { observedGeneration: 3, replicas: 2, updatedReplicas: 2 }), ...pods);
+
+  it('is waited for until the time is over', () => {
+    const seen = waiting(pod('gpu', 'NoGPU'), pod('gpu', 'NoGPU')).at(60);
+    expect(bridge(preferring, seen)).toBeUndefined();
+    expect(kind.desired(preferring, seen).requeueAfterMs).toBe(60_000);
+    expect(condition(preferring, seen, 'GPUAllocated')).toMatchObject({ status: 'False', reason: 'InsufficientGPU' });
+  });
+
+  it('is bridged on CPU then, while the pods that want it stay in the queue', () => {
+    const seen = waiting(pod('gpu', 'NoGPU'), pod('gpu', 'Ready')).at(120);
+    expect(bridge(preferring, seen)?.spec.replicas).toBe(1);
+    expect(JSON.stringify(bridge(preferring, seen))).not.toContain('nvidia.com/gpu');
+    expect(JSON.stringify(main(preferring, seen))).toContain('nvidia.com/gpu');
+    expect(condition(preferring, seen, 'GPUAllocated')).toMatchObject({ status: 'False', reason: 'FellBackToCPU' });
+  });
+
+  it('is Ready while the bridge serves', () => {
+    const seen = waiting(pod('gpu', 'NoGPU'), pod('gpu', 'NoGPU'), pod('cpu', 'Ready'), pod('cpu', 'Ready')).at(120);
+    const there = live(bridge(preferring, seen), { ...rolled }, 2);
+    expect(phase(preferring, seen.with(there))).toBe('Ready');
+    expect(condition(preferring, seen, 'Ready')).toMatchObject({ reason: 'ServingOnCPU' });
+  });
+
+  it('takes over when it is free, and only then the bridge goes', () => {
+    const seen = waiting(pod('gpu', 'NoGPU'), pod('gpu', 'NoGPU')).at(120);
+    const there = live(bridge(preferring, seen), rolled);
+    const half = observed().with(
+      live(main(preferring), rolled),
+      there,
+      pod('gpu', 'Ready'),
+      pod('cpu', 'Ready'),
+      pod('cpu', 'Ready'),
+    );
+    expect(bridge(preferring, half)?.spec.replicas).toBe(1);
+    const whole = observed().with(
+      live(main(preferring), rolled),
+      there,
+      pod('gpu', 'Ready'),
+      pod('gpu', 'Ready'),
+      pod('cpu', 'Ready'),
+    );
+    expect(bridge(preferring, whole)).toBeUndefined();
+    expect(condition(preferring, whole, 'GPUAllocated')).toMatchObject({ status: 'True' });
+  });
+
+  it('is never bridged when it is required', () => {
+    const requiring = resource({ gpu: { policy: 'Required' } });
+    const seen = observed()
+      .with(live(main(requiring), {}), pod('gpu', 'NoGPU'))
+      .at(9999);
+    expect(bridge(requiring, seen)).toBeUndefined();
+    expect(condition(requiring, seen, 'Ready')).toMatchObject({ reason: 'InsufficientGPU' });
+  });
+});
+
+describe('the status of a service', () => {
+  const states: Record<
+    string,
+    { one?: Served; seen: (one: Served) => ObservedBuilder; phase: string; reason: string }
+  > = {
+    'is Pending before pods are there': { seen: () => observed(), phase: 'Pending', reason: 'RollingOut' },
+    'is Ready when every pod is of the latest revision': {
+      seen: (one) => observed().with(live(main(one), rolled), pod('cpu', 'Ready'), pod('cpu', 'Ready')),
+      phase: 'Ready',
+      reason: 'Serving',
+    },
+    'is not Ready while old pods serve': {
+      seen: (one) =>
+        observed().with(live(main(one), { ...rolled, replicas: 3, updatedReplicas: 1 }), pod('cpu', 'Ready')),
+      phase: 'Progressing',
+      reason: 'RollingOut',
+    },
+    'is not Ready before the Deployment has been looked at': {
+      seen: (one) => observed().with(live(main(one), { ...rolled, observedGeneration: 2 }), pod('cpu', 'Ready')),
+      phase: 'Progressing',
+      reason: 'RollingOut',
+    },
+    'is Ready at zero': {
+      one: resource({ replicas: 0 }),
+      seen: (one) => observed().with(live(main(one), { observedGeneration: 3 }, 0)),
+      phase: 'Ready',
+      reason: 'ScaledToZero',
+    },
+    'is Suspended without pods': {
+      one: resource({ suspend: true }),
+      seen: () => observed(),
+      phase: 'Suspended',
+      reason: 'Suspended',
+    },
+    'is Progressing while suspended pods still end': {
+      one: resource({ suspend: true }),
+      seen: () => observed().with(pod('cpu', 'Ready')),
+      phase: 'Progressing',
+      reason: 'Suspending',
+    },
+    'names memory when pods are killed for it': {
+      seen: (one) => observed().with(live(main(one), { observedGeneration: 3 }), pod('cpu', 'Killed')),
+      phase: 'Pending',
+      reason: 'OutOfMemory',
+    },
+    'is Failed when the rollout stands still for too long': {
+      seen: (one) =>
+        observed().with(
+          live(main(one), {
+            observedGeneration: 3,
+            conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }],
+          }),
+          pod('cpu', 'Killed'),
+        ),
+      phase: 'Failed',
+      reason: 'OutOfMemory',
+    },
+  };
+  for (const [title, { one = resource(), seen, phase: wantPhase, reason }] of Object.entries(states)) {
+    it(title, () => {
+      expect(phase(one, seen(one))).toBe(wantPhase);
+      expect(condition(one, seen(one), 'Ready')).toMatchObject({ reason });
+    });
+  }
+
+  it('has what /scale and people need', () => {
+    const one = resource();
+    const seen = observed().with(live(main(one), rolled), pod('cpu', 'Ready'));
+    expect(kind.status(one, seen).fields).toMatchObject({
+      replicas: 2,
+      readyReplicas: 1,
+      url: 'http://news-compression.team.svc',
+      selector: expect.stringContaining('quintet.dev/name=news'),
+    });
+  });
+
+  it('knows the kinds that serve', () => {
+    expect([definition, matcherPool, copyEngine].map(({ kind: each }) => each)).toEqual([
+      'CompressionService',
+      'MatcherPool',
+      'CopyEngine',
+    ]);
+  });
+});

@@ -1,0 +1,150 @@
+// What a resource that serves reports: ordered decisions on its conditions, then counts and address.
+import type { KubeObject } from '../../kube/types.ts';
+import { service, serviceUrl } from '../../objects/service.ts';
+import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import type { Served } from './engines.ts';
+import { readState, type State } from './state.ts';
+import { mainName, servingSelector } from './workload.ts';
+
+interface Verdict {
+  phase: 'Pending' | 'Progressing' | 'Ready' | 'Failed' | 'Suspended';
+  conditions: ConditionDecision[];
+}
+
+/** The first that answers decides. */
+const decisions: readonly ((resource: Served, state: State) => Verdict | undefined)[] = [
+  suspended, // no pods on purpose
+  scaledToZero, // none wanted, none there
+  complete, // every pod of the latest revision serves
+  bridged, // as many serve, on CPU for want of a GPU
+  stuck, // the rollout stood still for too long
+  hindered, // pods exist and do not get on
+  progressing,
+];
+
+export function status(resource: Served, observed: Observed): StatusDecision {
+  const state = readState(resource, observed);
+  for (const decide of decisions) {
+    const verdict = decide(resource, state);
+    if (!verdict) continue;
+    return {
+      conditions: [...verdict.conditions, ...gpuCondition(resource, state)],
+      fields: fields(resource, state, verdict),
+    };
+  }
+  throw new TypeError('the last decision answers always');
+}
+
+function suspended({ spec }: Served, state: State): Verdict | undefined {
+  if (!spec.suspend) return undefined;
+  if (state.ready > 0) return working('Progressing', 'Suspending', 'pods end their last requests');
+  const message = 'no pods run; set spec.suspend to false to go on';
+  return {
+    phase: 'Suspended',
+    conditions: [
+      condition('Ready', 'True', 'Suspended', message),
+      condition('Suspended', 'True', 'Suspended', message),
+    ],
+  };
+}
+
+function scaledToZero(_resource: Served, { wanted, main, rollout }: State): Verdict | undefined {
+  if (wanted > 0 || !main || rollout === 'Stuck' || (main.status?.replicas ?? 0) > 0) return undefined;
+  return { phase: 'Ready', conditions: [condition('Ready', 'True', 'ScaledToZero', 'no pods are asked for')] };
+}
+
+function complete(_resource: Served, { rollout, wanted }: State): Verdict | undefined {
+  if (rollout !== 'Complete') return undefined;
+  return { phase: 'Ready', conditions: [condition('Ready', 'True', 'Serving', `${wanted} of ${wanted} pods serve`)] };
+}
+
+function bridged(_resource: Served, state: State): Verdict | undefined {
+  const serving = state.onGpu + (state.bridge?.status?.availableReplicas ?? 0);
+  if (state.bridged === 0 || serving < state.wanted) return undefined;
+  const message = `${serving} of ${state.wanted} pods serve, ${state.bridged} of them on CPU until GPUs are free`;
+  return { phase: 'Ready', conditions: [condition('Ready', 'True', 'ServingOnCPU', message)] };
+}
+
+function stuck({ spec }: Served, { rollout, trouble, main }: State): Verdict | undefined {
+  if (rollout !== 'Stuck') return undefined;
+  const said =
+    main?.status?.conditions?.find(({ type }) => type === 'Progressing')?.message ?? 'the rollout stands still';
+  const reason = trouble?.reason ?? 'ProgressDeadlineExceeded';
+  const message =
+    trouble?.message ?? `${said}; look at the pods' logs${spec.pod?.image ? ' and at spec.pod.image' : ''}`;
+  return {
+    phase: 'Failed',
+    conditions: [condition('Ready', 'False', reason, message), condition('Stalled', 'True', reason, message)],
+  };
+}
+
+function hindered(_resource: Served, { trouble, ready }: State): Verdict | undefined {
+  return trouble && working(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
+}
+
+function progressing(_resource: Served, { main, ready, wanted }: State): Verdict {
+  const updated = main?.status?.updatedReplicas ?? 0;
+  return working(
+    ready > 0 ? 'Progressing' : 'Pending',
+    'RollingOut',
+    `${updated} of ${wanted} pods are of the latest revision, ${ready} serve`,
+  );
+}
+
+function working(phase: Verdict['phase'], reason: string, message: string): Verdict {
+  return {
+    phase,
+    conditions: [condition('Ready', 'False', reason, message), condition('Reconciling', 'True', reason, message)],
+  };
+}
+
+function gpuCondition(
+  { spec }: Served,
+  { onGpu, wanted, bridged: onCpu, waitingSince, trouble }: State,
+): ConditionDecision[] {
+  if (spec.gpu.policy === 'None' || spec.suspend || wanted === 0) return [];
+  if (onCpu > 0) {
+    return [
+      condition('GPUAllocated', 'False', 'FellBackToCPU', `${onCpu} of ${wanted} pods run on CPU until a GPU is free`),
+    ];
+  }
+  if (waitingSince) {
+    return [condition('GPUAllocated', 'False', 'InsufficientGPU', trouble?.message ?? 'no node has a free GPU')];
+  }
+  if (onGpu >= wanted) return [condition('GPUAllocated', 'True', 'Allocated', `${onGpu} pods have a GPU`)];
+  return [condition('GPUAllocated', 'Unknown', 'Pending', `${onGpu} of ${wanted} pods have a GPU`)];
+}
+
+function fields(resource: Served, state: State, { phase, conditions }: Verdict): Record<string, unknown> {
+  const { main, bridge, bridged: onCpu, onGpu } = state;
+  const name = mainName(resource);
+  const selector = servingSelector(resource);
+  const { gpu } = resource.spec;
+  return {
+    phase,
+    message: conditions[0]?.message,
+    replicas: (main?.status?.replicas ?? 0) + (bridge?.status?.replicas ?? 0),
+    readyReplicas: state.ready,
+    selector: Object.entries(selector)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    url: serviceUrl(service(resource, name, selector) satisfies KubeObject),
+    ...(gpu.policy !== 'None' && {
+      gpu: {
+        allocated: onGpu * gpu.count,
+        ...(onCpu > 0 && state.bridgeAt && { fellBackAt: wholeSeconds(state.bridgeAt) }),
+      },
+    }),
+  };
+}
+
+function condition(
+  type: string,
+  state: ConditionDecision['status'],
+  reason: string,
+  message: string,
+): ConditionDecision {
+  return { type, status: state, reason, message: message.slice(0, 1024) };
+}
+
+const wholeSeconds = (moment: Date): string => `${moment.toISOString().slice(0, 19)}Z`;

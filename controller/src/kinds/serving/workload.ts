@@ -1,0 +1,111 @@
+// The Deployments of a serving engine: one on its first backend, and with `Preferred` a bridge on CPU beside it.
+import { parseDuration } from '@quintet/crds';
+import { resourceFile, resourceFolder } from '../../objects/configmap.ts';
+import { type Deployment, deployment } from '../../objects/deployment.ts';
+import { type Backend, firstBackend, gpuResources } from '../../objects/gpu.ts';
+import { childLabels, childName, hashOf, selectorLabels } from '../../objects/meta.ts';
+import { podTemplate, variables } from '../../objects/pod.ts';
+import { referenceMounts } from '../../objects/references.ts';
+import { schedulingOf } from '../../objects/scheduling.ts';
+import { httpPort } from '../../objects/service.ts';
+import type { PodTemplate } from '../../objects/types.ts';
+import type { EngineSettings } from '../image.ts';
+import { engines, type Served } from './engines.ts';
+
+export const labelOfBackend = 'quintet.dev/backend';
+const cacheFolder = '/var/cache/quintet';
+/** Endpoints everywhere have forgotten a pod within this time after its end began. */
+const forgetSeconds = 5;
+
+export const engineOf = ({ kind }: Served) => engines[kind];
+
+/** Name of every object of the resource but its CPU bridge. */
+export const mainName = (resource: Served): string => childName(resource.metadata.name, engineOf(resource).name);
+export const bridgeName = (resource: Served): string =>
+  childName(resource.metadata.name, `${engineOf(resource).name}-cpu`);
+
+/** What selects the pods that the Service sends requests to, whatever they run on. */
+export const servingSelector = (resource: Served): Record<string, string> => ({
+  ...selectorLabels(resource),
+  'app.kubernetes.io/component': 'engine',
+});
+
+/**
+ * The part of the spec that pods are made of: what a changed autoscaler or count leaves alone does not roll them, and
+ * neither does what the engine reads anew while it runs.
+ */
+export function engineSpec({ spec }: Served): Record<string, unknown> {
+  const { replicas: _r, autoscaling: _a, suspend: _s, healing: _h, rollout: _o, ...rest } = spec;
+  return rest;
+}
+
+export function mainDeployment(resource: Served, settings: EngineSettings, replicas: number | undefined): Deployment {
+  return engineDeployment(resource, settings, firstBackend(resource.spec.gpu), mainName(resource), replicas);
+}
+
+export function bridgeDeployment(resource: Served, settings: EngineSettings, replicas: number): Deployment {
+  return engineDeployment(resource, settings, 'CPU', bridgeName(resource), replicas);
+}
+
+function engineDeployment(
+  resource: Served,
+  settings: EngineSettings,
+  backend: Backend,
+  name: string,
+  replicas: number | undefined,
+): Deployment {
+  const { startupSeconds } = engineOf(resource);
+  const selector = { ...servingSelector(resource), [labelOfBackend]: backend.toLowerCase() };
+  return deployment(resource, {
+    name,
+    component: 'engine',
+    replicas,
+    selector,
+    template: template(resource, settings, backend, selector),
+    progressDeadlineSeconds: startupSeconds + 300,
+  });
+}
+
+function template(
+  resource: Served,
+  settings: EngineSettings,
+  backend: Backend,
+  selector: Record<string, string>,
+): PodTemplate {
+  const { spec } = resource;
+  const { pod = {} } = spec;
+  const { startupSeconds, drainSeconds } = engineOf(resource);
+  const references = referenceMounts(spec);
+  const ours = { QUINTET_RESOURCE: resourceFile, QUINTET_CACHE: cacheFolder, PORT: String(httpPort), ...settings.env };
+  return podTemplate({
+    ...pod,
+    serviceAccountName: pod.serviceAccountName ?? mainName(resource),
+    labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector },
+    annotations: { ...pod.annotations, 'quintet.dev/config': hashOf(engineSpec(resource)) },
+    restartPolicy: 'Always',
+    terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? forgetSeconds + drainSeconds,
+    scheduling: schedulingOf(resource, { backend, claimTemplate: mainName(resource), selector }),
+    container: {
+      image: settings.image,
+      imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
+      ...pod,
+      args: ['serve'],
+      env: variables(pod.env, ours),
+      resources: gpuResources(spec.gpu, backend, spec.resources),
+      mounts: [
+        { name: 'resource', mountPath: resourceFolder, readOnly: true },
+        { name: 'cache', mountPath: cacheFolder },
+        ...references.mounts,
+      ],
+      http: { port: httpPort, startupSeconds, drainSeconds: forgetSeconds },
+    },
+    volumes: [
+      { name: 'resource', configMap: { name: mainName(resource) } },
+      { name: 'cache', emptyDir: { sizeLimit: spec.cache?.disk?.maxSize ?? '1Gi' } },
+      ...references.volumes,
+    ],
+  });
+}
+
+/** Seconds that pods may wait for a GPU before the bridge serves in their place. */
+export const fallbackSeconds = ({ spec }: Served): number => parseDuration(spec.gpu.fallbackAfter);
