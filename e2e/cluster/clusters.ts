@@ -1,5 +1,5 @@
 // What is left of clusters on this machine: listing them, ending them whole, and sweeping up after runs that crashed.
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deleteKind } from './kind.ts';
 import { withLock } from './lock.ts';
@@ -15,6 +15,9 @@ import {
   stopDaemon,
 } from './process.ts';
 import { toolsRoot } from './tools.ts';
+
+/** Of how many ended clusters the logs are kept. */
+const KEPT_LOGS = 20;
 
 /** What a cluster's folder says of it, written before anything is started. */
 export interface ClusterRecord {
@@ -95,4 +98,7 @@ function keepLogs(name: string, dir: string): void {
   rmSync(to, { recursive: true, force: true });
   mkdirSync(join(to, '..'), { recursive: true, mode: 0o700 });
   renameSync(from, to);
+  const latest = readdirSync(join(to, '..')).map((entry) => join(to, '..', entry));
+  latest.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  for (const old of latest.slice(KEPT_LOGS)) rmSync(old, { recursive: true, force: true });
 }

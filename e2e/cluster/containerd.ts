@@ -109,6 +109,7 @@ disabled_plugins = ${JSON.stringify(UNUSED_PLUGINS)}
     runtime_type = 'io.containerd.runc.v2'
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
       BinaryName = 'runc'
+      Root = '${join(nodeDir, 'runc')}'
       SystemdCgroup = false
 `;
 }

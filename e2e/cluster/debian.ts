@@ -16,7 +16,7 @@ const PACKAGE_OF = {
   nsenter: 'util-linux',
   umount: 'mount',
   buildah: 'buildah',
-  'redis-server': 'redis-server',
+  'dpkg-deb': 'dpkg',
 } as const;
 
 export type Program = keyof typeof PACKAGE_OF;

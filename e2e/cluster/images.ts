@@ -3,6 +3,7 @@
 // of, so nothing unchanged is built again.
 import { createHash, type Hash } from 'node:crypto';
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -50,43 +51,48 @@ export interface ImageOptions {
 export function makeBaseImage(onProgress?: OnProgress): Promise<BuiltImage> {
   const node = nodeBinary();
   const libraries = [...sharedLibraries(node), ...resolverLibraries(node)];
-  return makeRootImage(
-    'base',
-    [node, ...libraries],
-    (root) => {
-      copyInto(root, node, '/usr/local/bin/node');
-      for (const library of libraries) copyInto(root, library, library);
-    },
-    onProgress,
-  );
+  const inputs = [node, ...libraries].map((path) => `${path} ${statSync(path).size} ${statSync(path).mtimeMs}`);
+  const fill = (root: string) => {
+    copyInto(root, node, '/usr/local/bin/node');
+    for (const library of libraries) copyInto(root, library, library);
+  };
+  return makeRootImage({ name: 'base', inputs, fill, ...(onProgress ? { onProgress } : {}) });
 }
 
-/** Builds an image out of a folder that `fill` fills; `inputs` are the files that it takes from the machine. */
-export async function makeRootImage(
-  name: string,
-  inputs: string[],
-  fill: (root: string) => void | Promise<void>,
-  onProgress: OnProgress = () => undefined,
-): Promise<BuiltImage> {
+export interface RootImageOptions {
+  name: string;
+  /** All that the image is made of, in words: it is built again when one changes. */
+  inputs: string[];
+  /** Puts the files in place under `root`. */
+  fill: (root: string) => void | Promise<void>;
+  /** Further lines of the Containerfile. */
+  instructions?: string[];
+  /** Default: a name with a tag of the inputs' own. */
+  reference?: string;
+  onProgress?: OnProgress;
+}
+
+/** Builds an image out of files of this machine, on no other image. */
+export async function makeRootImage(options: RootImageOptions): Promise<BuiltImage> {
+  const { name, inputs, fill, instructions = [], onProgress = () => undefined } = options;
   const hash = createHash('sha256').update(readFileSync(import.meta.filename));
-  for (const file of inputs) hash.update(`${file} ${statSync(file).size} ${statSync(file).mtimeMs}\n`);
+  hash.update(JSON.stringify([inputs, instructions, options.reference]));
   const tag = hash.digest('hex').slice(0, 16);
-  const image = { reference: `localhost/quintet/${name}:${tag}`, archive: archivePath(name, tag) };
+  const reference = options.reference ?? `localhost/quintet/${name}:${tag}`;
+  const image = { reference, archive: archivePath(name, tag) };
   return withLock(`images ${cacheDir()}`, async () => {
     if (existsSync(image.archive)) return image;
     onProgress(`building image ${name} …`);
     const begin = Date.now();
+    mkdirSync(join(cacheDir(), 'images'), { recursive: true });
+    removeOlder(name);
     const root = join(cacheDir(), 'images', `${name}.root`);
+    const containerfile = join(cacheDir(), 'images', `${name}.Containerfile`);
     rmSync(root, { recursive: true, force: true });
     writeSystemFiles(root);
     await fill(root);
-    writeFileSync(join(root, '..', `${name}.Containerfile`), 'FROM scratch\nCOPY . /\n');
-    await build(
-      { reference: image.reference, archive: image.archive },
-      join(root, '..', `${name}.Containerfile`),
-      root,
-      {},
-    );
+    writeFileSync(containerfile, ['FROM scratch', 'COPY . /', ...instructions, ''].join('\n'));
+    await build(image, containerfile, root, {});
     rmSync(root, { recursive: true, force: true });
     onProgress(`image ${name} built in ${Math.round((Date.now() - begin) / 1000)} s`);
     return image;
@@ -166,6 +172,7 @@ function writeSystemFiles(root: string): void {
     'etc/nsswitch.conf': 'hosts: files dns\n',
   };
   for (const folder of ['etc', 'home/nonroot', 'tmp']) mkdirSync(join(root, folder), { recursive: true });
+  chmodSync(join(root, 'tmp'), 0o1777);
   for (const [path, text] of Object.entries(files)) writeFileSync(join(root, path), text);
   const authorities = '/etc/ssl/certs/ca-certificates.crt';
   if (existsSync(authorities)) copyInto(root, authorities, authorities);

@@ -7,6 +7,7 @@ import { containerdSocket } from './containerd.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { inNamespace, type NodeNetwork } from './network.ts';
 import { DNS_SERVICE, STORAGE_CLASS } from './node-objects.ts';
+import { podLogsDir } from './node-paths.ts';
 import { kernelName } from './paths.ts';
 import { startDaemon } from './process.ts';
 
@@ -99,6 +100,8 @@ export function startKubelet({ name, dir, nodeDir, network, plane, tools }: Node
     nodeStatusUpdateFrequency: '5s',
     syncFrequency: '10s',
     registerNode: true,
+    // Else every kubelet clears away the logs of the others' pods.
+    podLogsDir: podLogsDir(nodeDir),
     maxPods: 110,
     serializeImagePulls: false,
     // The disk is the developer's: its fullness is no reason to evict a test's pod or to collect its image.

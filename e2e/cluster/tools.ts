@@ -107,7 +107,9 @@ async function build(name: ToolName, path: string, title: string, onProgress: On
   mkdirSync(join(path, '..'), { recursive: true });
   onProgress(`${title} …`);
   const ticker = setInterval(() => onProgress(`${title} … ${seconds()}`), 30_000);
-  const temporary = `${path}.${process.pid}.tmp`;
+  // The lock is held: what lies here is left of a build that was killed.
+  const temporary = `${path}.tmp`;
+  rmSync(temporary, { force: true });
   try {
     await goBuild(PACKAGES[name], temporary);
     renameSync(temporary, path);

@@ -11,6 +11,7 @@ import { type NodeCluster, startNode } from '../cluster/node.ts';
 import { nodeDir } from '../cluster/node-paths.ts';
 import { clusterDir, kernelName } from '../cluster/paths.ts';
 import { identify, processesUsing, recordedDaemons, runningDaemon, signal } from '../cluster/process.ts';
+import { makeServiceImages } from '../cluster/service-images.ts';
 import { toolsRoot } from '../cluster/tools.ts';
 
 /** What the pods run: one of these, named by their first argument. */
@@ -156,6 +157,25 @@ describe('two nodes side by side', () => {
     expect(await kubectl(node, 'describe', 'pod', 'one-more')).toContain('Insufficient nvidia.com/gpu');
     await kubectl(node, 'delete', 'pod', 'takes-all', '--timeout=60s');
     await kubectl(node, 'wait', 'pod/one-more', '--for=condition=Ready', '--timeout=60s');
+  });
+
+  test("images of Redis and PostgreSQL out of the system's packages serve", async () => {
+    const { redis, postgres } = await makeServiceImages(['redis', 'postgres']);
+    await Promise.all([redis, postgres].map(({ archive }) => node.loadImage(archive)));
+    await apply(node, pod('redis', { containers: [{ name: 'redis', image: redis.reference }] }));
+    const env = [
+      { name: 'POSTGRES_PASSWORD', value: 'for-this-test' },
+      { name: 'POSTGRES_DB', value: 'probe' },
+    ];
+    await apply(node, pod('postgres', { containers: [{ name: 'postgres', image: postgres.reference, env }] }));
+    await kubectl(node, 'wait', 'pod/redis', 'pod/postgres', '--for=condition=Ready', '--timeout=60s');
+    const ping = () => kubectl(node, 'exec', 'redis', '--', 'redis-cli', 'ping').catch(String);
+    await expect.poll(ping, { timeout: 30_000 }).toBe('PONG\n');
+    const address = 'postgres://postgres:for-this-test@127.0.0.1/probe';
+    const psql = ['exec', 'postgres', '--', 'psql', address, '--tuples-only', '--command'];
+    const ask = () =>
+      kubectl(node, ...psql, "select 6 * 7, now() at time zone 'Europe/Berlin' > '2020-01-01'").catch(String);
+    await expect.poll(ask, { timeout: 60_000, interval: 500 }).toBe('       42 | t\n\n');
   });
 
   test('pods outlast an API server that is gone for a while', async () => {
