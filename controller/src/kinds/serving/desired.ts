@@ -5,9 +5,9 @@ import { servingIsolation } from '../../objects/networkpolicy.ts';
 import { podDisruptionBudget } from '../../objects/poddisruptionbudget.ts';
 import { service } from '../../objects/service.ts';
 import { serviceAccount } from '../../objects/serviceaccount.ts';
-import { TerminalError } from '../../reconcile/errors.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
-import type { EngineSettings, Served } from './engines.ts';
+import { type EngineSettings, requireImage } from '../image.ts';
+import type { Served } from './engines.ts';
 import { readState, type State } from './state.ts';
 import { bridgeDeployment, engineOf, engineSpec, mainDeployment, mainName, servingSelector } from './workload.ts';
 
