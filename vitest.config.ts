@@ -38,6 +38,7 @@ export default defineConfig({
           include: ['**/*.e2e.test.ts'],
           exclude,
           execArgv: ['--conditions=source'],
+          globalSetup: ['e2e/suites/shared.ts'],
           testTimeout: 600_000,
           hookTimeout: 900_000,
           fileParallelism: false,

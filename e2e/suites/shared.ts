@@ -1,0 +1,70 @@
+// One cluster with Quintet installed for all suites of the e2e project: started by the first that asks, ended by the last.
+import { existsSync } from 'node:fs';
+import { removeCluster } from '../cluster/clusters.ts';
+import { type NodeCluster, startNode } from '../cluster/node.ts';
+import { clusterDir } from '../cluster/paths.ts';
+import { type Cluster, chooseProvider, startCluster } from '../cluster/provider.ts';
+import { installQuintet, release } from '../install.ts';
+import { Kubectl } from '../kubectl.ts';
+
+const name = 'e2e';
+
+export interface Shared {
+  cluster: Cluster;
+  kubectl: Kubectl;
+  /** The local node's own controls; absent on kind and on a cluster of the user's. */
+  node: NodeCluster | undefined;
+}
+
+let shared: Promise<Shared> | undefined;
+
+export function sharedCluster(): Promise<Shared> {
+  shared ??= start();
+  return shared;
+}
+
+async function start(): Promise<Shared> {
+  const onProgress = (line: string) => console.log(`[e2e] ${line}`);
+  const cluster = await startCluster({ name, keep: true, onProgress });
+  await installQuintet(cluster, { onProgress, values: { replicas: 2 } });
+  const node = (await chooseProvider()) === 'node' ? await startNode({ name, keep: true }) : undefined;
+  return { cluster, kubectl: new Kubectl(cluster), node };
+}
+
+/** A namespace for one suite, emptied first. */
+export async function freshNamespace(kubectl: Kubectl, namespace: string): Promise<void> {
+  await kubectl.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait', '--timeout=120s'], {
+    timeoutMs: 130_000,
+  });
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  await kubectl.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } }));
+}
+
+/** The controllers' pods, the leader first. */
+export async function controllerPods(kubectl: Kubectl): Promise<string[]> {
+  const { namespace } = release;
+  const lease = await kubectl.find<{ spec: { holderIdentity?: string } }>([
+    'lease',
+    'quintet-controller',
+    '-n',
+    namespace,
+  ]);
+  const leader = lease?.spec.holderIdentity?.split('_')[0];
+  const selector = 'app.kubernetes.io/component=controller';
+  const { items } = await kubectl.json<{ items: { metadata: { name: string } }[] }>([
+    'get',
+    'pods',
+    '-n',
+    namespace,
+    '-l',
+    selector,
+  ]);
+  return items.map(({ metadata }) => metadata.name).sort((a) => (a === leader ? -1 : 1));
+}
+
+/** Vitest's global setup: nothing before; after all suites the cluster goes, unless KEEP_CLUSTER is set. */
+export function setup(): () => Promise<void> {
+  return async () => {
+    if (!process.env.KEEP_CLUSTER && existsSync(clusterDir(name))) await removeCluster(name);
+  };
+}
