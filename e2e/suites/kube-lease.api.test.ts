@@ -64,7 +64,7 @@ async function cuttableClient(): Promise<{ client: Client; cut: () => void }> {
 
 test('a leader that dies is followed within the lease duration; clocks hours apart change nothing', async () => {
   const { client, cut } = await cuttableClient();
-  const lost = vi.fn();
+  const lost = vi.fn<() => void>();
   const dying = elector('failover', 'dying', {
     client,
     onLost: lost,
@@ -116,7 +116,7 @@ test('a leader that steps down is followed at the next try, well before its leas
 });
 
 test('a leader keeps its lease through a restart of the API server', async () => {
-  const lost = vi.fn();
+  const lost = vi.fn<() => void>();
   const { client } = await cuttableClient();
   const leader = elector('restart', 'leader', {
     client,
