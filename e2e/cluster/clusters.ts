@@ -62,7 +62,7 @@ export async function removeCluster(name: string): Promise<void> {
   await Promise.all(recordedDaemons(dir).map((daemon) => stopDaemon(dir, daemon, 0)));
   await Promise.all(processesUsing(dir, toolsRoot()).map((identity) => endProcess(identity, 0)));
   await removeNodeRemains(name, dir);
-  keepLogs(name, dir);
+  await withLock(`logs ${stateDir()}`, async () => keepLogs(name, dir));
   rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 }
 

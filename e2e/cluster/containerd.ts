@@ -102,6 +102,8 @@ disabled_plugins = ${JSON.stringify(UNUSED_PLUGINS)}
 [plugins.'io.containerd.cri.v1.runtime']
   # Without CAP_SYS_RESOURCE the score of a process cannot be lowered below its parent's.
   restrict_oom_score_adj = true
+  # Pods' namespaces are then found and removed with the other mounts of the node.
+  netns_mounts_under_state_dir = true
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ['/usr/lib/cni']
     conf_dir = '${join(nodeDir, 'cni')}'

@@ -9,6 +9,9 @@ import { run } from '../cluster/command.ts';
 import { clusterDir } from '../cluster/paths.ts';
 import { isAlive, type ProcessIdentity, runningDaemon, signal } from '../cluster/process.ts';
 
+/** Names of this run's own, so that another on the same machine is not met. */
+const named = (what: string) => `${what}-${process.pid}`;
+
 const kubectl = (api: ApiCluster, ...args: string[]) => run(api.kubectl, ['--kubeconfig', api.kubeconfig, ...args]);
 
 function daemons(name: string): ProcessIdentity[] {
@@ -65,8 +68,8 @@ describe('a running API server', () => {
 
 describe('the life of an API server', () => {
   test('a second start of the same name takes the running one', async () => {
-    const first = await startApi({ name: 'life-same' });
-    const second = await startApi({ name: 'life-same' });
+    const first = await startApi({ name: named('same') });
+    const second = await startApi({ name: named('same') });
     expect(second.server).toBe(first.server);
     await second.stop();
   });
@@ -91,25 +94,25 @@ describe('the life of an API server', () => {
   });
 
   test('what was killed comes up again under the same name', async () => {
-    const crashed = await startApi({ name: 'life-crash' });
+    const crashed = await startApi({ name: named('crash') });
     for (const identity of daemons(crashed.name)) signal(identity, 'SIGKILL');
-    const api = await startApi({ name: 'life-crash' });
+    const api = await startApi({ name: named('crash') });
     expect(await kubectl(api, 'get', '--raw', '/readyz')).toBe('ok');
     await api.stop();
   });
 
   test('one whose owner died is removed by the next start', async () => {
     const script = `const { startApi } = await import(${JSON.stringify(import.meta.resolve('../cluster/api.ts'))});
-      await startApi({ name: 'life-orphan' });
+      await startApi({ name: '${named('orphan')}' });
       process.kill(process.pid, 'SIGKILL');`;
     expect(() => execFileSync(process.execPath, ['--conditions=source', '--input-type=module', '-e', script])).toThrow(
       'Command failed',
     );
-    const orphans = daemons('life-orphan');
+    const orphans = daemons(named('orphan'));
     expect(orphans).toHaveLength(2);
     const next = await startApi();
     expect(orphans.filter(isAlive)).toEqual([]);
-    expect(clusterNames()).not.toContain('life-orphan');
+    expect(clusterNames()).not.toContain(named('orphan'));
     await next.stop();
   });
 });

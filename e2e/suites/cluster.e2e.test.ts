@@ -51,6 +51,9 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(context, { recursive: true, force: true }));
 
+/** Names of this run's own, so that another on the same machine is not met. */
+const named = (what: string) => `${what}-${process.pid}`;
+
 const kubectl = (node: NodeCluster, ...args: string[]) => run(node.kubectl, ['--kubeconfig', node.kubeconfig, ...args]);
 
 function apply(node: NodeCluster, object: object): Promise<string> {
@@ -101,7 +104,7 @@ describe('two nodes side by side', () => {
   let node: NodeCluster;
   let other: NodeCluster;
   beforeAll(async () => {
-    [node, other] = await Promise.all([startNode({ name: 'suite-left' }), startNode({ name: 'suite-right' })]);
+    [node, other] = await Promise.all([startNode({ name: named('left') }), startNode({ name: named('right') })]);
     await Promise.all([node.loadImage(image.archive), other.loadImage(image.archive)]);
   });
   afterAll(async () => {
@@ -193,7 +196,7 @@ describe('two nodes side by side', () => {
 
 describe('the end of a node', () => {
   test('stopping twice leaves nothing, also while a pod runs', async () => {
-    const node = await startNode({ name: 'suite-end' });
+    const node = await startNode({ name: named('end') });
     await node.loadImage(image.archive);
     await apply(node, pod('running', podSpec('sleep')));
     await kubectl(node, 'wait', 'pod/running', '--for=condition=Ready', '--timeout=60s');
@@ -203,7 +206,7 @@ describe('the end of a node', () => {
   });
 
   test('one whose daemons were all killed is cleaned and started again', async () => {
-    const crashed = await startNode({ name: 'suite-crash' });
+    const crashed = await startNode({ name: named('crash') });
     await crashed.loadImage(image.archive);
     await apply(crashed, pod('running', podSpec('sleep')));
     await kubectl(crashed, 'wait', 'pod/running', '--for=condition=Ready', '--timeout=60s');
@@ -213,7 +216,7 @@ describe('the end of a node', () => {
       const identity = runningDaemon(dir, daemon);
       if (identity) signal(identity, 'SIGKILL');
     }
-    const node = await startNode({ name: 'suite-crash' });
+    const node = await startNode({ name: named('crash') });
     expect(shims.filter((pid) => identify(pid))).toEqual([]);
     expect(await kubectl(node, 'get', 'pods')).toBe('');
     await node.loadImage(image.archive);
