@@ -1,7 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileKernel, embed, embeddedFile } from '../../scripts/build-kernels.ts';
-import { readFile } from 'node:fs/promises';
 import { measured, omnidirectional, piston } from '../physics/directivity.ts';
 import { gradientAt, pressureAt } from '../physics/reference.ts';
 import type { Sources } from '../physics/sources.ts';
@@ -90,10 +88,6 @@ function worstError(sources: Sources, z: number): { pressure: number; gradient: 
 }
 
 describe('the WebAssembly kernel', () => {
-  it('is what its sources compile to', async () => {
-    expect(await readFile(embeddedFile, 'utf8')).toBe(embed(await compileKernel()));
-  }, 60_000);
-
   it('agrees with the reference within 1e-4, pressure and gradient, whatever the sources', () => {
     fc.assert(
       fc.property(someSources, fc.double({ min: 0.03, max: 0.3, noNaN: true }), (some, z) => {

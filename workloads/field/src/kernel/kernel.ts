@@ -8,8 +8,14 @@ import { wasm } from './module.ts';
 /** The longest row that is summed at once; longer ones are split by the caller. */
 export const longestRow = 4096;
 
+/** As much of the WebAssembly interface as is used here; the compiler's library has it only together with the DOM. */
+declare const WebAssembly: {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object) => { readonly exports: unknown };
+};
+
 interface Exports {
-  memory: WebAssembly.Memory;
+  memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   configure(
     sources: number,
     positions: number,
@@ -25,7 +31,7 @@ interface Exports {
   gradient(x32: number, x64: number, points: number, y: number, z: number, out: number): void;
 }
 
-let compiled: WebAssembly.Module | undefined;
+let compiled: object | undefined;
 
 /** Paths longer than so many half wavelengths keep too little of their phase in 32 bits. */
 const longest32 = 128;
@@ -64,7 +70,7 @@ export class FieldKernel implements RowKernel {
       throw new FieldError('KernelRefused', 'the directivity is too sharp for the kernel; use backend Reference', 'spec.array.transducer');
     }
     compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
-    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
+    this.#exports = new WebAssembly.Instance(compiled).exports as Exports;
     this.scale = sources.wavenumber / Math.PI;
     this.#origin = origin;
 

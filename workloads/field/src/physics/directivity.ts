@@ -1,10 +1,27 @@
 // How loud an element is off its axis, as an even function of the angle: exact for the reference, a polynomial for kernels.
 
+/** What a pattern is made of: plain data, which other threads take. */
+export type Pattern =
+  | { readonly type: 'Piston'; readonly ka: number }
+  | { readonly type: 'Omnidirectional' }
+  | { readonly type: 'Measured'; readonly angles: readonly number[]; readonly gains: readonly number[] };
+
 /** Gain from cos² of the angle to the element's normal, with its slope. */
 export interface Directivity {
   gain(cosSquared: number): number;
   /** Derivative of `gain` by cosSquared. */
   slope(cosSquared: number): number;
+}
+
+export function directivityOf(pattern: Pattern): Directivity {
+  switch (pattern.type) {
+    case 'Piston':
+      return piston(pattern.ka);
+    case 'Omnidirectional':
+      return omnidirectional;
+    case 'Measured':
+      return measured(pattern.angles, pattern.gains);
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 // Elements driven with amplitudes and phases, and their mirror images: what every way of computing the field sums over.
 import { FieldError } from '../errors.ts';
-import type { Directivity } from './directivity.ts';
+import { type Directivity, directivityOf, type Pattern } from './directivity.ts';
 import type { Elements } from './elements.ts';
 
 /** What all elements of an array have in common, and where they are. */
@@ -9,12 +9,19 @@ export interface Emitters {
   /** Peak pressure on the axis in 1 m at full amplitude, Pa. */
   readonly pressureAt1m: number;
   readonly radius: number;
-  readonly directivity: Directivity;
+  readonly pattern: Pattern;
   /** rad/m */
   readonly wavenumber: number;
   /** nepers per metre */
   readonly attenuation: number;
   readonly reflectors: readonly Reflector[];
+  /** What each element makes of its drive, as measured: 0 where it is dead. All 1 and 0 rad when left out. */
+  readonly response?: Drive;
+}
+
+/** Every element at full amplitude and phase zero. */
+export function fullDrive(count: number): Drive {
+  return { amplitudes: new Float64Array(count).fill(1), phases: new Float64Array(count) };
 }
 
 /** An infinite plane normal to an axis (0, 1, 2 for x, y, z). */
@@ -57,7 +64,9 @@ const deepestReflection = 6;
 /** Sources of all elements that sound, images included. */
 export function drivenSources(emitters: Emitters, drive: Drive): Sources {
   const images = imagesOf(emitters.reflectors);
-  const heard = Array.from({ length: emitters.elements.count }, (_, i) => i).filter((i) => drive.amplitudes[i]! > 0);
+  const { response } = emitters;
+  const loudness = (i: number): number => drive.amplitudes[i]! * (response?.amplitudes[i] ?? 1);
+  const heard = Array.from({ length: emitters.elements.count }, (_, i) => i).filter((i) => loudness(i) > 0);
   const count = heard.length * images.length;
   const positions = new Float64Array(3 * count);
   const normals = new Float64Array(3 * count);
@@ -71,11 +80,12 @@ export function drivenSources(emitters: Emitters, drive: Drive): Sources {
         positions[axis * count + s] = sign * emitters.elements.positions[3 * element + axis]! + shift;
         normals[axis * count + s] = sign * emitters.elements.normals[3 * element + axis]!;
       }
-      amplitudes[s] = emitters.pressureAt1m * drive.amplitudes[element]! * Math.abs(image.coefficient);
-      phases[s] = drive.phases[element]! + (image.coefficient < 0 ? Math.PI : 0);
+      amplitudes[s] = emitters.pressureAt1m * loudness(element) * Math.abs(image.coefficient);
+      phases[s] = drive.phases[element]! + (response?.phases[element] ?? 0) + (image.coefficient < 0 ? Math.PI : 0);
     });
   });
-  const { directivity, wavenumber, attenuation, radius } = emitters;
+  const { wavenumber, attenuation, radius } = emitters;
+  const directivity = directivityOf(emitters.pattern);
   return { count, positions, normals, amplitudes, phases, directivity, wavenumber, attenuation, nearest: radius };
 }
 

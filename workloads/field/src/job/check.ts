@@ -1,0 +1,107 @@
+// What is wrong with a problem, found before anything is computed: refused with the field, or warned of.
+import { FieldError } from '../errors.ts';
+import type { Problem } from './problem.ts';
+import { formatLength, formatPercent, formatPressure } from './units.ts';
+
+/** @returns warnings. @throws FieldError naming the field. */
+export function check(problem: Problem): string[] {
+  checkReflectors(problem);
+  problem.targets.forEach((_, i) => checkTarget(problem, i));
+  checkLimits(problem);
+  if (problem.solver.phaseLevels === 1) {
+    throw new FieldError('InvalidResource', 'one phase level leaves nothing to steer; use 2 or more, or 0', 'spec.solver.phaseLevels');
+  }
+  return [...warningsOf(problem)];
+}
+
+function checkTarget(problem: Problem, i: number): void {
+  const { emitters, targets } = problem;
+  const target = targets[i]!;
+  const field = `spec.targets[${i}].position`;
+  const { count, positions } = emitters.elements;
+  for (let t = 0; t < count; t++) {
+    const distance = Math.hypot(...target.position.map((value, axis) => value - positions[3 * t + axis]!));
+    if (distance < emitters.radius) {
+      const where = `${formatLength(distance)} from the centre of element ${t}`;
+      throw new FieldError('InvalidTarget', `${target.name} is inside a transducer: ${where}, radius ${formatLength(emitters.radius)}`, field);
+    }
+  }
+  for (const { name, axis, at } of emitters.reflectors) {
+    const side = Math.sign(positions[axis]! - at);
+    if (Math.sign(target.position[axis]! - at) === -side) {
+      throw new FieldError('InvalidTarget', `${target.name} is behind reflector ${name}, where no sound arrives`, field);
+    }
+  }
+  const silence = targets.find(
+    (other) =>
+      other.trap === 'Silence' &&
+      target.trap !== 'Silence' &&
+      Math.hypot(...other.position.map((value, axis) => value - target.position[axis]!)) < other.radius / 2,
+  );
+  if (silence) {
+    throw new FieldError('InvalidTarget', `${target.name} (${target.trap}) lies in the silence ${silence.name}`, field);
+  }
+}
+
+function checkReflectors({ emitters, volume }: Problem): void {
+  const { count, positions } = emitters.elements;
+  emitters.reflectors.forEach(({ name, axis, at }, i) => {
+    const field = `spec.medium.reflectors[${i}].at`;
+    const first = Math.sign(positions[axis]! - at);
+    for (let t = 0; t < count; t++) {
+      const side = Math.sign(positions[3 * t + axis]! - at);
+      if (side === -first && side !== 0) {
+        throw new FieldError('InvalidMedium', `reflector ${name} lies between the elements`, field);
+      }
+    }
+    const from = volume.first[2 - axis]!;
+    const to = from + (volume.shape[2 - axis]! - 1) * volume.spacing;
+    const behind = first >= 0 ? from < at - 1e-9 : to > at + 1e-9;
+    if (behind) {
+      const reach = `${formatLength(from)} to ${formatLength(to)}`;
+      throw new FieldError('InvalidVolume', `the volume (${reach}) reaches behind reflector ${name} at ${formatLength(at)}`, 'spec.volume');
+    }
+  });
+}
+
+/** Limits that no drive could keep together with what is asked for. */
+function checkLimits({ safety, targets }: Problem): void {
+  targets.forEach(({ name, pressure, position, trap }, i) => {
+    if (pressure === undefined || trap === 'Silence') return;
+    const field = `spec.targets[${i}].pressure`;
+    if (safety.maxPressure !== undefined && pressure > safety.maxPressure && safety.action === 'Refuse') {
+      const limit = `spec.safety.maxPressure ${formatPressure(safety.maxPressure)}`;
+      throw new FieldError('InvalidSafety', `${name} asks for ${formatPressure(pressure)}, over ${limit}`, field);
+    }
+    for (const zone of safety.zones) {
+      const distance = Math.hypot(...zone.center.map((value, axis) => value - position[axis]!));
+      if (distance <= zone.radius && pressure > zone.maxPressure) {
+        const limit = `zone ${zone.name}, limited to ${formatPressure(zone.maxPressure)}`;
+        throw new FieldError('InvalidSafety', `${name} asks for ${formatPressure(pressure)} inside ${limit}`, field);
+      }
+    }
+  });
+}
+
+function* warningsOf({ volume, wavelength, targets, emitters }: Problem): Generator<string> {
+  const dense = volume.shape.some((n) => n > 1);
+  if (dense && volume.spacing > wavelength / 2) {
+    // A standing wave's crest may lie half a spacing off the nearest point.
+    const missed = volume.spacing >= wavelength ? 1 : 1 - Math.cos((Math.PI * volume.spacing) / wavelength);
+    yield `spec.volume.spacing ${formatLength(volume.spacing)} is over half a wavelength (${formatLength(wavelength / 2)}): ` +
+      `phases alias, and crests between points are missed by up to ${formatPercent(missed)}`;
+  }
+  for (const { name, position } of targets) {
+    const outside = position.some((value, axis) => {
+      const from = volume.first[2 - axis]!;
+      const to = from + (volume.shape[2 - axis]! - 1) * volume.spacing;
+      return value < from - volume.spacing || value > to + volume.spacing;
+    });
+    if (outside) yield `target ${name} lies outside the volume: it is solved for, and not in the result`;
+  }
+  const normals = emitters.elements.normals;
+  const oneSided = normals.every((n, i) => n === normals[i % 3]);
+  if (oneSided && targets.some(({ position }) => position[2] * (normals[2] ?? 1) < 0)) {
+    yield 'a target lies behind the array, where a real one gives far less sound than its pattern says';
+  }
+}

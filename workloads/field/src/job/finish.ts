@@ -1,0 +1,145 @@
+// The last step: every chunk verified (and computed anew where it is not whole), the largest pressures judged, pictures
+// drawn, and `summary.json` written last: where it stands, the result is whole.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '../compute/files.ts';
+import { type FieldMaxima, mergeMaxima, noMaxima } from '../compute/maxima.ts';
+import { arrayOf, formats } from '../compute/quantities.ts';
+import { FieldError } from '../errors.ts';
+import { chunkIndexes } from '../volume/layout.ts';
+import { chunkPath, verified } from '../zarr/array.ts';
+import { type PlanFile, readJson, readPlan, type ShardFile, type SolutionFile, solutionPath, summaryPath, toJson } from './output.ts';
+import { type SafetySummary, type SolutionSummary, summarizeSafety, summarizeSolution } from './plan.ts';
+import type { Problem } from './problem.ts';
+import { judge, type Verdict } from './safety.ts';
+import { readMarker, type ShardOptions, shard, sweepStaging, readDrive } from './shard.ts';
+import { drawSlices } from './slices.ts';
+
+export interface FinishResult {
+  step: 'finish';
+  solution: SolutionSummary;
+  safety: SafetySummary;
+  throughput: { points: number; pointsPerSecond: number; backend: string; method: string };
+  output: { bytes: number; summary: string; pictures: string[] };
+}
+
+/** @throws FieldError when there is no plan, a shard cannot be completed, or a limit is broken after all. */
+export async function finish(problem: Problem, folder: string, options: ShardOptions = {}): Promise<FinishResult> {
+  const plan = readPlan(folder);
+  readDrive(problem, folder, plan);
+  const solution = readJson<SolutionFile>(folder, solutionPath)!;
+  const markers: ShardFile[] = [];
+  for (let index = 0; index < plan.shards; index++) markers.push(await wholeShard(problem, plan, folder, index, options));
+  sweepStaging(folder);
+
+  const maxima = noMaxima(problem.safety.zones);
+  for (const marker of markers) mergeMaxima(maxima, marker.maxima);
+  const verdict = verdictOf(problem, plan, maxima);
+  const pictures = drawSlices(problem, plan, folder, maxima);
+  const computed = markers.reduce((sum, marker) => sum + marker.computed, 0);
+  const seconds = markers.reduce((sum, marker) => sum + marker.seconds, 0);
+  const result: FinishResult = {
+    step: 'finish',
+    solution: summarizeSolution(solution),
+    safety: summarizeSafety(problem, withZones(maxima, plan), verdict),
+    throughput: {
+      points: plan.points,
+      // Of one pod, on the clock; pods side by side add up to more.
+      pointsPerSecond: Math.round(computed / Math.max(seconds, 1e-9)),
+      backend: plan.backend,
+      method: plan.method,
+    },
+    output: { bytes: plan.bytes, summary: summaryPath, pictures },
+  };
+  writeWhole(folder, summaryPath, toJson(summaryOf(problem, plan, solution, markers, maxima, result)));
+  return result;
+}
+
+/** The marker of a shard whose files are all there and as it says; computes what is missing. */
+async function wholeShard(
+  problem: Problem,
+  plan: PlanFile,
+  folder: string,
+  index: number,
+  options: ShardOptions,
+): Promise<ShardFile> {
+  const marker = readMarker(folder, plan, index);
+  if (marker && filesAgree(problem, plan, folder, marker)) return marker;
+  await shard(problem, folder, index, options);
+  const renewed = readMarker(folder, plan, index);
+  if (renewed && filesAgree(problem, plan, folder, renewed)) return renewed;
+  throw new FieldError('OutputDamaged', `shard ${index} does not read back as it was written: is the volume sound?`, 'spec.output');
+}
+
+function filesAgree(problem: Problem, plan: PlanFile, folder: string, marker: ShardFile): boolean {
+  for (let chunk = marker.from; chunk < marker.to; chunk++) {
+    const indexes = chunkIndexes(problem.volume, chunk);
+    for (const [i, quantity] of plan.quantities.entries()) {
+      const { array, components } = formats[quantity];
+      const path = chunkPath(array, components === 3 ? [...indexes, 0] : indexes);
+      let bytes: Uint8Array;
+      try {
+        bytes = readFileSync(join(folder, path));
+      } catch {
+        return false;
+      }
+      if (verified(bytes) !== marker.checksums[chunk - marker.from]?.[i]) return false;
+    }
+  }
+  return true;
+}
+
+/** @throws FieldError when a limit is broken that the sample before had found kept. */
+function verdictOf(problem: Problem, plan: PlanFile, maxima: FieldMaxima): Verdict {
+  const verdict = judge(problem.safety, withZones(maxima, plan), problem.medium, problem.frequency);
+  if (plan.safety.verdict === 'NotLimited') return verdict;
+  if (verdict.factor < 1) {
+    throw new FieldError('SafetyLimitExceeded', `${verdict.message}; the sample taken before had not found it: lower spec.targets' pressure`, 'spec.safety');
+  }
+  if (plan.safety.verdict === 'Clamped') {
+    return { ...verdict, verdict: 'Clamped', factor: plan.safety.factor, message: 'a limit would be broken at full drive' };
+  }
+  return verdict;
+}
+
+/** Zones may reach out of the volume: there the sample of the plan counts. */
+function withZones(maxima: FieldMaxima, plan: PlanFile): FieldMaxima {
+  const zones = Object.entries(maxima.zones).map(([name, value]): [string, number] => [name, Math.max(value, plan.safety.zones[name] ?? 0)]);
+  return { ...maxima, zones: Object.fromEntries(zones) };
+}
+
+/** Nothing here tells when or where it ran, but for the throughput: runs of the same spec can be compared by `digest` and `checksum`. */
+function summaryOf(
+  problem: Problem,
+  plan: PlanFile,
+  solution: SolutionFile,
+  markers: readonly ShardFile[],
+  maxima: FieldMaxima,
+  result: FinishResult,
+): unknown {
+  const { volume, wavelength, frequency, medium } = problem;
+  const checksum = createHash('sha256').update(JSON.stringify(markers.flatMap(({ checksums }) => checksums))).digest('hex');
+  return {
+    name: problem.name,
+    digest: plan.digest,
+    checksum,
+    elements: problem.emitters.elements.count,
+    frequency,
+    wavelength,
+    medium,
+    volume: { shape: volume.shape, first: volume.first, spacing: volume.spacing, points: plan.points },
+    arrays: plan.quantities.map((quantity) => {
+      const { name, dataType, shape, chunk, attributes } = arrayOf(quantity, volume);
+      return { name, dataType, shape, chunk, units: attributes.units };
+    }),
+    solution: { algorithm: solution.algorithm, iterations: solution.iterations, residual: solution.residual, targets: solution.targets },
+    maxPressure: { pascals: maxima.anywhere, at: maxima.at },
+    zones: withZones(maxima, plan).zones,
+    safety: result.safety,
+    throughput: result.throughput,
+    output: result.output,
+    shards: plan.shards,
+    warnings: plan.warnings,
+  };
+}

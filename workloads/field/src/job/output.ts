@@ -1,0 +1,96 @@
+// What the steps leave for one another on the output, next to the result itself.
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StoredQuantity } from '../compute/quantities.ts';
+import type { FieldMaxima } from '../compute/maxima.ts';
+import { FieldError, outputError } from '../errors.ts';
+
+/** `solution.json`: how to drive the array, and what that gives. */
+export interface SolutionFile {
+  readonly name: string;
+  readonly frequency: number;
+  readonly wavelength: number;
+  readonly algorithm: string;
+  readonly iterations: number;
+  readonly residual: number;
+  /** Drive of all elements, 0 to 1, before phase: below 1 where a target's pressure or a limit asks for less. */
+  readonly amplitudes: readonly number[];
+  /** Radians. */
+  readonly phases: readonly number[];
+  readonly targets: readonly { name: string; trap: string; position: readonly number[]; pressure: number }[];
+}
+
+/** `.quintet/plan.json`: what shards and finish go by. */
+export interface PlanFile {
+  readonly digest: string;
+  readonly shards: number;
+  readonly chunks: number;
+  readonly points: number;
+  readonly bytes: number;
+  readonly memoryBytes: number;
+  readonly quantities: readonly StoredQuantity[];
+  readonly backend: 'CPU' | 'Reference';
+  readonly method: 'DirectSum';
+  readonly solutionDigest: string;
+  readonly safety: { readonly verdict: string; readonly factor: number; readonly zones: Readonly<Record<string, number>> };
+  readonly warnings: readonly string[];
+}
+
+/** `.quintet/shard-NNNN.json`: a shard is done, and this is what its files must hold. */
+export interface ShardFile {
+  readonly digest: string;
+  readonly shard: number;
+  readonly shards: number;
+  readonly from: number;
+  readonly to: number;
+  /** Of each chunk, in the order of the plan's quantities. */
+  readonly checksums: readonly (readonly number[])[];
+  readonly maxima: FieldMaxima;
+  readonly points: number;
+  /** Points summed by this shard's pods, and how long that took on all threads together and on the clock. */
+  readonly computed: number;
+  readonly seconds: number;
+  readonly pointsPerSecond: number;
+  readonly backend: string;
+  readonly method: string;
+}
+
+export const planPath = '.quintet/plan.json';
+export const solutionPath = 'solution.json';
+export const summaryPath = 'summary.json';
+export const shardPath = (shard: number): string => `.quintet/shard-${String(shard).padStart(4, '0')}.json`;
+
+export function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** The parsed file, or undefined when there is none or it is not whole JSON. @throws FieldError when it cannot be read. */
+export function readJson<T>(folder: string, path: string): T | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(folder, path), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw outputError(error, join(folder, path));
+  }
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws FieldError when no plan, or one of another spec, lies on the output. */
+export function readPlan(folder: string): PlanFile {
+  const plan = readJson<PlanFile>(folder, planPath);
+  if (!plan) throw new FieldError('OutputIncomplete', `${join(folder, planPath)} is missing: run the plan step first`, 'spec.output');
+  return plan;
+}
+
+export function remove(folder: string, path: string): void {
+  try {
+    rmSync(join(folder, path), { recursive: true, force: true });
+  } catch (error) {
+    throw outputError(error, join(folder, path));
+  }
+}

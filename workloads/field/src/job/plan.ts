@@ -1,0 +1,279 @@
+// The first step: solves the phases, judges safety, decides how the volume is cut, and lays out the result's files.
+import { createHash } from 'node:crypto';
+import { readdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '../compute/files.ts';
+import { arrayOf, formats, type StoredQuantity } from '../compute/quantities.ts';
+import { FieldError, outputError } from '../errors.ts';
+import { memoryLimit, usableCores } from '../machine.ts';
+import { type Drive, drivenSources } from '../physics/sources.ts';
+import { solve } from '../solver/solve.ts';
+import { chunkCount, pointsOf, type Volume } from '../volume/layout.ts';
+import { type ArrayDescription, arrayMetadata, chunkBytes, chunkPath, dataTypes, groupMetadata, seal } from '../zarr/array.ts';
+import { check } from './check.ts';
+import { type PlanFile, planPath, readJson, remove, type SolutionFile, solutionPath, summaryPath, toJson } from './output.ts';
+import { digestOf, type Problem } from './problem.ts';
+import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
+import { sampleMaxima, targetPressures } from './sample.ts';
+import { sweepStaging } from './shard.ts';
+import { figure, formatBytes, formatIntensity, formatPercent, formatPressure } from './units.ts';
+
+export interface PlanResult {
+  step: 'plan';
+  digest: string;
+  shards: number;
+  points: number;
+  bytes: number;
+  memoryBytes: number;
+  solution: SolutionSummary;
+  safety: SafetySummary;
+  warnings: string[];
+}
+
+export interface SolutionSummary {
+  residual: string;
+  iterations: number;
+  targets: { name: string; pressure: string }[];
+}
+
+export interface SafetySummary {
+  verdict: Verdict['verdict'];
+  maxPressure: string;
+  maxIntensity: string;
+  margin?: string;
+  message?: string;
+}
+
+export interface Limits {
+  readonly memory: number;
+  readonly threads: number;
+}
+
+export const machineLimits = (): Limits => ({ memory: memoryLimit(), threads: usableCores() });
+
+/**
+ * Leaves on the output all that shards need; a result of the same digest is kept, one of another is cleared away.
+ * @throws FieldError for everything that only a changed spec, more memory or more space would help.
+ */
+export function plan(problem: Problem, folder: string, limits: Limits = machineLimits()): PlanResult {
+  const warnings = check(problem);
+  const quantities = problem.quantities as StoredQuantity[];
+  const points = pointsOf(problem.volume);
+  const bytes = resultBytes(problem.volume, quantities);
+  const memoryBytes = estimateMemory(problem, quantities, limits.threads);
+  if (memoryBytes > limits.memory) {
+    const have = `the limit is ${formatBytes(limits.memory)}`;
+    throw new FieldError('VolumeTooLarge', `needs ${formatBytes(memoryBytes)} of memory for ${points} points, ${have}: shrink the volume or raise spec.resources.limits.memory`, 'spec.volume');
+  }
+
+  const solution = solve(problem.emitters, problem.targets, problem.solver);
+  const first = drivenSources(problem.emitters, solution.drive);
+  const maxima = sampleMaxima(problem, first);
+  const verdict = judge(problem.safety, maxima, problem.medium, problem.frequency);
+  if (verdict.verdict === 'Refused') {
+    throw new FieldError('SafetyLimitExceeded', `${verdict.message}; lower a target's pressure, raise the limit, or set action: Clamp`, 'spec.safety');
+  }
+  const drive = turnedDown(solution.drive, verdict.factor);
+  const sources = drivenSources(problem.emitters, drive);
+  const pressures = targetPressures(problem, sources);
+  const clamped = scaleMaxima(maxima, verdict.factor);
+
+  const digest = digestOf(problem, drive);
+  const shards = Math.min(problem.shardsMax, chunkCount(problem.volume));
+  const solutionFile: SolutionFile = {
+    name: problem.name,
+    frequency: problem.frequency,
+    wavelength: problem.wavelength,
+    algorithm: problem.solver.algorithm,
+    iterations: solution.iterations,
+    residual: solution.residual,
+    amplitudes: Array.from(drive.amplitudes),
+    phases: Array.from(drive.phases),
+    targets: problem.targets.map(({ name, trap, position }, i) => ({ name, trap, position, pressure: pressures[i]! })),
+  };
+  const solutionText = toJson(solutionFile);
+  const planFile: PlanFile = {
+    digest,
+    shards,
+    chunks: chunkCount(problem.volume),
+    points,
+    bytes,
+    memoryBytes,
+    quantities,
+    backend: problem.backend,
+    method: 'DirectSum',
+    solutionDigest: sha256(solutionText),
+    safety: { verdict: verdict.verdict, factor: verdict.factor, zones: clamped.zones },
+    warnings,
+  };
+  layOutFiles(problem, folder, planFile, solutionText);
+  return {
+    step: 'plan',
+    digest,
+    shards,
+    points,
+    bytes,
+    memoryBytes,
+    solution: summarizeSolution(solutionFile),
+    safety: summarizeSafety(problem, clamped, verdict),
+    warnings,
+  };
+}
+
+export function summarizeSolution({ residual, iterations, targets }: SolutionFile): SolutionSummary {
+  return {
+    residual: figure(residual),
+    iterations,
+    targets: targets.map(({ name, pressure }) => ({ name, pressure: formatPressure(pressure) })),
+  };
+}
+
+/** The verdict after any clamping, in words. */
+export function summarizeSafety({ medium, safety, frequency }: Problem, maxima: Maxima, verdict: Verdict): SafetySummary {
+  const { margin } = verdict.verdict === 'Clamped' ? judge(safety, maxima, medium, frequency) : verdict;
+  return {
+    verdict: verdict.verdict,
+    maxPressure: formatPressure(maxima.anywhere),
+    maxIntensity: formatIntensity(intensityOf(maxima.anywhere, medium)),
+    ...(margin !== undefined && { margin: formatPercent(margin) }),
+    ...(verdict.message && verdict.verdict === 'Clamped' && { message: `${verdict.message}; the drive is turned down to ${formatPercent(verdict.factor)}` }),
+  };
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Bytes of all chunk files. */
+export function resultBytes(volume: Volume, quantities: readonly StoredQuantity[]): number {
+  const chunks = chunkCount(volume);
+  return quantities.reduce((sum, quantity) => sum + chunks * chunkBytes(arrayOf(quantity, volume)), 0);
+}
+
+// Measured: resident memory of the process with its code, and of a thread with its heap.
+const baseBytes = 70 * 2 ** 20;
+const threadBytes = 14 * 2 ** 20;
+
+/** Largest resident memory of any step. */
+export function estimateMemory(problem: Problem, quantities: readonly StoredQuantity[], threads: number): number {
+  const { emitters, targets, volume } = problem;
+  const { count } = emitters.elements;
+  const rows = targets.reduce((sum, { trap }) => sum + (trap === 'Silence' ? 15 : 1), 0);
+  const solving = rows * count * 16 + count * 8 * 24;
+  const chunk = quantities.reduce((sum, quantity) => sum + chunkBytes(arrayOf(quantity, volume)), 0);
+  // Each thread keeps a chunk, and reads one to verify it; its kernel keeps a table of the sources.
+  const perThread = threadBytes + 2 * chunk + count * 88 + 10 * 4096 * 8;
+  const computing = Math.min(threads, chunkCount(volume)) * perThread + count * 64;
+  return Math.ceil(baseBytes + Math.max(solving, computing));
+}
+
+function layOutFiles(problem: Problem, folder: string, planFile: PlanFile, solutionText: string): void {
+  const known = readJson<PlanFile>(folder, planPath);
+  const same = known?.digest === planFile.digest;
+  claim(folder);
+  sweepStaging(folder);
+  if (!same) clear(folder);
+  // A summary says that a result is whole; until the last step says so again, there is none.
+  remove(folder, summaryPath);
+  if (!same) checkSpace(folder, planFile.bytes);
+  writeWhole(folder, solutionPath, solutionText);
+  writeWhole(folder, 'zarr.json', groupMetadata({ name: problem.name, frequency: problem.frequency, wavelength: problem.wavelength, digest: planFile.digest }));
+  for (const quantity of planFile.quantities) {
+    writeWhole(folder, join(formats[quantity].array, 'zarr.json'), arrayMetadata(arrayOf(quantity, problem.volume)));
+  }
+  (['z', 'y', 'x'] as const).forEach((name, axis) => writeCoordinates(folder, problem.volume, name, axis as 0 | 1 | 2));
+  if (planFile.quantities.some((quantity) => formats[quantity].components === 3)) writeComponents(folder);
+  writeWhole(folder, planPath, toJson(planFile));
+}
+
+const ownershipPath = '.quintet/owner';
+
+/** Marks the folder as one whose results may be cleared away. @throws FieldError when others' files lie where ours go. */
+function claim(folder: string): void {
+  const names = entries(folder);
+  const ours = [...Object.values(formats).map(({ array }) => array), summaryPath, solutionPath, 'zarr.json'];
+  const foreign = names.includes('.quintet') ? [] : names.filter((name) => ours.includes(name));
+  if (foreign.length > 0) {
+    throw new FieldError('OutputUnwritable', `${folder} holds ${foreign.join(', ')} that no FieldJob wrote: choose another folder`, 'spec.output');
+  }
+  writeWhole(folder, ownershipPath, 'FieldJob\n');
+}
+
+/** Takes away what an earlier plan made, its plan first: without one, nothing is taken for a result. */
+function clear(folder: string): void {
+  remove(folder, planPath);
+  remove(folder, summaryPath);
+  for (const name of entries(join(folder, '.quintet'))) {
+    if (/^shard-\d+\.json$/.test(name)) remove(folder, join('.quintet', name));
+  }
+  for (const { array } of Object.values(formats)) remove(folder, array);
+  for (const name of entries(folder)) if (/^slice-.*\.png$/.test(name)) remove(folder, name);
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw outputError(error, folder);
+  }
+}
+
+function checkSpace(folder: string, bytes: number): void {
+  let free: number;
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    free = bavail * bsize;
+  } catch (error) {
+    throw outputError(error, folder);
+  }
+  if (free < bytes) {
+    throw new FieldError('OutputFull', `the result takes ${formatBytes(bytes)}, ${formatBytes(free)} are free: free some, grow the volume claim, or coarsen spec.volume`, 'spec.output');
+  }
+}
+
+function writeCoordinates(folder: string, volume: Volume, name: string, axis: 0 | 1 | 2): void {
+  const length = volume.shape[axis];
+  const values = Float64Array.from({ length }, (_, i) => volume.first[axis] + i * volume.spacing);
+  const array: ArrayDescription = {
+    name,
+    dataType: 'float64',
+    shape: [length],
+    chunk: [length],
+    dimensionNames: [name],
+    attributes: { units: 'm' },
+  };
+  const bytes = new Uint8Array(chunkBytes(array));
+  bytes.set(new Uint8Array(values.buffer));
+  seal(bytes);
+  writeWhole(folder, chunkPath(name, [0]), bytes);
+  writeWhole(folder, join(name, 'zarr.json'), arrayMetadata(array));
+}
+
+/** 0, 1, 2 for x, y, z. */
+function writeComponents(folder: string): void {
+  const array: ArrayDescription = {
+    name: 'component',
+    dataType: 'float64',
+    shape: [3],
+    chunk: [3],
+    dimensionNames: ['component'],
+    attributes: { description: '0, 1, 2 are x, y, z' },
+  };
+  const bytes = new Uint8Array(3 * dataTypes.float64 + 4);
+  bytes.set(new Uint8Array(Float64Array.of(0, 1, 2).buffer));
+  seal(bytes);
+  writeWhole(folder, chunkPath('component', [0]), bytes);
+  writeWhole(folder, 'component/zarr.json', arrayMetadata(array));
+}
+
+function turnedDown({ amplitudes, phases }: Drive, factor: number): Drive {
+  // A hair below the limit, so that rounding does not lift it over.
+  const by = factor < 1 ? factor * (1 - 1e-4) : 1;
+  return { amplitudes: amplitudes.map((each) => each * by), phases };
+}
+
+function scaleMaxima({ anywhere, zones }: Maxima, factor: number): Maxima {
+  const by = factor < 1 ? factor * (1 - 1e-4) : 1;
+  return { anywhere: anywhere * by, zones: Object.fromEntries(Object.entries(zones).map(([name, value]) => [name, value * by])) };
+}

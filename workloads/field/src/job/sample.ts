@@ -1,0 +1,148 @@
+// What the field will be, before it is computed: pressures at the targets, and the largest ones found on a coarse sample
+// and climbed from there.
+import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { pressureAt } from '../physics/reference.ts';
+import type { Sources } from '../physics/sources.ts';
+import type { Target } from '../solver/targets.ts';
+import { pointsOf } from '../volume/layout.ts';
+import { FieldError } from '../errors.ts';
+import type { Problem } from './problem.ts';
+import type { Maxima } from './safety.ts';
+
+type Point = [number, number, number];
+type Box = { low: Point; high: Point };
+
+/** Most points of the coarse sample; the step grows in volumes of more wavelengths. */
+const mostSamples = 60_000;
+const climbers = 12;
+
+/** Pressure of each target: at the point of a focus or silence, the largest within half a wavelength of a trap. Pa. */
+export function targetPressures(problem: Problem, sources: Sources): number[] {
+  return problem.targets.map(({ trap, position }) => {
+    if (trap === 'Focus' || trap === 'Silence') return magnitude(sources, position);
+    const reach = problem.wavelength / 2;
+    const box = boxAround(position, reach);
+    return largest(problem, sources, box, problem.wavelength / 12, (point) => distance(point, position) <= reach);
+  });
+}
+
+/** Largest pressure anywhere in the volume, and in each zone whether or not it lies in the volume. */
+export function sampleMaxima(problem: Problem, sources: Sources): Maxima {
+  const { volume, wavelength, safety } = problem;
+  const low = [2, 1, 0].map((axis) => volume.first[axis]!) as Point;
+  const high = low.map((from, axis) => from + (volume.shape[2 - axis]! - 1) * volume.spacing) as Point;
+  const step = Math.max(wavelength / 4, pointsOf(volume) < mostSamples ? volume.spacing : 0);
+  const inside = problem.targets
+    .flatMap(({ position }) => peaksNear(position, wavelength))
+    .filter((point) => point.every((value, axis) => value >= low[axis]! && value <= high[axis]!));
+  return {
+    anywhere: largest(problem, sources, { low, high }, step, () => true, inside),
+    zones: Object.fromEntries(
+      safety.zones.map(({ name, center, radius }) => {
+        const within = (point: Point): boolean => distance(point, center) <= radius;
+        return [name, largest(problem, sources, boxAround(center, radius), wavelength / 4, within, [[...center] as Point])];
+      }),
+    ),
+  };
+}
+
+function largest(
+  problem: Problem,
+  sources: Sources,
+  { low, high }: Box,
+  wanted: number,
+  within: (point: Point) => boolean,
+  also: readonly Point[] = [],
+): number {
+  const edges = low.map((from, axis) => high[axis]! - from);
+  const cells = edges.reduce((product, edge) => product * (edge / wanted + 1), 1);
+  const step = wanted * Math.max(1, (cells / mostSamples) ** (1 / 3));
+  const axes = low.map((from, axis) => {
+    const n = Math.max(1, Math.ceil(edges[axis]! / step) + 1);
+    return Float64Array.from({ length: n }, (_, i) => (n === 1 ? from + edges[axis]! / 2 : from + (edges[axis]! * i) / (n - 1)));
+  });
+  const kernel = kernelAt(problem, sources, { low, high });
+  kernel.setRow(axes[0]!);
+  const found: { point: Point; value: number }[] = also.map((point) => ({ point, value: magnitude(sources, point) }));
+  for (const z of axes[2]!) {
+    for (const y of axes[1]!) {
+      const { re, im } = kernel.pressure(y, z);
+      for (let i = 0; i < re.length; i++) {
+        const point: Point = [axes[0]![i]!, y, z];
+        if (!within(point)) continue;
+        insert(found, { point, value: Math.hypot(re[i]!, im[i]!) });
+      }
+    }
+  }
+  const inside = (point: Point): boolean =>
+    within(point) && point.every((value, axis) => value >= low[axis]! - 1e-12 && value <= high[axis]! + 1e-12);
+  return found.reduce((most, start) => Math.max(most, climb(sources, start, problem.wavelength / 8, inside)), 0);
+}
+
+/** Keeps the largest few, at most `climbers`, in falling order. */
+function insert(found: { point: Point; value: number }[], one: { point: Point; value: number }): void {
+  const last = found.at(-1);
+  if (found.length >= climbers && last && one.value <= last.value) return;
+  let at = found.length;
+  while (at > 0 && found[at - 1]!.value < one.value) at--;
+  found.splice(at, 0, one);
+  if (found.length > climbers) found.pop();
+}
+
+/** Compass search: a step along an axis where it helps, half the step where none does. */
+function climb(
+  sources: Sources,
+  start: { point: Point; value: number },
+  firstStep: number,
+  inside: (point: Point) => boolean,
+): number {
+  let { point, value } = start;
+  for (let step = firstStep; step > firstStep / 64; ) {
+    let better: Point | undefined;
+    for (let axis = 0; axis < 3; axis++) {
+      for (const sign of [-1, 1]) {
+        const next = point.map((v, i) => (i === axis ? v + sign * step : v)) as Point;
+        if (!inside(next)) continue;
+        const reached = magnitude(sources, next);
+        if (reached > value) {
+          value = reached;
+          better = next;
+        }
+      }
+    }
+    if (better) point = better;
+    else step /= 2;
+  }
+  return value;
+}
+
+function kernelAt(problem: Problem, sources: Sources, { low, high }: Box): RowKernel {
+  if (problem.backend === 'Reference') return new ReferenceKernel(sources);
+  const center = low.map((from, axis) => (from + high[axis]!) / 2) as Point;
+  try {
+    return new FieldKernel(sources, center, distance(low, high) / 2);
+  } catch (error) {
+    if (error instanceof FieldError && error.reason === 'KernelRefused') return new ReferenceKernel(sources);
+    throw error;
+  }
+}
+
+/** Around a trap the crests lie about a third of a wavelength off. */
+function peaksNear([x, y, z]: Target['position'], wavelength: number): Point[] {
+  const d = wavelength / 3;
+  return [[x, y, z], [x - d, y, z], [x + d, y, z], [x, y - d, z], [x, y + d, z], [x, y, z - d / 2], [x, y, z + d / 2]];
+}
+
+function boxAround(center: readonly number[], radius: number): Box {
+  return { low: center.map((v) => v - radius) as Point, high: center.map((v) => v + radius) as Point };
+}
+
+const value = new Float64Array(2);
+function magnitude(sources: Sources, [x, y, z]: readonly [number, number, number]): number {
+  pressureAt(sources, x, y, z, value);
+  return Math.hypot(value[0]!, value[1]!);
+}
+
+function distance(a: readonly number[], b: readonly number[]): number {
+  return Math.hypot(...a.map((v, axis) => v - b[axis]!));
+}

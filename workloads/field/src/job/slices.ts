@@ -1,0 +1,121 @@
+// Pictures of planes through the stored result.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '../compute/files.ts';
+import type { FieldMaxima } from '../compute/maxima.ts';
+import { floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
+import { outputError } from '../errors.ts';
+import { inferno, viridis } from '../picture/colormap.ts';
+import { drawHeatmap, type Plane } from '../picture/heatmap.ts';
+import { chunkCounts, coordinate, type Volume } from '../volume/layout.ts';
+import { chunkPath } from '../zarr/array.ts';
+import type { PlanFile } from './output.ts';
+import type { Problem, Slice } from './problem.ts';
+import { formatIntensity, formatPressure } from './units.ts';
+
+const axisNames = ['x', 'y', 'z'] as const;
+/** Points of a slice along an edge; longer ones are thinned out. */
+const longestEdge = 1024;
+
+/** Names of the files, in the order of the slices; one of a plane outside the volume is left out. */
+export function drawSlices(problem: Problem, plan: PlanFile, folder: string, maxima: FieldMaxima): string[] {
+  return problem.slices.flatMap((slice, i) => {
+    const index = Math.round((slice.at - problem.volume.first[2 - slice.axis]!) / problem.volume.spacing);
+    const quantity = slice.quantity as StoredQuantity;
+    const there = index >= 0 && index < problem.volume.shape[2 - slice.axis]! && plan.quantities.includes(quantity);
+    if (!there) return [];
+    const name = `slice-${i}-${planeName(slice.axis)}-${formats[quantity].array}.png`;
+    writeWhole(folder, name, draw(problem, slice, index, quantity, folder, maxima));
+    return [name];
+  });
+}
+
+function draw(problem: Problem, slice: Slice, index: number, quantity: StoredQuantity, folder: string, maxima: FieldMaxima): Buffer {
+  const { volume, targets, emitters, solver, wavelength } = problem;
+  const [across, up] = [0, 1, 2].filter((axis) => axis !== slice.axis) as [0 | 1 | 2, 0 | 1 | 2];
+  const plane = readPlane(folder, volume, quantity, slice.axis, index);
+  const magnitude = quantity !== 'GorkovPotential';
+  const finite = plane.values.filter((value) => Number.isFinite(value));
+  const low = magnitude ? 0 : finite.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const high = finite.reduce((most, value) => Math.max(most, value), magnitude ? 0 : Number.NEGATIVE_INFINITY);
+  const at = coordinate(volume, (2 - slice.axis) as 0 | 1 | 2, index);
+  return drawHeatmap({
+    plane,
+    title: `${problem.name}: ${labels[quantity]}, plane ${axisNames[slice.axis]} = ${Number((at * 1000).toPrecision(4))} mm`,
+    subtitle: `${emitters.elements.count} elements, ${solver.algorithm}, λ ${(wavelength * 1000).toFixed(2)} mm, largest ${formatPressure(maxima.anywhere)}`,
+    axes: [axisNames[across], axisNames[up]],
+    colors: magnitude ? inferno : viridis,
+    range: [low, high],
+    format: formatters[quantity],
+    marks: targets
+      .filter(({ position }) => Math.abs(position[slice.axis] - at) <= Math.max(volume.spacing, wavelength / 4))
+      .map(({ name, position }) => ({ at: [position[across], position[up]] as const, label: name })),
+  });
+}
+
+const labels: Readonly<Record<StoredQuantity, string>> = {
+  Pressure: 'pressure amplitude',
+  Intensity: 'intensity',
+  Velocity: 'particle velocity',
+  GorkovPotential: "Gor'kov potential",
+};
+
+const formatters: Readonly<Record<StoredQuantity, (value: number) => string>> = {
+  Pressure: formatPressure,
+  Intensity: formatIntensity,
+  Velocity: (value) => `${Number(value.toPrecision(3))} m/s`,
+  GorkovPotential: (value) => (value === 0 ? '0 J' : `${value.toExponential(1)} J`),
+};
+
+function planeName(axis: number): string {
+  return [0, 1, 2].filter((each) => each !== axis).map((each) => axisNames[each]).join('');
+}
+
+/** Magnitudes (or values, for scalars) of the plane `index` normal to `axis`. */
+function readPlane(folder: string, volume: Volume, quantity: StoredQuantity, axis: 0 | 1 | 2, index: number): Plane {
+  const [across, up] = [0, 1, 2].filter((each) => each !== axis) as [number, number];
+  const size = (each: number): number => volume.shape[2 - each]!;
+  const skip = Math.max(1, Math.ceil(Math.max(size(across), size(up)) / longestEdge));
+  const columns = Math.floor((size(across) - 1) / skip) + 1;
+  const rows = Math.floor((size(up) - 1) / skip) + 1;
+  const values = new Float32Array(columns * rows).fill(Number.NaN);
+  const fixed = 2 - axis;
+  const counts = chunkCounts(volume);
+  const floats = floatsPerPoint(quantity);
+  const wanted = Math.floor(index / volume.chunk[fixed]!);
+  for (let chunk = 0; chunk < counts[0] * counts[1] * counts[2]; chunk++) {
+    const indexes = [Math.floor(chunk / (counts[1] * counts[2])), Math.floor(chunk / counts[2]) % counts[1], chunk % counts[2]];
+    if (indexes[fixed] !== wanted) continue;
+    const data = readChunk(folder, quantity, indexes);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const point = [0, 0, 0];
+        point[fixed] = index;
+        point[2 - across] = column * skip;
+        point[2 - up] = row * skip;
+        const local = point.map((each, i) => each - indexes[i]! * volume.chunk[i]!);
+        if (local.some((each, i) => each < 0 || each >= volume.chunk[i]!)) continue;
+        const offset = ((local[0]! * volume.chunk[1] + local[1]!) * volume.chunk[2] + local[2]!) * floats;
+        values[row * columns + column] = floats === 1 ? data[offset]! : Math.hypot(...data.subarray(offset, offset + floats));
+      }
+    }
+  }
+  const range = (each: number, n: number): [number, number] => {
+    const low = volume.first[2 - each]!;
+    return [low, low + (n - 1) * skip * volume.spacing];
+  };
+  return { values, columns, rows, horizontal: range(across, columns), vertical: range(up, rows) };
+}
+
+function readChunk(folder: string, quantity: StoredQuantity, indexes: readonly number[]): Float32Array {
+  const { array, components } = formats[quantity];
+  const path = join(folder, chunkPath(array, components === 3 ? [...indexes, 0] : indexes));
+  try {
+    const bytes = readFileSync(path);
+    const copy = new Uint8Array(bytes.length - 4);
+    copy.set(bytes.subarray(0, copy.length));
+    return new Float32Array(copy.buffer);
+  } catch (error) {
+    throw outputError(error, path);
+  }
+}

@@ -1,0 +1,123 @@
+// The engine in a pod: `main plan | shard | finish`. What it reads comes from the environment, what it found goes to the
+// termination log as one JSON object, and how it gets on to standard output, a JSON object a line.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fieldJob, parseStored } from '@quintet/crds';
+import { FieldError, outputError } from './errors.ts';
+import { finish } from './job/finish.ts';
+import { plan } from './job/plan.ts';
+import { type Problem, resolve } from './job/problem.ts';
+import { type Progress, shard } from './job/shard.ts';
+import { mountedFile } from './job/tables.ts';
+
+const steps = ['plan', 'shard', 'finish'] as const;
+type Step = (typeof steps)[number];
+
+/** Kubernetes keeps 4096 bytes of a termination message. */
+const longestMessage = 3500;
+const shownTargets = 24;
+const shownWarnings = 8;
+
+process.on('SIGTERM', () => {
+  // Finished chunks are whole files; whatever is under way lies in the staging folder and is made anew.
+  log('stopping', { signal: 'SIGTERM' });
+  process.exit(143);
+});
+
+const step = process.argv[2] as Step;
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  try {
+    if (!steps.includes(step)) throw new FieldError('InvalidResource', `usage: main ${steps.join(' | ')}`);
+    const folder = required('QUINTET_OUTPUT');
+    const problem = readProblem(required('QUINTET_RESOURCE'));
+    prepare(folder);
+    log('started', { name: problem.name });
+    const result = await run(problem, folder);
+    log('finished', result);
+    report(result);
+    return 0;
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+async function run(problem: Problem, folder: string): Promise<Record<string, unknown>> {
+  if (step === 'plan') {
+    const result = plan(problem, folder);
+    const { solution, warnings } = result;
+    return {
+      ...result,
+      solution: { ...solution, targets: solution.targets.slice(0, shownTargets) },
+      warnings: warnings.slice(0, shownWarnings),
+    };
+  }
+  const onProgress = everySecond((progress) => log('progress', { ...progress }));
+  if (step === 'shard') {
+    return { ...(await shard(problem, folder, Number(required('JOB_COMPLETION_INDEX')), { onProgress })) };
+  }
+  const result = await finish(problem, folder, { onProgress });
+  return { ...result, solution: { ...result.solution, targets: result.solution.targets.slice(0, shownTargets) } };
+}
+
+function readProblem(path: string): Problem {
+  let stored: unknown;
+  try {
+    stored = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new FieldError('InvalidResource', `${path}: ${(error as Error).message}`, undefined, error);
+  }
+  try {
+    return resolve(parseStored(fieldJob, stored), mountedFile);
+  } catch (error) {
+    if (error instanceof FieldError) throw error;
+    throw new FieldError('InvalidResource', (error as Error).message, undefined, error);
+  }
+}
+
+function prepare(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw outputError(error, folder);
+  }
+}
+
+function fail(error: unknown): number {
+  const known = error instanceof FieldError;
+  const { reason, message, field } = known ? error : { reason: 'EngineFailed', message: String((error as Error)?.message ?? error), field: undefined };
+  log('failed', { reason, message, field, ...(!known && { stack: (error as Error)?.stack }) });
+  report({ step, error: { reason, message: message.slice(0, 1500), ...(field !== undefined && { field }) } });
+  return known ? error.exitCode : 1;
+}
+
+function report(result: Record<string, unknown>): void {
+  const text = JSON.stringify(result);
+  const path = process.env.QUINTET_TERMINATION_LOG ?? '/dev/termination-log';
+  try {
+    if (Buffer.byteLength(text) > longestMessage) throw new Error(`result of ${text.length} characters is too long`);
+    writeFileSync(path, text);
+  } catch (error) {
+    log('unreported', { path, message: (error as Error).message });
+  }
+}
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new FieldError('InvalidResource', `the environment variable ${name} is not set`);
+  return value;
+}
+
+function log(message: string, fields: object): void {
+  process.stdout.write(`${JSON.stringify({ level: message === 'failed' ? 'error' : 'info', time: new Date().toISOString(), message, step, ...fields })}\n`);
+}
+
+function everySecond(say: (progress: Progress) => void): (progress: Progress) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return (progress) => {
+    const now = performance.now();
+    if (now - last < 1000 && progress.done < progress.total) return;
+    last = now;
+    say({ ...progress, pointsPerSecond: Math.round(progress.pointsPerSecond) });
+  };
+}

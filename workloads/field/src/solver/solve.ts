@@ -1,0 +1,125 @@
+// From targets to the drive of each element: the algorithm asked for, then what the hardware can do of it.
+import { FieldError } from '../errors.ts';
+import type { Drive, Emitters } from '../physics/sources.ts';
+import {
+  eigensolver,
+  gsPat,
+  iterativeBackpropagation,
+  naive,
+  type Outcome,
+  weightedGerchbergSaxton,
+} from './iterations.ts';
+import { type ComplexVector, complexVector, multiply } from './matrix.ts';
+import { type Goals, goalsOf, type Target } from './targets.ts';
+
+export interface SolverSettings {
+  readonly algorithm: 'Naive' | 'IBP' | 'WeightedGS' | 'GSPAT' | 'Eigen' | 'Adam' | 'LBFGS';
+  readonly iterations: number;
+  /** Phase steps of the hardware; 0 is continuous. */
+  readonly phaseLevels: number;
+  /** Free lets elements be driven by less than all they have. */
+  readonly amplitude: 'Fixed' | 'Free';
+  /** Amplitude steps with Free; 0 is continuous. */
+  readonly amplitudeLevels: number;
+  readonly regularization: number;
+}
+
+export interface Solution {
+  readonly drive: Drive;
+  readonly iterations: number;
+  /** Root mean square of how far the focal amplitudes are from what was asked, over what was asked. */
+  readonly residual: number;
+  /** Focal amplitude of each target that is no silence, Pa: with traps, that of the focus they are made from. */
+  readonly focal: Float64Array;
+}
+
+/** @throws FieldError `Unsupported`, `InvalidTarget` */
+export function solve(emitters: Emitters, targets: readonly Target[], settings: SolverSettings): Solution {
+  const goals = goalsOf(emitters, targets);
+  if (goals.loud.rows === 0) {
+    throw new FieldError('InvalidTarget', 'at least one target must not be a silence', 'spec.targets');
+  }
+  const { x, iterations } = iterate(goals, settings);
+  const drive = constrain(x, settings);
+  level(drive, goals, targets);
+  const focal = focalAmplitudes(goals, drive);
+  return { drive, iterations, focal, residual: residualOf(goals, focal, targets) };
+}
+
+function iterate(goals: Goals, { algorithm, iterations, regularization }: SolverSettings): Outcome {
+  switch (algorithm) {
+    case 'Naive':
+      return naive(goals);
+    case 'IBP':
+      return iterativeBackpropagation(goals, iterations);
+    case 'WeightedGS':
+      return weightedGerchbergSaxton(goals, iterations);
+    case 'GSPAT':
+      return gsPat(goals, iterations);
+    case 'Eigen':
+      return eigensolver(goals, iterations, regularization);
+    default:
+      throw new FieldError('Unsupported', `the solver ${algorithm} is not part of this version`, 'spec.solver.algorithm');
+  }
+}
+
+/** Amplitudes and phases that the hardware has. */
+export function constrain(x: ComplexVector, { amplitude, amplitudeLevels, phaseLevels }: SolverSettings): Drive {
+  const count = x.re.length;
+  const amplitudes = new Float64Array(count).fill(1);
+  const phases = new Float64Array(count);
+  let most = 0;
+  for (let t = 0; t < count; t++) most = Math.max(most, Math.hypot(x.re[t]!, x.im[t]!));
+  for (let t = 0; t < count; t++) {
+    phases[t] = quantised(Math.atan2(x.im[t]!, x.re[t]!), phaseLevels);
+    if (amplitude === 'Free' && most > 0) {
+      const size = Math.hypot(x.re[t]!, x.im[t]!) / most;
+      amplitudes[t] = amplitudeLevels > 0 ? Math.round(size * amplitudeLevels) / amplitudeLevels : size;
+    }
+  }
+  return { amplitudes, phases };
+}
+
+/** The nearest of `levels` phases from 0 up to 2π. */
+function quantised(phase: number, levels: number): number {
+  const turns = phase / (2 * Math.PI);
+  if (levels === 0) return (turns - Math.floor(turns)) * 2 * Math.PI;
+  const step = Math.round(turns * levels) % levels;
+  return ((step < 0 ? step + levels : step) / levels) * 2 * Math.PI;
+}
+
+/** Turns all elements down alike where pressures were asked for that they exceed. */
+function level(drive: Drive, goals: Goals, targets: readonly Target[]): void {
+  const loud = targets.filter(({ trap }) => trap !== 'Silence');
+  if (!loud.some(({ pressure }) => pressure !== undefined)) return;
+  const focal = focalAmplitudes(goals, drive);
+  let asked = 0;
+  let reached = 0;
+  loud.forEach(({ pressure }, j) => {
+    if (pressure === undefined) return;
+    asked += pressure * focal[j]!;
+    reached += focal[j]! ** 2;
+  });
+  // Least squares over the targets with a pressure.
+  const factor = Math.min(1, asked / reached);
+  for (let t = 0; t < drive.amplitudes.length; t++) drive.amplitudes[t]! *= factor;
+}
+
+function focalAmplitudes({ loud }: Goals, { amplitudes, phases }: Drive): Float64Array {
+  const x = complexVector(loud.columns);
+  for (let t = 0; t < loud.columns; t++) {
+    x.re[t] = amplitudes[t]! * Math.cos(phases[t]!);
+    x.im[t] = amplitudes[t]! * Math.sin(phases[t]!);
+  }
+  const b = complexVector(loud.rows);
+  multiply(loud, x, b);
+  return Float64Array.from(b.re, (re, j) => Math.hypot(re, b.im[j]!));
+}
+
+/** Against the pressures asked for, or where there are none against the weights, scaled to the mean reached. */
+function residualOf({ wanted }: Goals, focal: Float64Array, targets: readonly Target[]): number {
+  const absolute = targets.some(({ trap, pressure }) => trap !== 'Silence' && pressure !== undefined);
+  const ratios = Array.from(focal, (each, j) => each / wanted[j]!);
+  const mean = absolute ? 1 : ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
+  return Math.sqrt(ratios.reduce((sum, each) => sum + (each / mean - 1) ** 2, 0) / ratios.length);
+}
