@@ -200,6 +200,7 @@ function checkPages(kubectl: Execute): void {
   const kindPages = readdirSync(join(root, 'docs/kinds')).map((name) => join('docs/kinds', name));
   for (const page of ['README.md', ...kindPages]) {
     const blocks = [...readFileSync(join(root, page), 'utf8').matchAll(/^```yaml\n(apiVersion: [\s\S]*?)^```$/gm)];
+    if (blocks.length === 0) continue;
     const accepted = kubectl(['apply', '--dry-run=server', '-f', '-'], blocks.map(([, text]) => text).join('---\n'));
     report(`${blocks.length} resources in ${page} are accepted`, accepted.ok ? '' : accepted.output);
   }
