@@ -20,7 +20,19 @@ export async function compileKernel(name: string): Promise<Buffer> {
   try {
     const outFile = join(folder, `${name}.wasm`);
     const { error, stderr } = await asc.main(
-      [`kernels/${name}.ts`, '--outFile', outFile, '--baseDir', root, '--runtime', 'stub', '--enable', 'simd', '-O3', '--noAssert'],
+      [
+        `kernels/${name}.ts`,
+        '--outFile',
+        outFile,
+        '--baseDir',
+        root,
+        '--runtime',
+        'stub',
+        '--enable',
+        'simd',
+        '-O3',
+        '--noAssert',
+      ],
       {},
     );
     if (error) throw new Error(`${error.message}\n${stderr.toString()}`);

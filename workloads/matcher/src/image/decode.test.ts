@@ -42,8 +42,16 @@ describe('what is an image', () => {
   });
 
   test('an animation is judged by its first frame', async () => {
-    const frames = await Promise.all([0, 1, 2].map((seed) => sharp(waves(64, 64, seed), raw(64, 64)).png().toBuffer()));
-    const animated = await sharp(frames, { join: { animated: true } }).gif().toBuffer();
+    const frames = await Promise.all(
+      [0, 1, 2].map((seed) =>
+        sharp(waves(64, 64, seed), raw(64, 64))
+          .png()
+          .toBuffer(),
+      ),
+    );
+    const animated = await sharp(frames, { join: { animated: true } })
+      .gif()
+      .toBuffer();
     expect(await decode(animated)).toMatchObject({ width: 64, height: 64 });
   });
 

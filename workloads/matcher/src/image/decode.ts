@@ -122,7 +122,9 @@ function refusal(error: unknown, limits: DecodeLimits): Error {
   if (error instanceof MatcherError) return error;
   const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
   if (/timeout/i.test(message)) {
-    return new MatcherError('ImageTimeout', `the image took longer than ${limits.seconds} s to decode`, { cause: error });
+    return new MatcherError('ImageTimeout', `the image took longer than ${limits.seconds} s to decode`, {
+      cause: error,
+    });
   }
   if (/pixel limit/i.test(message)) {
     return new MatcherError('ImageTooLarge', `more than ${limits.maxPixels} pixels`, { cause: error });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { distance, formatHash, PdqHasher, parseHash, type Pixels, variants } from './pdq.ts';
+import { distance, formatHash, PdqHasher, type Pixels, parseHash, variants } from './pdq.ts';
 
 interface Reference {
   width: number;

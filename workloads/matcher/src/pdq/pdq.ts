@@ -105,7 +105,10 @@ export class PdqHasher {
     const quality = this.#exports.hash(pixels, height, width, channels, work, lanes, sums, dihedral);
     const out = this.#exports.output();
     return {
-      hashes: Array.from({ length: count }, (_, i) => new Uint8Array(memory.buffer.slice(out + 32 * i, out + 32 * i + 32))),
+      hashes: Array.from(
+        { length: count },
+        (_, i) => new Uint8Array(memory.buffer.slice(out + 32 * i, out + 32 * i + 32)),
+      ),
       quality,
     };
   }

@@ -1,0 +1,133 @@
+// A fixed number of hashes in one WebAssembly memory, with the tables of multi-index hashing or, when few, without.
+import { wasm } from './module.ts';
+
+/** Reasons why an item is not found; any bit hides it. `Removed` items go when segments are merged. */
+export const flag = { Removed: 1, Disabled: 2, Quarantined: 4 } as const;
+const anyFlag = 7;
+
+/** Items to a slice of building: a few milliseconds. */
+const slice = 100_000;
+
+interface Exports {
+  memory: WebAssembly.Memory;
+  layout(items: number, tables: number): number;
+  section(which: number): number;
+  spread(at: number, count: number): void;
+  gather(at: number, count: number): void;
+  count(table: number, from: number, to: number): void;
+  sum(table: number): void;
+  scatter(table: number, from: number, to: number): void;
+  settle(table: number): void;
+  search(items: number, radius: number, hide: number): number;
+}
+
+export interface Found {
+  readonly slot: number;
+  readonly distance: number;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+export class Segment {
+  readonly capacity: number;
+  readonly tables: number;
+  /** Slots in use; tables cover all of them or there are none. */
+  count = 0;
+  /** Of all slots, 32 bytes each, their bits spread: see `add` and `hashAt`. */
+  readonly hashes: Uint8Array;
+  readonly numbers: Uint32Array;
+  readonly banks: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly #exports: Exports;
+  readonly #query: Uint8Array;
+  readonly #results: Uint32Array;
+  readonly #places: { query: number; hashes: number };
+
+  constructor(capacity: number, tables: number) {
+    compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
+    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
+    this.capacity = capacity;
+    this.tables = tables;
+    const { memory, layout, section } = this.#exports;
+    memory.grow(Math.ceil((layout(capacity, tables) >>> 0) / 65_536));
+    const at = (which: number) => section(which) >>> 0;
+    const { buffer } = memory;
+    this.hashes = new Uint8Array(buffer, at(0), 32 * capacity);
+    this.numbers = new Uint32Array(buffer, at(1), capacity);
+    this.banks = new Uint8Array(buffer, at(2), capacity);
+    this.flags = new Uint8Array(buffer, at(3), capacity);
+    this.#query = new Uint8Array(buffer, at(4), 32);
+    this.#results = new Uint32Array(buffer, at(5), 2 * 16_384);
+    this.#places = { query: at(4), hashes: at(0) };
+  }
+
+  get bytes(): number {
+    return this.#exports.memory.buffer.byteLength;
+  }
+
+  /** Appends an item to a segment without tables and returns its slot. */
+  add(number: number, hash: Uint8Array, bank: number, flags: number): number {
+    const slot = this.count++;
+    this.hashes.set(hash, 32 * slot);
+    this.#exports.spread(this.#places.hashes + 32 * slot, 1);
+    this.numbers[slot] = number;
+    this.banks[slot] = bank;
+    this.flags[slot] = flags;
+    return slot;
+  }
+
+  /** Spreads the bits of all `count` hashes that were written as they are. */
+  spreadAll(): void {
+    this.#exports.spread(this.#places.hashes, this.count);
+  }
+
+  /** Builds the tables over all slots, a few milliseconds to each step. */
+  *build(): Generator<void> {
+    for (let table = 0; table < this.tables; table++) {
+      for (const [from, to] of slices(this.count)) {
+        this.#exports.count(table, from, to);
+        yield;
+      }
+      this.#exports.sum(table);
+      for (const [from, to] of slices(this.count)) {
+        this.#exports.scatter(table, from, to);
+        yield;
+      }
+      this.#exports.settle(table);
+    }
+  }
+
+  search(hash: Uint8Array, radius: number): Found[] {
+    this.#query.set(hash);
+    this.#exports.spread(this.#places.query, 1);
+    const found = this.#exports.search(this.count, radius, anyFlag);
+    return Array.from({ length: found }, (_, i) => ({
+      slot: this.#results[2 * i] as number,
+      distance: this.#results[2 * i + 1] as number,
+    }));
+  }
+
+  hashAt(slot: number): Uint8Array {
+    this.#query.set(this.hashes.subarray(32 * slot, 32 * slot + 32));
+    this.#exports.gather(this.#places.query, 1);
+    return this.#query.slice();
+  }
+
+  /** The slot of an item, in a segment whose numbers ascend. */
+  slotOf(number: number): number | undefined {
+    let low = 0;
+    let high = this.count - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const here = this.numbers[middle] as number;
+      if (here === number) return middle;
+      if (here < number) low = middle + 1;
+      else high = middle - 1;
+    }
+    return undefined;
+  }
+}
+
+function* slices(count: number): Generator<[number, number]> {
+  for (let from = 0; from < count; from += slice) yield [from, Math.min(count, from + slice)];
+}
