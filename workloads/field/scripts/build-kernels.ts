@@ -12,11 +12,23 @@ export async function compileKernel(): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'quintet-kernel-'));
   try {
     const outFile = join(folder, 'field.wasm');
-    const { error, stderr } = await asc.main(
-      ['kernels/field.ts', '--outFile', outFile, '--baseDir', root, '--runtime', 'stub', '--enable', 'simd', '-O3', '--noAssert'],
-      {},
+    const { error } = await asc.main(
+      [
+        'kernels/field.ts',
+        '--outFile',
+        outFile,
+        '--baseDir',
+        root,
+        '--runtime',
+        'stub',
+        '--enable',
+        'simd',
+        '-O3',
+        '--noAssert',
+      ],
+      { stderr: process.stderr },
     );
-    if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
+    if (error) throw error;
     return await readFile(outFile);
   } finally {
     await rm(folder, { recursive: true, force: true });

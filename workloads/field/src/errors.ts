@@ -47,7 +47,12 @@ export function outputError(error: unknown, path: string): FieldError {
   if (error instanceof FieldError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new FieldError('OutputFull', `no space left for ${path}: free some or grow the volume; finished chunks are kept`, 'spec.output', error);
+    return new FieldError(
+      'OutputFull',
+      `no space left for ${path}: free some or grow the volume; finished chunks are kept`,
+      'spec.output',
+      error,
+    );
   }
   return new FieldError('OutputUnwritable', `${path}: ${message ?? String(error)}`, 'spec.output', error);
 }

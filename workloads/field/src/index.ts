@@ -3,7 +3,7 @@ export { FieldError, type Reason } from './errors.ts';
 export { type FinishResult, finish } from './job/finish.ts';
 export { type PlanResult, plan } from './job/plan.ts';
 export { type Problem, resolve } from './job/problem.ts';
-export { type Progress, type ShardOptions, type ShardResult, shard } from './job/shard.ts';
+export { openPool, type Progress, type ShardOptions, type ShardResult, shard } from './job/shard.ts';
 export { type FileReader, mountedFile } from './job/tables.ts';
 export { formatBytes } from './job/units.ts';
 export { usableCores } from './machine.ts';

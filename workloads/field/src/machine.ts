@@ -49,7 +49,12 @@ function groupFolders(files: MachineFiles, controller: string): string[] {
   for (const line of (files.read('/proc/self/cgroup') ?? '').split('\n')) {
     const [id, names = '', path] = line.split(':');
     if (path === undefined) continue;
-    const root = id === '0' ? '/sys/fs/cgroup' : names.split(',').includes(controller) ? `/sys/fs/cgroup/${controller}` : undefined;
+    const root =
+      id === '0'
+        ? '/sys/fs/cgroup'
+        : names.split(',').includes(controller)
+          ? `/sys/fs/cgroup/${controller}`
+          : undefined;
     if (!root) continue;
     for (let each = join(root, path); each.length >= root.length; each = dirname(each)) folders.add(each);
   }

@@ -85,7 +85,9 @@ function prepare(folder: string): void {
 
 function fail(error: unknown): number {
   const known = error instanceof FieldError;
-  const { reason, message, field } = known ? error : { reason: 'EngineFailed', message: String((error as Error)?.message ?? error), field: undefined };
+  const { reason, message, field } = known
+    ? error
+    : { reason: 'EngineFailed', message: (error as Error).message, field: undefined };
   log('failed', { reason, message, field, ...(!known && { stack: (error as Error)?.stack }) });
   report({ step, error: { reason, message: message.slice(0, 1500), ...(field !== undefined && { field }) } });
   return known ? error.exitCode : 1;
@@ -109,7 +111,9 @@ function required(name: string): string {
 }
 
 function log(message: string, fields: object): void {
-  process.stdout.write(`${JSON.stringify({ level: message === 'failed' ? 'error' : 'info', time: new Date().toISOString(), message, step, ...fields })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ level: message === 'failed' ? 'error' : 'info', time: new Date().toISOString(), message, step, ...fields })}\n`,
+  );
 }
 
 function everySecond(say: (progress: Progress) => void): (progress: Progress) => void {

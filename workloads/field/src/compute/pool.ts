@@ -1,71 +1,78 @@
-// All cores on a list of chunks. The threads share the sources and the list; each has its own kernel.
+// All cores on lists of chunks. The threads share the sources and the list; each has its own kernel.
 import { Worker } from 'node:worker_threads';
 import { FieldError } from '../errors.ts';
 import type { ChunkResult, ChunkWork } from './chunk.ts';
-import type { WorkerInput, WorkerMessage } from './worker.ts';
+import type { ChunkList, WorkerMessage } from './worker.ts';
 
-export interface PoolOptions {
-  readonly threads: number;
-  onChunk?(result: ChunkResult): void;
+export interface ListOptions {
+  readonly onChunk?: (result: ChunkResult) => void;
   readonly signal?: AbortSignal;
 }
 
-/**
- * Computes or verifies the chunks; their results in the order of `chunks`.
- * @throws FieldError of the first thread that fails; the signal's reason when aborted. Finished chunks stay.
- */
-export async function computeChunks(
-  work: ChunkWork,
-  chunks: readonly number[],
-  { threads, onChunk, signal }: PoolOptions,
-): Promise<ChunkResult[]> {
-  signal?.throwIfAborted();
-  const results = new Map<number, ChunkResult>();
-  const input: WorkerInput = {
-    work: { ...work, sources: shared(work.sources) },
-    chunks: sharedNumbers(chunks),
-    taken: new Int32Array(new SharedArrayBuffer(4)),
-  };
-  const workers = Array.from({ length: Math.max(1, Math.min(threads, chunks.length)) }, () => startWorker(input));
-  const stop = (): void => void Promise.all(workers.map((worker) => worker.terminate()));
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    await Promise.all(
-      workers.map((worker) =>
-        finished(worker, (result) => {
-          results.set(result.chunk, result);
-          onChunk?.(result);
-        }),
-      ),
-    );
-    signal?.throwIfAborted();
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error;
-  } finally {
-    signal?.removeEventListener('abort', stop);
-    await Promise.all(workers.map((worker) => worker.terminate()));
+export class ChunkPool {
+  readonly #workers: Worker[];
+
+  constructor(work: ChunkWork, threads: number) {
+    const data: ChunkWork = { ...work, sources: shared(work.sources) };
+    this.#workers = Array.from({ length: Math.max(1, threads) }, () => startWorker(data));
   }
-  return chunks.map((chunk) => results.get(chunk)!);
+
+  /**
+   * Computes or verifies the chunks; their results in the order of `chunks`. One list at a time.
+   * @throws FieldError of the first thread that fails; the signal's reason when aborted. The pool is closed then, and
+   * finished chunks stay.
+   */
+  async run(chunks: readonly number[], { onChunk, signal }: ListOptions = {}): Promise<ChunkResult[]> {
+    signal?.throwIfAborted();
+    const results = new Map<number, ChunkResult>();
+    const list: ChunkList = { chunks: sharedNumbers(chunks), taken: new Int32Array(new SharedArrayBuffer(4)) };
+    const keep = (result: ChunkResult): void => {
+      results.set(result.chunk, result);
+      onChunk?.(result);
+    };
+    const stop = (): void => void this.close();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      await Promise.all(this.#workers.map((worker) => finished(worker, list, keep)));
+    } catch (error) {
+      await this.close();
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+    return chunks.map((chunk) => results.get(chunk)!);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
 }
 
-function finished(worker: Worker, onChunk: (result: ChunkResult) => void): Promise<void> {
+function finished(worker: Worker, list: ChunkList, onChunk: (result: ChunkResult) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    worker.on('message', (message: WorkerMessage) => {
+    const settle = (end: () => void): void => {
+      worker.off('message', hear).off('error', fail).off('exit', gone);
+      end();
+    };
+    const hear = (message: WorkerMessage): void => {
       if (message.type === 'chunk') onChunk(message.result);
-      else if (message.type === 'failed') reject(new FieldError(message.reason, message.message, message.field));
-      else resolve();
-    });
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('a computing thread ended before its work')));
+      else if (message.type === 'done') settle(resolve);
+      else settle(() => reject(new FieldError(message.reason, message.message, message.field)));
+    };
+    const fail = (error: unknown): void => settle(() => reject(error));
+    const gone = (): void => settle(() => reject(new Error('a computing thread ended before its work')));
+    worker.on('message', hear).once('error', fail).once('exit', gone);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    worker.postMessage(list);
   });
 }
 
-function startWorker(input: WorkerInput): Worker {
+function startWorker(work: ChunkWork): Worker {
   // Sources run as they are: then the thread's file ends as this one does.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return new Worker(new URL(`./worker.${extension}`, import.meta.url), {
-    workerData: input,
+    workerData: work,
     name: 'field',
     ...(extension === 'ts' && { execArgv: ['--conditions=source'] }),
   });

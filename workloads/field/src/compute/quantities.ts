@@ -1,6 +1,7 @@
 // From pressure and gradient along a row to the quantities that are stored.
-import type { ArrayDescription } from '../zarr/array.ts';
+
 import type { Volume } from '../volume/layout.ts';
+import type { ArrayDescription } from '../zarr/array.ts';
 
 export type StoredQuantity = 'Pressure' | 'Intensity' | 'Velocity' | 'GorkovPotential';
 

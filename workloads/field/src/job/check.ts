@@ -9,7 +9,11 @@ export function check(problem: Problem): string[] {
   problem.targets.forEach((_, i) => checkTarget(problem, i));
   checkLimits(problem);
   if (problem.solver.phaseLevels === 1) {
-    throw new FieldError('InvalidResource', 'one phase level leaves nothing to steer; use 2 or more, or 0', 'spec.solver.phaseLevels');
+    throw new FieldError(
+      'InvalidResource',
+      'one phase level leaves nothing to steer; use 2 or more, or 0',
+      'spec.solver.phaseLevels',
+    );
   }
   return [...warningsOf(problem)];
 }
@@ -23,13 +27,21 @@ function checkTarget(problem: Problem, i: number): void {
     const distance = Math.hypot(...target.position.map((value, axis) => value - positions[3 * t + axis]!));
     if (distance < emitters.radius) {
       const where = `${formatLength(distance)} from the centre of element ${t}`;
-      throw new FieldError('InvalidTarget', `${target.name} is inside a transducer: ${where}, radius ${formatLength(emitters.radius)}`, field);
+      throw new FieldError(
+        'InvalidTarget',
+        `${target.name} is inside a transducer: ${where}, radius ${formatLength(emitters.radius)}`,
+        field,
+      );
     }
   }
   for (const { name, axis, at } of emitters.reflectors) {
     const side = Math.sign(positions[axis]! - at);
     if (Math.sign(target.position[axis]! - at) === -side) {
-      throw new FieldError('InvalidTarget', `${target.name} is behind reflector ${name}, where no sound arrives`, field);
+      throw new FieldError(
+        'InvalidTarget',
+        `${target.name} is behind reflector ${name}, where no sound arrives`,
+        field,
+      );
     }
   }
   const silence = targets.find(
@@ -59,7 +71,11 @@ function checkReflectors({ emitters, volume }: Problem): void {
     const behind = first >= 0 ? from < at - 1e-9 : to > at + 1e-9;
     if (behind) {
       const reach = `${formatLength(from)} to ${formatLength(to)}`;
-      throw new FieldError('InvalidVolume', `the volume (${reach}) reaches behind reflector ${name} at ${formatLength(at)}`, 'spec.volume');
+      throw new FieldError(
+        'InvalidVolume',
+        `the volume (${reach}) reaches behind reflector ${name} at ${formatLength(at)}`,
+        'spec.volume',
+      );
     }
   });
 }

@@ -9,11 +9,20 @@ import { arrayOf, formats } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import { chunkIndexes } from '../volume/layout.ts';
 import { chunkPath, verified } from '../zarr/array.ts';
-import { type PlanFile, readJson, readPlan, type ShardFile, type SolutionFile, solutionPath, summaryPath, toJson } from './output.ts';
+import {
+  type PlanFile,
+  readJson,
+  readPlan,
+  type ShardFile,
+  type SolutionFile,
+  solutionPath,
+  summaryPath,
+  toJson,
+} from './output.ts';
 import { type SafetySummary, type SolutionSummary, summarizeSafety, summarizeSolution } from './plan.ts';
 import type { Problem } from './problem.ts';
 import { judge, type Verdict } from './safety.ts';
-import { readMarker, type ShardOptions, shard, sweepStaging, readDrive } from './shard.ts';
+import { readDrive, readMarker, type ShardOptions, shard, sweepStaging } from './shard.ts';
 import { drawSlices } from './slices.ts';
 
 export interface FinishResult {
@@ -30,7 +39,8 @@ export async function finish(problem: Problem, folder: string, options: ShardOpt
   readDrive(problem, folder, plan);
   const solution = readJson<SolutionFile>(folder, solutionPath)!;
   const markers: ShardFile[] = [];
-  for (let index = 0; index < plan.shards; index++) markers.push(await wholeShard(problem, plan, folder, index, options));
+  for (let index = 0; index < plan.shards; index++)
+    markers.push(await wholeShard(problem, plan, folder, index, options));
   sweepStaging(folder);
 
   const maxima = noMaxima(problem.safety.zones);
@@ -38,15 +48,13 @@ export async function finish(problem: Problem, folder: string, options: ShardOpt
   const verdict = verdictOf(problem, plan, maxima);
   const pictures = drawSlices(problem, plan, folder, maxima);
   const computed = markers.reduce((sum, marker) => sum + marker.computed, 0);
-  const seconds = markers.reduce((sum, marker) => sum + marker.seconds, 0);
   const result: FinishResult = {
     step: 'finish',
     solution: summarizeSolution(solution),
     safety: summarizeSafety(problem, withZones(maxima, plan), verdict),
     throughput: {
       points: plan.points,
-      // Of one pod, on the clock; pods side by side add up to more.
-      pointsPerSecond: Math.round(computed / Math.max(seconds, 1e-9)),
+      pointsPerSecond: Math.round(computed / Math.max(busySeconds(markers), 1e-9)),
       backend: plan.backend,
       method: plan.method,
     },
@@ -54,6 +62,18 @@ export async function finish(problem: Problem, folder: string, options: ShardOpt
   };
   writeWhole(folder, summaryPath, toJson(summaryOf(problem, plan, solution, markers, maxima, result)));
   return result;
+}
+
+/** Time during which at least one shard was computing. */
+function busySeconds(markers: readonly ShardFile[]): number {
+  let busy = 0;
+  let until = Number.NEGATIVE_INFINITY;
+  for (const { startedAt, seconds } of markers.toSorted((a, b) => a.startedAt - b.startedAt)) {
+    const end = startedAt / 1000 + seconds;
+    busy += Math.max(0, end - Math.max(until, startedAt / 1000));
+    until = Math.max(until, end);
+  }
+  return busy;
 }
 
 /** The marker of a shard whose files are all there and as it says; computes what is missing. */
@@ -69,7 +89,11 @@ async function wholeShard(
   await shard(problem, folder, index, options);
   const renewed = readMarker(folder, plan, index);
   if (renewed && filesAgree(problem, plan, folder, renewed)) return renewed;
-  throw new FieldError('OutputDamaged', `shard ${index} does not read back as it was written: is the volume sound?`, 'spec.output');
+  throw new FieldError(
+    'OutputDamaged',
+    `shard ${index} does not read back as it was written: is the volume sound?`,
+    'spec.output',
+  );
 }
 
 function filesAgree(problem: Problem, plan: PlanFile, folder: string, marker: ShardFile): boolean {
@@ -95,17 +119,29 @@ function verdictOf(problem: Problem, plan: PlanFile, maxima: FieldMaxima): Verdi
   const verdict = judge(problem.safety, withZones(maxima, plan), problem.medium, problem.frequency);
   if (plan.safety.verdict === 'NotLimited') return verdict;
   if (verdict.factor < 1) {
-    throw new FieldError('SafetyLimitExceeded', `${verdict.message}; the sample taken before had not found it: lower spec.targets' pressure`, 'spec.safety');
+    throw new FieldError(
+      'SafetyLimitExceeded',
+      `${verdict.message}; the sample taken before had not found it: lower spec.targets' pressure`,
+      'spec.safety',
+    );
   }
   if (plan.safety.verdict === 'Clamped') {
-    return { ...verdict, verdict: 'Clamped', factor: plan.safety.factor, message: 'a limit would be broken at full drive' };
+    return {
+      ...verdict,
+      verdict: 'Clamped',
+      factor: plan.safety.factor,
+      message: 'a limit would be broken at full drive',
+    };
   }
   return verdict;
 }
 
 /** Zones may reach out of the volume: there the sample of the plan counts. */
 function withZones(maxima: FieldMaxima, plan: PlanFile): FieldMaxima {
-  const zones = Object.entries(maxima.zones).map(([name, value]): [string, number] => [name, Math.max(value, plan.safety.zones[name] ?? 0)]);
+  const zones = Object.entries(maxima.zones).map(([name, value]): [string, number] => [
+    name,
+    Math.max(value, plan.safety.zones[name] ?? 0),
+  ]);
   return { ...maxima, zones: Object.fromEntries(zones) };
 }
 
@@ -119,7 +155,9 @@ function summaryOf(
   result: FinishResult,
 ): unknown {
   const { volume, wavelength, frequency, medium } = problem;
-  const checksum = createHash('sha256').update(JSON.stringify(markers.flatMap(({ checksums }) => checksums))).digest('hex');
+  const checksum = createHash('sha256')
+    .update(JSON.stringify(markers.flatMap(({ checksums }) => checksums)))
+    .digest('hex');
   return {
     name: problem.name,
     digest: plan.digest,
@@ -133,7 +171,12 @@ function summaryOf(
       const { name, dataType, shape, chunk, attributes } = arrayOf(quantity, volume);
       return { name, dataType, shape, chunk, units: attributes.units };
     }),
-    solution: { algorithm: solution.algorithm, iterations: solution.iterations, residual: solution.residual, targets: solution.targets },
+    solution: {
+      algorithm: solution.algorithm,
+      iterations: solution.iterations,
+      residual: solution.residual,
+      targets: solution.targets,
+    },
     maxPressure: { pascals: maxima.anywhere, at: maxima.at },
     zones: withZones(maxima, plan).zones,
     safety: result.safety,

@@ -1,8 +1,8 @@
 // What the steps leave for one another on the output, next to the result itself.
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { StoredQuantity } from '../compute/quantities.ts';
 import type { FieldMaxima } from '../compute/maxima.ts';
+import type { StoredQuantity } from '../compute/quantities.ts';
 import { FieldError, outputError } from '../errors.ts';
 
 /** `solution.json`: how to drive the array, and what that gives. */
@@ -32,7 +32,11 @@ export interface PlanFile {
   readonly backend: 'CPU' | 'Reference';
   readonly method: 'DirectSum';
   readonly solutionDigest: string;
-  readonly safety: { readonly verdict: string; readonly factor: number; readonly zones: Readonly<Record<string, number>> };
+  readonly safety: {
+    readonly verdict: string;
+    readonly factor: number;
+    readonly zones: Readonly<Record<string, number>>;
+  };
   readonly warnings: readonly string[];
 }
 
@@ -47,9 +51,10 @@ export interface ShardFile {
   readonly checksums: readonly (readonly number[])[];
   readonly maxima: FieldMaxima;
   readonly points: number;
-  /** Points summed by this shard's pods, and how long that took on all threads together and on the clock. */
+  /** Points that the last run to compute any has summed, how long it took, and when it started (Unix milliseconds). */
   readonly computed: number;
   readonly seconds: number;
+  readonly startedAt: number;
   readonly pointsPerSecond: number;
   readonly backend: string;
   readonly method: string;
@@ -83,7 +88,12 @@ export function readJson<T>(folder: string, path: string): T | undefined {
 /** @throws FieldError when no plan, or one of another spec, lies on the output. */
 export function readPlan(folder: string): PlanFile {
   const plan = readJson<PlanFile>(folder, planPath);
-  if (!plan) throw new FieldError('OutputIncomplete', `${join(folder, planPath)} is missing: run the plan step first`, 'spec.output');
+  if (!plan)
+    throw new FieldError(
+      'OutputIncomplete',
+      `${join(folder, planPath)} is missing: run the plan step first`,
+      'spec.output',
+    );
   return plan;
 }
 

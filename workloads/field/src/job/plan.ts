@@ -9,9 +9,26 @@ import { memoryLimit, usableCores } from '../machine.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
 import { solve } from '../solver/solve.ts';
 import { chunkCount, pointsOf, type Volume } from '../volume/layout.ts';
-import { type ArrayDescription, arrayMetadata, chunkBytes, chunkPath, dataTypes, groupMetadata, seal } from '../zarr/array.ts';
+import {
+  type ArrayDescription,
+  arrayMetadata,
+  chunkBytes,
+  chunkPath,
+  dataTypes,
+  groupMetadata,
+  seal,
+} from '../zarr/array.ts';
 import { check } from './check.ts';
-import { type PlanFile, planPath, readJson, remove, type SolutionFile, solutionPath, summaryPath, toJson } from './output.ts';
+import {
+  type PlanFile,
+  planPath,
+  readJson,
+  remove,
+  type SolutionFile,
+  solutionPath,
+  summaryPath,
+  toJson,
+} from './output.ts';
 import { digestOf, type Problem } from './problem.ts';
 import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
 import { sampleMaxima, targetPressures } from './sample.ts';
@@ -63,7 +80,11 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const memoryBytes = estimateMemory(problem, quantities, limits.threads);
   if (memoryBytes > limits.memory) {
     const have = `the limit is ${formatBytes(limits.memory)}`;
-    throw new FieldError('VolumeTooLarge', `needs ${formatBytes(memoryBytes)} of memory for ${points} points, ${have}: shrink the volume or raise spec.resources.limits.memory`, 'spec.volume');
+    throw new FieldError(
+      'VolumeTooLarge',
+      `needs ${formatBytes(memoryBytes)} of memory for ${points} points, ${have}: shrink the volume or raise spec.resources.limits.memory`,
+      'spec.volume',
+    );
   }
 
   const solution = solve(problem.emitters, problem.targets, problem.solver);
@@ -71,7 +92,11 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const maxima = sampleMaxima(problem, first);
   const verdict = judge(problem.safety, maxima, problem.medium, problem.frequency);
   if (verdict.verdict === 'Refused') {
-    throw new FieldError('SafetyLimitExceeded', `${verdict.message}; lower a target's pressure, raise the limit, or set action: Clamp`, 'spec.safety');
+    throw new FieldError(
+      'SafetyLimitExceeded',
+      `${verdict.message}; lower a target's pressure, raise the limit, or set action: Clamp`,
+      'spec.safety',
+    );
   }
   const drive = turnedDown(solution.drive, verdict.factor);
   const sources = drivenSources(problem.emitters, drive);
@@ -129,14 +154,21 @@ export function summarizeSolution({ residual, iterations, targets }: SolutionFil
 }
 
 /** The verdict after any clamping, in words. */
-export function summarizeSafety({ medium, safety, frequency }: Problem, maxima: Maxima, verdict: Verdict): SafetySummary {
+export function summarizeSafety(
+  { medium, safety, frequency }: Problem,
+  maxima: Maxima,
+  verdict: Verdict,
+): SafetySummary {
   const { margin } = verdict.verdict === 'Clamped' ? judge(safety, maxima, medium, frequency) : verdict;
   return {
     verdict: verdict.verdict,
     maxPressure: formatPressure(maxima.anywhere),
     maxIntensity: formatIntensity(intensityOf(maxima.anywhere, medium)),
     ...(margin !== undefined && { margin: formatPercent(margin) }),
-    ...(verdict.message && verdict.verdict === 'Clamped' && { message: `${verdict.message}; the drive is turned down to ${formatPercent(verdict.factor)}` }),
+    ...(verdict.message &&
+      verdict.verdict === 'Clamped' && {
+        message: `${verdict.message}; the drive is turned down to ${formatPercent(verdict.factor)}`,
+      }),
   };
 }
 
@@ -177,7 +209,16 @@ function layOutFiles(problem: Problem, folder: string, planFile: PlanFile, solut
   remove(folder, summaryPath);
   if (!same) checkSpace(folder, planFile.bytes);
   writeWhole(folder, solutionPath, solutionText);
-  writeWhole(folder, 'zarr.json', groupMetadata({ name: problem.name, frequency: problem.frequency, wavelength: problem.wavelength, digest: planFile.digest }));
+  writeWhole(
+    folder,
+    'zarr.json',
+    groupMetadata({
+      name: problem.name,
+      frequency: problem.frequency,
+      wavelength: problem.wavelength,
+      digest: planFile.digest,
+    }),
+  );
   for (const quantity of planFile.quantities) {
     writeWhole(folder, join(formats[quantity].array, 'zarr.json'), arrayMetadata(arrayOf(quantity, problem.volume)));
   }
@@ -194,7 +235,11 @@ function claim(folder: string): void {
   const ours = [...Object.values(formats).map(({ array }) => array), summaryPath, solutionPath, 'zarr.json'];
   const foreign = names.includes('.quintet') ? [] : names.filter((name) => ours.includes(name));
   if (foreign.length > 0) {
-    throw new FieldError('OutputUnwritable', `${folder} holds ${foreign.join(', ')} that no FieldJob wrote: choose another folder`, 'spec.output');
+    throw new FieldError(
+      'OutputUnwritable',
+      `${folder} holds ${foreign.join(', ')} that no FieldJob wrote: choose another folder`,
+      'spec.output',
+    );
   }
   writeWhole(folder, ownershipPath, 'FieldJob\n');
 }
@@ -228,7 +273,11 @@ function checkSpace(folder: string, bytes: number): void {
     throw outputError(error, folder);
   }
   if (free < bytes) {
-    throw new FieldError('OutputFull', `the result takes ${formatBytes(bytes)}, ${formatBytes(free)} are free: free some, grow the volume claim, or coarsen spec.volume`, 'spec.output');
+    throw new FieldError(
+      'OutputFull',
+      `the result takes ${formatBytes(bytes)}, ${formatBytes(free)} are free: free some, grow the volume claim, or coarsen spec.volume`,
+      'spec.output',
+    );
   }
 }
 
@@ -275,5 +324,8 @@ function turnedDown({ amplitudes, phases }: Drive, factor: number): Drive {
 
 function scaleMaxima({ anywhere, zones }: Maxima, factor: number): Maxima {
   const by = factor < 1 ? factor * (1 - 1e-4) : 1;
-  return { anywhere: anywhere * by, zones: Object.fromEntries(Object.entries(zones).map(([name, value]) => [name, value * by])) };
+  return {
+    anywhere: anywhere * by,
+    zones: Object.fromEntries(Object.entries(zones).map(([name, value]) => [name, value * by])),
+  };
 }

@@ -89,7 +89,7 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
     // Pressure is always kept: safety is judged by it, and every other quantity follows from it.
     quantities: [...new Set<Quantity>(['Pressure', ...spec.quantities])],
     safety: resolveSafety(spec),
-    slices: (output?.slices ?? [{ plane: 'XZ', quantity: 'Pressure' } as FieldSlice]).map((slice, i) => ({
+    slices: (output?.slices ?? [{ plane: 'XZ', quantity: 'Pressure' } satisfies FieldSlice]).map((slice, i) => ({
       axis: normalOf(slice.plane),
       at:
         slice.at === undefined
@@ -104,7 +104,14 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
 
 /** SHA-256 over everything that determines the bytes of the result: the problem, the drive and the code that sums. */
 export function digestOf(problem: Problem, drive: Drive): string {
-  const { name: _name, shardsMax: _shards, slices: _slices, targets: _targets, solver: _solver, ...determining } = problem;
+  const {
+    name: _name,
+    shardsMax: _shards,
+    slices: _slices,
+    targets: _targets,
+    solver: _solver,
+    ...determining
+  } = problem;
   const plain = JSON.stringify({ ...determining, drive }, (_key, value: unknown) =>
     value instanceof Float64Array ? Array.from(value) : value,
   );
@@ -169,7 +176,12 @@ function resolveEmitters(spec: FieldJobSpec, medium: Medium, frequency: number, 
         const field = `spec.medium.reflectors[${i}].coefficient`;
         throw new FieldError('InvalidMedium', 'a reflection cannot be louder than what arrives: -1 to 1', field);
       }
-      return { name, axis: normalOf(plane), at: quantity(parseLength, at, `spec.medium.reflectors[${i}].at`), coefficient: value };
+      return {
+        name,
+        axis: normalOf(plane),
+        at: quantity(parseLength, at, `spec.medium.reflectors[${i}].at`),
+        coefficient: value,
+      };
     }),
     ...(response && { response }),
   };
@@ -189,13 +201,16 @@ function resolveElements({ array }: FieldJobSpec, tables: Tables): Elements {
   if (array.type === 'Hemisphere' && array.hemisphere) {
     const { radius, elements, aperture } = array.hemisphere;
     const angle = quantity(parseAngle, aperture, `${field}.hemisphere.aperture`);
-    if (angle > 2 * Math.PI + 1e-9) throw new FieldError('InvalidArray', 'at most 360deg', `${field}.hemisphere.aperture`);
+    if (angle > 2 * Math.PI + 1e-9)
+      throw new FieldError('InvalidArray', 'at most 360deg', `${field}.hemisphere.aperture`);
     return hemisphere(quantity(parseLength, radius, `${field}.hemisphere.radius`), elements, angle);
   }
   if (array.type === 'Custom' && array.custom) {
     const rows = readTable(tables, array.custom.format, `${field}.custom`);
     return customElements(
-      rows.map((row) => ['x', 'y', 'z', 'nx', 'ny', 'nz'].flatMap((column) => (row[column] === undefined ? [] : [row[column]]))),
+      rows.map((row) =>
+        ['x', 'y', 'z', 'nx', 'ny', 'nz'].flatMap((column) => (row[column] === undefined ? [] : [row[column]])),
+      ),
       `${field}.custom`,
     );
   }
@@ -208,10 +223,17 @@ function resolvePattern({ array: { transducer } }: FieldJobSpec, ka: number, tab
   if (transducer.directivity !== 'Custom' || !transducer.custom) return { type: 'Piston', ka };
   const field = 'spec.array.transducer.custom';
   const rows = readTable(tables, transducer.custom.format, field).toSorted((a, b) => (a.angle ?? 0) - (b.angle ?? 0));
-  if (rows.length < 2 || rows.some(({ angle, gain }) => !(angle !== undefined && angle >= 0) || !Number.isFinite(gain))) {
+  if (
+    rows.length < 2 ||
+    rows.some(({ angle, gain }) => !(angle !== undefined && angle >= 0) || !Number.isFinite(gain))
+  ) {
     throw new FieldError('InvalidArray', 'needs two rows or more with angle (degrees from 0) and gain', field);
   }
-  return { type: 'Measured', angles: rows.map(({ angle }) => (angle! * Math.PI) / 180), gains: rows.map(({ gain }) => gain!) };
+  return {
+    type: 'Measured',
+    angles: rows.map(({ angle }) => (angle! * Math.PI) / 180),
+    gains: rows.map(({ gain }) => gain!),
+  };
 }
 
 function resolveResponse(
@@ -225,7 +247,13 @@ function resolveResponse(
   if (hardware.calibration) {
     const field = 'spec.array.hardware.calibration';
     for (const { element, amplitude = 1, phase = 0 } of readTable(tables, hardware.calibration.format, field)) {
-      if (element === undefined || !Number.isInteger(element) || element < 0 || element >= count || !(amplitude >= 0 && amplitude <= 1)) {
+      if (
+        element === undefined ||
+        !Number.isInteger(element) ||
+        element < 0 ||
+        element >= count ||
+        !(amplitude >= 0 && amplitude <= 1)
+      ) {
         throw new FieldError('InvalidArray', `element must be 0 to ${count - 1} and amplitude 0 to 1`, field);
       }
       amplitudes[element] = amplitude;
@@ -234,7 +262,11 @@ function resolveResponse(
   }
   for (const element of hardware.deadElements ?? []) {
     if (element >= count) {
-      throw new FieldError('InvalidArray', `element ${element} is none of the ${count}`, 'spec.array.hardware.deadElements');
+      throw new FieldError(
+        'InvalidArray',
+        `element ${element} is none of the ${count}`,
+        'spec.array.hardware.deadElements',
+      );
     }
     amplitudes[element] = 0;
   }
@@ -262,7 +294,9 @@ function resolveSafety({ safety }: FieldJobSpec): SafetyLimits {
   return {
     action,
     ...(maxPressure !== undefined && { maxPressure: quantity(parsePressure, maxPressure, 'spec.safety.maxPressure') }),
-    ...(maxIntensity !== undefined && { maxIntensity: quantity(parseIntensity, maxIntensity, 'spec.safety.maxIntensity') }),
+    ...(maxIntensity !== undefined && {
+      maxIntensity: quantity(parseIntensity, maxIntensity, 'spec.safety.maxIntensity'),
+    }),
     ...(maxMechanicalIndex !== undefined && { maxMechanicalIndex: parseDecimal(maxMechanicalIndex) }),
     zones: zones.map(({ name, center, radius, maxPressure: most }, i) => ({
       name,

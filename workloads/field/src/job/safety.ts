@@ -74,7 +74,13 @@ function boundsOf(limits: SafetyLimits, maxima: Maxima, medium: Medium, frequenc
   const reached = maxima.anywhere;
   const bounds: Bound[] = [];
   if (maxPressure !== undefined) {
-    bounds.push({ what: 'pressure', field: 'spec.safety.maxPressure', reached, limit: maxPressure, text: formatPressure });
+    bounds.push({
+      what: 'pressure',
+      field: 'spec.safety.maxPressure',
+      reached,
+      limit: maxPressure,
+      text: formatPressure,
+    });
   }
   if (maxIntensity !== undefined) {
     const limit = Math.sqrt(maxIntensity * 2 * medium.density * medium.soundSpeed);

@@ -1,11 +1,12 @@
 // What the field will be, before it is computed: pressures at the targets, and the largest ones found on a coarse sample
 // and climbed from there.
+
+import { FieldError } from '../errors.ts';
 import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
 import { pressureAt } from '../physics/reference.ts';
 import type { Sources } from '../physics/sources.ts';
 import type { Target } from '../solver/targets.ts';
 import { pointsOf } from '../volume/layout.ts';
-import { FieldError } from '../errors.ts';
 import type { Problem } from './problem.ts';
 import type { Maxima } from './safety.ts';
 
@@ -16,11 +17,11 @@ type Box = { low: Point; high: Point };
 const mostSamples = 60_000;
 const climbers = 12;
 
-/** Pressure of each target: at the point of a focus or silence, the largest within half a wavelength of a trap. Pa. */
+/** Pressure of each target: at the point of a focus or silence, the largest within 3/4 of a wavelength of a trap. Pa. */
 export function targetPressures(problem: Problem, sources: Sources): number[] {
   return problem.targets.map(({ trap, position }) => {
     if (trap === 'Focus' || trap === 'Silence') return magnitude(sources, position);
-    const reach = problem.wavelength / 2;
+    const reach = 0.75 * problem.wavelength;
     const box = boxAround(position, reach);
     return largest(problem, sources, box, problem.wavelength / 12, (point) => distance(point, position) <= reach);
   });
@@ -40,7 +41,10 @@ export function sampleMaxima(problem: Problem, sources: Sources): Maxima {
     zones: Object.fromEntries(
       safety.zones.map(({ name, center, radius }) => {
         const within = (point: Point): boolean => distance(point, center) <= radius;
-        return [name, largest(problem, sources, boxAround(center, radius), wavelength / 4, within, [[...center] as Point])];
+        return [
+          name,
+          largest(problem, sources, boxAround(center, radius), wavelength / 4, within, [[...center] as Point]),
+        ];
       }),
     ),
   };
@@ -59,7 +63,9 @@ function largest(
   const step = wanted * Math.max(1, (cells / mostSamples) ** (1 / 3));
   const axes = low.map((from, axis) => {
     const n = Math.max(1, Math.ceil(edges[axis]! / step) + 1);
-    return Float64Array.from({ length: n }, (_, i) => (n === 1 ? from + edges[axis]! / 2 : from + (edges[axis]! * i) / (n - 1)));
+    return Float64Array.from({ length: n }, (_, i) =>
+      n === 1 ? from + edges[axis]! / 2 : from + (edges[axis]! * i) / (n - 1),
+    );
   });
   const kernel = kernelAt(problem, sources, { low, high });
   kernel.setRow(axes[0]!);
@@ -130,7 +136,15 @@ function kernelAt(problem: Problem, sources: Sources, { low, high }: Box): RowKe
 /** Around a trap the crests lie about a third of a wavelength off. */
 function peaksNear([x, y, z]: Target['position'], wavelength: number): Point[] {
   const d = wavelength / 3;
-  return [[x, y, z], [x - d, y, z], [x + d, y, z], [x, y - d, z], [x, y + d, z], [x, y, z - d / 2], [x, y, z + d / 2]];
+  return [
+    [x, y, z],
+    [x - d, y, z],
+    [x + d, y, z],
+    [x, y - d, z],
+    [x, y + d, z],
+    [x, y, z - d / 2],
+    [x, y, z + d / 2],
+  ];
 }
 
 function boxAround(center: readonly number[], radius: number): Box {

@@ -2,14 +2,24 @@
 import type { ChunkResult, ChunkWork } from '../compute/chunk.ts';
 import { stagingFolder, writeWhole } from '../compute/files.ts';
 import { mergeMaxima, noMaxima } from '../compute/maxima.ts';
-import { computeChunks } from '../compute/pool.ts';
+import { ChunkPool } from '../compute/pool.ts';
 import type { Constants } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import { usableCores } from '../machine.ts';
 import { gorkov } from '../physics/particle.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
-import { pointsOf, shardChunks, chunkBlock } from '../volume/layout.ts';
-import { type PlanFile, readJson, readPlan, remove, type ShardFile, shardPath, type SolutionFile, solutionPath, toJson } from './output.ts';
+import { chunkBlock, pointsOf, shardChunks } from '../volume/layout.ts';
+import {
+  type PlanFile,
+  readJson,
+  readPlan,
+  remove,
+  type ShardFile,
+  type SolutionFile,
+  shardPath,
+  solutionPath,
+  toJson,
+} from './output.ts';
 import { digestOf, type Problem } from './problem.ts';
 
 export interface ShardResult {
@@ -30,13 +40,21 @@ export interface Progress {
 }
 
 export interface ShardOptions {
+  /** Threads to start, all usable cores when left out. */
   readonly threads?: number;
+  /** Threads of `openPool` to use instead. */
+  readonly pool?: ChunkPool;
   readonly signal?: AbortSignal;
-  onProgress?(progress: Progress): void;
+  readonly onProgress?: (progress: Progress) => void;
 }
 
 /** @throws FieldError when no plan of this problem lies on the output, or the output fails. */
-export async function shard(problem: Problem, folder: string, index: number, options: ShardOptions = {}): Promise<ShardResult> {
+export async function shard(
+  problem: Problem,
+  folder: string,
+  index: number,
+  options: ShardOptions = {},
+): Promise<ShardResult> {
   const plan = readPlan(folder);
   const drive = readDrive(problem, folder, plan);
   if (!Number.isInteger(index) || index < 0 || index >= plan.shards) {
@@ -46,19 +64,31 @@ export async function shard(problem: Problem, folder: string, index: number, opt
   const chunks = Array.from({ length: to - from }, (_, i) => from + i);
   const total = chunks.reduce((sum, chunk) => sum + pointsOf(chunkBlock(problem.volume, chunk)), 0);
   const start = performance.now();
+  const startedAt = Date.now();
   let done = 0;
   let computed = 0;
-  const results = await computeChunks(workOf(problem, plan, drive, folder), chunks, {
-    threads: options.threads ?? usableCores(),
-    ...(options.signal && { signal: options.signal }),
-    onChunk(result) {
-      done += result.points;
-      if (result.computed) computed += result.points;
-      options.onProgress?.({ done, total, pointsPerSecond: (computed * 1000) / (performance.now() - start) });
-    },
-  });
+  const threads = Math.min(chunks.length, options.threads ?? usableCores());
+  const pool = options.pool ?? new ChunkPool(workOf(problem, plan, drive, folder), threads);
+  let results: ChunkResult[];
+  try {
+    results = await pool.run(chunks, {
+      ...(options.signal && { signal: options.signal }),
+      onChunk(result) {
+        done += result.points;
+        if (result.computed) computed += result.points;
+        options.onProgress?.({ done, total, pointsPerSecond: (computed * 1000) / (performance.now() - start) });
+      },
+    });
+  } finally {
+    if (!options.pool) await pool.close();
+  }
   const seconds = (performance.now() - start) / 1000;
-  const marker = markerOf(problem, plan, index, results, { computed, seconds, before: readMarker(folder, plan, index) });
+  const marker = markerOf(problem, plan, index, results, {
+    computed,
+    seconds,
+    startedAt,
+    before: readMarker(folder, plan, index),
+  });
   writeWhole(folder, shardPath(index), toJson(marker));
   return {
     step: 'shard',
@@ -69,6 +99,12 @@ export async function shard(problem: Problem, folder: string, index: number, opt
     backend: plan.backend,
     method: plan.method,
   };
+}
+
+/** Threads that serve several shards of one plan, to be closed by the caller. @throws FieldError as `shard` does. */
+export function openPool(problem: Problem, folder: string, threads: number): ChunkPool {
+  const plan = readPlan(folder);
+  return new ChunkPool(workOf(problem, plan, readDrive(problem, folder, plan), folder), threads);
 }
 
 /** The marker of a shard of this plan, if it is done. */
@@ -90,7 +126,11 @@ export function readDrive(problem: Problem, folder: string, plan: PlanFile): Dri
     phases: Float64Array.from(solution.phases),
   };
   if (!drive || digestOf(problem, drive) !== plan.digest) {
-    throw new FieldError('OutputIncomplete', 'the plan on the output is of another spec or damaged: run the plan step again', 'spec.output');
+    throw new FieldError(
+      'OutputIncomplete',
+      'the plan on the output is of another spec or damaged: run the plan step again',
+      'spec.output',
+    );
   }
   return drive;
 }
@@ -123,7 +163,12 @@ function markerOf(
   plan: PlanFile,
   index: number,
   results: readonly ChunkResult[],
-  { computed, seconds, before }: { computed: number; seconds: number; before: ShardFile | undefined },
+  {
+    computed,
+    seconds,
+    startedAt,
+    before,
+  }: { computed: number; seconds: number; startedAt: number; before: ShardFile | undefined },
 ): ShardFile {
   const maxima = noMaxima(problem.safety.zones);
   for (const result of results) mergeMaxima(maxima, result.maxima);
@@ -139,6 +184,7 @@ function markerOf(
     points: results.reduce((sum, { points }) => sum + points, 0),
     computed: kept?.computed ?? computed,
     seconds: kept?.seconds ?? seconds,
+    startedAt: kept?.startedAt ?? startedAt,
     pointsPerSecond: kept?.pointsPerSecond ?? Math.round(computed / Math.max(seconds, 1e-9)),
     backend: plan.backend,
     method: plan.method,

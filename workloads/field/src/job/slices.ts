@@ -30,7 +30,14 @@ export function drawSlices(problem: Problem, plan: PlanFile, folder: string, max
   });
 }
 
-function draw(problem: Problem, slice: Slice, index: number, quantity: StoredQuantity, folder: string, maxima: FieldMaxima): Buffer {
+function draw(
+  problem: Problem,
+  slice: Slice,
+  index: number,
+  quantity: StoredQuantity,
+  folder: string,
+  maxima: FieldMaxima,
+): Buffer {
   const { volume, targets, emitters, solver, wavelength } = problem;
   const [across, up] = [0, 1, 2].filter((axis) => axis !== slice.axis) as [0 | 1 | 2, 0 | 1 | 2];
   const plane = readPlane(folder, volume, quantity, slice.axis, index);
@@ -68,7 +75,10 @@ const formatters: Readonly<Record<StoredQuantity, (value: number) => string>> = 
 };
 
 function planeName(axis: number): string {
-  return [0, 1, 2].filter((each) => each !== axis).map((each) => axisNames[each]).join('');
+  return [0, 1, 2]
+    .filter((each) => each !== axis)
+    .map((each) => axisNames[each])
+    .join('');
 }
 
 /** Magnitudes (or values, for scalars) of the plane `index` normal to `axis`. */
@@ -84,7 +94,11 @@ function readPlane(folder: string, volume: Volume, quantity: StoredQuantity, axi
   const floats = floatsPerPoint(quantity);
   const wanted = Math.floor(index / volume.chunk[fixed]!);
   for (let chunk = 0; chunk < counts[0] * counts[1] * counts[2]; chunk++) {
-    const indexes = [Math.floor(chunk / (counts[1] * counts[2])), Math.floor(chunk / counts[2]) % counts[1], chunk % counts[2]];
+    const indexes = [
+      Math.floor(chunk / (counts[1] * counts[2])),
+      Math.floor(chunk / counts[2]) % counts[1],
+      chunk % counts[2],
+    ];
     if (indexes[fixed] !== wanted) continue;
     const data = readChunk(folder, quantity, indexes);
     for (let row = 0; row < rows; row++) {
@@ -96,7 +110,8 @@ function readPlane(folder: string, volume: Volume, quantity: StoredQuantity, axi
         const local = point.map((each, i) => each - indexes[i]! * volume.chunk[i]!);
         if (local.some((each, i) => each < 0 || each >= volume.chunk[i]!)) continue;
         const offset = ((local[0]! * volume.chunk[1] + local[1]!) * volume.chunk[2] + local[2]!) * floats;
-        values[row * columns + column] = floats === 1 ? data[offset]! : Math.hypot(...data.subarray(offset, offset + floats));
+        values[row * columns + column] =
+          floats === 1 ? data[offset]! : Math.hypot(...data.subarray(offset, offset + floats));
       }
     }
   }

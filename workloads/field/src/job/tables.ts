@@ -43,9 +43,15 @@ function fromCsv(text: string, place: string, field: string): Record<string, num
     if (line.trim() === '') return [];
     const cells = line.split(',');
     if (cells.length !== header.length) {
-      throw new FieldError('InvalidResource', `${place}: line ${i + 2}: ${cells.length} values for ${header.length} columns`, field);
+      throw new FieldError(
+        'InvalidResource',
+        `${place}: line ${i + 2}: ${cells.length} values for ${header.length} columns`,
+        field,
+      );
     }
-    return [Object.fromEntries(cells.map((cell, n) => [header[n]!, number(cell.trim(), `${place}: line ${i + 2}`, field)]))];
+    return [
+      Object.fromEntries(cells.map((cell, n) => [header[n]!, number(cell.trim(), `${place}: line ${i + 2}`, field)])),
+    ];
   });
 }
 
@@ -61,7 +67,9 @@ function fromJson(text: string, place: string, field: string): Record<string, nu
     if (typeof row !== 'object' || row === null) {
       throw new FieldError('InvalidResource', `${place}[${i}]: must be an object of numbers`, field);
     }
-    return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, number(value, `${place}[${i}].${key}`, field)]));
+    return Object.fromEntries(
+      Object.entries(row).map(([key, value]) => [key, number(value, `${place}[${i}].${key}`, field)]),
+    );
   });
 }
 

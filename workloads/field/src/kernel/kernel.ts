@@ -1,4 +1,5 @@
 // The WebAssembly kernel, ready to sum one set of sources: rows of points at a time, in 32-bit floats.
+import { setFlagsFromString } from 'node:v8';
 import { FieldError } from '../errors.ts';
 import { directivityPolynomial } from '../physics/directivity.ts';
 import { gradientAt, pressureAt } from '../physics/reference.ts';
@@ -67,9 +68,13 @@ export class FieldKernel implements RowKernel {
   constructor(sources: Sources, origin: readonly [number, number, number], reach: number) {
     const coefficients = directivityPolynomial(sources.directivity);
     if (!coefficients) {
-      throw new FieldError('KernelRefused', 'the directivity is too sharp for the kernel; use backend Reference', 'spec.array.transducer');
+      throw new FieldError(
+        'KernelRefused',
+        'the directivity is too sharp for the kernel; use backend Reference',
+        'spec.array.transducer',
+      );
     }
-    compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
+    compiled ??= compile();
     this.#exports = new WebAssembly.Instance(compiled).exports as Exports;
     this.scale = sources.wavenumber / Math.PI;
     this.#origin = origin;
@@ -202,6 +207,14 @@ export class ReferenceKernel implements RowKernel {
     });
     return parts;
   }
+}
+
+/** By the optimizing compiler at once: threads that live for a second would spend it in the baseline one's code. */
+function compile(): object {
+  setFlagsFromString('--no-liftoff');
+  const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'));
+  setFlagsFromString('--liftoff');
+  return module;
 }
 
 /** Taylor polynomial of exp(-absorption·d/8) around the middle of the paths, then the middle; the kernel takes the power. */

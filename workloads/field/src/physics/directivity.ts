@@ -17,10 +17,10 @@ export function directivityOf(pattern: Pattern): Directivity {
   switch (pattern.type) {
     case 'Piston':
       return piston(pattern.ka);
-    case 'Omnidirectional':
-      return omnidirectional;
     case 'Measured':
       return measured(pattern.angles, pattern.gains);
+    default:
+      return omnidirectional;
   }
 }
 

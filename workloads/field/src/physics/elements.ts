@@ -70,7 +70,11 @@ export function customElements(rows: readonly (readonly number[])[], field: stri
       const [x = Number.NaN, y = Number.NaN, z = Number.NaN, nx = 0, ny = 0, nz = 1] = row;
       const length = Math.hypot(nx, ny, nz);
       if (![x, y, z].every(Number.isFinite) || !(length > 0) || !Number.isFinite(length)) {
-        throw new FieldError('InvalidArray', `element ${index}: needs finite x, y, z and a direction that is not zero`, field);
+        throw new FieldError(
+          'InvalidArray',
+          `element ${index}: needs finite x, y, z and a direction that is not zero`,
+          field,
+        );
       }
       return [x, y, z, nx / length, ny / length, nz / length];
     }),
@@ -79,7 +83,11 @@ export function customElements(rows: readonly (readonly number[])[], field: stri
 
 function elementsOf(placed: readonly (readonly number[])[]): Elements {
   if (placed.length > mostElements) {
-    throw new FieldError('InvalidArray', `${placed.length} elements; at most ${mostElements} are supported`, 'spec.array');
+    throw new FieldError(
+      'InvalidArray',
+      `${placed.length} elements; at most ${mostElements} are supported`,
+      'spec.array',
+    );
   }
   const positions = new Float64Array(placed.length * 3);
   const normals = new Float64Array(placed.length * 3);

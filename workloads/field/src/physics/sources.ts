@@ -114,7 +114,11 @@ function imagesOf(reflectors: readonly Reflector[]): Image[] {
 /** Reflections in one plane, or back and forth between two. */
 function alongAxis(planes: readonly Reflector[]): { sign: number; shift: number; coefficient: number }[] {
   if (planes.length > 2) {
-    throw new FieldError('InvalidMedium', 'at most two reflectors may be normal to the same axis', 'spec.medium.reflectors');
+    throw new FieldError(
+      'InvalidMedium',
+      'at most two reflectors may be normal to the same axis',
+      'spec.medium.reflectors',
+    );
   }
   const found = [{ sign: 1, shift: 0, coefficient: 1 }];
   for (let first = 0; first < planes.length; first++) {

@@ -1,9 +1,13 @@
 // Glyphs of DejaVu Sans at 13 pixels: coverage in 16 steps, all in one strip, row by row. Text of pictures is drawn from it.
 
 export const glyphHeight = 17;
-export const characters: string = String.raw` !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_${"`"}abcdefghijklmnopqrstuvwxyz{|}~µ°²×·λ`;
+export const characters: string = String.raw` !"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_${'`'}abcdefghijklmnopqrstuvwxyz{|}~µ°²×·λ`;
 /** Width of each character, pixels. */
-export const advances: readonly number[] = [4, 5, 6, 11, 8, 12, 10, 4, 5, 5, 6, 11, 4, 5, 4, 4, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 11, 11, 11, 7, 13, 9, 9, 9, 10, 8, 7, 10, 10, 4, 4, 9, 7, 11, 10, 10, 8, 10, 9, 8, 8, 10, 9, 13, 9, 8, 9, 5, 4, 5, 11, 6, 6, 8, 8, 7, 8, 8, 5, 8, 8, 4, 4, 8, 4, 13, 8, 8, 8, 8, 5, 7, 5, 8, 8, 11, 8, 8, 7, 8, 4, 8, 11, 8, 6, 5, 11, 4, 8];
+export const advances: readonly number[] = [
+  4, 5, 6, 11, 8, 12, 10, 4, 5, 5, 6, 11, 4, 5, 4, 4, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 11, 11, 11, 7, 13, 9, 9, 9,
+  10, 8, 7, 10, 10, 4, 4, 9, 7, 11, 10, 10, 8, 10, 9, 8, 8, 10, 9, 13, 9, 8, 9, 5, 4, 5, 11, 6, 6, 8, 8, 7, 8, 8, 5, 8,
+  8, 4, 4, 8, 4, 13, 8, 8, 8, 8, 5, 7, 5, 8, 8, 11, 8, 8, 7, 8, 4, 8, 11, 8, 6, 5, 11, 4, 8,
+];
 /** Two pixels in a byte, deflated. */
 export const strip: string = [
   'eNrtmGuME9cVx//jGXtsjx9D1KgtLw/9EJECsfsl/QDEbtWHVJrdiap+CWTXqSK1TVLsSqlUBGxcqqpKQsE0n7aBxSsgCo9uTEvS',

@@ -20,7 +20,7 @@ export interface Heatmap {
   readonly colors: ColorMap;
   /** Values of the two ends of the colors. */
   readonly range: readonly [number, number];
-  format(value: number): string;
+  readonly format: (value: number) => string;
   readonly marks: readonly { readonly at: readonly [number, number]; readonly label: string }[];
 }
 
@@ -99,7 +99,8 @@ function drawAxes(canvas: Canvas, { plane, axes }: Heatmap, width: number, heigh
 function drawBar(canvas: Canvas, { colors, range, format }: Heatmap, width: number, height: number): void {
   const x = margin.left + width + 18;
   const thick = 16;
-  for (let py = 0; py < height; py++) canvas.fill(x, margin.top + py, thick, 1, colors(1 - py / Math.max(1, height - 1)));
+  for (let py = 0; py < height; py++)
+    canvas.fill(x, margin.top + py, thick, 1, colors(1 - py / Math.max(1, height - 1)));
   canvas.frame(x - 1, margin.top - 1, thick + 2, height + 2, ink);
   const steps = height < 150 ? 2 : 4;
   for (let i = 0; i <= steps; i++) {
@@ -133,7 +134,12 @@ function drawMark(canvas: Canvas, plane: Plane, width: number, height: number, m
   canvas.circle(x, y, 8, 3.4, [0, 0, 0]);
   canvas.circle(x, y, 8, 1.6, white);
   const right = x + 14 + textWidth(mark.label) < margin.left + width;
-  for (const [dx, dy] of [[-1, 0], [1, 0], [0, -1], [0, 1]] as const) {
+  for (const [dx, dy] of [
+    [-1, 0],
+    [1, 0],
+    [0, -1],
+    [0, 1],
+  ] as const) {
     canvas.text(x + (right ? 13 : -13) + dx, y - textHeight / 2 + dy, mark.label, [0, 0, 0], right ? 'left' : 'right');
   }
   canvas.text(x + (right ? 13 : -13), y - textHeight / 2, mark.label, white, right ? 'left' : 'right');

@@ -1,6 +1,14 @@
 // Ways to find a drive that makes the goals, each on plain matrices. All leave the elements' amplitudes free; the caller
 // constrains the result.
-import { type ComplexMatrix, type ComplexVector, complexVector, gram, multiply, multiplyAdjoint, shiftedSolver } from './matrix.ts';
+import {
+  type ComplexMatrix,
+  type ComplexVector,
+  complexVector,
+  gram,
+  multiply,
+  multiplyAdjoint,
+  shiftedSolver,
+} from './matrix.ts';
 import type { Goals } from './targets.ts';
 
 export interface Outcome {

@@ -59,7 +59,11 @@ function iterate(goals: Goals, { algorithm, iterations, regularization }: Solver
     case 'Eigen':
       return eigensolver(goals, iterations, regularization);
     default:
-      throw new FieldError('Unsupported', `the solver ${algorithm} is not part of this version`, 'spec.solver.algorithm');
+      throw new FieldError(
+        'Unsupported',
+        `the solver ${algorithm} is not part of this version`,
+        'spec.solver.algorithm',
+      );
   }
 }
 

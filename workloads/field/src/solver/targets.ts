@@ -1,6 +1,7 @@
 // What shall be made where, as linear functions of the drive: one row per focus or trap, several per silence.
-import { type Emitters, drivenSources, fullDrive } from '../physics/sources.ts';
+
 import { pressureAt } from '../physics/reference.ts';
+import { drivenSources, type Emitters, fullDrive } from '../physics/sources.ts';
 import { type ComplexMatrix, complexMatrix } from './matrix.ts';
 
 export interface Target {

@@ -2,13 +2,21 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { chunkBlock, chunkCount, coordinate, layOut, pointsOf, shardChunks } from './layout.ts';
 
-const sizes = fc.tuple(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 0, max: 90 }), fc.integer({ min: 0, max: 90 }));
+const sizes = fc.tuple(
+  fc.integer({ min: 0, max: 90 }),
+  fc.integer({ min: 0, max: 90 }),
+  fc.integer({ min: 0, max: 90 }),
+);
 
 describe('the layout of a volume', () => {
   it('covers every point exactly once by the chunks of the shards, however many', () => {
     fc.assert(
       fc.property(sizes, fc.integer({ min: 1, max: 200 }), (steps, wanted) => {
-        const volume = layOut([0, 0, 0.1], steps.map((n) => n * 1e-3), 1e-3);
+        const volume = layOut(
+          [0, 0, 0.1],
+          steps.map((n) => n * 1e-3),
+          1e-3,
+        );
         const shards = Math.min(wanted, chunkCount(volume));
         const seen = new Uint8Array(pointsOf(volume));
         let next = 0;
@@ -41,7 +49,12 @@ describe('the layout of a volume', () => {
   it.each([
     { title: 'no spacing', size: [0.1, 0.1, 0.1], spacing: 0, message: /spacing/ },
     { title: 'a size that is no number', size: [0.1, Number.NaN, 0.1], spacing: 0.001, message: /finite/ },
-    { title: 'more points than can be counted', size: [1e3, 1e3, 1e3], spacing: 1e-6, message: /more than any machine/ },
+    {
+      title: 'more points than can be counted',
+      size: [1e3, 1e3, 1e3],
+      spacing: 1e-6,
+      message: /more than any machine/,
+    },
   ])('refuses $title', ({ size, spacing, message }) => {
     expect(() => layOut([0, 0, 0], size, spacing)).toThrow(message);
   });

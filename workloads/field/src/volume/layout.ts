@@ -44,7 +44,11 @@ export function layOut(center: readonly number[], size: readonly number[], spaci
   }) as [number, number, number];
   const points = shape.reduce((product, n) => product * n, 1);
   if (points > mostPoints) {
-    throw new FieldError('VolumeTooLarge', `${shape.toReversed().join(' × ')} points are more than any machine holds`, 'spec.volume');
+    throw new FieldError(
+      'VolumeTooLarge',
+      `${shape.toReversed().join(' × ')} points are more than any machine holds`,
+      'spec.volume',
+    );
   }
   const first = zyx.map((axis, i) => center[axis]! - ((shape[i]! - 1) / 2) * spacing) as [number, number, number];
   return { shape, first, spacing, chunk: chunkShape(shape) };

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// Starts the command line: the built one where there is a build, else the sources as they are. Node 24 is needed; where an
+// older one was called, the one that the packages brought takes over.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const built = join(root, 'dist', 'main.js');
+const source = join(root, 'src', 'main.ts');
+const fromSource = existsSync(source);
+const major = Number(process.versions.node.split('.')[0]);
+
+if (major < 24 || (fromSource && !process.execArgv.includes('--conditions=source'))) {
+  const node = major < 24 ? bundledNode() : process.execPath;
+  if (!node) {
+    console.error(`quintet needs Node 24 or newer; this is ${process.versions.node}. Run "npm ci", which brings one, or install it.`);
+    process.exit(1);
+  }
+  const { status, signal, error } = spawnSync(
+    node,
+    [...(fromSource ? ['--conditions=source', '--disable-warning=ExperimentalWarning'] : []), fileURLToPath(import.meta.url), ...process.argv.slice(2)],
+    { stdio: 'inherit' },
+  );
+  if (error) console.error(error.message);
+  process.exit(status ?? (signal === 'SIGINT' ? 130 : 1));
+}
+await import(pathToFileURL(fromSource ? source : built).href);
+
+/** The Node of the optional packages node-OS-CPU. */
+function bundledNode() {
+  const { platform, arch } = process;
+  try {
+    const home = dirname(createRequire(import.meta.url).resolve(`node-${platform === 'win32' ? 'win' : platform}-${arch}/package.json`));
+    const node = join(home, 'bin', platform === 'win32' ? 'node.exe' : 'node');
+    return existsSync(node) ? node : undefined;
+  } catch {
+    return undefined;
+  }
+}

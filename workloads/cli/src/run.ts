@@ -1,0 +1,147 @@
+// `quintet run`: the three steps of a FieldJob one after the other in this process.
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { resolve as absolute, join } from 'node:path';
+import { type FieldJob, InvalidResourceError, parseUserFile } from '@quintet/crds';
+import {
+  FieldError,
+  type FinishResult,
+  finish,
+  openPool,
+  type PlanResult,
+  plan,
+  resolve,
+  shard,
+  usableCores,
+} from '@quintet/field';
+import { ProgressBar } from './progress.ts';
+import { claimed, configMapsOf } from './references.ts';
+import { summaryTable } from './table.ts';
+
+export interface RunOptions {
+  out: string;
+  name?: string;
+  threads?: number;
+  claim: ReadonlyMap<string, string>;
+  json?: boolean;
+}
+
+/** @returns the exit code. Everything that went wrong has been said on standard error. */
+export async function runField(file: string, options: RunOptions): Promise<number> {
+  const stop = new AbortController();
+  const interrupt = (): void => {
+    // A second Ctrl-C does not wait.
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort(new Interrupted());
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  try {
+    const text = readText(file);
+    const job = chooseJob(parseUserFile(text, file), file, options.name);
+    const result = await compute(job, text, options, stop.signal);
+    console.log(
+      options.json
+        ? JSON.stringify(result.finish)
+        : summaryTable(job.metadata.name, result.plan, result.finish, options.out),
+    );
+    return 0;
+  } catch (error) {
+    return explain(error, options.out);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+async function compute(
+  job: FieldJob,
+  text: string,
+  { out, claim, threads = usableCores() }: RunOptions,
+  signal: AbortSignal,
+): Promise<{ plan: PlanResult; finish: FinishResult }> {
+  const problem = resolve(job, claimed(configMapsOf(text), claim));
+  makeFolder(out);
+  const progress = new ProgressBar(process.stderr);
+  const planned = plan(problem, out);
+  for (const warning of planned.warnings) progress.say(`warning: ${warning}`);
+  let before = 0;
+  const pool = openPool(problem, out, threads);
+  try {
+    for (let index = 0; index < planned.shards; index++) {
+      signal.throwIfAborted();
+      const { points } = await shard(problem, out, index, {
+        pool,
+        signal,
+        onProgress: ({ done, pointsPerSecond }) => progress.show(before + done, planned.points, pointsPerSecond),
+      });
+      before += points;
+    }
+    signal.throwIfAborted();
+    return { plan: planned, finish: await finish(problem, out, { pool, signal }) };
+  } finally {
+    progress.end();
+    await pool.close();
+  }
+}
+
+class Interrupted extends Error {}
+
+function explain(error: unknown, out: string): number {
+  if (error instanceof Interrupted) {
+    console.error(`interrupted; finished chunks are kept in ${out}: the same command goes on from there`);
+    return 130;
+  }
+  if (error instanceof InvalidResourceError) {
+    console.error(error.message);
+    return 2;
+  }
+  if (error instanceof FieldError) {
+    const field = error.field ? `${error.field}: ` : '';
+    console.error(`${error.reason}: ${field}${error.message}`);
+    if (error.retry) console.error(`what is finished is kept in ${out}: the same command goes on from there`);
+    return error.exitCode;
+  }
+  console.error(error);
+  return 1;
+}
+
+function readText(file: string): string {
+  try {
+    if (statSync(file).size > 16 * 2 ** 20) throw new Error('more than 16 MiB is no resource');
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new InvalidResourceError([{ path: [], message: (error as Error).message, file }]);
+  }
+}
+
+function chooseJob(
+  resources: readonly { kind: string; metadata: { name: string } }[],
+  file: string,
+  name: string | undefined,
+): FieldJob {
+  const jobs = resources.filter((each): each is FieldJob => each.kind === 'FieldJob');
+  const names = jobs.map(({ metadata }) => metadata.name).join(', ');
+  const fitting = name === undefined ? jobs : jobs.filter(({ metadata }) => metadata.name === name);
+  const [job] = fitting;
+  if (job && fitting.length === 1) return job;
+  const message =
+    jobs.length === 0
+      ? 'holds no FieldJob'
+      : name === undefined
+        ? `holds ${names}: choose one by --name`
+        : `holds ${names}, not ${name}`;
+  throw new InvalidResourceError([{ path: [], message, file }]);
+}
+
+function makeFolder(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true });
+  } catch (error) {
+    throw new FieldError('OutputUnwritable', `${absolute(out)}: ${(error as Error).message}`, '--out', error);
+  }
+  if (existsSync(join(out, 'package.json'))) {
+    throw new FieldError(
+      'OutputUnwritable',
+      `${absolute(out)} looks like a project: choose a folder of its own`,
+      '--out',
+    );
+  }
+}

@@ -1,3 +1,0 @@
-export declare function compileKernel(): Promise<Buffer>;
-export declare function embed(wasm: Buffer): string;
-export declare const embeddedFile: string;
