@@ -8,7 +8,7 @@ import { freePorts } from './ports.ts';
 import { logTail, runningDaemon, signal, startDaemon, stopDaemon } from './process.ts';
 
 /** First address of the Service range: the `kubernetes` Service, and so a name in the server's certificate. */
-export const KUBERNETES_SERVICE = '10.96.0.1';
+const KUBERNETES_SERVICE = '10.96.0.1';
 export const SERVICE_RANGE = '10.96.0.0/16';
 
 export interface ControlPlaneOptions {
@@ -102,7 +102,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
 }
 
-export function auditLogPath(dir: string): string {
+function auditLogPath(dir: string): string {
   return join(dir, 'logs', 'audit.log');
 }
 

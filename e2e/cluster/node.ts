@@ -106,12 +106,12 @@ export async function startNode(options: NodeOptions = {}): Promise<NodeCluster>
 }
 
 /** True when every daemon of a node runs. */
-export function isWhole(dir: string): boolean {
+function isWhole(dir: string): boolean {
   return DAEMONS.every((daemon) => runningDaemon(dir, daemon));
 }
 
 /** Offers `count` devices of nvidia.com/gpu on a node. */
-export async function patchGpus(admin: Identity, node: string, count: number): Promise<void> {
+async function patchGpus(admin: Identity, node: string, count: number): Promise<void> {
   const patch = [{ op: 'add', path: '/status/capacity/nvidia.com~1gpu', value: String(count) }];
   const path = `/api/v1/nodes/${node}/status`;
   const answer = await kubeRequest(admin, 'PATCH', path, patch, 'application/json-patch+json');

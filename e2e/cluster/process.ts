@@ -53,7 +53,7 @@ export function startDaemon(dir: string, daemon: Daemon): ProcessIdentity {
   }
 }
 
-export function logPath(dir: string, name: string): string {
+function logPath(dir: string, name: string): string {
   return join(dir, 'logs', `${name}.log`);
 }
 
