@@ -58,6 +58,12 @@ export const errorCatalogue = {
     fix: 'Wait for Retry-After seconds, or raise the quota of this tenant.',
     retryable: true,
   },
+  CONCURRENCY_LIMITED: {
+    status: 429,
+    message: 'This replica already works on {limit} requests.',
+    fix: 'Wait for Retry-After seconds, or raise rateLimits.maxConcurrent.',
+    retryable: true,
+  },
   TENANT_QUEUE_FULL: {
     status: 429,
     message: 'Tenant {tenant} already has {waiting} requests waiting.',
@@ -122,8 +128,8 @@ export type ErrorCode = keyof typeof errorCatalogue;
 
 /** Values for the template; `field` (dotted path) and `retryAfter` (seconds) are also sent on their own. */
 export interface ErrorDetails {
-  field?: string;
-  retryAfter?: number;
+  field?: string | undefined;
+  retryAfter?: number | undefined;
   [name: string]: unknown;
 }
 

@@ -9,10 +9,9 @@ import {
   isBrokenCircuitError,
   isTaskCancelledError,
   retry,
-  TimeoutStrategy,
-  timeout,
   wrap,
 } from 'cockatiel';
+import { within } from './abort.ts';
 import { isQuintetError, QuintetError } from './errors.ts';
 import { counter, gauge, histogram, type Registry } from './metrics.ts';
 
@@ -48,27 +47,27 @@ export interface Dependency {
 /** Policies around one dependency, counted in `quintet_dependency_*`. */
 export function dependency(name: string, options: DependencyOptions = {}): Dependency {
   const isFailure = options.isFailure ?? ((error: unknown) => !isQuintetError(error) || error.status >= 500);
-  const failed = handleWhen((error) => !isTaskCancelledErrorOfCaller(error) && isFailure(error));
+  const failed = handleWhen((error) => !isOfCaller(error) && isFailure(error));
   const breaker = circuitBreaker(failed, {
     halfOpenAfter: options.openFor ?? 5000,
     breaker: new ConsecutiveBreaker(options.failures ?? 5),
   });
   const again = retry(
-    handleWhen((error) => isFailure(error) && !isBrokenCircuitError(error)),
+    handleWhen((error) => !isOfCaller(error) && isFailure(error) && !isBrokenCircuitError(error)),
     {
       maxAttempts: options.retries ?? 2,
       backoff: new ExponentialBackoff({ initialDelay: options.backoff ?? 50, maxDelay: 5000 }),
     },
   );
-  const limit = timeout(options.timeout ?? 2000, TimeoutStrategy.Aggressive);
-  const policy = wrap(again, breaker, limit);
+  const limit = options.timeout ?? 2000;
+  const policy = wrap(again, breaker);
   const measure = meter(name, options.registry, () => breaker.state !== CircuitState.Open);
 
   const call: Dependency['call'] = async (work, signal) => {
     const started = performance.now();
     try {
       signal?.throwIfAborted();
-      const result = await policy.execute(({ signal: inner }) => work(inner), signal);
+      const result = await policy.execute(() => within(limit, work, signal), signal);
       measure('ok', started);
       return result;
     } catch (error) {
@@ -106,15 +105,15 @@ export function dependency(name: string, options: DependencyOptions = {}): Depen
   };
 }
 
-/** A time-out is thrown as the same class as a cancellation; only the former tells of the dependency. */
-function isTaskCancelledErrorOfCaller(error: unknown): boolean {
-  return isTaskCancelledError(error) && !/timed out/i.test(error.message);
+/** The caller went away: that says nothing about the dependency. */
+function isOfCaller(error: unknown): boolean {
+  return isTaskCancelledError(error) || (isQuintetError(error) && error.code === 'CANCELLED');
 }
 
 function reasonOf(error: unknown): string {
   if (error instanceof BrokenCircuitError || isBrokenCircuitError(error))
     return 'it failed repeatedly and is left alone for a moment';
-  if (isTaskCancelledError(error)) return 'it took too long';
+  if (isQuintetError(error) && error.code === 'DEADLINE_EXCEEDED') return 'it took too long';
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import type * as Sdk from '@aws-sdk/client-s3';
 import { QuintetError } from '../errors.ts';
 
 export interface ModelSource {
@@ -51,8 +52,7 @@ export function s3Source(options: S3SourceOptions): ModelSource {
   const uri = `s3://${options.bucket}/${options.key}`;
   const { idleTimeout = 30_000 } = options;
   const address = { Bucket: options.bucket, Key: options.key };
-  type Sdk = typeof import('@aws-sdk/client-s3');
-  let loaded: Promise<{ sdk: Sdk; client: InstanceType<Sdk['S3Client']> }> | undefined;
+  let loaded: Promise<{ sdk: typeof Sdk; client: Sdk.S3Client }> | undefined;
   let etag: string | undefined;
   const connect = () =>
     (loaded ??= import('@aws-sdk/client-s3').then((sdk) => ({

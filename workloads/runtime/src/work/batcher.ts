@@ -1,4 +1,5 @@
 // Gathers requests into batches whose size and wait follow the measured latency; sheds what it cannot serve in time, with Retry-After.
+import { orAborted } from '../abort.ts';
 import { isQuintetError, QuintetError } from '../errors.ts';
 import { counter, gaugeOf, histogram, type Registry } from '../metrics.ts';
 import { type PaceOptions, pace } from './pace.ts';
@@ -205,15 +206,6 @@ export function batcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
       return settled;
     },
   };
-}
-
-/** Work that ignores its signal does not hold its callers. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function batchMeters(registry: Registry) {

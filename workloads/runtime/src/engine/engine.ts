@@ -1,0 +1,265 @@
+// Puts an engine together: configuration, connections, HTTP, readiness, and an end that loses no request.
+import cors from '@fastify/cors';
+import swagger from '@fastify/swagger';
+import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import { Registry } from 'prom-client';
+import type { z } from 'zod';
+import { openConfig } from '../config.ts';
+import { connectRedis } from '../redis.ts';
+import { redisUrl, reloadableSettings, type Settings, settingsSchema } from '../settings.ts';
+import { startTracing } from '../traces.ts';
+import { access } from './access.ts';
+import { cancellation } from './cancellation.ts';
+import type { EngineContext, EngineDefinition, EngineOptions, EngineServer } from './context.ts';
+import { errorBody, handleErrors } from './errorHandler.ts';
+import { observeProcess, observeRequests } from './observe.ts';
+import { operations } from './operations.ts';
+import { readiness } from './readiness.ts';
+
+export interface Engine {
+  /** Where it listens, such as `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly server: EngineServer;
+  /** Resolves when `start` is through; rejects with what it threw. */
+  readonly started: Promise<void>;
+  /** Resolves when `job` is through; never for engines without one. */
+  readonly finished: Promise<void>;
+  /** Looks at mounted files now. */
+  reload: () => Promise<void>;
+  /** Not ready, wait for load balancers, finish requests under way, `onDrain`, close. Later calls join the first. */
+  drain: () => Promise<void>;
+}
+
+/**
+ * Runs an engine as the process: ends with 0 after SIGTERM or SIGINT (drained) or the end of its job, with 1 when it cannot start or its job
+ * failed. A second signal ends it at once.
+ */
+export async function runEngine<S extends z.ZodObject>(
+  definition: EngineDefinition<S>,
+  options: EngineOptions = {},
+): Promise<void> {
+  const fatal = (error: unknown) => {
+    process.stderr.write(
+      `${JSON.stringify({ level: 'fatal', engine: definition.name, err: error instanceof Error ? error.message : String(error) })}\n`,
+    );
+    process.exit(1);
+  };
+  try {
+    const engine = await startEngine(definition, options);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(1));
+        engine.drain().then(() => process.exit(0), fatal);
+      });
+    }
+    await engine.started;
+    await engine.finished;
+    await engine.drain();
+    process.exit(0);
+  } catch (error) {
+    fatal(error);
+  }
+}
+
+/** Starts an engine in this process and leaves its signals alone. Throws `CONFIG_INVALID` and whatever keeps it from listening. */
+export async function startEngine<S extends z.ZodObject>(
+  definition: EngineDefinition<S>,
+  options: EngineOptions = {},
+): Promise<Engine> {
+  const { name, version = '0.0.0' } = definition;
+  const env = options.env ?? process.env;
+  const registry = options.registry ?? new Registry();
+  for (const own of Object.keys(definition.config.shape)) {
+    if (own in settingsSchema.shape) throw new TypeError(`${name}: the configuration member ${own} is the runtime's`);
+  }
+  const schema = settingsSchema.extend(definition.config.shape).loose();
+  let reload: (next: Settings, changed: readonly string[]) => void | Promise<void> = () => undefined;
+  let log: FastifyBaseLogger | undefined;
+  const config = await openConfig({
+    schema,
+    file: options.configFile ?? env['QUINTET_CONFIG'] ?? '/etc/quintet/config.json',
+    env,
+    reloadable: [...reloadableSettings, ...(definition.reloadable ?? [])],
+    onReload: (next, changed) => reload(next as unknown as Settings, changed),
+    onRefused: (error) => log?.error({ err: error }, 'the changed configuration is not taken over'),
+    ...(options.watchInterval === undefined ? {} : { interval: options.watchInterval }),
+  });
+  const settings = () => config.current as unknown as Settings;
+  const own = () => config.current as unknown as z.output<S>;
+
+  const tracing = await startTracing(name, version, env);
+  const server = makeServer(name, settings(), options);
+  log = server.log;
+  const state = readiness(registry);
+  state.block('start', 'starting');
+  const url = redisUrl(settings(), env);
+  const redis =
+    url === undefined
+      ? undefined
+      : connectRedis({
+          url,
+          registry,
+          onChange: (connected) =>
+            connected
+              ? state.clear('redis')
+              : state.degrade('redis', 'not connected: caches and limits are of this replica alone'),
+        });
+  const ending = new AbortController();
+  const watchInterval = options.watchInterval;
+  const onTokenError = (error: unknown) => server.log.error({ err: error }, 'the tokens are not reloaded');
+  const gate = await access({ name, settings: settings(), registry, redis, watchInterval, onTokenError });
+  const context: EngineContext<z.output<S>> = {
+    get config() {
+      return own();
+    },
+    get settings() {
+      return settings();
+    },
+    registry,
+    log: server.log,
+    redis,
+    quotas: gate.quotas,
+    readiness: state,
+    signal: ending.signal,
+  };
+  reload = async (next, changed) => {
+    await definition.onReload?.(next as unknown as z.output<S>, changed);
+    server.log.level = next.logging.level;
+    gate.reload(next);
+    server.log.info({ changed }, 'configuration reloaded');
+  };
+
+  observeProcess(registry);
+  definition.metrics?.(registry);
+  cancellation(server, settings().server.handlerTimeout);
+  await prepare(server, { name, version, origins: () => settings().cors?.origins ?? [] });
+  observeRequests(server, registry, tracing);
+  gate.guard(server);
+  handleErrors(server);
+  const actions = Object.entries(definition.actions ?? {}).map(
+    ([action, run]) => [action, (input: unknown) => run(input, context)] as const,
+  );
+  operations(server, { readiness: state, registry, actions: Object.fromEntries(actions) });
+  // Before listening, so that a route's mistake shows at once; `start` runs while probes are already answered.
+  await definition.routes?.(server, context);
+  const address = await server.listen({ host: settings().server.host, port: settings().server.port });
+
+  const started = (async () => {
+    await definition.start?.(context);
+    state.clear('start');
+    server.log.info({ address }, 'ready');
+  })();
+  const job = definition.job;
+  const finished = job ? started.then(() => job(context)) : new Promise<void>(() => undefined);
+  // Both are also awaited by the caller; unheard rejections must not end the process before it can say why.
+  started.catch((error: unknown) => state.block('start', error instanceof Error ? error.message : String(error)));
+  finished.catch(() => undefined);
+
+  let drained: Promise<void> | undefined;
+  const drain = async () => {
+    const { drainDelay, drainTimeout } = settings().server;
+    state.block('drain', 'shutting down');
+    server.log.info('draining');
+    // Until endpoints are updated everywhere, requests still come: they are served, each telling its client to connect elsewhere.
+    draining.add(server);
+    await pause(drainDelay);
+    const closed = server.close();
+    if (await Promise.race([closed.then(() => false), pause(drainTimeout).then(() => true)])) {
+      server.log.warn('requests under way are cut off after the drain timeout');
+      server.server.closeAllConnections();
+      await closed;
+    }
+    ending.abort(new Error('the engine ends'));
+    if (job) await Promise.race([finished.catch(() => undefined), pause(drainTimeout)]);
+    await definition.onDrain?.(context);
+    config.close();
+    gate.close();
+    await redis?.close();
+    await tracing?.close();
+  };
+  return {
+    url: address.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]'),
+    server,
+    started,
+    finished,
+    reload: config.check,
+    drain: () => (drained ??= drain()),
+  };
+}
+
+const draining = new WeakSet<EngineServer>();
+
+function makeServer(name: string, settings: Settings, options: EngineOptions): EngineServer {
+  const { server, logging, rateLimits } = settings;
+  const made = fastify({
+    logger: {
+      level: logging.level,
+      base: { engine: name, pod: (options.env ?? process.env)['POD_NAME'] },
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: ['req.headers.authorization', 'headers.authorization', 'authorization', 'token'],
+      ...(options.logStream ? { stream: options.logStream } : {}),
+    },
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: rateLimits.maxBodySize,
+    requestTimeout: server.requestTimeout,
+    keepAliveTimeout: server.keepAliveTimeout,
+    connectionTimeout: 0,
+    trustProxy: server.trustProxy,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    http: { maxHeaderSize: server.headerLimit, headersTimeout: Math.min(server.requestTimeout, 20_000) },
+    genReqId: (request) => requestIdOf(request.headers['x-request-id']),
+    routerOptions: { maxParamLength: 512 },
+  }).withTypeProvider<ZodTypeProvider>();
+  made.server.maxConnections = server.maxConnections;
+  made.setValidatorCompiler(validatorCompiler);
+  made.setSerializerCompiler(serializerCompiler);
+  made.addHook('onSend', async (_request, reply) => {
+    if (draining.has(made)) reply.header('connection', 'close');
+    reply.header('x-content-type-options', 'nosniff');
+  });
+  return made;
+}
+
+async function prepare(
+  server: EngineServer,
+  { name, version, origins }: { name: string; version: string; origins: () => string[] },
+): Promise<void> {
+  // Browsers' preflights carry no token: they are answered before anything asks for one.
+  await server.register(cors, {
+    origin: (origin, decide) => decide(null, origin !== undefined && origins().includes(origin)),
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['x-request-id', 'retry-after'],
+    maxAge: 600,
+  });
+  server.addHook('onRoute', (route) => {
+    const schema = route.schema as { hide?: boolean; response?: Record<string, unknown> } | undefined;
+    if (schema?.hide) return;
+    route.schema = { ...schema, response: { ...schema?.response, '4xx': errorBody, '5xx': errorBody } };
+  });
+  await server.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: `Quintet ${name}`, version },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+}
+
+/** An id that a proxy gave, when it is harmless to log; else a new one. */
+function requestIdOf(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,65 @@
+// What is seen of each request: metrics, one log line, a span.
+import type { Span } from '@opentelemetry/api';
+import { collectDefaultMetrics } from 'prom-client';
+import { counter, gaugeOf, histogram, type Registry } from '../metrics.ts';
+import type { Tracing } from '../traces.ts';
+import { cpuQuota, memoryLimit } from '../work/cgroup.ts';
+import type { EngineServer } from './context.ts';
+
+export function observeRequests(server: EngineServer, registry: Registry, tracing: Tracing | undefined): void {
+  const requests = counter(registry, 'quintet_requests_total', 'Answered requests.', ['route', 'method', 'status']);
+  const seconds = histogram(
+    registry,
+    'quintet_request_seconds',
+    'Time from the first byte of a request to the last of its answer.',
+    ['route', 'method'],
+  );
+  let inFlight = 0;
+  gaugeOf(registry, 'quintet_requests_in_flight', 'Requests being worked on.', [], () => [[{}, inFlight]]);
+
+  server.addHook('onRequest', (request, reply, next) => {
+    const { config, url: route = 'none' } = request.routeOptions;
+    if (config.public) return next();
+    const started = performance.now();
+    inFlight += 1;
+    let span: Span | undefined;
+    reply.header('x-request-id', request.id);
+    reply.raw.once('close', () => {
+      inFlight -= 1;
+      // Closed before it was written: the client went away.
+      const status = reply.raw.writableFinished ? reply.statusCode : 499;
+      const took = performance.now() - started;
+      requests.inc({ route, method: request.method, status: String(status) });
+      seconds.observe({ route, method: request.method }, took / 1000);
+      span?.setAttributes({
+        'http.request.method': request.method,
+        'http.route': route,
+        'http.response.status_code': status,
+      });
+      span?.setAttribute('quintet.tenant', request.identity?.tenant ?? '');
+      if (status >= 500) span?.setStatus({ code: 2 });
+      span?.end();
+      const trace = span ? { traceId: span.spanContext().traceId } : {};
+      request.log.info(
+        {
+          method: request.method,
+          route,
+          status,
+          ms: Math.round(took * 100) / 100,
+          tenant: request.identity?.tenant,
+          ...trace,
+        },
+        'request',
+      );
+    });
+    if (!tracing) return next();
+    span = tracing.request(request.headers, `${request.method} ${route}`, next);
+  });
+}
+
+/** Process figures (CPU, memory, event loop, garbage collection) and what they are to be compared with. */
+export function observeProcess(registry: Registry): void {
+  if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
+  gaugeOf(registry, 'quintet_cpu_limit', "CPUs of the cgroup's quota.", [], () => [[{}, cpuQuota()]]);
+  gaugeOf(registry, 'quintet_memory_limit_bytes', "The cgroup's memory limit.", [], () => [[{}, memoryLimit()]]);
+}
