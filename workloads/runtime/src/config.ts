@@ -56,9 +56,11 @@ export async function openConfig<S extends z.ZodType>(options: ConfigOptions<S>)
   const watch: Watch | undefined =
     file === undefined
       ? undefined
-      : await watchPath(file, () => reload().catch((error: unknown) => options.onRefused?.(error)), {
-          ...(options.interval === undefined ? {} : { interval: options.interval }),
-        });
+      : await watchPath(
+          file,
+          () => reload().catch((error: unknown) => options.onRefused?.(error)),
+          options.interval === undefined ? {} : { interval: options.interval },
+        );
   return {
     get current() {
       return current;

@@ -41,8 +41,8 @@ export function asQuintetError(
   request: Pick<FastifyRequest, 'id'> & Partial<FastifyRequest>,
 ): QuintetError {
   if (isQuintetError(error)) return error;
-  if (hasZodFastifySchemaValidationErrors(error)) return validationError(error as FastifyError);
-  const { code, statusCode = 500, message = '' } = error as FastifyError;
+  if (hasZodFastifySchemaValidationErrors(error)) return validationError(error);
+  const { code, statusCode = 500, message } = error as FastifyError;
   const make = byCode[code];
   if (make) return make(error as FastifyError, request);
   if (request.raw?.destroyed && (error as Error).name === 'AbortError')

@@ -1,5 +1,5 @@
 // What is seen of each request: metrics, one log line, a span.
-import type { Span } from '@opentelemetry/api';
+import { type Span, SpanStatusCode } from '@opentelemetry/api';
 import { collectDefaultMetrics } from 'prom-client';
 import { counter, gaugeOf, histogram, type Registry } from '../metrics.ts';
 import type { Tracing } from '../traces.ts';
@@ -37,7 +37,7 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
         'http.response.status_code': status,
       });
       span?.setAttribute('quintet.tenant', request.identity?.tenant ?? '');
-      if (status >= 500) span?.setStatus({ code: 2 });
+      if (status >= 500) span?.setStatus({ code: SpanStatusCode.ERROR });
       span?.end();
       const trace = span ? { traceId: span.spanContext().traceId } : {};
       request.log.info(

@@ -181,7 +181,7 @@ export function modelCache(options: ModelCacheOptions): ModelCache {
         if (size > described.size) await rm(partial, { force: true });
         throw new Error(`the transfer ended after ${size} of ${described.size} bytes`);
       } catch (error) {
-        if (signal.aborted) throw given(signal, error);
+        if (signal.aborted) throw calledOff(signal, error);
         if (attempt >= retries || isQuintetError(error)) {
           throw isQuintetError(error)
             ? error
@@ -238,7 +238,7 @@ function orOffline(sha256: string | undefined) {
   };
 }
 
-function given(signal: AbortSignal, cause: unknown): Error {
+function calledOff(signal: AbortSignal, cause: unknown): Error {
   return new QuintetError('CANCELLED', {}, { cause: signal.reason ?? cause });
 }
 
