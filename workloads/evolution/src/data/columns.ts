@@ -1,0 +1,76 @@
+// A table in typed columns, and the builder that readers of any format append text or values to.
+
+export type ColumnType = 'Numeric' | 'Categorical' | 'Text' | 'DateTime' | 'Ignore';
+
+export interface NumericColumn {
+  readonly name: string;
+  /** DateTime: seconds since 1970. */
+  readonly type: 'Numeric' | 'DateTime';
+  /** NaN where missing. */
+  readonly values: Float64Array;
+}
+
+export interface CategoricalColumn {
+  readonly name: string;
+  readonly type: 'Categorical' | 'Text';
+  /** Place in `levels`, -1 where missing. */
+  readonly codes: Int32Array;
+  /** In the order of their first appearance. */
+  readonly levels: readonly string[];
+}
+
+export type Column = NumericColumn | CategoricalColumn;
+
+export interface Table {
+  readonly rows: number;
+  readonly columns: readonly Column[];
+  /** What was passed over or changed, for the log and the report. */
+  readonly notes: readonly Note[];
+}
+
+export interface Note {
+  readonly column: string;
+  readonly row?: number;
+  readonly text: string;
+}
+
+/** Missing, in the words of the tools that write such files; compared without regard to case. */
+const missingWords = new Set(['', 'na', 'n/a', '#n/a', 'nan', '-nan', 'null', 'none', 'nil', '?', '<na>']);
+
+export function isMissing(text: string): boolean {
+  return text.length <= 5 && missingWords.has(text.toLowerCase());
+}
+
+/** The number in the text; undefined when it is none. Infinity counts as a number here. */
+export function numberIn(text: string): number | undefined {
+  const first = text.charCodeAt(0);
+  // Number() also takes hexadecimal and blanks, which are not numbers in a table.
+  if ((first < 48 || first > 57) && first !== 45 && first !== 43 && first !== 46) {
+    const word = text.toLowerCase();
+    return word === 'inf' || word === 'infinity' ? Number.POSITIVE_INFINITY : undefined;
+  }
+  const value = Number(text);
+  if (!Number.isNaN(value)) return /^[+-]?0[xob]/i.test(text) ? undefined : value;
+  const word = text.slice(1).toLowerCase();
+  if (word === 'inf' || word === 'infinity') return first === 45 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  return undefined;
+}
+
+/** Seconds since 1970 of an ISO 8601 date or time (UTC where no zone is given); undefined when it is none. */
+export function secondsIn(text: string): number | undefined {
+  const parts = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d{1,9})?))?\s*(Z|[+-]\d\d:?\d\d)?)?$/.exec(
+    text,
+  );
+  if (!parts) return undefined;
+  const [, year, month, day, hour = '0', minute = '0', second = '0', zone = 'Z'] = parts;
+  const milliseconds = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), 0);
+  if (new Date(milliseconds).getUTCDate() !== Number(day) || Number(hour) > 23 || Number(minute) > 59) return undefined;
+  return milliseconds / 1000 + Number(second) - zoneSeconds(zone);
+}
+
+function zoneSeconds(zone: string): number {
+  if (zone === 'Z') return 0;
+  const sign = zone.startsWith('-') ? -1 : 1;
+  const digits = zone.replace(/\D/g, '');
+  return sign * (Number(digits.slice(0, 2)) * 3600 + Number(digits.slice(2)) * 60);
+}

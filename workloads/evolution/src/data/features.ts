@@ -1,0 +1,117 @@
+// What pipelines see of a row: numbers and categories derived from its cells without any fitting.
+import type { Column, ColumnType } from './columns.ts';
+import { isMissing, numberIn, secondsIn } from './columns.ts';
+
+/** A DateTime gives four numbers and a Text two, each plain arithmetic on the cell. */
+export type FeatureKind =
+  | 'Value'
+  | 'Category'
+  | 'Days'
+  | 'HourOfDay'
+  | 'DayOfWeek'
+  | 'YearFraction'
+  | 'Characters'
+  | 'Words';
+
+export interface FeatureSpec {
+  readonly name: string;
+  /** Column it is derived from. */
+  readonly column: string;
+  readonly type: ColumnType;
+  readonly kind: FeatureKind;
+  /** Category: value of each code. */
+  readonly levels?: readonly string[];
+}
+
+/** Numbers as `values`, NaN where missing; categories as `codes`, -1 where missing or unseen. */
+export type Feature = FeatureSpec & { readonly values?: Float32Array; readonly codes?: Int32Array };
+
+const day = 86_400;
+/** Mean Gregorian year. */
+const year = 31_556_952;
+
+/** Seconds since 1970 → the number of that kind. The ONNX export repeats these formulas. */
+export const timeKinds: Readonly<
+  Record<'Days' | 'HourOfDay' | 'DayOfWeek' | 'YearFraction', (seconds: number) => number>
+> = {
+  Days: (seconds) => seconds / day,
+  HourOfDay: (seconds) => (seconds - Math.floor(seconds / day) * day) / 3600,
+  DayOfWeek: (seconds) => {
+    const days = Math.floor(seconds / day) + 4;
+    return days - Math.floor(days / 7) * 7;
+  },
+  YearFraction: (seconds) => seconds / year - Math.floor(seconds / year),
+};
+
+const textKinds = {
+  Characters: (text: string) => text.length,
+  Words: (text: string) => text.trim().split(/\s+/).length,
+} as const;
+
+/** The features of a column. Numbers are rounded to single precision here, once, as every runtime of the exported model does. */
+export function featuresOf(column: Column): Feature[] {
+  const { name, type } = column;
+  const base = { column: name, type } as const;
+  if ('values' in column && column.type === 'Numeric')
+    return [{ ...base, name, kind: 'Value', values: Float32Array.from(column.values) }];
+  if ('values' in column) {
+    return Object.entries(timeKinds).map(([kind, of]) => ({
+      ...base,
+      name: `${name} ${kind}`,
+      kind: kind as keyof typeof timeKinds,
+      values: Float32Array.from(column.values, of),
+    }));
+  }
+  if (column.type === 'Text') {
+    const { codes, levels } = column;
+    return Object.entries(textKinds).map(([kind, of]) => {
+      const each = levels.map(of);
+      return {
+        ...base,
+        name: `${name} ${kind}`,
+        kind: kind as keyof typeof textKinds,
+        values: Float32Array.from(codes, (code) => (code < 0 ? Number.NaN : each[code]!)),
+      };
+    });
+  }
+  return [{ ...base, name, kind: 'Category', codes: column.codes, levels: column.levels }];
+}
+
+/** A cell that arrives at prediction: text as in a file, or a JSON value. */
+export type Cell = string | number | boolean | null | undefined;
+
+/** The features of new rows, by the schema of training. `problem` hears of each cell that is not what its column held. */
+export function featuresOfRows(
+  specs: readonly FeatureSpec[],
+  rows: readonly Readonly<Record<string, Cell>>[],
+  problem: (row: number, column: string, text: string) => void,
+): Feature[] {
+  return specs.map((spec) => {
+    if (spec.kind === 'Category') {
+      const places = new Map(spec.levels?.map((level, i) => [level, i]));
+      const codes = Int32Array.from(rows, (row) => {
+        const text = String(row[spec.column] ?? '');
+        return isMissing(text) ? -1 : (places.get(text) ?? -1);
+      });
+      return { ...spec, codes };
+    }
+    const values = Float32Array.from(rows, (row, i) => {
+      const cell = row[spec.column];
+      const value = numberOfCell(spec, cell);
+      if (value === undefined) problem(i, spec.column, `“${String(cell).slice(0, 80)}” is no ${spec.type}`);
+      return value ?? Number.NaN;
+    });
+    return { ...spec, values };
+  });
+}
+
+function numberOfCell(spec: FeatureSpec, cell: Cell): number | undefined {
+  if (cell === null || cell === undefined || (typeof cell === 'string' && isMissing(cell))) return Number.NaN;
+  if (spec.kind === 'Characters' || spec.kind === 'Words') return textKinds[spec.kind](String(cell));
+  if (spec.kind === 'Value') {
+    const value = typeof cell === 'boolean' ? undefined : numberIn(String(cell));
+    return value !== undefined && Number.isFinite(value) ? value : value === undefined ? undefined : Number.NaN;
+  }
+  const seconds = secondsIn(String(cell)) ?? numberIn(String(cell));
+  return seconds === undefined || spec.kind === 'Category' ? undefined : timeKinds[spec.kind](seconds);
+}

@@ -1,0 +1,61 @@
+// Which type a column has, seen over the whole of it: bounded memory whatever the column holds.
+import { type ColumnType, isMissing, numberIn, secondsIn } from './columns.ts';
+
+/** Distinct values that are counted exactly; more are "many". */
+const distinctLimit = 100_000;
+
+export class ColumnProfile {
+  readonly name: string;
+  rows = 0;
+  missing = 0;
+  numeric = 0;
+  dates = 0;
+  characters = 0;
+  words = 0;
+  firstText: { row: number; text: string } | undefined;
+  #distinct: Set<string> | undefined = new Set();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  see(text: string, row: number): void {
+    this.rows++;
+    if (isMissing(text)) {
+      this.missing++;
+      return;
+    }
+    if (numberIn(text) !== undefined) this.numeric++;
+    else {
+      this.firstText ??= { row, text: text.slice(0, 80) };
+      if (secondsIn(text) !== undefined) this.dates++;
+      this.characters += text.length;
+      if (text.length > 20) this.words += text.split(/\s+/).length;
+      else this.words++;
+    }
+    if (this.#distinct && this.#distinct.add(text).size > distinctLimit) this.#distinct = undefined;
+  }
+
+  /** Distinct values; Infinity when there are more than are counted. */
+  get distinct(): number {
+    return this.#distinct?.size ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A few numbers in a column of words make it words; a few words in a column of numbers too, and the note says which row. */
+  get type(): ColumnType {
+    const present = this.rows - this.missing;
+    if (this.numeric === present) return 'Numeric';
+    if (this.dates === present) return 'DateTime';
+    const texts = present - this.numeric;
+    if (texts === present && this.words / texts > 4 && this.distinct > Math.min(1000, present / 2)) return 'Text';
+    return 'Categorical';
+  }
+
+  /** Set when a column that is nearly all numbers is taken as words because of some cells. */
+  get mixed(): { row: number; text: string; cells: number } | undefined {
+    const present = this.rows - this.missing;
+    const others = present - this.numeric;
+    if (others === 0 || this.numeric < present * 0.8 || !this.firstText) return undefined;
+    return { ...this.firstText, cells: others };
+  }
+}

@@ -1,0 +1,156 @@
+// Before any search: does a column say what it could not know? Names columns; what follows is the user's choice.
+import { createHash } from 'node:crypto';
+import { binaryAuc } from '../metrics/ranking.ts';
+import type { Feature } from './features.ts';
+import type { Problem } from './problem.ts';
+import type { Split } from './split.ts';
+
+export interface Suspect {
+  readonly kind: 'TargetCopy' | 'Identifier' | 'DuplicateRows';
+  readonly column?: string;
+  readonly text: string;
+}
+
+/** One column alone that ranks this well is more often the answer than a question. */
+const copyLimit = 0.999;
+const rowsLooked = 50_000;
+
+export function auditLeakage(problem: Problem, split: Split): Suspect[] {
+  const suspects: Suspect[] = [];
+  const rows = split.train.subarray(0, rowsLooked);
+  for (const feature of problem.features) {
+    const power = powerOf(problem, feature, rows);
+    if (power >= copyLimit) {
+      suspects.push({
+        kind: 'TargetCopy',
+        column: feature.column,
+        text: `${feature.name} alone predicts ${problem.target} (${power.toFixed(4)} of 1)`,
+      });
+    } else if (isCounter(feature)) {
+      suspects.push({
+        kind: 'Identifier',
+        column: feature.column,
+        text: `${feature.name} counts rows and will not repeat`,
+      });
+    }
+  }
+  const duplicates = duplicatesOver(problem, split);
+  if (duplicates > 0) {
+    suspects.push({ kind: 'DuplicateRows', text: `${duplicates} judged rows also teach, cell for cell` });
+  }
+  return suspects;
+}
+
+/** How well one feature alone predicts, 0..1: AUC, correlation ratio, rank correlation, or the accuracy of its levels above chance. */
+function powerOf(problem: Problem, feature: Feature, rows: Int32Array): number {
+  const y = Float64Array.from(rows, (row) => problem.y[row]!);
+  if (feature.codes)
+    return levelPower(
+      problem,
+      Int32Array.from(rows, (row) => feature.codes![row]!),
+      y,
+    );
+  const values = Float64Array.from(rows, (row) => feature.values![row]!);
+  const gone = values.map((value) => (Number.isNaN(value) ? 1 : 0));
+  const share = gone.reduce((sum, each) => sum + each, 0) / gone.length;
+  const filled = values.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
+  if (problem.task === 'Regression') return share > 0.5 ? 0 : Math.abs(rankCorrelation(filled, y));
+  // Of many classes one is often told by one column alone, as a flower by its petal: a copy tells them all.
+  let least = 1;
+  for (let k = problem.task === 'Binary' ? 1 : 0; k < problem.classes.length; k++) {
+    const is = y.map((each) => (each === k ? 1 : 0));
+    const positives = is.reduce((sum, each) => sum + each, 0);
+    if (positives < 5 || positives > is.length - 5) return 0;
+    const auc = binaryAuc(is, filled);
+    const byGap = share > 0 ? binaryAuc(is, gone) : 0.5;
+    least = Math.min(least, Math.max(auc, 1 - auc, byGap, 1 - byGap));
+    if (least < copyLimit) return least;
+  }
+  return least;
+}
+
+function levelPower(problem: Problem, codes: Int32Array, y: Float64Array): number {
+  const groups = Map.groupBy(codes.keys(), (i) => codes[i]!);
+  // With few rows a level, purity is chance.
+  if (groups.size > codes.length / 5) return 0;
+  if (problem.task === 'Regression') {
+    const mean = y.reduce((sum, value) => sum + value, 0) / y.length;
+    let between = 0;
+    for (const members of groups.values()) {
+      const own = members.reduce((sum, i) => sum + y[i]!, 0) / members.length;
+      between += members.length * (own - mean) ** 2;
+    }
+    return (
+      between /
+      Math.max(
+        1e-300,
+        y.reduce((sum, value) => sum + (value - mean) ** 2, 0),
+      )
+    );
+  }
+  let right = 0;
+  for (const members of groups.values()) {
+    const counts = new Float64Array(problem.classes.length);
+    for (const i of members) counts[y[i]!]!++;
+    right += Math.max(...counts);
+  }
+  const counts = new Float64Array(problem.classes.length);
+  for (const each of y) counts[each]!++;
+  const chance = Math.max(...counts);
+  return chance === y.length ? 0 : (right - chance) / (y.length - chance);
+}
+
+function isCounter({ values, kind }: Feature): boolean {
+  if (!values || kind !== 'Value' || values.length < 50) return false;
+  const step = values[1]! - values[0]!;
+  if (step === 0 || !Number.isInteger(step)) return false;
+  for (let i = 1; i < values.length; i++) if (values[i]! - values[i - 1]! !== step) return false;
+  return true;
+}
+
+function duplicatesOver(problem: Problem, split: Split): number {
+  const keys = new Map<string, number>();
+  const digests = new Int32Array(problem.rows);
+  for (let row = 0; row < problem.rows; row++) {
+    const cells = Float32Array.from(problem.features, (feature) =>
+      feature.codes ? feature.codes[row]! : feature.values![row]!,
+    );
+    const key = createHash('md5').update(cells).digest('base64');
+    const known = keys.get(key);
+    if (known === undefined) keys.set(key, row);
+    digests[row] = known ?? row;
+  }
+  let found = 0;
+  for (const { train, test } of [...split.folds, { train: split.train, test: split.holdout }]) {
+    const teaching = new Set(Array.from(train, (row) => digests[row]!));
+    for (const row of test) if (teaching.has(digests[row]!)) found++;
+  }
+  return found;
+}
+
+function rankCorrelation(a: Float64Array, b: Float64Array): number {
+  const ra = ranks(a);
+  const rb = ranks(b);
+  const mean = (a.length - 1) / 2;
+  let top = 0;
+  let left = 0;
+  let right = 0;
+  for (let i = 0; i < a.length; i++) {
+    top += (ra[i]! - mean) * (rb[i]! - mean);
+    left += (ra[i]! - mean) ** 2;
+    right += (rb[i]! - mean) ** 2;
+  }
+  return left * right === 0 ? 0 : top / Math.sqrt(left * right);
+}
+
+function ranks(values: Float64Array): Float64Array {
+  const order = Int32Array.from(values.keys()).sort((i, j) => values[i]! - values[j]! || i - j);
+  const result = new Float64Array(values.length);
+  for (let start = 0; start < order.length; ) {
+    let end = start + 1;
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
+    for (let i = start; i < end; i++) result[order[i]!] = (start + end - 1) / 2;
+    start = end;
+  }
+  return result;
+}

@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { auditLeakage } from './leakage.ts';
+import { type ProblemOptions, problemOf } from './problem.ts';
+import { type SplitOptions, splitRows } from './split.ts';
+import { readTableText } from './table.ts';
+
+const rowsOf = (n: number, row: (i: number) => string) => Array.from({ length: n }, (_, i) => row(i)).join('\n');
+
+async function problemIn(text: string, options: ProblemOptions) {
+  const categorical = options.task === 'Regression' ? [] : [options.target];
+  return problemOf(await readTableText(text, { categorical }), options);
+}
+
+describe('a target', () => {
+  const cases: Record<string, [text: string, task: ProblemOptions['task'], message: RegExp]> = {
+    'that the file lacks': [
+      `a,b\n${rowsOf(12, (i) => `${i},${i}`)}`,
+      'Regression',
+      /no column y; its columns are a, b/,
+    ],
+    'of one class': [`a,y\n${rowsOf(12, (i) => `${i},yes`)}`, 'Binary', /has one class, yes/],
+    'of three classes in a binary task': [
+      `a,y\n${rowsOf(12, (i) => `${i},${i % 3}`)}`,
+      'Binary',
+      /3 classes; set task: Multiclass/,
+    ],
+    'of words in a regression': [
+      `a,y\n${rowsOf(12, (i) => `${i},w${i}`)}`,
+      'Regression',
+      /a regression cannot predict/,
+    ],
+    'that never changes': [`a,y\n${rowsOf(12, (i) => `${i},3`)}`, 'Regression', /is 3 in every row/],
+    'in three rows': ['a,y\n1,0\n2,1\n3,0\n', 'Binary', /3 rows with a target are too few/],
+    'that is always missing': [`a,y\n${rowsOf(12, (i) => `${i},`)}`, 'Binary', /empty in every row/],
+  };
+  for (const [what, [text, task, message]] of Object.entries(cases)) {
+    it(`${what} is refused by name`, async () => {
+      await expect(problemIn(text, { target: 'y', task })).rejects.toThrow(message);
+    });
+  }
+
+  it('makes the rarer class positive, and leaves out rows without one', async () => {
+    const { problem, notes } = await problemIn(
+      `a,y\n${rowsOf(20, (i) => `${i},${i === 3 ? '' : i % 5 === 0 ? 'no' : 'yes'}`)}`,
+      { target: 'y', task: 'Binary' },
+    );
+    expect(problem.classes).toEqual(['yes', 'no']);
+    expect(problem.rows).toBe(19);
+    expect(notes).toContainEqual({ column: 'y', row: 5, text: '1 rows without a target are left out' });
+  });
+});
+
+it('columns that are constant, empty or identifiers are left out with a note', async () => {
+  const { problem, notes } = await problemIn(`id,same,none,a,y\n${rowsOf(100, (i) => `u${i},7,,${i % 7},${i % 2}`)}`, {
+    target: 'y',
+    task: 'Binary',
+  });
+  expect(problem.features.map((feature) => feature.name)).toEqual(['a']);
+  expect(notes.map((note) => note.column)).toEqual(['id', 'same', 'none']);
+});
+
+it('the hash changes with any cell', async () => {
+  const of = async (cell: number) =>
+    (await problemIn(`a,y\n${rowsOf(20, (i) => `${i === 9 ? cell : i},${i % 2}`)}`, { target: 'y', task: 'Binary' }))
+      .problem.hash;
+  expect(await of(9)).toBe(await of(9));
+  expect(await of(9)).not.toBe(await of(10));
+});
+
+describe('a split', () => {
+  const plain: SplitOptions = { folds: 4, holdout: 0.2, kind: 'Random', gap: 0, seed: 1 };
+  const problem = async () =>
+    (
+      await problemIn(`g,t,y\n${rowsOf(200, (i) => `g${i % 23},${Math.floor(i / 3)},${i % 10 === 0 ? 1 : 0}`)}`, {
+        target: 'y',
+        task: 'Binary',
+        groupColumn: 'g',
+        timeColumn: 't',
+      })
+    ).problem;
+
+  for (const kind of ['Random', 'Stratified', 'Group', 'Time'] as const) {
+    it(`${kind} never has a row on both sides nor in the holdout`, async () => {
+      const data = await problem();
+      fc.assert(
+        fc.property(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 2, max: 6 }), (seed, folds) => {
+          const split = splitRows(data, { ...plain, kind, seed, folds: kind === 'Stratified' ? folds : 2 });
+          for (const { train, test } of split.folds) {
+            const seen = [...train, ...test, ...split.holdout];
+            expect(new Set(seen).size).toBe(seen.length);
+          }
+        }),
+        { numRuns: 20 },
+      );
+    });
+  }
+
+  it('Stratified keeps the share of each class', async () => {
+    const data = await problem();
+    const split = splitRows(data, { ...plain, kind: 'Stratified' });
+    for (const rows of [split.holdout, ...split.folds.map((fold) => fold.test)])
+      expect(rows.filter((row) => data.y[row] === 1)).toHaveLength(4);
+  });
+
+  it('Group parts no group', async () => {
+    const data = await problem();
+    const split = splitRows(data, { ...plain, kind: 'Group' });
+    const sides = [split.holdout, ...split.folds.map((fold) => fold.test)].map(
+      (rows) => new Set(Array.from(rows, (row) => data.groups![row])),
+    );
+    expect(sides.reduce((sum, side) => sum + side.size, 0)).toBe(23);
+  });
+
+  it('Time teaches only from before the gap, and equal times stay together', async () => {
+    const data = await problem();
+    const split = splitRows(data, { ...plain, kind: 'Time', gap: 5 });
+    for (const { train, test } of split.folds) {
+      const first = Math.min(...Array.from(test, (row) => data.times![row]!));
+      expect(Math.max(...Array.from(train, (row) => data.times![row]!))).toBeLessThanOrEqual(first - 5);
+    }
+  });
+});
+
+describe('the leakage audit', () => {
+  const split: SplitOptions = { folds: 5, holdout: 0, kind: 'Stratified', gap: 0, seed: 0 };
+
+  it('names copies of the target, counters and duplicate rows', async () => {
+    const noise = (i: number) => ((i * 7919) % 101) / 101;
+    const text = `row,copy,gap,a,y\n${rowsOf(300, (i) => `${i + 1},${i % 3 === 0 ? 9 : 2},${i % 3 === 0 ? '' : i % 2},${noise(i)},${i % 3 === 0 ? 1 : 0}`)}`;
+    const { problem } = await problemIn(text, { target: 'y', task: 'Binary' });
+    const suspects = auditLeakage(problem, splitRows(problem, split));
+    expect(suspects.map(({ kind, column }) => [kind, column])).toEqual([
+      ['Identifier', 'row'],
+      ['TargetCopy', 'copy'],
+      ['TargetCopy', 'gap'],
+    ]);
+  });
+
+  it('counts rows that repeat on both sides', async () => {
+    const { problem } = await problemIn(`a,b,y\n${rowsOf(100, (i) => `${i % 5},${i % 3},${i % 2}`)}`, {
+      target: 'y',
+      task: 'Binary',
+    });
+    expect(auditLeakage(problem, splitRows(problem, split))).toEqual([
+      { kind: 'DuplicateRows', text: '100 judged rows also teach, cell for cell' },
+    ]);
+  });
+
+  it('says nothing about honest columns', async () => {
+    const { problem } = await problemIn(
+      `a,b,y\n${rowsOf(300, (i) => `${(i * 7919) % 307},${(i * 104729) % 311},${(i * i) % 7 < 3 ? 1 : 0}`)}`,
+      { target: 'y', task: 'Binary' },
+    );
+    expect(auditLeakage(problem, splitRows(problem, split))).toEqual([]);
+  });
+});

@@ -1,0 +1,280 @@
+// A learning problem: features, target, weights, and what rows must not be parted or mixed.
+import { createHash } from 'node:crypto';
+import { EvolutionError } from '../errors.ts';
+import type { CategoricalColumn, Column, Note, Table } from './columns.ts';
+import { type Feature, featuresOf } from './features.ts';
+
+export type Task = 'Binary' | 'Multiclass' | 'Regression';
+
+export interface Problem {
+  readonly task: Task;
+  readonly target: string;
+  readonly rows: number;
+  readonly features: readonly Feature[];
+  /** Regression: the value. Otherwise the place in `classes`; Binary: 1 is the positive class. */
+  readonly y: Float64Array;
+  readonly classes: readonly string[];
+  readonly weights?: Float64Array;
+  readonly groups?: Int32Array;
+  /** Seconds, or whatever unit the time column has. */
+  readonly times?: Float64Array;
+  /** SHA-256 of all of the above: what caches are keyed by. */
+  readonly hash: string;
+}
+
+export interface ProblemOptions {
+  readonly target: string;
+  readonly task: Task;
+  readonly positiveClass?: string;
+  readonly weight?: string;
+  readonly groupColumn?: string;
+  readonly timeColumn?: string;
+  /** Columns whose type the user gave: these are kept whatever they look like. */
+  readonly told?: readonly string[];
+}
+
+const mostClasses = 1000;
+const fewestRows = 10;
+
+/** @throws EvolutionError TargetInvalid or DataInvalid, naming the column and what to do */
+export function problemOf(table: Table, options: ProblemOptions): { problem: Problem; notes: Note[] } {
+  const notes: Note[] = [...table.notes];
+  const target = columnOf(table, options.target, 'spec.dataset.target');
+  const rows = presentRows(target, notes);
+  if (rows.length < fewestRows) {
+    throw new EvolutionError(
+      'DataInvalid',
+      `${rows.length} rows with a target are too few: at least ${fewestRows} are needed`,
+    );
+  }
+  const { y, classes } =
+    options.task === 'Regression'
+      ? valuesOf(target, rows)
+      : classesOf(target, rows, options.task, options.positiveClass);
+  const weights =
+    options.weight === undefined ? undefined : weightsOf(columnOf(table, options.weight, 'spec.dataset.weight'), rows);
+  const groups =
+    options.groupColumn === undefined
+      ? undefined
+      : groupsOf(columnOf(table, options.groupColumn, 'spec.validation.groupColumn'), rows);
+  const times =
+    options.timeColumn === undefined
+      ? undefined
+      : timesOf(columnOf(table, options.timeColumn, 'spec.validation.timeColumn'), rows);
+  const apart = new Set([options.target, options.weight, options.groupColumn]);
+  const features = table.columns
+    .filter((column) => !apart.has(column.name))
+    .map((column) => taken(column, rows))
+    .filter((column) => useful(column, rows.length, options.told ?? [], notes))
+    .flatMap(featuresOf);
+  if (features.length === 0) {
+    throw new EvolutionError('DataInvalid', `no column besides ${options.target} holds anything to learn from`, {
+      fix: notes.map((note) => `${note.column}: ${note.text}`).join(', '),
+    });
+  }
+  const problem = {
+    task: options.task,
+    target: options.target,
+    rows: rows.length,
+    features,
+    y,
+    classes,
+    ...(weights ? { weights } : {}),
+    ...(groups ? { groups } : {}),
+    ...(times ? { times } : {}),
+  };
+  return { problem: { ...problem, hash: hashOf(problem) }, notes };
+}
+
+/** Classes that the model tells apart; 1 for a regression. */
+export function outputsOf(problem: { task: Task; classes: readonly string[] }): number {
+  return problem.task === 'Multiclass' ? problem.classes.length : 1;
+}
+
+function columnOf(table: Table, name: string, field: string): Column {
+  const column = table.columns.find((each) => each.name === name);
+  if (column) return column;
+  const names = table.columns.map((each) => each.name);
+  throw new EvolutionError('DataInvalid', `the file has no column ${name}`, {
+    column: name,
+    field,
+    fix: `its columns are ${names.slice(0, 20).join(', ')}${names.length > 20 ? ' …' : ''}`,
+  });
+}
+
+/** Rows that have a target: others cannot teach. */
+function presentRows(target: Column, notes: Note[]): Int32Array {
+  const missing =
+    'codes' in target ? (i: number) => target.codes[i]! < 0 : (i: number) => Number.isNaN(target.values[i]!);
+  const length = 'codes' in target ? target.codes.length : target.values.length;
+  const rows = Int32Array.from({ length }, (_, i) => i).filter((i) => !missing(i));
+  if (rows.length === 0)
+    throw new EvolutionError('TargetInvalid', `the target ${target.name} is empty in every row`, {
+      column: target.name,
+    });
+  if (rows.length < length) {
+    let first = 0;
+    while (!missing(first)) first++;
+    notes.push({
+      column: target.name,
+      row: first + 2,
+      text: `${length - rows.length} rows without a target are left out`,
+    });
+  }
+  return rows;
+}
+
+function valuesOf(target: Column, rows: Int32Array): { y: Float64Array; classes: string[] } {
+  if ('codes' in target) {
+    throw new EvolutionError(
+      'TargetInvalid',
+      `the target ${target.name} holds words such as “${target.levels[0] ?? ''}”, which a regression cannot predict`,
+      {
+        column: target.name,
+        field: 'spec.dataset.task',
+        fix: 'set task: Binary or Multiclass, or correct the cells',
+      },
+    );
+  }
+  const y = Float64Array.from(rows, (row) => target.values[row]!);
+  if (y.every((value) => value === y[0])) {
+    throw new EvolutionError('TargetInvalid', `the target ${target.name} is ${y[0]} in every row`, {
+      column: target.name,
+    });
+  }
+  return { y, classes: [] };
+}
+
+function classesOf(
+  target: Column,
+  rows: Int32Array,
+  task: Task,
+  positive?: string,
+): { y: Float64Array; classes: string[] } {
+  if (!('codes' in target)) throw new TypeError('a class target is read as categories');
+  const counts = new Map<number, number>();
+  for (const row of rows) counts.set(target.codes[row]!, (counts.get(target.codes[row]!) ?? 0) + 1);
+  const levels = [...counts.keys()].map((code) => target.levels[code]!);
+  const refuse = (text: string, fix: string, field = 'spec.dataset.task') => {
+    throw new EvolutionError('TargetInvalid', `the target ${target.name} ${text}`, { column: target.name, field, fix });
+  };
+  if (levels.length === 1) refuse(`has one class, ${levels[0]}`, 'nothing can be learned from it');
+  if (task === 'Binary' && levels.length > 2) refuse(`has ${levels.length} classes`, 'set task: Multiclass');
+  if (levels.length > mostClasses)
+    refuse(`has ${levels.length} classes, more than ${mostClasses}`, 'set task: Regression if it is a number');
+  if (positive !== undefined && !levels.includes(positive)) {
+    refuse(`has no class ${positive}`, `its classes are ${levels.join(', ')}`, 'spec.dataset.positiveClass');
+  }
+  const classes = task === 'Binary' ? binaryOrder(levels, positive, target, counts) : levels.sort(byNumberOrText);
+  const places = new Map(classes.map((level, i) => [target.levels.indexOf(level), i]));
+  return { y: Float64Array.from(rows, (row) => places.get(target.codes[row]!)!), classes };
+}
+
+function binaryOrder(
+  levels: string[],
+  positive: string | undefined,
+  target: CategoricalColumn,
+  counts: Map<number, number>,
+): string[] {
+  const [first = '', second = ''] = levels.sort(byNumberOrText);
+  const count = (level: string) => counts.get(target.levels.indexOf(level)) ?? 0;
+  // Equally frequent: the later one, so that 1 and "yes" are positive.
+  const chosen = positive ?? (count(first) < count(second) ? first : second);
+  return chosen === first ? [second, first] : [first, second];
+}
+
+function byNumberOrText(a: string, b: string): number {
+  const difference = Number(a) - Number(b);
+  if (!Number.isNaN(difference)) return difference;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function weightsOf(column: Column, rows: Int32Array): Float64Array {
+  if ('codes' in column)
+    throw new EvolutionError('DataInvalid', `the weights in ${column.name} are no numbers`, { column: column.name });
+  const weights = Float64Array.from(rows, (row) => column.values[row]!);
+  const wrong = weights.findIndex((weight) => !(weight >= 0));
+  if (wrong >= 0) {
+    throw new EvolutionError(
+      'DataInvalid',
+      `column ${column.name}, row ${rows[wrong]! + 2}: a weight must be a number of at least 0`,
+      {
+        column: column.name,
+        row: rows[wrong]! + 2,
+      },
+    );
+  }
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  if (sum === 0)
+    throw new EvolutionError('DataInvalid', `all weights in ${column.name} are 0`, { column: column.name });
+  return weights.map((weight) => (weight * weights.length) / sum);
+}
+
+function groupsOf(column: Column, rows: Int32Array): Int32Array {
+  const places = new Map<number, number>();
+  return Int32Array.from(rows, (row) => {
+    const value = 'codes' in column ? column.codes[row]! : column.values[row]!;
+    if ('codes' in column ? value < 0 : Number.isNaN(value)) {
+      throw new EvolutionError('SplitInvalid', `column ${column.name}, row ${row + 2}: the group is missing`, {
+        column: column.name,
+        row: row + 2,
+      });
+    }
+    let place = places.get(value);
+    if (place === undefined) places.set(value, (place = places.size));
+    return place;
+  });
+}
+
+function timesOf(column: Column, rows: Int32Array): Float64Array {
+  if ('codes' in column) {
+    throw new EvolutionError('SplitInvalid', `the times in ${column.name} are neither ISO dates nor numbers`, {
+      column: column.name,
+      field: 'spec.validation.timeColumn',
+    });
+  }
+  return Float64Array.from(rows, (row) => {
+    const value = column.values[row]!;
+    if (Number.isNaN(value))
+      throw new EvolutionError('SplitInvalid', `column ${column.name}, row ${row + 2}: the time is missing`, {
+        column: column.name,
+        row: row + 2,
+      });
+    return value;
+  });
+}
+
+function taken(column: Column, rows: Int32Array): Column {
+  const all = 'codes' in column ? column.codes.length : column.values.length;
+  if (all === rows.length) return column;
+  return 'codes' in column
+    ? { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]!) }
+    : { ...column, values: Float64Array.from(rows, (row) => column.values[row]!) };
+}
+
+/** Columns from which nothing can be learned are left out, and the notes say why. */
+function useful(column: Column, rows: number, told: readonly string[], notes: Note[]): boolean {
+  const leave = (text: string) => {
+    notes.push({ column: column.name, text });
+    return false;
+  };
+  const cells: Int32Array | Float64Array = 'codes' in column ? column.codes : column.values;
+  const absent = (cell: number) => Number.isNaN(cell) || ('codes' in column && cell < 0);
+  const first = cells.find((cell) => !absent(cell));
+  if (first === undefined) return leave('left out: every cell is missing');
+  // A column that is there or not says something even when it says always the same.
+  if (cells.every((cell) => cell === first)) return leave('left out: always the same value');
+  if (column.type === 'Categorical' && !told.includes(column.name) && column.levels.length > Math.max(50, 0.9 * rows)) {
+    return leave(`left out as an identifier: ${column.levels.length} different values in ${rows} rows`);
+  }
+  return true;
+}
+
+function hashOf(problem: Omit<Problem, 'hash'>): string {
+  const hash = createHash('sha256').update(
+    `${problem.task} ${problem.target} ${problem.rows} ${JSON.stringify(problem.classes)}`,
+  );
+  for (const { values, codes, ...spec } of problem.features) hash.update(JSON.stringify(spec)).update(values ?? codes!);
+  for (const each of [problem.y, problem.weights, problem.groups, problem.times]) if (each) hash.update(each);
+  return hash.digest('hex');
+}

@@ -1,0 +1,120 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { secondsIn } from './columns.ts';
+import { readCsv } from './csv.ts';
+import { readTable, readTableText } from './table.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'quintet-table-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function fileOf(content: string | Uint8Array, name = 'data.csv'): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+describe('a CSV file', () => {
+  it('becomes typed columns', async () => {
+    const table = await readTableText('a;when;who\n1;2024-01-02;x\nNA;2024-01-03T06:00Z;"y;1"\n-2.5e3;;x\n', {});
+    expect(table.rows).toBe(3);
+    const [a, when, who] = table.columns;
+    expect(a).toMatchObject({ type: 'Numeric', values: Float64Array.of(1, Number.NaN, -2500) });
+    expect(when).toMatchObject({ type: 'DateTime', values: Float64Array.of(1_704_153_600, 1_704_261_600, Number.NaN) });
+    expect(who).toMatchObject({ type: 'Categorical', codes: Int32Array.of(0, 1, 0), levels: ['x', 'y;1'] });
+  });
+
+  it('gives back any fields that were quoted, however the bytes are cut', async () => {
+    const text = fc.stringMatching(/^[ -~é€\n"]{0,8}$/);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 1, max: 50 }),
+        async (rows, size) => {
+          const bytes = new TextEncoder().encode(
+            rows.map((row) => row.map((field) => `"${field.replaceAll('"', '""')}"`).join(',')).join('\r\n'),
+          );
+          const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+            bytes.subarray(i * size, (i + 1) * size),
+          );
+          const seen: string[][] = [];
+          await readCsv(chunks, ({ fields }) => seen.push(fields));
+          expect(seen).toEqual(rows);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  const bad: Record<string, [content: string | Uint8Array, message: RegExp]> = {
+    'no bytes': ['', /the file is empty/],
+    'only a header': ['a,b\n', /a header and no rows/],
+    'two columns of one name': ['a,b,a\n1,2,3\n', /columns 1 and 3 are both called a/],
+    'a column without a name': ['a,,c\n1,2,3\n', /column 2 has no name/],
+    'a short row': ['a,b\n1,2\n3\n', /row 3: 1 fields where the header has 2/],
+    'a quote that is not closed': ['a,b\n1,"2\n', /line 2: a quote that is not closed/],
+    'text after a quote': ['a,b\n1,"2"x\n', /line 2: text after the closing quote of field 2/],
+    'Latin-1 bytes': [Buffer.from('a,b\n1,2\n1,caf\xe9\n', 'latin1'), /line 3: not UTF-8/],
+    'UTF-16': [Buffer.from('\uFEFFa,b\n1,2\n', 'utf16le'), /UTF-16/],
+    gzip: [Uint8Array.of(0x1f, 0x8b, 8, 0), /compressed/],
+    Parquet: ['PAR1xxxx', /is Parquet, not CSV/],
+  };
+  for (const [what, [content, message]] of Object.entries(bad)) {
+    it(`with ${what} is refused by name and place`, async () => {
+      await expect(readTable(await fileOf(content), { format: 'CSV' })).rejects.toThrow(message);
+    });
+  }
+
+  it('may start with a byte order mark', async () => {
+    const table = await readTable(await fileOf('\uFEFFa,b\n1,2\n'), { format: 'CSV' });
+    expect(table.columns.map((column) => column.name)).toEqual(['a', 'b']);
+  });
+
+  it('of more than maxSize is refused', async () => {
+    await expect(readTable(await fileOf('a\n1\n2\n'), { format: 'CSV', maxSize: 3 })).rejects.toThrow(
+      /6 bytes, more than 3/,
+    );
+  });
+
+  it('that is not there is refused as unreadable', async () => {
+    await expect(readTable(join(folder, 'none.csv'), { format: 'CSV' })).rejects.toMatchObject({
+      reason: 'DataUnreadable',
+    });
+  });
+
+  it('tells of infinities and mixed columns by row', async () => {
+    const table = await readTableText(`a,b\n${'1,1\n'.repeat(9)}inf,oops\n`, {});
+    expect(table.notes).toEqual([
+      { column: 'b', row: 11, text: expect.stringContaining('such as “oops”') },
+      { column: 'a', row: 11, text: 'infinite values are taken as missing' },
+    ]);
+  });
+
+  it('names the cell that contradicts a declared type', async () => {
+    await expect(readTableText('a\n1\nx\n', { types: { a: 'Numeric' } })).rejects.toMatchObject({
+      where: { column: 'a', row: 3 },
+    });
+  });
+
+  it('is refused when a declared column is not there', async () => {
+    await expect(readTableText('a\n1\n', { types: { b: 'Numeric' } })).rejects.toThrow(/names b/);
+  });
+});
+
+describe('a truncated Parquet file', () => {
+  it('is refused as damaged', async () => {
+    await expect(
+      readTable(await fileOf('PAR1 cut off here', 'x.parquet'), { format: 'Parquet' }),
+    ).rejects.toMatchObject({ reason: 'DataDamaged' });
+  });
+});
+
+it('a date that does not exist is no date', () => {
+  expect(secondsIn('2023-02-29')).toBeUndefined();
+  expect(secondsIn('2024-02-29 10:00:00.5+02:00')).toBe(Date.UTC(2024, 1, 29, 8) / 1000 + 0.5);
+});
