@@ -30,11 +30,18 @@ export function corpus(seed: number, each = 12): Sample[] {
   const random = seeded(seed);
   const samples: Sample[] = [];
   const add = (name: string, kind: Sample['kind'], text: string, outliers: readonly string[] = []): void => {
-    samples.push({ name, kind, text, questions: kind === 'json' ? jsonQuestions(text, random) : lineQuestions(text, random), outliers });
+    samples.push({
+      name,
+      kind,
+      text,
+      questions: kind === 'json' ? jsonQuestions(text, random) : lineQuestions(text, random),
+      outliers,
+    });
   };
   for (const [name, text] of manuals(random, each)) add(name, 'manual', text);
   for (const [name, text] of files(random, each, (path) => /\.md$/i.test(path))) add(name, 'documentation', text);
-  for (const [name, text] of files(random, each, (path) => /[^.].{0,80}(?<!\.min|\.d)\.(ts|mjs|js|py)$/.test(path))) add(name, 'code', text);
+  for (const [name, text] of files(random, each, (path) => /[^.].{0,80}(?<!\.min|\.d)\.(ts|mjs|js|py)$/.test(path)))
+    add(name, 'code', text);
   for (let i = 0; i < each; i++) {
     const records = jsonRecords(random, i % 2 === 0);
     add(`orders-${i}.json`, 'json', records.text, records.outliers);
@@ -64,8 +71,15 @@ function manuals(random: Random, count: number): [string, string][] {
 
 function manual(path: string): string | undefined {
   try {
-    const options = { env: { ...process.env, MANWIDTH: '80', MAN_KEEP_FORMATTING: '', GROFF_NO_SGR: '1' }, stdio: 'pipe', maxBuffer: 1 << 26 } as const;
-    return execFileSync('man', ['-P', 'cat', '-l', path], options).toString('utf8').replace(/.\x08/g, '');
+    const options = {
+      env: { ...process.env, MANWIDTH: '80', MAN_KEEP_FORMATTING: '', GROFF_NO_SGR: '1' },
+      stdio: 'pipe',
+      maxBuffer: 1 << 26,
+    } as const;
+    const printed = execFileSync('man', ['-P', 'cat', '-l', path], options).toString('utf8');
+    // Bold and underline are typed over with backspaces.
+    const parts = printed.split('');
+    return parts.map((part, i) => (i < parts.length - 1 ? part.slice(0, -1) : part)).join('');
   } catch {
     return undefined;
   }
@@ -111,7 +125,11 @@ function list(folder: string): string[] {
   }
 }
 
-const common = new Set('the a an and or of to in is for on with as at by be are it this that from not if else return const let var function import export'.split(' '));
+const common = new Set(
+  'the a an and or of to in is for on with as at by be are it this that from not if else return const let var function import export'.split(
+    ' ',
+  ),
+);
 
 function lineQuestions(text: string, random: Random): Question[] {
   const lines = text.split('\n');
@@ -124,7 +142,9 @@ function lineQuestions(text: string, random: Random): Question[] {
     );
     const answer = answers.length > 0 ? random.pick(answers) : undefined;
     if (!answer) continue;
-    const words = (line.replace(answer, ' ').match(/[\p{L}\p{N}_]+/gu) ?? []).filter((word) => word.length > 2 && !common.has(word.toLowerCase()));
+    const words = (line.replace(answer, ' ').match(/[\p{L}\p{N}_]+/gu) ?? []).filter(
+      (word) => word.length > 2 && !common.has(word.toLowerCase()),
+    );
     if (words.length < 3) continue;
     const kept = words.filter(() => random.next() < 0.6).slice(0, 7);
     if (kept.length >= 2) questions.push({ query: kept.join(' '), answer });
@@ -134,11 +154,13 @@ function lineQuestions(text: string, random: Random): Question[] {
 
 /** The value of one field of a record, asked for by the field's name and the record's id. */
 function jsonQuestions(text: string, random: Random): Question[] {
-  const records = (text.startsWith('[') ? JSON.parse(text) : (JSON.parse(text) as { orders: unknown }).orders) as Record<string, unknown>[];
+  const records = (
+    text.startsWith('[') ? JSON.parse(text) : (JSON.parse(text) as { orders: unknown }).orders
+  ) as Record<string, string | number>[];
   const questions: Question[] = [];
   for (const record of random.shuffled(records)) {
     if (questions.length === questionsEach) break;
-    const fields = Object.entries(record).filter(([key, value]) => key !== 'id' && typeof value !== 'object' && text.split(String(value)).length === 2);
+    const fields = Object.entries(record).filter(([key, value]) => key !== 'id' && text.split(`${value}`).length === 2);
     if (fields.length === 0) continue;
     const [key, value] = random.pick(fields);
     questions.push({ query: `What is the ${key} of order ${String(record.id)}?`, answer: String(value) });

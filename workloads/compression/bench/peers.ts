@@ -53,10 +53,18 @@ export interface SumyResult {
 }
 
 /** Scores by sumy in one Python process; undefined where that Python has no sumy. */
-export function sumy(python: string, method: 'LexRank' | 'TextRank', documents: readonly Document[]): SumyResult[] | undefined {
+export function sumy(
+  python: string,
+  method: 'LexRank' | 'TextRank',
+  documents: readonly Document[],
+): SumyResult[] | undefined {
   const input = documents.map(({ text, units }) => units.map((unit) => text.slice(unit.start, unit.end)));
   try {
-    const output = execFileSync(python, ['-c', program, method], { input: JSON.stringify(input), maxBuffer: 1 << 28, timeout: 1_200_000 });
+    const output = execFileSync(python, ['-c', program, method], {
+      input: JSON.stringify(input),
+      maxBuffer: 1 << 28,
+      timeout: 1_200_000,
+    });
     return JSON.parse(output.toString('utf8')) as SumyResult[];
   } catch {
     return undefined;

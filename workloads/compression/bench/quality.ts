@@ -36,7 +36,11 @@ export function quality(samples: readonly Sample[], python: string | undefined):
   ]);
   for (const method of ['TextRank', 'LexRank'] as const) {
     const scores = python ? sumy(python, method, documents) : undefined;
-    if (scores) ranked.set(method, scores.map((each) => Float64Array.from(each.scores)));
+    if (scores)
+      ranked.set(
+        method,
+        scores.map((each) => Float64Array.from(each.scores)),
+      );
   }
   const tally = new Tally();
   samples.forEach((sample, index) => {
@@ -46,7 +50,8 @@ export function quality(samples: readonly Sample[], python: string | undefined):
       const ours = compress({ text: sample.text, ratio, fidelity: false });
       tally.add('rate', 'met', column, ours.rate.met);
       judge(tally, 'without', 'ours', column, sample, ours.text);
-      for (const [name, scores] of ranked) judge(tally, 'without', name, column, sample, fillBudget(document, scores[index] as Float64Array, budget));
+      for (const [name, scores] of ranked)
+        judge(tally, 'without', name, column, sample, fillBudget(document, scores[index] as Float64Array, budget));
       for (const { query, answer } of sample.questions) {
         const text = compress({ text: sample.text, ratio, query, fidelity: false }).text;
         tally.add('query', 'ours', column, text.includes(answer));
@@ -71,8 +76,11 @@ export function quality(samples: readonly Sample[], python: string | undefined):
 
 function judge(tally: Tally, group: string, name: string, column: number, sample: Sample, text: string): void {
   for (const { answer } of sample.questions) tally.add(group, name, column, text.includes(answer));
-  if (name === 'ours') for (const { answer } of sample.questions) tally.add('kind', `${sample.kind} blind`, column, text.includes(answer));
-  if (name === 'random') for (const { answer } of sample.questions) tally.add('kind', `${sample.kind} random`, column, text.includes(answer));
+  if (name === 'ours')
+    for (const { answer } of sample.questions) tally.add('kind', `${sample.kind} blind`, column, text.includes(answer));
+  if (name === 'random')
+    for (const { answer } of sample.questions)
+      tally.add('kind', `${sample.kind} random`, column, text.includes(answer));
   for (const outlier of sample.outliers) tally.add('outliers', name, column, text.includes(outlier));
 }
 

@@ -1,6 +1,7 @@
 // Compresses one text: reads it, picks a strategy, keeps whole parts of it within the token budget, and says what it did.
 import { type Analysis, analyse } from './detect.ts';
-import { readDocument } from './document.ts';
+import { type Document, readDocument } from './document.ts';
+import { CompressionError } from './errors.ts';
 import { type Fidelity, fidelityOf } from './fidelity.ts';
 import type { Span } from './render.ts';
 import type { Budget } from './selection.ts';
@@ -55,18 +56,6 @@ export interface Rate {
   readonly reason?: string;
 }
 
-export class CompressionError extends Error {
-  readonly code: string;
-  readonly field: string;
-
-  constructor(code: string, field: string, message: string) {
-    super(message);
-    this.name = 'CompressionError';
-    this.code = code;
-    this.field = field;
-  }
-}
-
 const tolerance = 0.05;
 
 /** @throws CompressionError naming the field when an option cannot be followed. */
@@ -90,7 +79,8 @@ export function compress(options: CompressOptions): Compressed {
   const name = asked === 'auto' ? (options.prefer?.(analysis.type, ratio) ?? pickStrategy(analysis, ratio)) : asked;
   const run = (each: string): StrategyOutput => {
     const strategy = registry.get(each);
-    if (!strategy) throw new CompressionError('UnknownStrategy', 'strategy', `there is no strategy ${JSON.stringify(each)}`);
+    if (!strategy)
+      throw new CompressionError('UnknownStrategy', 'strategy', `there is no strategy ${JSON.stringify(each)}`);
     return strategy.compress(input);
   };
   const input: StrategyInput = {
@@ -100,12 +90,10 @@ export function compress(options: CompressOptions): Compressed {
     forced: protectedUnits(document.units, options.protect ?? []),
     run,
   };
-  let output: StrategyOutput = originalTokens <= budget.most ? whole(text) : run(name);
-  let compressedTokens = counter.count(output.text);
-  if (output.text !== text && (compressedTokens >= originalTokens || output.text.length > text.length)) {
-    output = whole(text);
-    compressedTokens = originalTokens;
-  }
+  const { output, tokens: compressedTokens } = shorter(
+    document,
+    originalTokens <= budget.most ? whole(text) : run(name),
+  );
   const compressed = performance.now();
   const fidelity = options.fidelity === false ? undefined : fidelityOf(document, output, input.query);
   return {
@@ -121,6 +109,18 @@ export function compress(options: CompressOptions): Compressed {
     rate: rateOf(originalTokens, compressedTokens, budget),
     timing: { analyse: analysed - began, compress: compressed - analysed, total: performance.now() - began },
   };
+}
+
+/** The output, or the source itself where markers made it no shorter. */
+function shorter(
+  { text, map, tokenizer: counter }: Document,
+  output: StrategyOutput,
+): { output: StrategyOutput; tokens: number } {
+  if (output.text === text) return { output, tokens: map.total };
+  const tokens = counter.count(output.text);
+  return tokens >= map.total || output.text.length > text.length
+    ? { output: whole(text), tokens: map.total }
+    : { output, tokens };
 }
 
 function check({ text, ratio, targetTokens }: CompressOptions): void {
@@ -139,11 +139,15 @@ function check({ text, ratio, targetTokens }: CompressOptions): void {
 function budgetOf(options: CompressOptions, tokens: number): Budget {
   if (options.targetTokens !== undefined) {
     const most = options.targetTokens;
-    return { most, least: Math.ceil(most / (1 + tolerance)), limit: most };
+    return { most, least: Math.ceil(most / (1 + tolerance)), limit: most, strict: true };
   }
   const aim = tokens / (options.ratio ?? 8);
   const most = Math.max(1, Math.floor(aim));
-  return { most, least: Math.min(most, Math.ceil(aim / (1 + tolerance))), limit: Math.max(most, Math.floor(aim / (1 - tolerance))) };
+  return {
+    most,
+    least: Math.min(most, Math.ceil(aim / (1 + tolerance))),
+    limit: Math.max(most, Math.floor(aim / (1 - tolerance))),
+  };
 }
 
 function rateOf(original: number, compressed: number, budget: Budget): Rate {

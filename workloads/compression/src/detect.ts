@@ -1,10 +1,20 @@
 // What a text is: its type, its language, and scores a caller can act on. Everything is read from a bounded sample of
 // whole lines, taken over the full length, so that the cost does not grow with the text.
 import { parseJson } from './segment/json.ts';
-import { scanWords, stopWords, wordKind } from './words.ts';
 import { type Line, linesOf } from './segment/sentences.ts';
+import { scanWords, stopWords, wordKind } from './words.ts';
 
-export const contentTypes = ['prose', 'code', 'json', 'logs', 'markdown', 'scientific', 'legal', 'tabular', 'dialogue'] as const;
+export const contentTypes = [
+  'prose',
+  'code',
+  'json',
+  'logs',
+  'markdown',
+  'scientific',
+  'legal',
+  'tabular',
+  'dialogue',
+] as const;
 export type ContentType = (typeof contentTypes)[number];
 
 export interface Analysis {
@@ -57,9 +67,14 @@ function typeOf(text: string, rows: readonly string[]): ContentType {
     share((row) => row.includes('](') || row.includes('**')) * 0.5;
   const headings = filled.filter((row) => /^#{1,6} \S/.test(row)).length;
   const fenced = filled.some((row) => row.startsWith('```'));
-  if ((headings > 0 && markdown > 0.04 && (fenced || share(isCodeLine) < 0.5)) || (fenced && markdown > 0.1)) return 'markdown';
+  if ((headings > 0 && markdown > 0.04 && (fenced || share(isCodeLine) < 0.5)) || (fenced && markdown > 0.1))
+    return 'markdown';
   if (share(isCodeLine) > 0.35) return 'code';
-  if (filled.length >= 4 && share((row) => /^\s{0,4}(\[[\d: apmAPM-]{3,20}\] )?[\p{Lu}@][\p{L}\p{N}_. @-]{0,30}:\s\S/u.test(row)) > 0.5) return 'dialogue';
+  if (
+    filled.length >= 4 &&
+    share((row) => /^\s{0,4}(\[[\d: apmAPM-]{3,20}\] )?[\p{Lu}@][\p{L}\p{N}_. @-]{0,30}:\s\S/u.test(row)) > 0.5
+  )
+    return 'dialogue';
   const perWords = (expression: RegExp): number => {
     let hits = 0;
     let words = 0;
@@ -69,9 +84,17 @@ function typeOf(text: string, rows: readonly string[]): ContentType {
     }
     return (hits * 1000) / Math.max(words, 100);
   };
-  if (perWords(/\b(shall|hereby|herein|hereof|hereunder|thereof|pursuant|licensee|licensor|warrant(?:y|ies)|liabilit(?:y|ies)|indemnif\w{1,6}|notwithstanding|agreement|jurisdiction)\b/gi) > 12)
+  if (
+    perWords(
+      /\b(shall|hereby|herein|hereof|hereunder|thereof|pursuant|licensee|licensor|warrant(?:y|ies)|liabilit(?:y|ies)|indemnif\w{1,6}|notwithstanding|agreement|jurisdiction)\b/gi,
+    ) > 12
+  )
     return 'legal';
-  if (perWords(/\b(et al\b|abstract|hypothes[ie]s|experiments?|dataset|fig\.|theorem|lemma|p ?[<=] ?0|significant(?:ly)?|methods?)|\[\d{1,3}(?:, ?\d{1,3}){0,5}\]/gi) > 14)
+  if (
+    perWords(
+      /\b(et al\b|abstract|hypothes[ie]s|experiments?|dataset|fig\.|theorem|lemma|p ?[<=] ?0|significant(?:ly)?|methods?)|\[\d{1,3}(?:, ?\d{1,3}){0,5}\]/gi,
+    ) > 14
+  )
     return 'scientific';
   return 'prose';
 }

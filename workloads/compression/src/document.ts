@@ -2,7 +2,7 @@
 // kept as one sparse matrix (units × terms), so that ranking is linear in the number of words.
 import type { ContentType } from './detect.ts';
 import { segment } from './segment/index.ts';
-import type { TokenMap, Tokenizer } from './tokens.ts';
+import type { Tokenizer, TokenMap } from './tokens.ts';
 import type { Unit } from './unit.ts';
 import { factKinds, scanWords, type Words, wordKind } from './words.ts';
 
@@ -77,5 +77,11 @@ function termMatrix(words: Words, firstWord: Uint32Array): TermMatrix {
     }
   }
   row[unitCount] = next;
-  return { row, ids: ids.subarray(0, next), counts: counts.subarray(0, next), kinds: kinds.subarray(0, next), frequency };
+  return {
+    row,
+    ids: ids.subarray(0, next),
+    counts: counts.subarray(0, next),
+    kinds: kinds.subarray(0, next),
+    frequency,
+  };
 }

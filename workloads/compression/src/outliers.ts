@@ -18,52 +18,81 @@ const fewest = 12;
 const rareShare = 0.02;
 
 /**
- * Places in a column whose value is rare: another value where nearly all are the same few, or a number far from the median
- * (beyond 12 median absolute deviations, on a log scale where all are positive, so that times and sizes count alike).
+ * Places in a column whose value is rare: another value where nearly all are the same few, or a number far from the median.
  */
 export function columnOutliers(values: readonly string[]): { index: number; score: number }[] {
   if (values.length < fewest) return [];
-  const counts = new Map<string, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  const rarest = Math.max(1, Math.floor(values.length * rareShare));
-  // A column of few values: rare ones stand out when they are a small share altogether.
-  let rare = 0;
-  let rareKinds = 0;
-  for (const count of counts.values()) {
-    if (count > rarest) continue;
-    rare += count;
-    rareKinds++;
-  }
+  const rare = rareValues(values);
   const found: { index: number; score: number }[] = [];
-  if (rare <= Math.max(3, values.length * 0.06) && counts.size - rareKinds >= 1 && counts.size - rareKinds <= Math.max(8, values.length * 0.1)) {
+  if (rare) {
     values.forEach((value, index) => {
-      if ((counts.get(value) as number) <= rarest) found.push({ index, score: 0.9 });
+      if (rare.has(value)) found.push({ index, score: 0.9 });
     });
     return found;
   }
   const numbers = values.map(numeric);
   const present = numbers.filter((number) => !Number.isNaN(number));
   if (present.length < values.length * 0.8) return [];
-  const positive = present.every((number) => number >= 0);
-  const scale = (number: number): number => (positive ? Math.log1p(number) : number);
-  const sorted = Float64Array.from(present, scale).sort();
-  const median = sorted[sorted.length >> 1] as number;
-  const deviations = sorted.map((value) => Math.abs(value - median)).sort();
-  const spread = Math.max(deviations[deviations.length >> 1] as number, 1e-9);
-  // The usual reach on the side of a value: an even spread (as of random numbers) has no outliers.
-  const reach = deviations[Math.floor(deviations.length * 0.94)] as number;
+  const far = farFromMedian(present);
   numbers.forEach((number, index) => {
-    const distance = Math.abs(scale(number) - median);
-    if (distance > spread * 4 && distance > reach * 1.8 + 1e-9) found.push({ index, score: Math.min(1, 0.6 + distance / (spread * 40)) });
+    const score = far(number);
+    if (score > 0) found.push({ index, score });
   });
   return found.length <= values.length * 0.06 ? found : [];
 }
 
-function numeric(value: string): number {
-  return value.length <= 24 && /^-?\d{1,15}(\.\d{1,9})?[a-z%]{0,3}$/i.test(value) ? Number.parseFloat(value) : Number.NaN;
+/**
+ * Scores numbers far from the median, measured by the median absolute deviation and by how far the other 94 % reach (random
+ * numbers, evenly spread, have no outliers). Above the median on a log scale where none is negative: times and sizes have
+ * long tails.
+ */
+function farFromMedian(numbers: readonly number[]): (value: number) => number {
+  const positive = numbers.every((number) => number >= 0);
+  const scales = positive ? [(number: number) => number, Math.log1p] : [(number: number) => number];
+  const tests = scales.map((scale) => {
+    const sorted = Float64Array.from(numbers, scale).sort();
+    const median = sorted[sorted.length >> 1] as number;
+    const deviations = sorted.map((value) => Math.abs(value - median)).sort();
+    const spread = Math.max(deviations[deviations.length >> 1] as number, 1e-9);
+    const reach = deviations[Math.floor(deviations.length * 0.94)] as number;
+    return (value: number): number => {
+      const distance = Math.abs(scale(value) - median);
+      return distance > spread * 4 && distance > reach * 1.8 + 1e-9 ? Math.min(1, 0.6 + distance / (spread * 40)) : 0;
+    };
+  });
+  return (value) => (Number.isNaN(value) ? 0 : Math.min(...tests.map((test) => test(value))));
 }
 
-const alarming = new Set('error err fatal critical severe panic exception traceback fail failed failure refused denied warn warning alert emergency'.split(' '));
+/** In a column of few values, those that are rare (6 % together, each a third of any other at most); undefined in other columns. */
+function rareValues(values: readonly string[]): Set<string> | undefined {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const sorted = [...counts].sort((a, b) => a[1] - b[1]);
+  const rare = new Set<string>();
+  let together = 0;
+  let largest = 0;
+  for (const [value, count] of sorted) {
+    if (together + count > Math.max(1, values.length * 0.06)) break;
+    together += count;
+    largest = count;
+    rare.add(value);
+  }
+  const next = sorted[rare.size]?.[1] ?? 0;
+  const usual = sorted.length - rare.size;
+  return next >= largest * 3 && usual >= 1 && usual <= Math.max(8, values.length * 0.1) ? rare : undefined;
+}
+
+function numeric(value: string): number {
+  return value.length <= 24 && /^-?\d{1,15}(\.\d{1,9})?[a-z%]{0,3}$/i.test(value)
+    ? Number.parseFloat(value)
+    : Number.NaN;
+}
+
+const alarming = new Set(
+  'error err fatal critical severe panic exception traceback fail failed failure refused denied warn warning alert emergency'.split(
+    ' ',
+  ),
+);
 
 function logOutliers(document: Document, scores: Float64Array): void {
   const { words, firstWord, units } = document;
@@ -80,13 +109,16 @@ function logOutliers(document: Document, scores: Float64Array): void {
   const alarm = alarms.size <= total * 0.15 ? 1 : 0.3;
   for (const { members } of templates) {
     if (members.length <= usual) {
-      for (const unit of members) scores[unit] = Math.max(scores[unit] as number, 0.75 - (0.25 * (members.length - 1)) / usual);
+      for (const unit of members)
+        scores[unit] = Math.max(scores[unit] as number, 0.75 - (0.25 * (members.length - 1)) / usual);
       continue;
     }
     if (members.length < fewest) continue;
     const length = (firstWord[(members[0] as number) + 1] as number) - (firstWord[members[0] as number] as number);
     for (let column = headerLength(document, members[0] as number); column < Math.min(length, 64); column++) {
-      const values = members.map((unit) => words.vocabulary[words.id[(firstWord[unit] as number) + column] as number] as string);
+      const values = members.map(
+        (unit) => words.vocabulary[words.id[(firstWord[unit] as number) + column] as number] as string,
+      );
       for (const { index, score } of columnOutliers(values)) {
         const unit = members[index] as number;
         scores[unit] = Math.max(scores[unit] as number, score);
@@ -100,7 +132,12 @@ function logOutliers(document: Document, scores: Float64Array): void {
 function headerLength({ words, firstWord }: Document, unit: number): number {
   let count = 0;
   const from = firstWord[unit] as number;
-  while (from + count < (firstWord[unit + 1] as number) && count < 10 && (words.kind[from + count] as number) & wordKind.number) count++;
+  while (
+    from + count < (firstWord[unit + 1] as number) &&
+    count < 10 &&
+    (words.kind[from + count] as number) & wordKind.number
+  )
+    count++;
   return count;
 }
 
@@ -114,7 +151,8 @@ function jsonOutliers(document: Document, scores: Float64Array): void {
     if (records.length >= fewest && records.length === siblings.length) recordOutliers(document, records, scores);
     else if (siblings.length >= fewest && siblings.every((node) => !node.children)) {
       const values = siblings.map((node) => document.text.slice(node.start, Math.min(node.end, node.start + 64)));
-      for (const { index, score } of columnOutliers(values)) raise(document, siblings[index] as JsonNode, score, scores);
+      for (const { index, score } of columnOutliers(values))
+        raise(document, siblings[index] as JsonNode, score, scores);
     }
   }
 }

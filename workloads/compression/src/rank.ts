@@ -46,7 +46,8 @@ function normalisedWeights({ terms, units }: Document): Float64Array {
     let square = 0;
     for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++) {
       const frequency = terms.frequency[terms.ids[k] as number] as number;
-      const weight = frequency > 1 ? Math.log(1 + (terms.counts[k] as number)) * Math.log(1 + units.length / frequency) : 0;
+      const weight =
+        frequency > 1 ? Math.log(1 + (terms.counts[k] as number)) * Math.log(1 + units.length / frequency) : 0;
       weights[k] = weight;
       square += weight * weight;
     }

@@ -3,7 +3,7 @@
 // The gain may depend on what is kept already (submodular: covering a term twice is worth less), which makes lazy greedy
 // within a constant of the best (Nemhauser 1978; with costs, Lin and Bilmes 2011).
 import type { Document } from './document.ts';
-import { markerCost, render, type Rendered } from './render.ts';
+import { markerCost, type Rendered, render } from './render.ts';
 
 export interface Budget {
   /** Most tokens the output may have. */
@@ -12,6 +12,8 @@ export interface Budget {
   readonly least: number;
   /** Tokens beyond `most` are allowed up to here when nothing fits below (a ratio is a wish, a token target a limit). */
   readonly limit: number;
+  /** Nothing at all is kept rather than a part larger than the limit (a token target). */
+  readonly strict?: boolean;
 }
 
 /** What a strategy thinks of units; larger is better, and 0 or less is chosen only to fill the budget. */
@@ -32,6 +34,8 @@ export class Selection {
   readonly #marker: number;
   /** Groups in the order they were added; a group is a unit with what it is bound to. */
   readonly #groups: number[][] = [];
+  /** Groups that are never taken back. */
+  #pinned = 0;
 
   constructor(document: Document) {
     this.document = document;
@@ -44,8 +48,9 @@ export class Selection {
   closure(unit: number): number[] {
     const { units } = this.document;
     const group: number[] = [];
+    // A unit, its brackets and those above are all different, so nothing can be taken twice.
     const take = (index: number): void => {
-      if (!this.kept[index] && !group.includes(index)) group.push(index);
+      if (!this.kept[index]) group.push(index);
     };
     take(unit);
     for (let at = unit; ; ) {
@@ -81,8 +86,8 @@ export class Selection {
 
   /** Takes back the last group added, and says which unit it was for. */
   removeLast(): number | undefined {
-    const group = this.#groups.pop();
-    if (!group) return undefined;
+    if (this.removable === 0) return undefined;
+    const group = this.#groups.pop() as number[];
     for (let i = group.length - 1; i >= 0; i--) {
       const unit = group[i] as number;
       this.kept[unit] = 0;
@@ -91,8 +96,13 @@ export class Selection {
     return group[0];
   }
 
-  get groups(): number {
-    return this.#groups.length;
+  /** What is kept now stays. */
+  pin(): void {
+    this.#pinned = this.#groups.length;
+  }
+
+  get removable(): number {
+    return this.#groups.length - this.#pinned;
   }
 
   /** Elided stretches that cost no more than their marker are kept after all. */
@@ -124,36 +134,49 @@ export class Selection {
 }
 
 /** Chooses units by `preference` until the exact count of the output lies in the budget, as near as the units allow. */
-export function choose(document: Document, budget: Budget, preference: Preference, forced: readonly number[] = []): Rendered {
+export function choose(
+  document: Document,
+  budget: Budget,
+  preference: Preference,
+  forced: readonly number[] = [],
+): Rendered {
   const selection = new Selection(document);
   for (const unit of forced) if (!selection.kept[unit]) selection.add(unit);
-  const fixed = selection.groups;
+  selection.pin();
   // Tokens merge over seams, so the exact count differs a little from the sum: the difference corrects the aim.
   let seam = 0;
   let best: { rendered: Rendered; tokens: number } | undefined;
+  let before = -1;
   for (let round = 0; round < 6; round++) {
-    fill(selection, { most: budget.most - seam, least: budget.least - seam, limit: budget.limit - seam }, preference, round === 0);
+    fill(selection, shifted(budget, seam), preference, round === 0);
+    if (selection.used === before) break;
+    before = selection.used;
     const rendered = selection.render();
-    const tokens = document.tokenizer.count(rendered.text);
+    const whole = rendered.spans.length === 1 && rendered.spans[0]?.kept;
+    const tokens = whole ? document.map.total : document.tokenizer.count(rendered.text);
     if (!best || isBetter(tokens, best.tokens, budget)) best = { rendered, tokens };
     if (tokens >= budget.least && tokens <= budget.most) break;
-    const measured = tokens - selection.used;
-    if (round > 0 && measured === seam && tokens < budget.least) break;
-    seam = measured;
-    while (selection.used > budget.most - seam && selection.groups > Math.max(fixed, 1)) selection.removeLast();
+    seam = tokens - selection.used;
+    while (selection.used > budget.most - seam && selection.removable > 0) selection.removeLast();
   }
   return (best as { rendered: Rendered }).rendered;
 }
 
+function shifted({ most, least, limit, strict }: Budget, seam: number): Budget {
+  return { most: most - seam, least: least - seam, limit: limit - seam, ...(strict && { strict }) };
+}
+
 /** Fits beats does not fit; then nearer to the aim from below, then least above. */
 function isBetter(tokens: number, than: number, budget: Budget): boolean {
-  const loss = (count: number): number => (count <= budget.most ? budget.most - count : (count - budget.most) * (count <= budget.limit ? 2 : 1000));
+  const loss = (count: number): number =>
+    count <= budget.most ? budget.most - count : (count - budget.most) * (count <= budget.limit ? 2 : 1000);
   return loss(tokens) < loss(than);
 }
 
 function fill(selection: Selection, budget: Budget, preference: Preference, first: boolean): void {
   if (first) greedy(selection, budget, preference);
   if (selection.used < budget.least) complete(selection, budget, preference);
+  if (!budget.strict && !selection.kept.includes(1)) keepSmallest(selection);
   selection.closeGaps();
 }
 
@@ -162,7 +185,8 @@ function greedy(selection: Selection, budget: Budget, preference: Preference): v
   const heap = new PriorityQueue();
   const priority = (unit: number, group: readonly number[], price: number): number => {
     let gain = preference.gain(unit);
-    for (const other of group) if (other !== unit && document.units[other]?.kind !== 'close') gain += preference.gain(other) * 0.5;
+    for (const other of group)
+      if (other !== unit && document.units[other]?.kind !== 'close') gain += preference.gain(other) * 0.5;
     return gain / Math.max(price, 1) ** preference.thrift;
   };
   const smallest = (): number => budget.most - selection.used;
@@ -200,20 +224,31 @@ function complete(selection: Selection, budget: Budget, preference: Preference):
   for (let unit = 0; unit < document.units.length; unit++) {
     if (selection.kept[unit] || document.units[unit]?.kind === 'close') continue;
     const price = selection.price(selection.closure(unit));
-    if (price <= budget.limit) open.push({ unit, price, gain: preference.gain(unit) / Math.max(price, 1) ** preference.thrift });
+    if (price <= budget.limit)
+      open.push({ unit, price, gain: preference.gain(unit) / Math.max(price, 1) ** preference.thrift });
   }
   open.sort((a, b) => b.gain - a.gain || a.unit - b.unit);
   if (addOne(selection, budget.least, budget.most, open)) return;
   // Largest first until the window is met: small pieces leave a gap no piece fills.
   const within = open.slice(0, swapCandidates);
-  for (let back = 0; back < Math.min(selection.groups, 6); back++) {
+  for (let back = 0; back < 6; back++) {
     const removed = selection.removeLast();
     if (removed === undefined) break;
     if (addOne(selection, budget.least, budget.most, within) || addTwo(selection, budget, within)) return;
-    if (back === 5 || selection.groups === 0) break;
   }
   greedy(selection, budget, preference);
   if (selection.used < budget.least) addOne(selection, budget.least, budget.limit, open);
+}
+
+/** Where every unit is larger than the budget, the smallest is still better than an empty answer. */
+function keepSmallest(selection: Selection): void {
+  const { cost, units } = selection.document;
+  let smallest = -1;
+  for (let unit = 0; unit < units.length; unit++) {
+    if (units[unit]?.kind === 'close' || cost[unit] === 0) continue;
+    if (smallest < 0 || (cost[unit] as number) < (cost[smallest] as number)) smallest = unit;
+  }
+  if (smallest >= 0) selection.add(smallest);
 }
 
 function addOne(selection: Selection, least: number, most: number, open: readonly { unit: number }[]): boolean {

@@ -15,7 +15,7 @@ const agreement = 0.6;
 
 /** Templates of the units given (all by default), and for each unit its template. */
 export function mineTemplates(document: Document): { templates: Template[]; of: Int32Array } {
-  const { units, words, firstWord } = document;
+  const { units, firstWord } = document;
   const templates: Template[] = [];
   const of = new Int32Array(units.length).fill(-1);
   const exact = new Map<string, number>();
@@ -24,28 +24,17 @@ export function mineTemplates(document: Document): { templates: Template[]; of: 
     const from = firstWord[unit] as number;
     const length = Math.min((firstWord[unit + 1] as number) - from, 64);
     if (length === 0) continue;
-    const masked = new Int32Array(length);
-    for (let i = 0; i < length; i++) {
-      const kind = words.kind[from + i] as number;
-      const vary = kind & wordKind.number || (kind & wordKind.identifier && hasDigit(words.vocabulary[words.id[from + i] as number] as string));
-      masked[i] = vary ? -1 : (words.id[from + i] as number);
-    }
+    const masked = mask(document, from, length);
     const key = masked.join();
     let found = exact.get(key);
     if (found === undefined) {
       found = nearest(templates, byLength.get(length) ?? [], masked);
-      if (found < 0) {
+      if (found >= 0) generalise((templates[found] as Template).words, masked);
+      else {
         found = templates.length;
         templates.push({ words: masked, members: [] });
-        const same = byLength.get(length);
-        if (!same) byLength.set(length, [found]);
-        else {
-          same.push(found);
-          if (same.length > mostCandidates) same.shift();
-        }
-      } else {
-        const template = (templates[found] as Template).words;
-        for (let i = 0; i < length; i++) if (template[i] !== masked[i]) template[i] = -1;
+        // Recent templates only: a log's makes come back soon or are rare.
+        byLength.set(length, [...(byLength.get(length) ?? []).slice(1 - mostCandidates), found]);
       }
       if (exact.size < 50_000) exact.set(key, found);
     }
@@ -53,6 +42,19 @@ export function mineTemplates(document: Document): { templates: Template[]; of: 
     (templates[found] as Template).members.push(unit);
   }
   return { templates, of };
+}
+
+function mask({ words }: Document, from: number, length: number): Int32Array {
+  return Int32Array.from({ length }, (_, i) => {
+    const kind = words.kind[from + i] as number;
+    const id = words.id[from + i] as number;
+    const varies = kind & wordKind.number || (kind & wordKind.identifier && hasDigit(words.vocabulary[id] as string));
+    return varies ? -1 : id;
+  });
+}
+
+function generalise(template: Int32Array, masked: Int32Array): void {
+  for (let i = 0; i < masked.length; i++) if (template[i] !== masked[i]) template[i] = -1;
 }
 
 function nearest(templates: readonly Template[], candidates: readonly number[], masked: Int32Array): number {

@@ -7,7 +7,10 @@ import { tokenizer } from './tokens.ts';
 const asText = { disallowedSpecial: new Set<string>() };
 const unicode = fc.string({ unit: 'binary', maxLength: 200 });
 const repeated = fc
-  .tuple(fc.constantFrom('a', 'ab', 'Hello', '漢字', '=', 'é', '\u{1f600}', 'مرحبا', '\ud800'), fc.integer({ min: 1, max: 60 }))
+  .tuple(
+    fc.constantFrom('a', 'ab', 'Hello', '漢字', '=', 'é', '\u{1f600}', 'مرحبا', '\ud800'),
+    fc.integer({ min: 1, max: 60 }),
+  )
   .map(([part, times]) => part.repeat(times));
 
 describe('token counts', () => {

@@ -42,9 +42,9 @@ function load(name: TokenizerName): Tokenizer {
   return new BytePairs(name, ranks, pattern);
 }
 
-/** Longer pieces are not kept between calls, so that hostile text cannot fill the memory with them. */
-const longestCachedPiece = 64;
+/** Bounds on what is remembered of pieces already merged, in pieces and in characters. */
 const cachedPieces = 50_000;
+const cachedCharacters = 4_000_000;
 
 class BytePairs implements Tokenizer {
   readonly name: TokenizerName;
@@ -55,6 +55,7 @@ class BytePairs implements Tokenizer {
   /** Rank by bytes written as Latin-1; only pieces that are no token need it, so it is built on first use. */
   #byBytes: Map<string, number> | undefined;
   readonly #cache = new Map<string, number>();
+  #characters = 0;
 
   constructor(name: TokenizerName, ranks: Ranks, pattern: RegExp) {
     this.name = name;
@@ -90,10 +91,13 @@ class BytePairs implements Tokenizer {
     const known = this.#cache.get(piece);
     if (known !== undefined) return known;
     const tokens = this.#merge(Buffer.from(piece, 'utf8').toString('latin1'));
-    if (piece.length <= longestCachedPiece) {
-      if (this.#cache.size >= cachedPieces) this.#cache.clear();
-      this.#cache.set(piece, tokens);
+    if (piece.length > cachedCharacters) return tokens;
+    this.#characters += piece.length;
+    if (this.#cache.size >= cachedPieces || this.#characters > cachedCharacters) {
+      this.#cache.clear();
+      this.#characters = piece.length;
     }
+    this.#cache.set(piece, tokens);
     return tokens;
   }
 

@@ -16,52 +16,77 @@ export interface JsonNode {
 
 /** The values of a text of one or several JSON values (JSON lines), or undefined when it is not JSON. */
 export function parseJson(text: string): JsonNode[] | undefined {
-  const roots: JsonNode[] = [];
-  const stack: { node: JsonNode; close: number; object: boolean }[] = [];
-  let at = skipSpace(text, text.charCodeAt(0) === 0xfeff ? 1 : 0);
-  let keyStart = -1;
-  let after: 'value' | 'separator' = 'value';
-  while (at < text.length) {
-    const code = text.charCodeAt(at);
-    const top = stack[stack.length - 1];
-    if (top && code === top.close) {
-      if (keyStart >= 0) return undefined;
-      top.node.end = ++at;
-      stack.pop();
-      after = 'separator';
-    } else if (code === comma && after === 'separator' && top) {
-      at++;
-      after = 'value';
-    } else {
-      if (after === 'separator' && top) return undefined;
-      const siblings = top ? (top.node.children as JsonNode[]) : roots;
-      if (top?.object && keyStart < 0) {
-        if (code !== quote) return undefined;
-        keyStart = at;
-        at = skipSpace(text, endOfString(text, at));
-        if (text.charCodeAt(at) !== colon) return undefined;
-        at = skipSpace(text, at + 1);
-        continue;
-      }
-      const node: JsonNode = { start: keyStart >= 0 ? keyStart : at, end: 0, inside: 0, children: undefined };
-      keyStart = -1;
-      siblings.push(node);
-      if (code === openBrace || code === openBracket) {
-        node.inside = ++at;
-        node.children = [];
-        stack.push({ node, close: code + 2, object: code === openBrace });
-        after = 'value';
-      } else {
-        const end = code === quote ? endOfString(text, at) : endOfScalar(text, at);
-        if (end <= at) return undefined;
-        node.end = at = end;
-        after = 'separator';
-      }
-    }
-    at = skipSpace(text, at);
+  const parser: Parser = { roots: [], stack: [], at: 0, keyStart: -1, after: 'value' };
+  parser.at = skipSpace(text, text.charCodeAt(0) === 0xfeff ? 1 : 0);
+  while (parser.at < text.length) {
+    if (!step(text, parser)) return undefined;
+    parser.at = skipSpace(text, parser.at);
   }
-  return stack.length === 0 && roots.length > 0 ? roots : undefined;
+  return parser.stack.length === 0 && parser.roots.length > 0 ? parser.roots : undefined;
 }
+
+interface Parser {
+  readonly roots: JsonNode[];
+  readonly stack: { node: JsonNode; close: number; object: boolean }[];
+  at: number;
+  /** Where the key of the value to come began, or −1. */
+  keyStart: number;
+  /** What was read last: a value may follow a separator, and the other way round. */
+  after: 'value' | 'separator';
+}
+
+/** Reads one bracket, comma, key or value; false where there is none that may stand here. */
+function step(text: string, parser: Parser): boolean {
+  const code = text.charCodeAt(parser.at);
+  const top = parser.stack.at(-1);
+  if (top && code === top.close) {
+    if (parser.keyStart >= 0) return false;
+    top.node.end = ++parser.at;
+    parser.stack.pop();
+    parser.after = 'separator';
+    return true;
+  }
+  if (top && parser.after === 'separator') {
+    if (code !== comma) return false;
+    parser.at++;
+    parser.after = 'value';
+    return true;
+  }
+  return top?.object && parser.keyStart < 0 ? readKey(text, parser) : readValue(text, parser);
+}
+
+function readKey(text: string, parser: Parser): boolean {
+  if (text.charCodeAt(parser.at) !== quote) return false;
+  const end = endOfString(text, parser.at);
+  const separator = end < 0 ? text.length : skipSpace(text, end);
+  if (text.charCodeAt(separator) !== colon) return false;
+  parser.keyStart = parser.at;
+  parser.at = skipSpace(text, separator + 1);
+  return true;
+}
+
+function readValue(text: string, parser: Parser): boolean {
+  const { at, keyStart, stack } = parser;
+  const code = text.charCodeAt(at);
+  const node: JsonNode = { start: keyStart >= 0 ? keyStart : at, end: 0, inside: 0, children: undefined };
+  parser.keyStart = -1;
+  (stack.at(-1)?.node.children ?? parser.roots).push(node);
+  if (code === openBrace || code === openBracket) {
+    node.inside = ++parser.at;
+    node.children = [];
+    stack.push({ node, close: code + 2, object: code === openBrace });
+    parser.after = 'value';
+    return true;
+  }
+  const end = code === quote ? endOfString(text, at) : endOfScalar(text, at);
+  if (end <= at) return false;
+  node.end = parser.at = end;
+  parser.after = 'separator';
+  return true;
+}
+
+/** Brackets further in are not opened: each unit pays for all brackets around it. */
+const deepest = 40;
 
 /** Units that tile the text; containers of more than `grain` tokens are opened. */
 export function segmentJson(text: string, roots: readonly JsonNode[], tokens: TokenMap, grain: number): Unit[] {
@@ -87,7 +112,7 @@ export function segmentJson(text: string, roots: readonly JsonNode[], tokens: To
     }
     const end = endOfChild(frame);
     const children = node.children;
-    if (children && children.length > 0 && tokens.between(start, end) > grain) {
+    if (children && children.length > 0 && frames.length < deepest && tokens.between(start, end) > grain) {
       const first = (children[0] as JsonNode).start;
       frames.push({ nodes: children, next: 0, limit: node.end - 1, parent: units.length, node });
       units.push({ start, end: first, kind: 'open', parent: frame.parent, bound: frame.parent >= 0 });
@@ -138,5 +163,12 @@ function endOfScalar(text: string, from: number): number {
 }
 
 function isScalarCode(code: number): boolean {
-  return (code >= 48 && code <= 57) || (code >= 97 && code <= 122) || code === 43 || code === 45 || code === 46 || code === 69;
+  return (
+    (code >= 48 && code <= 57) ||
+    (code >= 97 && code <= 122) ||
+    code === 43 ||
+    code === 45 ||
+    code === 46 ||
+    code === 69
+  );
 }

@@ -1,7 +1,12 @@
 // Sentences with exact offsets, in any script, and where a hard-wrapped paragraph's lines belong together.
 
 /** Calls `found(start, end)` for sentences that tile text[start, end); white space after a sentence belongs to it. */
-export function eachSentence(text: string, start: number, end: number, found: (start: number, end: number) => void): void {
+export function eachSentence(
+  text: string,
+  start: number,
+  end: number,
+  found: (start: number, end: number) => void,
+): void {
   let from = start;
   for (let at = start; at < end; at++) {
     if (!endsSentence(text, at, from, end)) continue;
@@ -17,9 +22,8 @@ export function eachSentence(text: string, start: number, end: number, found: (s
 
 function endsSentence(text: string, at: number, from: number, end: number): boolean {
   const code = text.charCodeAt(at);
-  // 。！？｡ ؟ ۔ । ॥ end a sentence wherever they stand.
-  if (code === 0x3002 || code === 0xff01 || code === 0xff1f || code === 0xff61) return true;
-  if (code === 0x61f || code === 0x6d4 || code === 0x964 || code === 0x965) return true;
+  if (endsAnywhere(code)) return true;
+  // . ! ? ‽ end a sentence before white space only.
   if (code !== 46 && code !== 33 && code !== 63 && code !== 0x203d) return false;
   let next = at + 1;
   while (next < end && isCloser(text.charCodeAt(next))) next++;
@@ -29,7 +33,14 @@ function endsSentence(text: string, at: number, from: number, end: number): bool
   if (next >= end) return true;
   if (code === 46 && isAbbreviation(text, at, from)) return false;
   const following = text.charCodeAt(next);
-  return !(following >= 97 && following <= 122);
+  return following < 97 || following > 122;
+}
+
+/** 。！？｡ ؟ ۔ । ॥ */
+function endsAnywhere(code: number): boolean {
+  if (code < 0x61f) return false;
+  if (code === 0x3002 || code === 0xff01 || code === 0xff1f || code === 0xff61) return true;
+  return code === 0x61f || code === 0x6d4 || code === 0x964 || code === 0x965;
 }
 
 const abbreviations = new Set(
@@ -121,14 +132,24 @@ function isTerminal(text: string, line: Line): boolean {
 }
 
 export function isSpace(code: number): boolean {
-  return code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x3000 || code === 0x2028 || code === 0x2029;
+  return (
+    code === 32 || (code >= 9 && code <= 13) || code === 0xa0 || code === 0x3000 || code === 0x2028 || code === 0x2029
+  );
 }
 
 function isCloser(code: number): boolean {
-  return code === 34 || code === 39 || code === 41 || code === 93 || code === 0x201d || code === 0x2019 || code === 0xbb || code === 0x300d;
+  return (
+    code === 34 ||
+    code === 39 ||
+    code === 41 ||
+    code === 93 ||
+    code === 0x201d ||
+    code === 0x2019 ||
+    code === 0xbb ||
+    code === 0x300d
+  );
 }
 
 function isLetter(code: number): boolean {
   return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 0xc0 && code < 0x250);
 }
-

@@ -40,7 +40,8 @@ export function coverage(document: Document, query: string, bonus?: Float64Array
       return asks ? (relevant as Float64Array)[unit]! * 100 + general * 0.01 + extra * 100 : general + extra * 100;
     },
     kept(unit) {
-      for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++) covered[terms.ids[k] as number] = 1;
+      for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++)
+        covered[terms.ids[k] as number] = 1;
     },
   };
 }

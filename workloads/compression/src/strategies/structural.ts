@@ -9,7 +9,10 @@ import { coverage } from './extractive.ts';
 export const structural: Strategy = {
   name: 'structural',
   compress({ document, budget, query, forced }) {
-    const bonus = document.type === 'code' ? signatures(document) : affordable(document, outliers(document), budget.most * (query ? 0.5 : 0.8));
+    const bonus =
+      document.type === 'code'
+        ? signatures(document)
+        : affordable(document, outliers(document), budget.most * (query ? 0.45 : 0.8));
     return choose(document, budget, coverage(document, query, bonus), forced);
   },
 };
@@ -29,7 +32,8 @@ export function affordable(document: Document, scores: Float64Array, tokens: num
   return bonus;
 }
 
-const declares = /^\s{0,24}(export |public |private |protected |static |abstract |async |pub |default |func |fn |def |class |interface |type |enum |struct |function\b|impl |trait |module |package |#define |@\w)/;
+const declares =
+  /^\s{0,24}(export |public |private |protected |static |abstract |async |pub |default |func |fn |def |class |interface |type |enum |struct |function\b|impl |trait |module |package |#define |@\w)/;
 
 /** Lines that declare something are worth more, the less the further in. */
 function signatures({ text, units }: Document): Float64Array {

@@ -9,7 +9,11 @@ import { affordable } from './structural.ts';
 export const template: Strategy = {
   name: 'template',
   compress({ document, budget, query, forced }) {
-    const bonus = affordable(document, outliers({ ...document, type: document.type === 'prose' ? 'logs' : document.type }), budget.most * (query ? 0.5 : 0.8));
+    const bonus = affordable(
+      document,
+      outliers({ ...document, type: document.type === 'prose' ? 'logs' : document.type }),
+      budget.most * (query ? 0.45 : 0.8),
+    );
     const { templates, of } = mineTemplates(document);
     const base = coverage(document, query, bonus);
     const shown = new Uint8Array(templates.length);

@@ -1,0 +1,189 @@
+// What holds for every strategy, text and ratio.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type CompressOptions, compress } from './compress.ts';
+import { contentTypes } from './detect.ts';
+import { textOfSpans } from './render.ts';
+import { expand } from './strategies/frequency.ts';
+import { strategies } from './strategies/index.ts';
+import { tokenizer } from './tokens.ts';
+
+const names = [...strategies.keys(), 'auto'].filter((name) => name !== 'model');
+
+const word = fc.constantFrom(
+  ...'the a of report server delta Lisbon not 42 17.5 never INV-2231 getUser request failed Müller café 漢字 مرحبا 😀 shall et al. e.g. v1.2.3 "quoted" (aside)'.split(
+    ' ',
+  ),
+);
+const sentence = fc
+  .tuple(
+    fc.array(word, { minLength: 1, maxLength: 14 }),
+    fc.constantFrom('. ', '! ', '? ', '.\n', '\n', '。', ' ', '.\n\n'),
+  )
+  .map(([words, end]) => words.join(' ') + end);
+const prose = fc.array(sentence, { maxLength: 40 }).map((parts) => parts.join(''));
+const markdown = fc
+  .array(
+    fc.oneof(
+      sentence,
+      fc.constantFrom('# Title\n', '## Part two\n', '```js\n', '```\n', '- item one\n', '| a | b |\n', '\n'),
+    ),
+    { maxLength: 40 },
+  )
+  .map((parts) => parts.join(''));
+const json = fc
+  .json({ maxDepth: 5 })
+  .chain((value) => fc.constantFrom(value, JSON.stringify(JSON.parse(value), null, 2)));
+const records = fc
+  .array(fc.record({ id: fc.nat(), name: word, ok: fc.boolean() }), { minLength: 1, maxLength: 40 })
+  .map((rows) => JSON.stringify(rows));
+const logs = fc
+  .array(fc.tuple(fc.nat(59), word, word), { maxLength: 60 })
+  .map((rows) =>
+    rows.map(([s, a, b]) => `2026-11-20T08:00:${String(s).padStart(2, '0')}Z INFO ${a} did ${b}\n`).join(''),
+  );
+const code = fc
+  .array(
+    fc.constantFrom('function f() {\n', '  return 1;\n', '}\n', '\n', 'const a = 2;\n', '    if (a) {\n', '\tx();\n'),
+    { maxLength: 60 },
+  )
+  .map((lines) => lines.join(''));
+const table = fc
+  .array(fc.tuple(fc.nat(), word, fc.nat()), { maxLength: 40 })
+  .map((rows) => `id,name,size\n${rows.map((row) => row.join(',')).join('\n')}`);
+const anything = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 400 }),
+  fc.string({ maxLength: 400 }),
+  fc.array(fc.nat(65_535), { maxLength: 200 }).map((codes) => String.fromCharCode(...codes)),
+);
+const text = fc.oneof(prose, markdown, json, records, logs, code, table, anything);
+const request = fc.record({
+  text,
+  ratio: fc.constantFrom(1, 1.5, 2, 4, 8, 16, 32),
+  query: fc.option(word, { nil: '' }),
+  strategy: fc.constantFrom(...names),
+});
+
+/** A place where a line, a sentence or a field may begin or end. */
+function isBoundary(source: string, at: number): boolean {
+  if (at === 0 || at === source.length || source[at - 1] === '\n') return true;
+  const before = source.slice(0, at).trimEnd();
+  const after = source.slice(at);
+  if (/["'”’»」)\]]*$/.exec(before) && /[.!?‽。！？｡؟۔।॥]["'”’»」)\]]*$/.test(before)) return true;
+  return /[,[{]$/.test(before) || /^[\]}]/.test(after) || /[\]}"\w]$/.test(before);
+}
+
+describe('every strategy', () => {
+  test('gives parts of the source and markers that tile it, and no other text', () => {
+    fc.assert(
+      fc.property(request, (options) => {
+        const result = compress(options);
+        expect(expand(result.text, result.legend)).toBe(textOfSpans(options.text, result.spans));
+        let at = 0;
+        for (const span of result.spans) {
+          expect(span.start).toBe(at);
+          expect(span.end).toBeGreaterThan(span.start);
+          at = span.end;
+        }
+        expect(at).toBe(options.text.length);
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  test('keeps whole lines, sentences or fields unless pruning was asked for', () => {
+    const whole = request.filter(({ strategy }) => strategy !== 'pruning');
+    fc.assert(
+      fc.property(whole, (options) => {
+        expect(compress(options).spans.filter((span) => !isBoundary(options.text, span.start))).toEqual([]);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('is never longer than the source, in tokens or characters, and counts exactly', () => {
+    fc.assert(
+      fc.property(request, (options) => {
+        const result = compress(options);
+        expect(result.text.length).toBeLessThanOrEqual(options.text.length);
+        expect(result.compressedTokens).toBeLessThanOrEqual(result.originalTokens);
+        expect(result.compressedTokens).toBe(tokenizer('o200k_base').count(result.text));
+        expect(result.originalTokens).toBe(tokenizer('o200k_base').count(options.text));
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('gives the same output for the same input', () => {
+    fc.assert(
+      fc.property(request, (options) => {
+        expect(compress(options).text).toBe(compress({ ...options }).text);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('meets the rate or says what was reachable', () => {
+    fc.assert(
+      fc.property(request, (options) => {
+        const { rate, originalTokens, compressedTokens } = compress(options);
+        // One token is more than 5 % of a short output: what is allowed beyond is the rounding.
+        const error = Math.abs(originalTokens / Math.max(compressedTokens, 1) / options.ratio - 1);
+        const near = rate.reached === 1 || error < 0.0527 + 1.05 / compressedTokens;
+        expect({ met: near || !rate.met, said: rate.met || /was reachable/.test(rate.reason ?? '') }).toEqual({
+          met: true,
+          said: true,
+        });
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('never exceeds a token target when something fits it', () => {
+    const lines = Array.from(
+      { length: 200 },
+      (_, i) => `Line ${i} says that item ${i * 7} is in box ${i * 13}.\n`,
+    ).join('');
+    for (const strategy of names) {
+      for (const targetTokens of [60, 200, 700]) {
+        const { compressedTokens } = compress({ text: lines, targetTokens, strategy });
+        expect(compressedTokens).toBeLessThanOrEqual(targetTokens);
+        expect(compressedTokens).toBeGreaterThan(targetTokens * 0.94);
+      }
+    }
+  });
+
+  test('keeps protected parts exactly, at every ratio', () => {
+    fc.assert(
+      fc.property(request, fc.nat(), fc.nat(40), (options: CompressOptions & { text: string }, from, length) => {
+        const start = options.text.length === 0 ? 0 : from % options.text.length;
+        const end = Math.min(options.text.length, start + length);
+        const { spans } = compress({ ...options, protect: [{ start, end }] });
+        expect(spans.filter((span) => !span.kept && span.end > start && span.start < end)).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+test('a strategy nobody knows is refused by name', () => {
+  expect(() => compress({ text: 'a. '.repeat(50), strategy: 'magic' })).toThrow(/"magic"/);
+});
+
+test('the model strategy refuses when no model is mounted', () => {
+  expect(() => compress({ text: 'One. Two. '.repeat(50), strategy: 'model' })).toThrow(/no model is mounted/);
+});
+
+test('types are the ones the documentation names', () => {
+  expect(contentTypes).toEqual([
+    'prose',
+    'code',
+    'json',
+    'logs',
+    'markdown',
+    'scientific',
+    'legal',
+    'tabular',
+    'dialogue',
+  ]);
+});
