@@ -143,16 +143,15 @@ let q3: u64 = 0;
 
 /**
  * Items of the first `items` slots within `radius` of the query (spread already), without those whose flags meet
- * `hide`. Returns how many lie in the results; when more were found than fit, the nearest are kept.
+ * `hide`. Each table is asked for chunks within `reach`: at radius / 16 all are found, below it some. Returns how many lie in the results; when more were found than fit, the nearest are kept.
  */
-export function search(items: i32, radius: i32, hide: u32): i32 {
+export function search(items: i32, radius: i32, reach: i32, hide: u32): i32 {
   found = 0;
   bound = radius;
   q0 = load<u64>(QUERY);
   q1 = load<u64>(QUERY, 8);
   q2 = load<u64>(QUERY, 16);
   q3 = load<u64>(QUERY, 24);
-  const reach = radius / CHUNKS;
   // Four changed bits of sixteen are 2 517 buckets a table: then reading every hash is cheaper.
   if (tables == 0 || reach > 3) {
     scan(items, u8(hide));

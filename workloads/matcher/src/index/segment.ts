@@ -18,7 +18,7 @@ interface Exports {
   sum(table: number): void;
   scatter(table: number, from: number, to: number): void;
   settle(table: number): void;
-  search(items: number, radius: number, hide: number): number;
+  search(items: number, radius: number, reach: number, hide: number): number;
 }
 
 export interface Found {
@@ -97,10 +97,11 @@ export class Segment {
     }
   }
 
-  search(hash: Uint8Array, radius: number): Found[] {
+  /** Exact unless `reach` (differing bits of a chunk that are looked for) is below `radius` / 16. */
+  search(hash: Uint8Array, radius: number, reach: number = Math.floor(radius / 16)): Found[] {
     this.#query.set(hash);
     this.#exports.spread(this.#places.query, 1);
-    const found = this.#exports.search(this.count, radius, anyFlag);
+    const found = this.#exports.search(this.count, radius, reach, anyFlag);
     return Array.from({ length: found }, (_, i) => ({
       slot: this.#results[2 * i] as number,
       distance: this.#results[2 * i + 1] as number,

@@ -1,0 +1,146 @@
+// Items by their local features: corners that look alike vote for an item, and the geometry of the pairs decides.
+import { Segment } from '../index/segment.ts';
+import { type Alignment, align, type Pair } from './align.ts';
+import type { Features } from './extract.ts';
+
+export interface FeatureMatch {
+  readonly number: number;
+  readonly alignment: Alignment;
+}
+
+/** Corners this far apart in 256 bits may be the same. */
+const radius = 52;
+/** Of sixteen tables: with four a pair at distance 30 is met in 85 % of cases, and one at 45 in half of them. */
+const tables = 4;
+/** A corner that so many others look like says nothing. */
+const common = 400;
+/** Items that geometry is asked about, by their votes. */
+const candidates = 24;
+const fewestVotes = 4;
+/** Agreeing pairs below which a match is coincidence. */
+export const fewestAgreeing = 8;
+/** Features of one segment; a tail this large costs a scan for each corner, so it is kept small. */
+const tailSize = 16_384;
+
+interface Owner {
+  readonly number: number;
+  readonly features: Features;
+}
+
+/** A run of slots in a segment that are the corners of one item. */
+interface Part {
+  readonly segment: Segment;
+  /** Slot → position in `owners`. */
+  readonly ownerOf: Uint32Array;
+  /** Slot → corner of its owner. */
+  readonly cornerOf: Uint16Array;
+  readonly owners: Owner[];
+}
+
+export class FeatureIndex {
+  #parts: Part[] = [];
+  #tail: Part = newPart(tailSize, 0);
+  readonly #hidden = new Set<number>();
+  readonly #known = new Set<number>();
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  get bytes(): number {
+    return [...this.#parts, this.#tail].reduce(
+      (sum, { segment, ownerOf, cornerOf, owners }) =>
+        sum +
+        segment.bytes +
+        ownerOf.byteLength +
+        cornerOf.byteLength +
+        owners.reduce((all, { features }) => all + 6 * features.count + 200, 0),
+      0,
+    );
+  }
+
+  add(number: number, features: Features): void {
+    if (this.#known.has(number)) return;
+    this.#known.add(number);
+    if (this.#tail.segment.count + features.count > tailSize) {
+      this.#parts.push(this.#tail);
+      this.#tail = newPart(tailSize, 0);
+      this.#merge();
+    }
+    append(this.#tail, { number, features });
+  }
+
+  hide(number: number, hidden: boolean): void {
+    if (hidden) this.#hidden.add(number);
+    else this.#hidden.delete(number);
+  }
+
+  /** Items with at least `fewestAgreeing` corners where the query's are, most first. */
+  search(query: Features): FeatureMatch[] {
+    const votes = new Map<Owner, Map<number, Pair>>();
+    for (const part of [...this.#parts, this.#tail]) this.#vote(part, query, votes);
+    return [...votes]
+      .filter(([, pairs]) => pairs.size >= fewestVotes)
+      .sort((a, b) => b[1].size - a[1].size || a[0].number - b[0].number)
+      .slice(0, candidates)
+      .flatMap(([{ number, features }, pairs]) => {
+        const alignment = align(query, features, [...pairs.values()]);
+        return alignment && alignment.agreeing >= fewestAgreeing ? [{ number, alignment }] : [];
+      })
+      .sort((a, b) => b.alignment.agreeing - a.alignment.agreeing || a.number - b.number);
+  }
+
+  #vote(part: Part, query: Features, votes: Map<Owner, Map<number, Pair>>): void {
+    if (part.segment.count === 0) return;
+    for (let corner = 0; corner < query.count; corner++) {
+      const found = part.segment.search(query.descriptors.subarray(32 * corner, 32 * corner + 32), radius, 1);
+      if (found.length > common) continue;
+      for (const { slot, distance } of found) {
+        const owner = part.owners[part.ownerOf[slot] as number] as Owner;
+        if (this.#hidden.has(owner.number)) continue;
+        let pairs = votes.get(owner);
+        if (!pairs) votes.set(owner, (pairs = new Map()));
+        // One pair to a corner of the query: the nearest.
+        const known = pairs.get(corner);
+        if (!known || known.distance > distance) {
+          pairs.set(corner, { query: corner, item: part.cornerOf[slot] as number, distance });
+        }
+      }
+    }
+  }
+
+  /** Parts at the end that together are as large as the one before them become one, with tables. */
+  #merge(): void {
+    let from = this.#parts.length - 1;
+    let sum = (this.#parts[from] as Part).segment.count;
+    while (from > 0 && (this.#parts[from - 1] as Part).segment.count <= 2 * sum) {
+      from--;
+      sum += (this.#parts[from] as Part).segment.count;
+    }
+    const merged = newPart(sum, tables);
+    for (const part of this.#parts.slice(from)) {
+      for (const owner of part.owners) append(merged, owner);
+    }
+    for (const _ of merged.segment.build()) continue;
+    this.#parts.splice(from, this.#parts.length - from, merged);
+  }
+}
+
+function newPart(capacity: number, tableCount: number): Part {
+  return {
+    segment: new Segment(capacity, tableCount),
+    ownerOf: new Uint32Array(capacity),
+    cornerOf: new Uint16Array(capacity),
+    owners: [],
+  };
+}
+
+function append({ segment, ownerOf, cornerOf, owners }: Part, owner: Owner): void {
+  const { features } = owner;
+  for (let i = 0; i < features.count; i++) {
+    const slot = segment.add(0, features.descriptors.subarray(32 * i, 32 * i + 32), 0, 0);
+    ownerOf[slot] = owners.length;
+    cornerOf[slot] = i;
+  }
+  owners.push(owner);
+}
