@@ -11,10 +11,16 @@ import {
 } from '@opentelemetry/api';
 
 export interface Tracing {
-  /** Begins the span of a request, below the one that its headers name; `run` goes on inside it. */
-  request: (headers: Record<string, unknown>, name: string, run: () => void) => Span;
+  /** Begins the span of a request, below the one that its headers name. */
+  request: (headers: Record<string, unknown>, name: string) => RequestSpan;
   /** Sends what is left. */
   close: () => Promise<void>;
+}
+
+export interface RequestSpan {
+  readonly span: Span;
+  /** Goes on inside the span; to be done again after a body was read, as its events come from outside. */
+  inside: (next: () => void) => void;
 }
 
 const instrumentation = 'quintet';
@@ -61,11 +67,11 @@ export async function startTracing(
   trace.setGlobalTracerProvider(provider);
   const tracer = provider.getTracer(instrumentation, version);
   return {
-    request: (headers, name, run) => {
+    request: (headers, name) => {
       const parent: Context = propagation.extract(ROOT_CONTEXT, headers);
       const span = tracer.startSpan(name, { kind: SpanKind.SERVER }, parent);
-      context.with(trace.setSpan(parent, span), run);
-      return span;
+      const within = trace.setSpan(parent, span);
+      return { span, inside: (next) => context.with(within, next) };
     },
     close: async () => {
       // A collector that is away must not hold the end of the process.

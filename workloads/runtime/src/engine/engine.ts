@@ -214,7 +214,11 @@ function makeServer(name: string, settings: Settings, options: EngineOptions): E
     trustProxy: server.trustProxy,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    http: { maxHeaderSize: server.headerLimit, headersTimeout: Math.min(server.requestTimeout, 20_000) },
+    http: {
+      maxHeaderSize: server.headerLimit,
+      headersTimeout: Math.min(server.requestTimeout, 20_000),
+      connectionsCheckingInterval: 5000,
+    },
     genReqId: (request) => requestIdOf(request.headers['x-request-id']),
     routerOptions: { maxParamLength: 512 },
   }).withTypeProvider<ZodTypeProvider>();

@@ -1,8 +1,9 @@
 // What is seen of each request: metrics, one log line, a span.
-import { type Span, SpanStatusCode } from '@opentelemetry/api';
+import { SpanStatusCode } from '@opentelemetry/api';
+import type { FastifyRequest } from 'fastify';
 import { collectDefaultMetrics } from 'prom-client';
 import { counter, gaugeOf, histogram, type Registry } from '../metrics.ts';
-import type { Tracing } from '../traces.ts';
+import type { RequestSpan, Tracing } from '../traces.ts';
 import { cpuQuota, memoryLimit } from '../work/cgroup.ts';
 import type { EngineServer } from './context.ts';
 
@@ -14,6 +15,7 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     'Time from the first byte of a request to the last of its answer.',
     ['route', 'method'],
   );
+  const spans = new WeakMap<FastifyRequest, RequestSpan>();
   let inFlight = 0;
   gaugeOf(registry, 'quintet_requests_in_flight', 'Requests being worked on.', [], () => [[{}, inFlight]]);
 
@@ -22,8 +24,9 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     if (config.public) return next();
     const started = performance.now();
     inFlight += 1;
-    let span: Span | undefined;
     reply.header('x-request-id', request.id);
+    const traced = tracing?.request(request.headers, `${request.method} ${route}`);
+    const span = traced?.span;
     reply.raw.once('close', () => {
       inFlight -= 1;
       // Closed before it was written: the client went away.
@@ -52,8 +55,15 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
         'request',
       );
     });
-    if (!tracing) return next();
-    span = tracing.request(request.headers, `${request.method} ${route}`, next);
+    if (!traced) return next();
+    spans.set(request, traced);
+    traced.inside(next);
+  });
+  if (!tracing) return;
+  server.addHook('preHandler', (request, _reply, next) => {
+    const traced = spans.get(request);
+    if (traced) traced.inside(next);
+    else next();
   });
 }
 

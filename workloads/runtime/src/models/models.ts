@@ -75,7 +75,7 @@ export function modelCache(options: ModelCacheOptions): ModelCache {
     for (const folder of ['blobs', 'refs', 'partial']) await mkdir(at(folder), { recursive: true });
     const id = createHash('sha256').update(source.uri).digest('hex');
     const described = await source.describe(given.signal).catch(orOffline(given.sha256));
-    const present = () => find(id, described?.revision, given.sha256);
+    const present = () => find(source.uri, id, described?.revision, given.sha256);
     const report = throttled((progress) => {
       done?.set({ uri: source.uri }, progress.total === 0 ? 1 : progress.done / progress.total);
       given.onProgress?.(progress);
@@ -133,6 +133,7 @@ export function modelCache(options: ModelCacheOptions): ModelCache {
 
   /** A whole, undamaged file for this revision (or digest), or undefined. */
   const find = async (
+    uri: string,
     id: string,
     revision: string | undefined,
     sha256: string | undefined,
@@ -147,7 +148,7 @@ export function modelCache(options: ModelCacheOptions): ModelCache {
     if (!info) return undefined;
     if (!(await intact(path, digest, info))) {
       await rm(path, { force: true });
-      damaged?.inc({ uri: id });
+      damaged?.inc({ uri });
       return undefined;
     }
     await touch(path);
