@@ -12,16 +12,12 @@ MINUTES ?= 10
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: node_modules/.package-lock.json workloads/field/build/kernels.stamp ## Install npm packages (Node 24 among them) and build the kernels
+setup: node_modules/.package-lock.json ## Install npm packages, Node 24 among them
 
 node_modules/.package-lock.json: package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)"; exit 1; }
 	NODE_OPTIONS= npm ci --loglevel=error
 	@touch $@
-
-workloads/field/build/kernels.stamp: node_modules/.package-lock.json $(wildcard workloads/field/kernels/*.ts)
-	NODE_OPTIONS= npm run --silent build:kernels -w @quintet/field
-	@mkdir -p $(@D) && touch $@
 
 quickstart: setup ## A cluster (yours, kind, or one built here), the chart, the samples, and their results
 	node e2e/quickstart.ts
@@ -45,13 +41,13 @@ images: setup ## Build the images of the controller and the engines
 	node e2e/images.ts build
 
 cluster-up: setup ## A cluster and its kubeconfig: QUINTET_KUBECONFIG, kind, or a local node
-	node e2e/cluster/main.ts up
+	node e2e/cluster/main.ts up $(if $(NAME),--name $(NAME))
 
 cluster-down: setup ## Stop that cluster and clean up after it
-	node e2e/cluster/main.ts down
+	node e2e/cluster/main.ts down $(if $(NAME),--name $(NAME))
 
 cluster-status: setup ## What runs
-	node e2e/cluster/main.ts status
+	node e2e/cluster/main.ts status $(if $(NAME),--name $(NAME))
 
 cluster-logs: setup ## Collect its logs
-	node e2e/cluster/main.ts logs
+	node e2e/cluster/main.ts logs $(if $(NAME),--name $(NAME))

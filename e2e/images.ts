@@ -74,7 +74,7 @@ function copy(from: string, to: string, nestedModulesApart: boolean): void {
 
 /** Compiles, stages and builds; the archives are ready to be loaded into a cluster. */
 export async function buildImages(names: readonly string[], onProgress: (line: string) => void): Promise<BuiltImage[]> {
-  compile();
+  compile(names);
   const built: BuiltImage[] = [];
   for (const name of names) {
     stage(name);
@@ -83,8 +83,9 @@ export async function buildImages(names: readonly string[], onProgress: (line: s
   return built;
 }
 
-function compile(): void {
-  const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b'], { cwd: root, stdio: 'inherit' });
+function compile(names: readonly string[]): void {
+  const folders = names.map((name) => images[name]?.folder ?? '.');
+  const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b', ...folders], { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error('the sources do not compile: see the lines above');
 }
 
