@@ -78,7 +78,7 @@ function manual(path: string): string | undefined {
     } as const;
     const printed = execFileSync('man', ['-P', 'cat', '-l', path], options).toString('utf8');
     // Bold and underline are typed over with backspaces.
-    const parts = printed.split('');
+    const parts = printed.split(String.fromCharCode(8));
     return parts.map((part, i) => (i < parts.length - 1 ? part.slice(0, -1) : part)).join('');
   } catch {
     return undefined;

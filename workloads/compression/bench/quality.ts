@@ -47,6 +47,8 @@ export function quality(samples: readonly Sample[], python: string | undefined):
     const document = documents[index] as Document;
     ratios.forEach((ratio, column) => {
       const budget = Math.floor(document.map.total / ratio);
+      const grain = Math.max(8, Math.min(96, Math.floor(budget / 6)));
+      const records = readDocument(sample.text, analyse(sample.text).type, counter, grain);
       const ours = compress({ text: sample.text, ratio, fidelity: false });
       tally.add('rate', 'met', column, ours.rate.met);
       judge(tally, 'without', 'ours', column, sample, ours.text);
@@ -59,6 +61,8 @@ export function quality(samples: readonly Sample[], python: string | undefined):
         for (const outlier of sample.outliers) tally.add('outliers with query', 'ours', column, text.includes(outlier));
         const peer = fillBudget(document, bm25(document, query), budget);
         tally.add('query', 'BM25', column, peer.includes(answer));
+        const same = fillBudget(records, bm25(records, query), budget);
+        tally.add('query', 'BM25 over our units', column, same.includes(answer));
         tally.add('kind', `${sample.kind} BM25`, column, peer.includes(answer));
       }
     });

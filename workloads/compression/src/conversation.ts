@@ -1,0 +1,113 @@
+// Growing dialogues. Each message is compressed by itself, by its role, tool and tags alone, so what was sent to the model
+// once stays byte for byte the same turn after turn and its prompt cache keeps hitting. Recent messages stay as they are.
+import { type Compressed, compress } from './compress.ts';
+import { CompressionError } from './errors.ts';
+import { type TokenizerName, tokenizer } from './tokens.ts';
+
+export interface Message {
+  readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
+  readonly content: string;
+  /** Name of the tool whose result this is. */
+  readonly tool?: string;
+  readonly tags?: readonly string[];
+  /** Offsets into `content` that must come out exactly. */
+  readonly protect?: readonly { readonly start: number; readonly end: number }[];
+}
+
+/** The first policy that matches all it names decides; a later one never adds to it. */
+export interface Policy {
+  readonly role?: Message['role'];
+  readonly tool?: string;
+  readonly tag?: string;
+  /** `Keep` leaves the message as it is. */
+  readonly action: 'Keep' | 'Compress';
+  /** Left out: the ratio of the conversation. */
+  readonly ratio?: number;
+  readonly strategy?: string;
+}
+
+export interface ConversationOptions {
+  readonly messages: readonly Message[];
+  readonly ratio?: number;
+  readonly policies?: readonly Policy[];
+  /** Messages at the end that are never touched; default 4. */
+  readonly keepRecent?: number;
+  /**
+   * The border between compressed and untouched messages moves by this many at a time (default 4): between two moves not
+   * even the border changes, so the model's cache holds up to the newest message.
+   */
+  readonly step?: number;
+  readonly tokenizer?: TokenizerName;
+}
+
+export interface CompressedConversation {
+  readonly messages: readonly Message[];
+  /** How many messages from the start are in their final form: these bytes do not change as the dialogue grows. */
+  readonly stable: number;
+  readonly originalTokens: number;
+  readonly compressedTokens: number;
+  readonly ratio: number;
+  /** Per message, undefined where it was left as it is. */
+  readonly results: readonly (Compressed | undefined)[];
+}
+
+/** Instructions are obeyed word by word, and what people say is short and dense: both are spared where no policy speaks. */
+const defaults: readonly Policy[] = [
+  { role: 'system', action: 'Keep' },
+  { role: 'developer', action: 'Keep' },
+  { role: 'user', action: 'Compress', ratio: 2 },
+];
+
+/** Below this a message is not worth an ellipsis. */
+const fewestTokens = 40;
+
+export function compressConversation(options: ConversationOptions): CompressedConversation {
+  const { messages, ratio = 8, keepRecent = 4, step = 4 } = options;
+  if (!Number.isInteger(keepRecent) || keepRecent < 0) {
+    throw new CompressionError('InvalidField', 'keepRecent', 'keepRecent must be a whole number, 0 or more');
+  }
+  if (!Number.isInteger(step) || step < 1)
+    throw new CompressionError('InvalidField', 'step', 'step must be a whole number, 1 or more');
+  const counter = tokenizer(options.tokenizer ?? 'o200k_base');
+  const stable = Math.max(0, Math.floor((messages.length - keepRecent) / step) * step);
+  const policies = [...(options.policies ?? []), ...defaults];
+  const results = messages.map((message, index) => {
+    if (index >= stable) return undefined;
+    const policy: Policy = policies.find((each) => matches(each, message)) ?? { action: 'Compress' };
+    if (policy.action === 'Keep' || counter.count(message.content) < fewestTokens) return undefined;
+    return compress({
+      text: message.content,
+      ratio: defaults.includes(policy) ? Math.min(policy.ratio ?? ratio, ratio) : (policy.ratio ?? ratio),
+      ...(policy.strategy && { strategy: policy.strategy }),
+      ...(message.protect && { protect: message.protect }),
+      ...(options.tokenizer && { tokenizer: options.tokenizer }),
+    });
+  });
+  const compressed = messages.map((message, index) => {
+    const result = results[index];
+    if (!result) return message;
+    // Offsets of protected parts are those of the original and would mislead in the compressed text.
+    const { protect: _, ...rest } = message;
+    return { ...rest, content: result.text };
+  });
+  const originalTokens = sum(messages.map(({ content }) => counter.count(content)));
+  const compressedTokens = sum(compressed.map(({ content }) => counter.count(content)));
+  return {
+    messages: compressed,
+    stable,
+    originalTokens,
+    compressedTokens,
+    ratio: originalTokens / Math.max(compressedTokens, 1),
+    results,
+  };
+}
+
+function matches({ role, tool, tag }: Policy, message: Message): boolean {
+  if (role !== undefined && role !== message.role) return false;
+  if (tool !== undefined && tool !== message.tool) return false;
+  return tag === undefined || (message.tags?.includes(tag) ?? false);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
