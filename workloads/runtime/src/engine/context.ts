@@ -36,7 +36,7 @@ export interface EngineContext<C> {
   /** Daily units of tenants; `reserve` before the work and `settle` after it. Requests per minute are counted already. */
   readonly quotas: Quotas;
   readonly readiness: Readiness;
-  /** Aborts when the process is to end, after requests under way have ended or run out of time. */
+  /** Aborts when the process is to end: for a job at once, else after requests under way have ended or run out of time. */
   readonly signal: AbortSignal;
 }
 

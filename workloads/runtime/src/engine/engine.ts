@@ -37,8 +37,8 @@ export interface Engine {
 }
 
 /**
- * Runs an engine as the process: ends with 0 after SIGTERM or SIGINT (drained) or the end of its job, with 1 when it cannot start or its job
- * failed. A second signal ends it at once.
+ * Runs an engine as the process: ends with 0 after SIGTERM or SIGINT (drained) or the end of its job, with 143 when a signal came before the end
+ * of its job, with 1 when it cannot start or its job failed. A second signal ends it at once.
  */
 export async function runEngine<S extends z.ZodObject>(
   definition: EngineDefinition<S>,
@@ -52,16 +52,19 @@ export async function runEngine<S extends z.ZodObject>(
   };
   try {
     const engine = await startEngine(definition, options);
+    // A job that was told to stop is not through: its Job must not count it as a success.
+    let code = 0;
+    const end = () => engine.drain().then(() => process.exit(code), fatal);
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
         process.once(signal, () => process.exit(1));
-        engine.drain().then(() => process.exit(0), fatal);
+        if (definition.job) code = 143;
+        void end();
       });
     }
     await engine.started;
     await engine.finished;
-    await engine.drain();
-    process.exit(0);
+    await end();
   } catch (error) {
     fatal(error);
   }
@@ -168,7 +171,10 @@ export async function startEngine<S extends z.ZodObject>(
     server.log.info('draining');
     // Until endpoints are updated everywhere, requests still come: they are served, each telling its client to connect elsewhere.
     draining.add(server);
-    await pause(drainDelay);
+    if (job) {
+      ending.abort(new Error('the job is to stop'));
+      await Promise.race([finished.catch(() => undefined), pause(drainTimeout)]);
+    } else await pause(drainDelay);
     const closed = server.close();
     if (await Promise.race([closed.then(() => false), pause(drainTimeout).then(() => true)])) {
       server.log.warn('requests under way are cut off after the drain timeout');
@@ -176,7 +182,6 @@ export async function startEngine<S extends z.ZodObject>(
       await closed;
     }
     ending.abort(new Error('the engine ends'));
-    if (job) await Promise.race([finished.catch(() => undefined), pause(drainTimeout)]);
     await definition.onDrain?.(context);
     config.close();
     gate.close();
