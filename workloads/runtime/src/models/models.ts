@@ -1,12 +1,13 @@
 // One cache of model files per node: any number of pods share it, a file is fetched once, its digest is checked, a damaged one is refused.
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isQuintetError, QuintetError } from '../errors.ts';
 import { counter, gauge, type Registry } from '../metrics.ts';
+import { evict, intact, readJson, record, touch, writeAtomically } from './blobs.ts';
 import { withLock } from './lock.ts';
 import type { ModelSource } from './source.ts';
 
@@ -275,66 +276,4 @@ async function hashFile(path: string, hash: Hash, limit: number): Promise<number
   }
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return info.size;
-}
-
-interface Record {
-  size: number;
-  mtimeMs: number;
-}
-
-/** Compares with what was recorded when the file was checked; anything else is hashed again. */
-async function intact(path: string, digest: string, info: { size: number; mtimeMs: number }): Promise<boolean> {
-  const recorded = await readJson<Record>(`${path}.checked`);
-  if (recorded?.size === info.size && recorded.mtimeMs === info.mtimeMs) return true;
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  if (hash.digest('hex') !== digest) return false;
-  await record(path, digest);
-  return true;
-}
-
-async function record(path: string, sha256: string): Promise<void> {
-  const { size, mtimeMs } = await stat(path);
-  await writeAtomically(`${path}.checked`, JSON.stringify({ size, mtimeMs, sha256 }));
-}
-
-/** Marks a use by the record's time of change; the model's own must stay, as it is what was recorded. */
-async function touch(path: string): Promise<void> {
-  const now = new Date();
-  await utimes(`${path}.checked`, now, now).catch(() => undefined);
-}
-
-/** Removes the least recently used files until `limit` bytes remain, sparing those used in the last minute: another pod may be opening them. */
-async function evict(folder: string, limit: number): Promise<void> {
-  const files: { path: string; size: number; used: number }[] = [];
-  for (const name of await readdir(folder)) {
-    if (name.includes('.')) continue;
-    const path = join(folder, name);
-    const [info, checked] = await Promise.all([
-      stat(path).catch(() => undefined),
-      stat(`${path}.checked`).catch(() => undefined),
-    ]);
-    if (info) files.push({ path, size: info.size, used: (checked ?? info).mtimeMs });
-  }
-  let sum = files.reduce((total, file) => total + file.size, 0);
-  for (const file of files.sort((a, b) => a.used - b.used)) {
-    if (sum <= limit || Date.now() - file.used < 60_000) return;
-    await rm(file.path, { force: true });
-    await rm(`${file.path}.checked`, { force: true });
-    sum -= file.size;
-  }
-}
-
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.${performance.now()}.tmp`;
-  await writeFile(temporary, text);
-  await rename(temporary, path);
-}
-
-async function readJson<T>(path: string): Promise<T | undefined> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch {
-    return undefined;
-  }
 }
