@@ -30,6 +30,8 @@ export interface BatcherOptions<I, O> extends PaceOptions, Omit<QueueOptions, 'm
 export interface SubmitOptions {
   priority?: Priority;
   tenant?: string;
+  /** What the item takes, for fair shares between tenants; 1 when left out. */
+  cost?: number;
   /** Milliseconds since the epoch. */
   deadline?: number;
   signal?: AbortSignal;

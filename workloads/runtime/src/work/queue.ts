@@ -10,6 +10,12 @@ export interface QueueOptions {
   maxSize?: number;
   /** Items of one tenant that may wait; no limit of its own when left out. */
   maxPerTenant?: number;
+  /**
+   * Share of a tenant when tenants compete, such as `tenants[].weight`. With it, items of the same priority go in the order of start-time fair
+   * queueing (P. Goyal, H. Vin, H. Cheng, SIGCOMM 1996) by their cost: a tenant with many or dear items does not delay one with few.
+   * Without it they go by deadline, then arrival.
+   */
+  weightOf?: (tenant: string) => number;
   now?: () => number;
 }
 
@@ -20,6 +26,8 @@ export interface QueueItem<T> {
   /** Milliseconds since the epoch; infinite when there is none. */
   deadline: number;
   enqueuedAt: number;
+  /** What serving it takes, such as tokens, in any unit that all items share; 1 when left out. */
+  cost: number;
   /** Told when the item leaves without being taken: its deadline passed, or a more urgent one needed the place. */
   drop: (reason: QuintetError) => void;
 }
@@ -42,6 +50,8 @@ const fairness = 8;
 
 interface Ranked<T> extends QueueItem<T> {
   rank: number;
+  /** Start in virtual time; 0 without weights. */
+  start: number;
   order: number;
 }
 
@@ -54,6 +64,9 @@ export function boundedQueue<T>(options: QueueOptions, retryAfter: () => number 
   /** In order of arrival. */
   const waiting = new Set<Ranked<T>>();
   const perTenant = new Map<string, number>();
+  /** Virtual time, and when each tenant's items so far will have had their share of it. */
+  const finishes = new Map<string, number>();
+  let virtual = 0;
   let order = 0;
   let pops = 0;
 
@@ -77,6 +90,13 @@ export function boundedQueue<T>(options: QueueOptions, retryAfter: () => number 
     else perTenant.set(item.tenant, left);
     return true;
   };
+  const startOf = (tenant: string, cost: number): number => {
+    if (!options.weightOf) return 0;
+    const start = Math.max(virtual, finishes.get(tenant) ?? 0);
+    if (finishes.size > 10_000) for (const [idle, finish] of finishes) if (finish <= virtual) finishes.delete(idle);
+    finishes.set(tenant, start + cost / Math.max(options.weightOf(tenant), 1e-6));
+    return start;
+  };
   const full = () => new QuintetError('OVERLOADED', { queue: name, waiting: waiting.size, retryAfter: retryAfter() });
   const expired = () => new QuintetError('DEADLINE_EXCEEDED', { queue: name });
 
@@ -90,8 +110,10 @@ export function boundedQueue<T>(options: QueueOptions, retryAfter: () => number 
         tenant: '',
         deadline: Number.POSITIVE_INFINITY,
         enqueuedAt: now(),
+        cost: 1,
         ...given,
         rank: priorities.indexOf(given.priority ?? 'Normal'),
+        start: 0,
         order: order++,
       };
       if (item.deadline <= now()) throw expired();
@@ -109,6 +131,7 @@ export function boundedQueue<T>(options: QueueOptions, retryAfter: () => number 
         take(last);
         last.drop(full());
       }
+      item.start = startOf(item.tenant, item.cost);
       sorted.splice(indexOf(item), 0, item);
       waiting.add(item);
       perTenant.set(item.tenant, (perTenant.get(item.tenant) ?? 0) + 1);
@@ -122,6 +145,7 @@ export function boundedQueue<T>(options: QueueOptions, retryAfter: () => number 
         take(item);
         if (item.deadline > now()) {
           pops += 1;
+          virtual = Math.max(virtual, item.start);
           return item;
         }
         item.drop(expired());
@@ -140,9 +164,10 @@ export function boundedQueue<T>(options: QueueOptions, retryAfter: () => number 
   };
 }
 
-/** Priority, then the earlier deadline, then arrival. */
+/** Priority, then the fair share, then the earlier deadline, then arrival. */
 function before(a: Ranked<unknown>, b: Ranked<unknown>): boolean {
   if (a.rank !== b.rank) return a.rank < b.rank;
+  if (a.start !== b.start) return a.start < b.start;
   if (a.deadline !== b.deadline) return a.deadline < b.deadline;
   return a.order < b.order;
 }
