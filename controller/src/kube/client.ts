@@ -229,15 +229,12 @@ export class Client {
   }
 
   async #json<T>(call: Call): Promise<T> {
-    if (call.method !== 'GET' && this.#options.mayWrite && !this.#options.mayWrite()) {
-      throw new FencedError(`${call.method} ${call.path}: not the leader any more`);
-    }
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
     try {
       return await this.#withRetries<T>({ ...call, signal: abort.signal });
     } catch (error) {
-      if (!abort.signal.aborted || error instanceof ApiError) throw error;
+      if (!abort.signal.aborted || error instanceof ApiError || error instanceof FencedError) throw error;
       throw new ApiError(0, 'Timeout', `${call.method} ${call.path}: no answer within ${this.#timeoutMs} ms`);
     } finally {
       clearTimeout(timer);
@@ -246,6 +243,10 @@ export class Client {
 
   async #withRetries<T>(call: Call): Promise<T> {
     for (let attempt = 0; ; attempt++) {
+      // Asked anew after each wait: a lease may run out meanwhile.
+      if (call.method !== 'GET' && this.#options.mayWrite?.() === false) {
+        throw new FencedError(`${call.method} ${call.path}: not the leader any more`);
+      }
       const { statusCode, headers, body } = await this.#send(this.#calls, call);
       const text = await readBody(body, call);
       if (statusCode < 300) return parseBody<T>(text, call);

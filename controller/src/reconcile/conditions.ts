@@ -1,7 +1,7 @@
 // Conditions as the API conventions want them: one per type, with the time of the last change of `status`.
 import type { ConditionDecision } from './kind.ts';
 
-export interface Condition extends ConditionDecision {
+export interface Condition extends Omit<ConditionDecision, 'warn'> {
   observedGeneration: number;
   /** RFC 3339, whole seconds. */
   lastTransitionTime: string;

@@ -10,6 +10,8 @@ export interface ConditionDecision {
   status: ConditionStatus;
   reason: string;
   message: string;
+  /** A person should hear of it: an Event tells when this reason appears, whatever the type and status. */
+  warn?: boolean;
 }
 
 /** What the caches hold of one resource at one moment. */

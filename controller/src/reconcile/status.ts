@@ -48,7 +48,8 @@ export class StatusWriter {
     if (isDeepStrictEqual(status, before)) return false;
     watcher.offer(await client.applyStatus(watcher.type, reconciled, status));
     for (const condition of changedConditions(before?.conditions, conditions)) {
-      const note = noteOf(condition, before !== undefined);
+      const warns = decision.conditions.some(({ type, warn }) => type === condition.type && warn);
+      const note = warns ? warning(condition) : noteOf(condition, before !== undefined);
       if (note) this.#options.onTransition?.(reconciled, note);
     }
     return true;
@@ -85,6 +86,8 @@ const bad: Record<string, string> = {
   Stalled: 'True',
   Degraded: 'True',
 };
+
+const warning = ({ reason, message }: Condition): EventNote => ({ type: 'Warning', reason, message });
 
 /** What a transition is worth telling; work in progress is not, trouble and its end are. */
 function noteOf({ type, status, reason, message }: Condition, known: boolean): EventNote | undefined {

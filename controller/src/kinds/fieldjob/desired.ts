@@ -3,12 +3,16 @@
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
 import { leftToKueue } from '../../objects/job.ts';
+import { TerminalError } from '../../reconcile/errors.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { type Failure, type Run, readRun } from './run.ts';
 import { networkIsolation, outputClaim, resourceConfig, stepNames } from './steps.ts';
 
 export function desired(resource: FieldJob, observed: Observed, settings: EngineSettings): Desired {
+  if (resource.spec.mode === 'Service') {
+    throw new TerminalError('Unsupported', 'spec.mode: Service is not part of this version; set it to Batch');
+  }
   requireImage('field', settings, resource.spec.pod?.image);
   const run = readRun(resource, observed, settings);
   const { now } = observed;

@@ -74,11 +74,11 @@ function suspended(resource: FieldJob): Verdict | undefined {
 
 function retrying(_resource: FieldJob, run: Run): Verdict | undefined {
   if (!run.failure) return undefined;
-  return working(run, run.failure.reason, `${run.failure.message}; it is tried again, finished chunks are kept`);
+  return troubled(run, run.failure.reason, `${run.failure.message}; it is tried again, finished chunks are kept`);
 }
 
 function hindered(_resource: FieldJob, run: Run): Verdict | undefined {
-  return run.trouble && working(run, run.trouble.reason, run.trouble.message);
+  return run.trouble && troubled(run, run.trouble.reason, run.trouble.message);
 }
 
 function progressing(_resource: FieldJob, run: Run): Verdict {
@@ -96,6 +96,15 @@ function working(run: Run, reason: string, message: string): Verdict {
   return {
     phase: stageOf(run) === 'Pending' ? 'Pending' : 'Progressing',
     conditions: [condition('Ready', 'False', reason, message), condition('Reconciling', 'True', reason, message)],
+  };
+}
+
+/** As `working`, and worth an Event: it will not pass unless something changes. */
+function troubled(run: Run, reason: string, message: string): Verdict {
+  const { phase, conditions } = working(run, reason, message);
+  return {
+    phase,
+    conditions: conditions.map((each) => (each.type === 'Reconciling' ? { ...each, warn: true } : each)),
   };
 }
 

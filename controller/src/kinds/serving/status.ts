@@ -79,7 +79,12 @@ function stuck({ spec }: Served, { rollout, trouble, main }: State): Verdict | u
 }
 
 function hindered(_resource: Served, { trouble, ready }: State): Verdict | undefined {
-  return trouble && working(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
+  if (!trouble) return undefined;
+  const { phase, conditions } = working(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
+  return {
+    phase,
+    conditions: conditions.map((each) => (each.type === 'Reconciling' ? { ...each, warn: true } : each)),
+  };
 }
 
 function progressing(_resource: Served, { main, ready, wanted }: State): Verdict {
