@@ -33,6 +33,8 @@ export interface Verdict {
   /** Smallest distance to a limit over the limit; negative when one is broken. */
   readonly margin: number | undefined;
   readonly message: string | undefined;
+  /** Field of the limit that is broken. */
+  readonly field?: string;
 }
 
 /** Plane-wave intensity of a peak pressure, W/m²: an upper bound of the active intensity in any field. */
@@ -57,6 +59,7 @@ export function judge(limits: SafetyLimits, maxima: Maxima, medium: Medium, freq
     factor: tightest.limit / tightest.reached,
     margin,
     message: `${tightest.what} would reach ${tightest.text(tightest.reached)}, over the limit of ${tightest.text(tightest.limit)}`,
+    field: tightest.field,
   };
 }
 
