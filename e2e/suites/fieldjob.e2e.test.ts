@@ -82,14 +82,14 @@ function reaches(
 }
 const ends = (name: string, phase: string) => reaches(name, `is ${phase}`, ({ status }) => status?.phase === phase);
 
-/** Digest of everything a run computed: all files but those that hold times. */
+/** Digest of the field that a run computed: every chunk, and what says how they lie. */
 async function digestOf(job: FieldJob): Promise<string> {
-  const root = `/output/${job.spec.output?.persistentVolumeClaim?.path}`;
+  const root = `/output/${job.spec.output?.persistentVolumeClaim?.path}/pressure`;
   const script = `
     const fs = require('fs'), path = require('path'), crypto = require('crypto');
     const list = (dir) => fs.readdirSync(dir, { withFileTypes: true }).flatMap((e) => {
       const file = path.join(dir, e.name);
-      return e.isDirectory() ? (e.name === '.quintet' ? [] : list(file)) : e.name === 'summary.json' ? [] : [file];
+      return e.isDirectory() ? list(file) : [file];
     });
     const files = list(${JSON.stringify(root)}).sort();
     const hash = crypto.createHash('sha256');
