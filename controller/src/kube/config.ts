@@ -20,7 +20,7 @@ export interface Connection {
   authorization(renew?: boolean): Promise<string | undefined>;
 }
 
-export interface TlsOptions {
+interface TlsOptions {
   ca?: string | Buffer;
   cert?: string | Buffer;
   key?: string | Buffer;

@@ -37,8 +37,3 @@ export function apiVersionOf(type: ResourceType): string {
 export function keyOf(metadata: { namespace?: string; name: string }): string {
   return `${metadata.namespace ?? ''}/${metadata.name}`;
 }
-
-export function referenceOf(key: string): { namespace: string; name: string } {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
-}

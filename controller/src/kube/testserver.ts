@@ -102,11 +102,7 @@ export class TestServer {
   }
 
   remove(type: ResourceType, namespace: string, name: string): void {
-    const collection = resourcePath(type);
-    const stored = this.#objects.get(collection)?.get(`${namespace}/${name}`);
-    if (!stored) return;
-    this.#objects.get(collection)?.delete(`${namespace}/${name}`);
-    this.#record(collection, 'DELETED', withVersion(stored, ++this.#version));
+    this.#removeFrom(resourcePath(type), namespace, name);
   }
 
   /** Ends all watches: cleanly, or by breaking their connections. */

@@ -42,7 +42,7 @@ export function overlay(
   return [...decisions.map((decision) => over.find(({ type }) => type === decision.type) ?? decision), ...rest];
 }
 
-export function timestamp(date: Date): string {
+function timestamp(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 

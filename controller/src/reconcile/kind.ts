@@ -2,7 +2,7 @@
 // `desired` and `status` are pure: no client, no clock, no randomness, so golden files can test them.
 import type { KubeObject, ResourceType } from '../kube/types.ts';
 
-export type ConditionStatus = 'True' | 'False' | 'Unknown';
+type ConditionStatus = 'True' | 'False' | 'Unknown';
 
 /** A condition as decided; the loop adds `observedGeneration` and keeps `lastTransitionTime` while `status` stays. */
 export interface ConditionDecision {
