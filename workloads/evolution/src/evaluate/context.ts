@@ -1,0 +1,138 @@
+// Evaluates tasks of one problem, keeping prepared matrices that several genomes share.
+import { outputsOf, type Problem } from '../data/problem.ts';
+import { type Split, splitRows } from '../data/split.ts';
+import { EvolutionError } from '../errors.ts';
+import { fits } from '../learners/index.ts';
+import { scoreOf } from '../metrics/metrics.ts';
+import { fitPreprocessing, type PreprocessingGenes } from '../preprocess/fit.ts';
+import type { Matrix, Targets } from '../preprocess/matrix.ts';
+import { type Preprocessing, transform } from '../preprocess/steps.ts';
+import { randomOf, seedOf } from '../random.ts';
+import type { Genome } from '../search/genome.ts';
+import { packPipeline } from './model.ts';
+import type { Evaluation, EvaluationTask, Judging } from './task.ts';
+
+/** Bytes of prepared matrices that are kept. */
+const keptBytes = 256 << 20;
+
+interface Prepared {
+  readonly key: string;
+  readonly train: Matrix;
+  readonly test: Matrix;
+  readonly targets: Targets;
+  readonly testRows: Int32Array;
+  readonly preprocessing: Preprocessing;
+}
+
+export class EvaluationContext {
+  readonly #problem: Problem;
+  readonly #judging: Judging;
+  readonly #split: Split;
+  readonly #prepared = new Map<string, Prepared>();
+
+  constructor(problem: Problem, judging: Judging) {
+    this.#problem = problem;
+    this.#judging = judging;
+    this.#split = splitRows(problem, judging.split);
+  }
+
+  /** @throws whatever the learner throws; EvolutionError TrainingFailed when it predicts no numbers */
+  evaluate(task: EvaluationTask): Evaluation {
+    const started = performance.now();
+    const problem = this.#problem;
+    const outputs = outputsOf(problem);
+    const prepared = this.#prepare(task);
+    const { genome } = task;
+    const learner = fits[genome.learner](prepared.train, prepared.targets, {
+      task: problem.task,
+      outputs,
+      genes: genome.genes,
+      seed: seedOf('learner', this.#judging.seed, task.key, task.fold),
+      dataKey: prepared.key,
+    });
+    try {
+      const predictions = Float32Array.from(learner.predict(prepared.test));
+      if (predictions.some((value) => !Number.isFinite(value))) {
+        throw new EvolutionError('TrainingFailed', `${genome.learner} predicts something that is no number`);
+      }
+      const truth = {
+        task: problem.task,
+        y: Float64Array.from(prepared.testRows, (row) => problem.y[row]!),
+        weights: problem.weights ? Float64Array.from(prepared.testRows, (row) => problem.weights![row]!) : undefined,
+        outputs,
+      };
+      const full = task.fraction >= 1;
+      return {
+        score: task.fold < 0 ? Number.NaN : scoreOf(this.#judging.metric, truth, predictions),
+        predictions: full && task.fold >= 0 ? predictions : new Float32Array(0),
+        operations: learner.operations + prepared.train.columns,
+        seconds: (performance.now() - started) / 1000,
+        ...(full ? { model: packPipeline({ preprocessing: prepared.preprocessing, learner: learner.state }) } : {}),
+      };
+    } finally {
+      learner.close?.();
+    }
+  }
+
+  #prepare({ genome, fold, fraction }: EvaluationTask): Prepared {
+    const genes = preprocessingGenes(genome);
+    const key = JSON.stringify([this.#judging.data, genes, fold, fraction]);
+    const known = this.#prepared.get(key);
+    if (known) {
+      this.#prepared.delete(key);
+      this.#prepared.set(key, known);
+      return known;
+    }
+    const { train: all, test } =
+      fold < 0 ? { train: this.#split.train, test: new Int32Array(0) } : this.#split.folds[fold]!;
+    const rows = fraction < 1 ? sampled(all, fraction, this.#judging.seed, fold) : all;
+    const seed = seedOf('preprocessing', this.#judging.seed, fold);
+    const { preprocessing, matrix } = fitPreprocessing(this.#problem, rows, genes, seed);
+    const { y, weights } = this.#problem;
+    const made: Prepared = {
+      key,
+      train: matrix,
+      test: transform(preprocessing, this.#problem.features, test),
+      targets: {
+        y: Float64Array.from(rows, (row) => y[row]!),
+        weights: weights ? Float64Array.from(rows, (row) => weights[row]!) : undefined,
+      },
+      testRows: test,
+      preprocessing,
+    };
+    this.#prepared.set(key, made);
+    this.#trim();
+    return made;
+  }
+
+  #trim(): void {
+    let bytes = 0;
+    for (const each of this.#prepared.values()) bytes += each.train.data.byteLength + each.test.data.byteLength;
+    for (const [key, each] of this.#prepared) {
+      if (bytes <= keptBytes || this.#prepared.size === 1) break;
+      this.#prepared.delete(key);
+      bytes -= each.train.data.byteLength + each.test.data.byteLength;
+    }
+  }
+}
+
+function preprocessingGenes({ learner, genes }: Genome): PreprocessingGenes {
+  const trees = learner === 'GradientBoosting' || learner === 'RandomForest' || learner === 'ExtraTrees';
+  // The lines in the leaves of linear trees have no answer to gaps, and are steadier on scaled numbers.
+  const whole = !trees || genes['boosting'] === 'Linear';
+  return {
+    impute: (genes['impute'] as PreprocessingGenes['impute'] | undefined) ?? (whole ? 'Median' : 'None'),
+    indicate: (genes['indicate'] as PreprocessingGenes['indicate'] | undefined) ?? 'No',
+    scale: (genes['scale'] as PreprocessingGenes['scale'] | undefined) ?? (whole ? 'Standard' : 'None'),
+    encode: (genes['encode'] as PreprocessingGenes['encode'] | undefined) ?? 'OneHot',
+    smoothing: Number(genes['levelSmoothing'] ?? 10),
+    select: Number(genes['select'] ?? 1),
+    interactions: Number(genes['interactions'] ?? 0),
+  };
+}
+
+/** A share of the rows, the same for all genomes, of which a smaller share is a part. */
+function sampled(rows: Int32Array, fraction: number, seed: number, fold: number): Int32Array {
+  const order = randomOf('sample', seed, fold).shuffle(rows.slice());
+  return order.slice(0, Math.max(10, Math.round(rows.length * fraction))).sort();
+}
