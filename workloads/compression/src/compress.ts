@@ -26,8 +26,8 @@ export interface CompressOptions {
   readonly plugins?: readonly Strategy[];
   /** Measure what was kept (default); costs about a tenth of the time. */
   readonly fidelity?: boolean;
-  /** Learned from earlier results: what `auto` should pick for a type. */
-  readonly prefer?: (type: Analysis['type'], ratio: number) => string | undefined;
+  /** Learned from earlier results: what `auto` should pick for a type instead of `usual`. */
+  readonly prefer?: (type: Analysis['type'], ratio: number, usual: string) => string | undefined;
 }
 
 export interface Compressed {
@@ -76,7 +76,8 @@ export function compress(options: CompressOptions): Compressed {
   for (const plugin of options.plugins ?? []) registry.set(plugin.name, plugin);
   const asked = options.strategy ?? 'auto';
   const ratio = originalTokens / Math.max(budget.most, 1);
-  const name = asked === 'auto' ? (options.prefer?.(analysis.type, ratio) ?? pickStrategy(analysis, ratio)) : asked;
+  const usual = pickStrategy(analysis, ratio);
+  const name = asked === 'auto' ? (options.prefer?.(analysis.type, ratio, usual) ?? usual) : asked;
   const run = (each: string): StrategyOutput => {
     const strategy = registry.get(each);
     if (!strategy)

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { countTokens as cl100k } from 'gpt-tokenizer/encoding/cl100k_base';
 import { countTokens as o200k } from 'gpt-tokenizer/encoding/o200k_base';
+import { countTokens as p50k } from 'gpt-tokenizer/encoding/p50k_base';
+import { countTokens as r50k } from 'gpt-tokenizer/encoding/r50k_base';
 import { describe, expect, test } from 'vitest';
 import { tokenizer } from './tokens.ts';
 
@@ -19,6 +21,8 @@ describe('token counts', () => {
       fc.property(fc.oneof(fc.string({ maxLength: 300 }), unicode, repeated), (text) => {
         expect(tokenizer('o200k_base').count(text)).toBe(o200k(text, asText));
         expect(tokenizer('cl100k_base').count(text)).toBe(cl100k(text, asText));
+        expect(tokenizer('p50k_base').count(text)).toBe(p50k(text, asText));
+        expect(tokenizer('r50k_base').count(text)).toBe(r50k(text, asText));
       }),
       { numRuns: 300 },
     );

@@ -4,7 +4,7 @@
 // space would hang a server. Here long pieces are merged with a heap (n log n); the result is the same (see the tests).
 import { createRequire } from 'node:module';
 
-export const tokenizerNames = ['o200k_base', 'cl100k_base'] as const;
+export const tokenizerNames = ['o200k_base', 'cl100k_base', 'p50k_base', 'r50k_base'] as const;
 export type TokenizerName = (typeof tokenizerNames)[number];
 
 export interface Tokenizer {
@@ -33,11 +33,18 @@ export function tokenizer(name: TokenizerName): Tokenizer {
 
 type Ranks = readonly (string | readonly number[] | undefined)[];
 
+const splitPatterns: Record<TokenizerName, string> = {
+  o200k_base: 'O200K_TOKEN_SPLIT_REGEX',
+  cl100k_base: 'CL100K_TOKEN_SPLIT_REGEX',
+  p50k_base: 'R50K_TOKEN_SPLIT_REGEX',
+  r50k_base: 'R50K_TOKEN_SPLIT_REGEX',
+};
+
 function load(name: TokenizerName): Tokenizer {
   const require = createRequire(import.meta.url);
   const ranks = (require(`gpt-tokenizer/cjs/bpeRanks/${name}`) as { default: Ranks }).default;
   const patterns = require('gpt-tokenizer/cjs/encodingParams/constants') as Record<string, RegExp>;
-  const pattern = patterns[name === 'o200k_base' ? 'O200K_TOKEN_SPLIT_REGEX' : 'CL100K_TOKEN_SPLIT_REGEX'];
+  const pattern = patterns[splitPatterns[name]];
   if (!pattern) throw new Error(`gpt-tokenizer has no split pattern for ${name}`);
   return new BytePairs(name, ranks, pattern);
 }

@@ -1,0 +1,98 @@
+// The HTTP routes of the service.
+import { randomUUID } from 'node:crypto';
+import { type EngineServer, errorBody, isQuintetError, QuintetError } from '@quintet/runtime';
+import { z } from 'zod';
+import type { Compressor } from './compressor.ts';
+import type { JobStore } from './jobs.ts';
+import {
+  batchAnswer,
+  batchRequest,
+  type CompressAnswer,
+  compressAnswer,
+  compressRequest,
+  type errorItem,
+  jobAnswer,
+  jobRequest,
+} from './schema.ts';
+
+const failures = { '4xx': errorBody, '5xx': errorBody };
+const jobId = z.object({ id: z.string().max(64) });
+
+export function routes(server: EngineServer, compressor: Compressor, jobs: JobStore): void {
+  server.post(
+    '/v1/compress',
+    {
+      schema: {
+        summary: 'Compress a text or a conversation',
+        body: compressRequest,
+        response: { 200: compressAnswer, ...failures },
+      },
+    },
+    ({ body, identity, signal }) => compressor.answer(identity.tenant, body, signal),
+  );
+
+  server.post(
+    '/v1/compress/batch',
+    {
+      schema: { summary: 'Compress up to 256 texts', body: batchRequest, response: { 200: batchAnswer, ...failures } },
+    },
+    async ({ body, identity, signal }) => ({
+      items: await Promise.all(body.items.map((item) => answerOrError(compressor, identity.tenant, item, signal))),
+    }),
+  );
+
+  server.post(
+    '/v1/jobs',
+    { schema: { summary: 'Compress later', body: jobRequest, response: { 202: jobAnswer, ...failures } } },
+    async ({ body: { priority, ...request }, identity }, reply) => {
+      const id = randomUUID();
+      await jobs.submit({ id, tenant: identity.tenant, priority, request });
+      return reply.status(202).header('location', `/v1/jobs/${id}`).send({ id, priority, status: 'Queued' });
+    },
+  );
+  server.get(
+    '/v1/jobs/:id',
+    { schema: { summary: 'How a job stands', params: jobId, response: { 200: jobAnswer, ...failures } } },
+    ({ params, identity }) => jobs.read(identity.tenant, params.id),
+  );
+  server.delete(
+    '/v1/jobs/:id',
+    { schema: { summary: 'Cancel a job', params: jobId, response: { 200: jobAnswer, ...failures } } },
+    ({ params, identity }) => jobs.cancel(identity.tenant, params.id),
+  );
+
+  server.get(
+    '/v1/originals/:id',
+    {
+      schema: {
+        summary: 'The original of an answer, or a part of it by offsets',
+        params: z.object({ id: z.string().regex(/^[0-9a-f]{32}$/) }),
+        querystring: z.object({
+          start: z.coerce.number().int().min(0).optional(),
+          end: z.coerce.number().int().min(0).optional(),
+        }),
+        response: { 200: z.object({ text: z.string() }), ...failures },
+      },
+    },
+    async ({ params, query, identity }) => ({
+      text: (await compressor.originals.get(identity.tenant, params.id)).slice(query.start, query.end),
+    }),
+  );
+}
+
+export async function answerOrError(
+  compressor: Compressor,
+  tenant: string,
+  request: z.output<typeof compressRequest>,
+  signal: AbortSignal,
+): Promise<CompressAnswer | z.output<typeof errorItem>> {
+  try {
+    return await compressor.answer(tenant, request, signal);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const { code, message, field } = isQuintetError(error)
+      ? error
+      : new QuintetError('INTERNAL', { requestId: 'batch' });
+    return { error: { code, message, ...(field !== undefined && { field }) } };
+  }
+}

@@ -1,0 +1,127 @@
+// Text in chunks over a WebSocket, compressed parts out as soon as they are whole. The socket is not read while answers wait
+// to be sent, so a slow reader slows its writer and costs no memory here.
+
+import type { WebSocket } from '@fastify/websocket';
+import type { EngineServer } from '@quintet/runtime';
+import { isQuintetError, QuintetError } from '@quintet/runtime';
+import { z } from 'zod';
+import { type Chunk, chunksOf } from '../chunks.ts';
+import type { Compressor } from './compressor.ts';
+import { compressRequest } from './schema.ts';
+
+const incoming = z.discriminatedUnion('type', [
+  compressRequest
+    .pick({ ratio: true, query: true, strategy: true, tokenizer: true })
+    .extend({ type: z.literal('start') }),
+  z.object({ type: z.literal('chunk'), text: z.string() }),
+  z.object({ type: z.literal('end') }),
+]);
+
+/** Bytes that may wait in the socket before the next part is worked on. */
+const sendBuffer = 256 * 1024;
+const mostWaiting = 4;
+
+export function streamRoute(server: EngineServer, compressor: Compressor, maxConnections: () => number): void {
+  let open = 0;
+  server.get(
+    '/v1/stream',
+    { websocket: true, schema: { hide: true } } as object,
+    (socket: unknown, request: unknown) => {
+      const { identity } = request as { identity: { tenant: string } };
+      const connection = socket as WebSocket;
+      if (open >= maxConnections()) {
+        connection.close(1013, 'too many streams');
+        return;
+      }
+      open++;
+      connection.once('close', () => open--);
+      serve(connection, identity.tenant, compressor);
+    },
+  );
+}
+
+function serve(socket: WebSocket, tenant: string, compressor: Compressor): void {
+  const gone = new AbortController();
+  let options: Record<string, unknown> = {};
+  let pending = '';
+  let consumed = 0;
+  let totals = { originalTokens: 0, compressedTokens: 0 };
+  const waiting: (() => Promise<void>)[] = [];
+  let working = false;
+
+  const fail = (error: unknown): void => {
+    const known = isQuintetError(error)
+      ? error
+      : new QuintetError('INTERNAL', { requestId: 'stream' }, { cause: error });
+    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ type: 'error', error: known.toBody() }));
+    socket.close(1011);
+  };
+  const work = async (): Promise<void> => {
+    if (working) return;
+    working = true;
+    try {
+      for (let next = waiting.shift(); next && !gone.signal.aborted; next = waiting.shift()) {
+        await next();
+        if (waiting.length < mostWaiting) socket.resume();
+      }
+    } catch (error) {
+      if (!gone.signal.aborted) fail(error);
+    } finally {
+      working = false;
+    }
+  };
+  const enqueue = (step: () => Promise<void>): void => {
+    waiting.push(step);
+    if (waiting.length >= mostWaiting) socket.pause();
+    void work();
+  };
+  const part = (chunk: Chunk) => async (): Promise<void> => {
+    const answer = await compressor.answer(tenant, { ...options, text: chunk.text }, gone.signal);
+    totals = {
+      originalTokens: totals.originalTokens + answer.originalTokens,
+      compressedTokens: totals.compressedTokens + answer.compressedTokens,
+    };
+    const { text, originalTokens, compressedTokens } = answer;
+    await send({
+      type: 'part',
+      start: chunk.start,
+      end: chunk.start + chunk.text.length,
+      text,
+      originalTokens,
+      compressedTokens,
+    });
+  };
+  const send = async (message: object): Promise<void> => {
+    socket.send(JSON.stringify(message));
+    while (socket.bufferedAmount > sendBuffer && !gone.signal.aborted)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const take = (last: boolean): void => {
+    const chunks = chunksOf(pending);
+    // The last part may still grow.
+    const whole = last ? chunks : chunks.slice(0, -1);
+    for (const chunk of whole) enqueue(part({ start: consumed + chunk.start, text: chunk.text }));
+    const length = whole.reduce((sum, { text }) => sum + text.length, 0);
+    pending = pending.slice(length);
+    consumed += length;
+    if (last) enqueue(() => send({ type: 'done', ...totals }).then(() => socket.close(1000)));
+  };
+
+  socket.on('close', () => gone.abort());
+  socket.on('error', () => gone.abort());
+  socket.on('message', (data: Buffer) => {
+    try {
+      const message = incoming.parse(JSON.parse(data.toString('utf8')));
+      if (message.type === 'start') {
+        const { type: _, ...rest } = message;
+        options = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+      } else if (message.type === 'chunk') {
+        pending += message.text;
+        take(false);
+      } else take(true);
+    } catch (error) {
+      const reason = error instanceof z.ZodError ? z.prettifyError(error) : 'a message must be JSON';
+      fail(new QuintetError('INVALID_REQUEST', { reason }));
+    }
+  });
+}
