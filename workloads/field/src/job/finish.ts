@@ -122,7 +122,7 @@ function verdictOf(problem: Problem, plan: PlanFile, maxima: FieldMaxima): Verdi
     throw new FieldError(
       'SafetyLimitExceeded',
       `${verdict.message}; the sample taken before had not found it: lower spec.targets' pressure`,
-      'spec.safety',
+      verdict.field ?? 'spec.safety',
     );
   }
   if (plan.safety.verdict === 'Clamped') {

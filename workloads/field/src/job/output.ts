@@ -23,6 +23,8 @@ export interface SolutionFile {
 /** `.quintet/plan.json`: what shards and finish go by. */
 export interface PlanFile {
   readonly digest: string;
+  /** Of the problem alone, without its solution. */
+  readonly problemDigest: string;
   readonly shards: number;
   readonly chunks: number;
   readonly points: number;
@@ -31,7 +33,6 @@ export interface PlanFile {
   readonly quantities: readonly StoredQuantity[];
   readonly backend: 'CPU' | 'Reference';
   readonly method: 'DirectSum';
-  readonly solutionDigest: string;
   readonly safety: {
     readonly verdict: string;
     readonly factor: number;

@@ -1,5 +1,4 @@
 // The first step: solves the phases, judges safety, decides how the volume is cut, and lays out the result's files.
-import { createHash } from 'node:crypto';
 import { readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '../compute/files.ts';
@@ -29,7 +28,7 @@ import {
   summaryPath,
   toJson,
 } from './output.ts';
-import { digestOf, type Problem } from './problem.ts';
+import { digestOf, type Problem, problemDigestOf } from './problem.ts';
 import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
 import { sampleMaxima, targetPressures } from './sample.ts';
 import { sweepStaging } from './shard.ts';
@@ -95,7 +94,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     throw new FieldError(
       'SafetyLimitExceeded',
       `${verdict.message}; lower a target's pressure, raise the limit, or set action: Clamp`,
-      'spec.safety',
+      verdict.field ?? verdict.field ?? 'spec.safety',
     );
   }
   const drive = turnedDown(solution.drive, verdict.factor);
@@ -119,6 +118,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const solutionText = toJson(solutionFile);
   const planFile: PlanFile = {
     digest,
+    problemDigest: problemDigestOf(problem),
     shards,
     chunks: chunkCount(problem.volume),
     points,
@@ -127,7 +127,6 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     quantities,
     backend: problem.backend,
     method: 'DirectSum',
-    solutionDigest: sha256(solutionText),
     safety: { verdict: verdict.verdict, factor: verdict.factor, zones: clamped.zones },
     warnings,
   };
@@ -170,10 +169,6 @@ export function summarizeSafety(
         message: `${verdict.message}; the drive is turned down to ${formatPercent(verdict.factor)}`,
       }),
   };
-}
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }
 
 /** Bytes of all chunk files. */

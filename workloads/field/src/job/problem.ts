@@ -104,18 +104,27 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
 
 /** SHA-256 over everything that determines the bytes of the result: the problem, the drive and the code that sums. */
 export function digestOf(problem: Problem, drive: Drive): string {
-  const {
-    name: _name,
-    shardsMax: _shards,
-    slices: _slices,
-    targets: _targets,
-    solver: _solver,
-    ...determining
-  } = problem;
-  const plain = JSON.stringify({ ...determining, drive }, (_key, value: unknown) =>
-    value instanceof Float64Array ? Array.from(value) : value,
-  );
-  return createHash('sha256').update(wasm).update(plain).digest('hex');
+  const { targets: _targets, solver: _solver, ...determining } = withoutPresentation(problem);
+  return createHash('sha256')
+    .update(wasm)
+    .update(toPlain({ ...determining, drive }))
+    .digest('hex');
+}
+
+/** SHA-256 over the problem as it was asked, before it is solved. */
+export function problemDigestOf(problem: Problem): string {
+  return createHash('sha256')
+    .update(toPlain(withoutPresentation(problem)))
+    .digest('hex');
+}
+
+function withoutPresentation(problem: Problem): Omit<Problem, 'name' | 'shardsMax' | 'slices'> {
+  const { name: _name, shardsMax: _shards, slices: _slices, ...rest } = problem;
+  return rest;
+}
+
+function toPlain(value: unknown): string {
+  return JSON.stringify(value, (_key, each: unknown) => (each instanceof Float64Array ? Array.from(each) : each));
 }
 
 /** What the schema has and this version does not compute: refused by name rather than ignored. */

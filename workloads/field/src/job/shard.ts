@@ -20,7 +20,7 @@ import {
   solutionPath,
   toJson,
 } from './output.ts';
-import { digestOf, type Problem } from './problem.ts';
+import { digestOf, type Problem, problemDigestOf } from './problem.ts';
 
 export interface ShardResult {
   step: 'shard';
@@ -125,7 +125,8 @@ export function readDrive(problem: Problem, folder: string, plan: PlanFile): Dri
     amplitudes: Float64Array.from(solution.amplitudes),
     phases: Float64Array.from(solution.phases),
   };
-  if (!drive || digestOf(problem, drive) !== plan.digest) {
+  const same = drive && digestOf(problem, drive) === plan.digest && problemDigestOf(problem) === plan.problemDigest;
+  if (!same) {
     throw new FieldError(
       'OutputIncomplete',
       'the plan on the output is of another spec or damaged: run the plan step again',
