@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { compressionService } from '@quintet/crds';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { openConfig } from './config.ts';
@@ -86,9 +87,53 @@ describe('configuration', () => {
   test('of every engine has defaults that can be used as they are', () => {
     const settings = settingsSchema.parse({});
     expect(settings).toMatchObject({
-      server: { port: 8080, headerLimit: 16_384, requestTimeout: 30_000, drainTimeout: 25_000, trustProxy: false },
+      server: { port: 8080, headerLimit: 16_384, requestTimeout: 30_000, drainTimeout: 22_000, trustProxy: false },
       rateLimits: { maxConcurrent: 1000, maxBodySize: 1 << 20 },
       cache: { ttl: 3_600_000, memory: { maxSize: 256 << 20 } },
+    });
+  });
+
+  test('reads the spec of a custom resource, with defaults below it', async () => {
+    const resource = { apiVersion: 'quintet.dev/v1alpha1', kind: 'X', metadata: { name: 'x' }, spec: { size: '3Ki' } };
+    await writeFile(file(), JSON.stringify(resource));
+    const config = await openConfig({
+      schema,
+      file: file(),
+      env: {},
+      defaults: { size: '9Ki', cache: { maxEntries: 4 } },
+    });
+    expect(config.current).toMatchObject({ size: 3072, cache: { maxEntries: 4 } });
+    config.close();
+  });
+
+  test('understands the blocks of the service kinds as they are spelled in their specs', () => {
+    const spec = {
+      cache: {
+        memory: { maxEntries: 50, maxSize: '1Mi' },
+        disk: { maxSize: '2Gi' },
+        redis: { secretRef: { name: 'redis' } },
+        ttl: '30m',
+        encryption: { secretRef: { name: 'key' } },
+      },
+      auth: { secretRef: { name: 'tokens' } },
+      cors: { origins: ['https://app.example'] },
+      rateLimits: { perClient: { requests: 100 }, maxConcurrent: 50, maxBodySize: '4Mi' },
+      tenants: [{ name: 'news', requestsPerMinute: 6000, tokensPerDay: 2_000_000_000 }],
+    };
+    expect(settingsSchema.parse(compressionService.spec.parse(spec))).toMatchObject({
+      cache: {
+        memory: { maxSize: 1 << 20 },
+        disk: { maxSize: 2 * 2 ** 30 },
+        redis: { directory: '/etc/quintet/refs/cache.redis.secretRef' },
+        ttl: 1_800_000,
+      },
+      auth: { directory: '/etc/quintet/refs/auth.secretRef' },
+      rateLimits: {
+        perClient: { requests: 100, window: 60_000, blockFor: 300_000 },
+        maxConcurrent: 50,
+        maxBodySize: 4 << 20,
+      },
+      tenants: [{ name: 'news', requestsPerMinute: 6000, tokensPerDay: 2_000_000_000, weight: 1 }],
     });
   });
 });

@@ -7,8 +7,10 @@ import { type Watch, watchPath } from './watch.ts';
 
 export interface ConfigOptions<S extends z.ZodType> {
   schema: S;
-  /** Left out or absent, only the environment and the defaults count. */
+  /** JSON; a custom resource stands for its `spec`. Left out or absent, only the environment and the defaults count. */
   file?: string | undefined;
+  /** Counts where neither the file nor the environment says otherwise. */
+  defaults?: Record<string, unknown> | undefined;
   /** `QUINTET_CONFIG__CACHE__MAX_ENTRIES=5` sets `cache.maxEntries`; values are JSON where they parse as such, else text. */
   env?: NodeJS.ProcessEnv | undefined;
   /** Paths that may change while running, such as `rateLimits` or `batching.maxSize`. */
@@ -33,11 +35,11 @@ const fileLimit = 8 << 20;
 
 /** Throws `CONFIG_INVALID` with the field, the reason and the source. */
 export async function openConfig<S extends z.ZodType>(options: ConfigOptions<S>): Promise<Config<z.output<S>>> {
-  const { schema, file, env = process.env, reloadable = [] } = options;
-  let current = await load(schema, file, env);
+  const { schema, file, env = process.env, defaults = {}, reloadable = [] } = options;
+  let current = await load(schema, file, env, defaults);
   let restartNeeded: string[] = [];
   const reload = async () => {
-    const next = await load(schema, file, env);
+    const next = await load(schema, file, env, defaults);
     const changed = changes(current, next, '');
     restartNeeded = changed.filter(
       (path) => !reloadable.some((allowed) => path === allowed || path.startsWith(`${allowed}.`)),
@@ -77,8 +79,9 @@ async function load<S extends z.ZodType>(
   schema: S,
   file: string | undefined,
   env: NodeJS.ProcessEnv,
+  defaults: Document,
 ): Promise<z.output<S>> {
-  const document = merged(await readDocument(file), fromEnvironment(env));
+  const document = merged(merged(defaults, await readDocument(file)), fromEnvironment(env));
   const result = schema.safeParse(document);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
@@ -101,7 +104,8 @@ async function readDocument(file: string | undefined): Promise<Document> {
   if (info.size > fileLimit) refuse(`it is larger than ${fileLimit} bytes`);
   try {
     const document: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return isPlain(document) ? document : refuse('it is not an object');
+    if (!isPlain(document)) return refuse('it is not an object');
+    return typeof document['apiVersion'] === 'string' && isPlain(document['spec']) ? document['spec'] : document;
   } catch (error) {
     return error instanceof SyntaxError ? refuse(`it is not JSON: ${error.message}`) : Promise.reject(error);
   }

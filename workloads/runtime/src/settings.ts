@@ -33,9 +33,11 @@ export const settingsSchema = z.object({
         .default(false)
         .describe('Proxies whose X-Forwarded-For is believed: addresses or networks.'),
       drainDelay: duration()
-        .prefault('5s')
+        .prefault('3s')
         .describe('Between not ready and no more connections: until load balancers know.'),
-      drainTimeout: duration().prefault('25s').describe('For requests under way to end.'),
+      drainTimeout: duration()
+        .prefault('22s')
+        .describe('For requests under way to end. With drainDelay less than the grace period of the pod.'),
     })
     .prefault({}),
   logging: z

@@ -65,7 +65,7 @@ export interface EngineDefinition<S extends z.ZodObject> {
 
 /** For tests and for running several engines in one process; an engine in a pod needs none of it. */
 export interface EngineOptions {
-  /** `QUINTET_CONFIG`, else `/etc/quintet/config.json`, when left out. */
+  /** `QUINTET_CONFIG`, else `QUINTET_RESOURCE` (what the controller mounts), else `/etc/quintet/config.json`, when left out. */
   configFile?: string;
   env?: NodeJS.ProcessEnv;
   registry?: Registry;

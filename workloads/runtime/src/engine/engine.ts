@@ -86,7 +86,8 @@ export async function startEngine<S extends z.ZodObject>(
   let log: FastifyBaseLogger | undefined;
   const config = await openConfig({
     schema,
-    file: options.configFile ?? env['QUINTET_CONFIG'] ?? '/etc/quintet/config.json',
+    file: options.configFile ?? env['QUINTET_CONFIG'] ?? env['QUINTET_RESOURCE'] ?? '/etc/quintet/config.json',
+    defaults: env['PORT'] === undefined ? {} : { server: { port: Number(env['PORT']) } },
     env,
     reloadable: [...reloadableSettings, ...(definition.reloadable ?? [])],
     onReload: (next, changed) => reload(next as unknown as Settings, changed),
@@ -205,7 +206,7 @@ function makeServer(name: string, settings: Settings, options: EngineOptions): E
   const made = fastify({
     logger: {
       level: logging.level,
-      base: { engine: name, pod: (options.env ?? process.env)['POD_NAME'] },
+      base: { engine: name, pod: podName(options.env ?? process.env) },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: ['req.headers.authorization', 'headers.authorization', 'authorization', 'token'],
@@ -267,6 +268,10 @@ async function prepare(
 /** An id that a proxy gave, when it is harmless to log; else a new one. */
 function requestIdOf(given: string | string[] | undefined): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+}
+
+function podName(env: NodeJS.ProcessEnv): string | undefined {
+  return env['POD_NAME'] ?? env['HOSTNAME'];
 }
 
 function pause(milliseconds: number): Promise<void> {
