@@ -10,7 +10,7 @@ const large = smallJob({
   shards: { max: 2 },
 });
 
-describe('the engine as a process', () => {
+describe('the engine as a process', { timeout: 120_000 }, () => {
   it('reports each step to its termination log', async () => {
     const folder = temporaryFolder();
     const job = smallJob();
@@ -37,7 +37,7 @@ describe('the engine as a process', () => {
       output: { summary: 'summary.json', pictures: ['slice-0-xz-pressure.png'] },
     });
     expect(finished.lines.map(({ message }) => message)).toEqual(['started', 'finished']);
-  }, 60_000);
+  });
 
   it('gives the same bytes though it is killed again and again', async () => {
     const undisturbed = temporaryFolder();
@@ -54,7 +54,7 @@ describe('the engine as a process', () => {
     }
     expect(killed).toBeGreaterThan(0);
     expect(resultFiles(folder)).toEqual(resultFiles(undisturbed));
-  }, 120_000);
+  });
 
   it('stops on SIGTERM with 143 and goes on from there', async () => {
     const folder = temporaryFolder();
@@ -63,7 +63,7 @@ describe('the engine as a process', () => {
     expect([143, 0, null]).toContain(stopped.code);
     expect(stopped.report === undefined || stopped.code === 0).toBe(true);
     expect((await runStep(large, folder, 'shard')).code).toBe(0);
-  }, 60_000);
+  });
 
   it.each([
     {
@@ -94,7 +94,7 @@ describe('the engine as a process', () => {
     const run = await runStep(smallJob(), join(blocked, 'out'), 'plan');
     expect(run).toMatchObject({ code: 75, report: { error: { reason: 'OutputUnwritable', field: 'spec.output' } } });
     expect((await runStep(smallJob(), join(folder, 'out'), 'plan')).code).toBe(0);
-  }, 30_000);
+  });
 
   it('says that the plan is missing', async () => {
     const run = await runStep(smallJob(), temporaryFolder(), 'shard');

@@ -101,17 +101,24 @@ function readPlane(folder: string, volume: Volume, quantity: StoredQuantity, axi
     ];
     if (indexes[fixed] !== wanted) continue;
     const data = readChunk(folder, quantity, indexes);
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) {
-        const point = [0, 0, 0];
-        point[fixed] = index;
-        point[2 - across] = column * skip;
-        point[2 - up] = row * skip;
-        const local = point.map((each, i) => each - indexes[i]! * volume.chunk[i]!);
-        if (local.some((each, i) => each < 0 || each >= volume.chunk[i]!)) continue;
-        const offset = ((local[0]! * volume.chunk[1] + local[1]!) * volume.chunk[2] + local[2]!) * floats;
-        values[row * columns + column] =
-          floats === 1 ? data[offset]! : Math.hypot(...data.subarray(offset, offset + floats));
+    // Floats from one point to the next along z, y, x, and points of the picture that lie in this chunk.
+    const strides = [volume.chunk[1] * volume.chunk[2] * floats, volume.chunk[2] * floats, floats];
+    const inChunk = (axis: number, n: number): [number, number] => {
+      const from = indexes[2 - axis]! * volume.chunk[2 - axis]!;
+      const to = Math.min(from + volume.chunk[2 - axis]!, size(axis));
+      return [Math.ceil(from / skip), Math.min(n, Math.ceil(to / skip))];
+    };
+    const base = (index - indexes[fixed]! * volume.chunk[fixed]!) * strides[fixed]!;
+    const [firstRow, endRow] = inChunk(up, rows);
+    const [firstColumn, endColumn] = inChunk(across, columns);
+    for (let row = firstRow; row < endRow; row++) {
+      const ofRow = base + (row * skip - indexes[2 - up]! * volume.chunk[2 - up]!) * strides[2 - up]!;
+      for (let column = firstColumn; column < endColumn; column++) {
+        const offset =
+          ofRow + (column * skip - indexes[2 - across]! * volume.chunk[2 - across]!) * strides[2 - across]!;
+        let square = 0;
+        for (let i = 0; i < floats; i++) square += data[offset + i]! ** 2;
+        values[row * columns + column] = floats === 1 ? data[offset]! : Math.sqrt(square);
       }
     }
   }

@@ -29,7 +29,7 @@ const sharded = (max: number, changes: Record<string, unknown> = {}) =>
     ...changes,
   });
 
-describe('a FieldJob in three steps', () => {
+describe('a FieldJob in three steps', { timeout: 120_000 }, () => {
   it('holds the field that the reference computes', async () => {
     const folder = temporaryFolder();
     const problem = smallProblem();
@@ -70,7 +70,7 @@ describe('a FieldJob in three steps', () => {
       }),
       { numRuns: 4 },
     );
-  }, 120_000);
+  });
 
   it('computes nothing again that is whole, and everything that is not', async () => {
     const folder = temporaryFolder();

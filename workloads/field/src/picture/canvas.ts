@@ -19,7 +19,11 @@ export class Canvas {
   }
 
   set(x: number, y: number, color: Color): void {
-    if (x >= 0 && y >= 0 && x < this.width && y < this.height) this.#pixels.set(color, 3 * (y * this.width + x));
+    if (x < 0 || y < 0 || x >= this.width || y >= this.height) return;
+    const at = 3 * (y * this.width + x);
+    this.#pixels[at] = color[0];
+    this.#pixels[at + 1] = color[1];
+    this.#pixels[at + 2] = color[2];
   }
 
   /** Mixes a color in. @param part 0 leaves what is there, 1 replaces it. */
@@ -93,7 +97,7 @@ export class Canvas {
     return Buffer.concat([
       Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]),
       section('IHDR', header),
-      section('IDAT', deflateSync(filtered, { level: 9 })),
+      section('IDAT', deflateSync(filtered, { level: 3 })),
       section('IEND', Buffer.alloc(0)),
     ]);
   }
