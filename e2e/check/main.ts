@@ -31,14 +31,18 @@ for (const check of checks.filter(({ name }) => only?.includes(name) ?? true)) {
   const started = performance.now();
   console.log(`\n▶ ${check.name}: ${check.shows}`);
   const report = join(scratch, `${check.name}.json`);
-  const args = check.vitest ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`] : check.args;
+  const args = check.vitest
+    ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+    : check.args;
   const code = await run(check.vitest ? 'vitest' : check.command, args);
   const outcome = check.vitest ? tally(report, code) : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
   total.passed += outcome.passed;
   total.failed += outcome.failed;
   if (outcome.failed > 0) failures.push(check.name);
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  console.log(`${outcome.failed > 0 ? '✗' : '✓'} ${check.name} (${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s)`);
+  console.log(
+    `${outcome.failed > 0 ? '✗' : '✓'} ${check.name} (${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s)`,
+  );
 }
 rmSync(scratch, { recursive: true, force: true });
 if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);

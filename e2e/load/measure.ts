@@ -65,11 +65,11 @@ export async function measure(operator: Operator, load: Load): Promise<Measureme
     const ended = new Promise<never>((_resolve, reject) => {
       child.once('exit', (code, signal) => reject(new Error(`${operator.name} ended: ${code ?? signal}`)));
     });
+    ended.catch(() => undefined); // heard by the race below, or not at all once the process is killed
     try {
       await sleep(4000); // caches filled, lease taken
       return await Promise.race([drive(server, load, child.pid ?? 0), ended]);
     } finally {
-      ended.catch(() => undefined);
       child.kill('SIGKILL');
     }
   } finally {

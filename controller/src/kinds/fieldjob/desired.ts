@@ -6,7 +6,8 @@ import { leftToKueue } from '../../objects/job.ts';
 import { TerminalError } from '../../reconcile/errors.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
-import { type Failure, type Run, readRun } from './run.ts';
+import { retryAt } from '../jobs/state.ts';
+import { type Run, readRun } from './run.ts';
 import { networkIsolation, outputClaim, resourceConfig, stepNames } from './steps.ts';
 
 export function desired(resource: FieldJob, observed: Observed, settings: EngineSettings): Desired {
@@ -53,12 +54,6 @@ function whenFinished(resource: FieldJob, run: Run, now: Date): Desired {
   // The FieldJob itself stays with its result: a GitOps tool would only create it, and run it, again.
   if (left <= 0) return { objects: outputClaim(resource) };
   return { objects: present(resource, run, false), requeueAfterMs: left };
-}
-
-/** Longer and longer as the run goes on: a quarter of its age, within 10 s and 5 min. */
-function retryAt(failure: Failure, startTime: Date | undefined): Date {
-  const age = failure.failedAt.getTime() - (startTime ?? failure.failedAt).getTime();
-  return new Date(failure.failedAt.getTime() + Math.min(Math.max(age / 4, 10_000), 300_000));
 }
 
 function wakeAt(run: Run, now: Date, again?: Date): { requeueAfterMs?: number } {

@@ -5,15 +5,9 @@ import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
-import {
-  type FinishResult,
-  finishResult,
-  type PlanResult,
-  planResult,
-  type StepFailure,
-  stepFailure,
-} from './results.ts';
+import { type FinishResult, finishResult, type PlanResult, planResult } from './results.ts';
 import { finishJob, labelOfRevision, planJob, type StepName, shardsJob, stepNames } from './steps.ts';
 
 export interface Step {
@@ -23,13 +17,7 @@ export interface Step {
   /** As it is, when it is of this revision. */
   live?: Job;
   pods: readonly Pod[];
-  state: 'Waiting' | 'Active' | 'Complete' | 'Failed';
-}
-
-export interface Failure extends Trouble {
-  /** The same spec may succeed at another time. */
-  retry: boolean;
-  failedAt: Date;
+  state: JobState;
 }
 
 export interface Run {
@@ -100,14 +88,7 @@ function readStep(name: StepName, wanted: Job | undefined, observed: Observed, a
   const current =
     found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
   if (!found || !current || found.metadata.deletionTimestamp) return { name, wanted, pods, state: 'Waiting' };
-  return { name, wanted, live: found, pods, state: stateOf(found) };
-}
-
-function stateOf(job: Job): Step['state'] {
-  const holds = (type: string) => job.status?.conditions?.some((c) => c.type === type && c.status === 'True');
-  if (holds('Complete')) return 'Complete';
-  if (holds('Failed')) return 'Failed';
-  return 'Active';
+  return { name, wanted, live: found, pods, state: stateOfJob(found) };
 }
 
 function failureOf(run: Run, now: Date): Failure | undefined {
@@ -120,23 +101,7 @@ function failureOf(run: Run, now: Date): Failure | undefined {
     };
   }
   const failed = stepNames.map((name) => run.steps[name]).find(({ state }) => state === 'Failed');
-  if (!failed) return undefined;
-  const condition = failed.live?.status?.conditions?.find(({ type }) => type === 'Failed');
-  const failedAt = dateOf(condition?.lastTransitionTime) ?? now;
-  const said = stepFailure(failed.pods);
-  if (said) return { reason: said.reason, message: described(said), retry: said.retry, failedAt };
-  const trouble = troubleOf(failed.pods);
-  if (trouble) return { ...trouble, retry: false, failedAt };
-  return {
-    reason: condition?.reason ?? 'StepFailed',
-    message: `Job ${failed.live?.metadata.name}: ${condition?.message ?? 'failed'}; see the log of its pods`,
-    retry: false,
-    failedAt,
-  };
-}
-
-function described({ field, message }: StepFailure): string {
-  return field && !message.includes(field) ? `${field}: ${message}` : message;
+  return failed?.live && failureOfJob(failed.live, failed.pods, now);
 }
 
 function dateOf(text: string | undefined): Date | undefined {
