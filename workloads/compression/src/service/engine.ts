@@ -1,5 +1,4 @@
 // CompressionService: the compression library behind HTTP and WebSocket, on the runtime every engine stands on.
-import websocket from '@fastify/websocket';
 import { createPool, type EngineContext, type EngineDefinition, type Pool } from '@quintet/runtime';
 import { type Compressor, openCompressor } from './compressor.ts';
 import { config, type ServiceConfig } from './config.ts';
@@ -32,7 +31,6 @@ export function compressionService(): EngineDefinition<typeof config> {
       pool = createPool({ name: 'compression', filename, registry: context.registry, idleTimeout: 600_000 });
       compressor = await openCompressor(context, pool, version);
       const jobs = openJobs(context);
-      await server.register(websocket, { options: { maxPayload: 1024 * 1024 } });
       routes(server, compressor, jobs);
       streamRoute(server, compressor, () => context.config.streaming.maxConnections);
       for (let i = 0; i < pool.threads; i++) loops.push(workOff(jobs, compressor, stopping.signal, context));

@@ -1,9 +1,10 @@
 // Text in chunks over a WebSocket, compressed parts out as soon as they are whole. The socket is not read while answers wait
 // to be sent, so a slow reader slows its writer and costs no memory here.
 
-import type { WebSocket } from '@fastify/websocket';
-import type { EngineServer } from '@quintet/runtime';
-import { isQuintetError, QuintetError } from '@quintet/runtime';
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type EngineServer, isQuintetError, QuintetError } from '@quintet/runtime';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { type Chunk, chunksOf } from '../chunks.ts';
 import type { Compressor } from './compressor.ts';
@@ -18,26 +19,37 @@ const incoming = z.discriminatedUnion('type', [
 ]);
 
 /** Bytes that may wait in the socket before the next part is worked on. */
+const largestMessage = 1024 * 1024;
 const sendBuffer = 256 * 1024;
 const mostWaiting = 4;
 
 export function streamRoute(server: EngineServer, compressor: Compressor, maxConnections: () => number): void {
-  let open = 0;
-  server.get(
-    '/v1/stream',
-    { websocket: true, schema: { hide: true } } as object,
-    (socket: unknown, request: unknown) => {
-      const { identity } = request as { identity: { tenant: string } };
-      const connection = socket as WebSocket;
-      if (open >= maxConnections()) {
-        connection.close(1013, 'too many streams');
-        return;
-      }
-      open++;
-      connection.once('close', () => open--);
-      serve(connection, identity.tenant, compressor);
-    },
-  );
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
+  const upgrades = new WeakMap<IncomingMessage, { socket: Socket; head: Buffer }>();
+  // An upgrade passes through the routes as any request does: token, limits and errors are those of all routes.
+  server.server.on('upgrade', (raw: IncomingMessage, socket: Socket, head: Buffer) => {
+    const response = new ServerResponse(raw);
+    response.assignSocket(socket);
+    response.on('finish', () => socket.end());
+    socket.on('error', () => socket.destroy());
+    upgrades.set(raw, { socket, head });
+    server.routing(raw, response);
+  });
+  server.addHook('onClose', () => {
+    for (const each of sockets.clients) each.close(1001, 'shutting down');
+    sockets.close();
+  });
+  server.get('/v1/stream', { schema: { hide: true } }, (request, reply) => {
+    const upgrade = upgrades.get(request.raw);
+    if (!upgrade) throw new QuintetError('INVALID_REQUEST', { reason: 'this address speaks WebSocket only' });
+    if (sockets.clients.size >= maxConnections())
+      throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: sockets.clients.size, retryAfter: 5 });
+    reply.hijack();
+    reply.raw.detachSocket(upgrade.socket);
+    sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) =>
+      serve(socket, request.identity.tenant, compressor),
+    );
+  });
 }
 
 function serve(socket: WebSocket, tenant: string, compressor: Compressor): void {

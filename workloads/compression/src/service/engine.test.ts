@@ -1,0 +1,216 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Engine, startEngine } from '@quintet/runtime';
+import { eventually, startRedis, type TestRedis } from '@quintet/runtime/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { compressionClient } from '../client.ts';
+import { textOfSpans } from '../render.ts';
+import { compressionService } from './engine.ts';
+
+let redis: TestRedis;
+let directory: string;
+let engines: Engine[] = [];
+const long = Array.from(
+  { length: 400 },
+  (_, i) => `Cabinet ${i} on floor ${i % 9} holds the files of case ${i * 31}.${i % 5 === 4 ? '\n\n' : ' '}`,
+).join('');
+
+beforeAll(async () => {
+  redis = await startRedis();
+  directory = await mkdtemp(join(tmpdir(), 'quintet-compression-'));
+  await mkdir(join(directory, 'tokens'));
+  for (const tenant of ['news', 'sport'])
+    await writeFile(join(directory, 'tokens', tenant), `${tenant}-token-0123456789`);
+}, 180_000);
+afterEach(async () => {
+  await Promise.all(engines.map((engine) => engine.drain()));
+  engines = [];
+});
+afterAll(async () => {
+  await redis.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function replica(document: object = {}, withRedis = true) {
+  const configFile = join(directory, `${Math.random()}.json`);
+  const server = { host: '127.0.0.1', port: 0, drainDelay: '0ms' };
+  await writeFile(
+    configFile,
+    JSON.stringify({
+      server,
+      logging: { level: 'silent' },
+      auth: { directory: join(directory, 'tokens') },
+      ...document,
+    }),
+  );
+  const engine = await startEngine(compressionService(), {
+    configFile,
+    env: withRedis ? { QUINTET_REDIS_URL: redis.url } : {},
+  });
+  engines.push(engine);
+  await engine.started;
+  const client = (tenant = 'news') =>
+    compressionClient({ url: engine.url, token: `${tenant}-token-0123456789`, retries: 0 });
+  const post = (path: string, body: unknown) =>
+    fetch(new URL(path, engine.url), {
+      method: 'POST',
+      headers: { authorization: 'Bearer news-token-0123456789', 'content-type': 'application/json' },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  return { engine, client, post };
+}
+
+describe('the service', { timeout: 60_000 }, () => {
+  test('answers with text, exact counts, analysis, fidelity and spans that tile the source', async () => {
+    const { client } = await replica();
+    const answer = await client().compress({ text: long, ratio: 8, query: 'Where are the files of case 3100?' });
+    expect(answer.text).toContain('case 3100');
+    expect(answer).toMatchObject({
+      source: 'miss',
+      strategy: 'extractive',
+      rate: { met: true },
+      analysis: { type: 'prose', language: 'en' },
+    });
+    expect(textOfSpans(long, answer.spans as never)).toBe(answer.text);
+    expect((await client().compress({ text: long, ratio: 8, query: 'Where are the files of case 3100?' })).source).toBe(
+      'memory',
+    );
+  });
+
+  test('gives originals back byte for byte from another replica, and to no other tenant', async () => {
+    const text = `${long}\ud800 lone`;
+    const { id = '' } = (await (await replica()).client().compress({ text })).original ?? {};
+    const other = await replica();
+    expect(await other.client().original(id)).toBe(text);
+    expect(await other.client().original(id, { start: 5, end: 40 })).toBe(text.slice(5, 40));
+    await expect(other.client('sport').original(id)).rejects.toMatchObject({ status: 404, code: 'NOT_FOUND' });
+  });
+
+  test('does jobs of any replica on any replica, and keeps them from other tenants', async () => {
+    const [one, two] = [await replica(), await replica()];
+    const answers = await Promise.all(
+      [1, 2, 3, 4].map((i) => (i % 2 ? one : two).client().compressAsync({ text: `${i}. ${long}`, priority: 'High' })),
+    );
+    expect(answers.map((answer) => answer.rate?.met)).toEqual([true, true, true, true]);
+    const response = await one.post('/v1/jobs', { text: long });
+    const { id } = (await response.json()) as { id: string };
+    expect(response.status).toBe(202);
+    const read = (tenant: string) =>
+      fetch(new URL(`/v1/jobs/${id}`, two.engine.url), {
+        headers: { authorization: `Bearer ${tenant}-token-0123456789` },
+      });
+    expect((await read('sport')).status).toBe(404);
+    await eventually(async () => expect(await (await read('news')).json()).toMatchObject({ status: 'Succeeded' }));
+  });
+
+  test('fails one item of a batch without the others', async () => {
+    const { client } = await replica({}, false);
+    const items = await client().compressBatch([{ text: long }, { text: long, strategy: 'magic' }]);
+    expect(items[0]).toMatchObject({ rate: { met: true } });
+    expect(items[1]).toMatchObject({ error: { code: 'UNPROCESSABLE', field: 'strategy' } });
+  });
+
+  test('compresses only what changed of a text it has seen', async () => {
+    const { client } = await replica({}, false);
+    const text = Array.from({ length: 10 }, (_, i) => long.replaceAll('Cabinet', `Shelf ${i}`)).join('');
+    const first = await client().compress({ text, ratio: 8 });
+    const baseId = first.original?.id ?? '';
+    const again = await client().compress({ text, ratio: 8, baseId });
+    const changed = await client().compress({ text: text.replace('Shelf 5 200', 'Shelf 5 2000'), ratio: 8, baseId });
+    expect(again.incremental?.parts).toBeGreaterThan(5);
+    expect(changed.incremental?.reused).toBe((changed.incremental?.parts ?? 0) - 1);
+    await expect(client('sport').compress({ text, baseId })).rejects.toMatchObject({ status: 404 });
+  });
+
+  test('keeps the compressed start of a dialogue byte for byte', async () => {
+    const { client } = await replica({ conversations: { keepLast: 1, protectedRoles: ['System'] } }, false);
+    const messages = [
+      { role: 'system' as const, content: long },
+      ...Array.from({ length: 8 }, (_, i) => ({ role: 'assistant' as const, content: `${i}. ${long}` })),
+    ];
+    const earlier = await client().compress({ messages: messages.slice(0, 6) });
+    const later = await client().compress({ messages });
+    expect(earlier.stable).toBeGreaterThan(0);
+    expect(later.messages?.slice(0, earlier.stable)).toEqual(earlier.messages?.slice(0, earlier.stable));
+    expect(later.messages?.[0]?.content).toBe(long);
+    expect(later.ratio).toBeGreaterThan(1.5);
+  });
+
+  test('returns the text unchanged with the reason when the deadline passes', async () => {
+    const { client } = await replica(
+      { compression: { maxInputTokens: 1_000_000 }, rateLimits: { maxBodySize: '16Mi' } },
+      false,
+    );
+    const text = long.repeat(60);
+    const answer = await client().compress({ text, ratio: 8, deadlineMs: 1 });
+    expect(answer).toMatchObject({ text, ratio: 1, unchanged: 'the deadline of 1 ms passed' });
+  });
+
+  test('names the field of what it refuses', async () => {
+    const { post } = await replica({ compression: { maxInputTokens: 500 } }, false);
+    const refusal = async (body: unknown) =>
+      ((await (await post('/v1/compress', body)).json()) as { error: { code: string; field: string } }).error;
+    expect(await refusal({})).toMatchObject({ code: 'INVALID_REQUEST', field: 'text' });
+    expect(await refusal({ text: 'a', ratio: 0.5 })).toMatchObject({ code: 'INVALID_REQUEST', field: 'ratio' });
+    expect(await refusal({ text: 'a', ratio: 50 })).toMatchObject({ field: 'ratio' });
+    expect(await refusal({ text: long })).toMatchObject({ code: 'INVALID_REQUEST', field: 'text' });
+    expect(await refusal({ text: 'a', strategy: 'model' })).toBeUndefined();
+    expect(await refusal('{"text":')).toMatchObject({ code: 'MALFORMED_BODY' });
+  });
+
+  test('streams compressed parts that tile what was sent', async () => {
+    const { engine } = await replica({}, false);
+    const parts = await stream(engine.url, [long.slice(0, 7000), long.slice(7000, 15_000), long.slice(15_000)]);
+    expect(parts.at(-1)).toMatchObject({ type: 'done' });
+    const bounds = parts.slice(0, -1).map(({ start, end }) => [start, end]);
+    expect(bounds.length).toBeGreaterThan(2);
+    expect(bounds.flat().filter((at, i, all) => i > 0 && i % 2 === 0 && at !== all[i - 1])).toEqual([]);
+    expect([bounds[0]?.[0], bounds.at(-1)?.[1]]).toEqual([0, long.length]);
+  });
+
+  test('goes on without Redis: slower, not wrong', async () => {
+    const own = await startRedis();
+    const configFile = join(directory, 'lost.json');
+    await writeFile(
+      configFile,
+      JSON.stringify({ server: { host: '127.0.0.1', port: 0, drainDelay: '0ms' }, logging: { level: 'silent' } }),
+    );
+    const engine = await startEngine(compressionService(), { configFile, env: { QUINTET_REDIS_URL: own.url } });
+    engines.push(engine);
+    await engine.started;
+    const client = compressionClient({ url: engine.url, retries: 0 });
+    const before = await client.compress({ text: long, ratio: 8 });
+    await own.kill();
+    const during = await client.compress({ text: `${long} `, ratio: 8 });
+    expect(during.rate?.met).toBe(true);
+    expect(during.original).toMatchObject({ durable: false });
+    expect(await client.original(during.original?.id ?? '')).toBe(`${long} `);
+    expect((await client.compress({ text: long, ratio: 8 })).text).toBe(before.text);
+    await expect(client.compressAsync({ text: long })).rejects.toMatchObject({ status: 503 });
+  });
+});
+
+interface Part {
+  type: string;
+  start: number;
+  end: number;
+}
+
+function stream(url: string, chunks: readonly string[]): Promise<Part[]> {
+  return new Promise((resolve, reject) => {
+    const parts: Part[] = [];
+    const Socket = WebSocket as unknown as new (url: string, options: object) => WebSocket;
+    const socket = new Socket(`${url.replace('http', 'ws')}/v1/stream`, {
+      headers: { authorization: 'Bearer news-token-0123456789' },
+    });
+    socket.addEventListener('open', () => {
+      socket.send(JSON.stringify({ type: 'start', ratio: 8 }));
+      for (const text of chunks) socket.send(JSON.stringify({ type: 'chunk', text }));
+      socket.send(JSON.stringify({ type: 'end' }));
+    });
+    socket.addEventListener('message', ({ data }) => parts.push(JSON.parse(String(data)) as Part));
+    socket.addEventListener('close', () => resolve(parts));
+    socket.addEventListener('error', () => reject(new Error('the stream broke')));
+  });
+}
