@@ -8,6 +8,7 @@ import { QuintetError } from '../errors.ts';
 import type { Registry } from '../metrics.ts';
 import type { RedisConnection } from '../redis.ts';
 import type { Settings } from '../settings.ts';
+import { whenDone } from './cancellation.ts';
 import type { EngineServer } from './context.ts';
 
 export interface Access {
@@ -83,7 +84,7 @@ export async function access(options: AccessOptions): Promise<Access> {
       server.decorateRequest('identity');
       server.addHook('onRequest', async (request, reply) => {
         await admit(request);
-        count(request, (done) => reply.raw.once('close', done));
+        count(request, (done) => whenDone(request, reply, done));
       });
     },
     reload: (next) => {

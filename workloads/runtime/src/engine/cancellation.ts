@@ -11,13 +11,17 @@ import type { EngineServer } from './context.ts';
  */
 export function cancellation(server: EngineServer, handlerTimeout: number): void {
   server.addHook('onRequest', (request, reply, next) => {
+    // A refused upgrade: Node has let go of the socket, and nobody else would end it.
+    if (request.headers.upgrade !== undefined) reply.raw.once('finish', () => request.raw.socket.end());
     let control: AbortController | undefined;
-    const get = () => (control ??= controlOf(reply)).signal;
+    const get = () => (control ??= controlOf(request, reply)).signal;
     Object.defineProperty(request, 'signal', { get, configurable: true });
     Object.defineProperty(request, cancel, { value: (reason: Error) => (get(), control?.abort(reason)) });
     next();
   });
   server.addHook('onRoute', (route) => {
+    // The handler of a WebSocket is called with a socket, once; its connection may last.
+    if ('websocket' in route && route.websocket) return;
     const { handler } = route;
     const limit = route.handlerTimeout ?? handlerTimeout;
     delete route.handlerTimeout;
@@ -28,14 +32,28 @@ export function cancellation(server: EngineServer, handlerTimeout: number): void
   });
 }
 
+/** Calls `done` once, when the answer is out or the connection gone, however a request ends. */
+export function whenDone(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  let open = true;
+  const end = () => {
+    if (open) done();
+    open = false;
+  };
+  reply.raw.once('close', end);
+  // The answer to an upgrade never closes; its socket does.
+  if (request.headers.upgrade !== undefined) request.raw.socket.once('close', end);
+}
+
 const cancel = Symbol('cancel');
 type Cancellable = FastifyRequest & { [cancel]: (reason: Error) => void };
 
-function controlOf(reply: FastifyReply): AbortController {
+function controlOf(request: FastifyRequest, reply: FastifyReply): AbortController {
   const control = new AbortController();
-  const gone = () => reply.raw.writableFinished || control.abort(new QuintetError('CANCELLED'));
+  const gone = () => {
+    if (!reply.raw.writableFinished) control.abort(new QuintetError('CANCELLED'));
+  };
   if (reply.raw.destroyed) gone();
-  reply.raw.once('close', gone);
+  whenDone(request, reply, gone);
   return control;
 }
 

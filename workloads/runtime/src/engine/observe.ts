@@ -1,10 +1,11 @@
 // What is seen of each request: metrics, one log line, a span.
 import { SpanStatusCode } from '@opentelemetry/api';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { collectDefaultMetrics } from 'prom-client';
 import { counter, gaugeOf, histogram, type Registry } from '../metrics.ts';
 import type { RequestSpan, Tracing } from '../traces.ts';
 import { cpuQuota, memoryLimit } from '../work/cgroup.ts';
+import { whenDone } from './cancellation.ts';
 import type { EngineServer } from './context.ts';
 
 export function observeRequests(server: EngineServer, registry: Registry, tracing: Tracing | undefined): void {
@@ -27,13 +28,13 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     reply.header('x-request-id', request.id);
     const traced = tracing?.request(request.headers, `${request.method} ${route}`);
     const span = traced?.span;
-    reply.raw.once('close', () => {
+    whenDone(request, reply, () => {
       inFlight -= 1;
-      // Closed before it was written: the client went away.
-      const status = reply.raw.writableFinished ? reply.statusCode : 499;
+      const status = statusOf(request, reply);
       const took = performance.now() - started;
       requests.inc({ route, method: request.method, status: String(status) });
-      seconds.observe({ route, method: request.method }, took / 1000);
+      // How long a WebSocket stays open says nothing about speed.
+      if (status !== 101) seconds.observe({ route, method: request.method }, took / 1000);
       span?.setAttributes({
         'http.request.method': request.method,
         'http.route': route,
@@ -65,6 +66,12 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     if (traced) traced.inside(next);
     else next();
   });
+}
+
+/** 499 for an answer that was never written: the client went away. 101 for a connection that was handed over. */
+function statusOf(request: FastifyRequest, reply: FastifyReply): number {
+  if (reply.raw.writableFinished) return reply.statusCode;
+  return reply.sent && request.headers.upgrade !== undefined ? 101 : 499;
 }
 
 /** Process figures (CPU, memory, event loop, garbage collection) and what they are to be compared with. */
