@@ -1,0 +1,155 @@
+// Points per second of the direct sum over 512 pistons on all cores, files written, beside levitate's pressure field.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type FieldJob, fieldJob, parseStored } from '@quintet/crds';
+import { median, type Row, row } from '@quintet/runtime/bench';
+import { plan } from '../src/job/plan.ts';
+import { type Problem, resolve } from '../src/job/problem.ts';
+import { readPlan } from '../src/job/output.ts';
+import { openPool, readDrive } from '../src/job/shard.ts';
+import { usableCores } from '../src/machine.ts';
+import { pressureAt } from '../src/physics/reference.ts';
+import { drivenSources } from '../src/physics/sources.ts';
+import { chunkCount, pointsOf } from '../src/volume/layout.ts';
+import type { Peer } from './python.ts';
+
+export function levitator(spacing: string, edge = '60mm'): FieldJob {
+  return parseStored(fieldJob, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'FieldJob',
+    metadata: { name: 'levitator' },
+    spec: {
+      array: { type: 'TwoSided', twoSided: { rows: 16, columns: 16, separation: '200mm' } },
+      targets: [{ name: 'bead', position: ['0mm', '0mm', '100mm'], trap: 'Twin' }],
+      solver: { phaseLevels: 0 },
+      method: 'DirectSum',
+      volume: { center: ['0mm', '0mm', '100mm'], size: [edge, edge, edge], spacing },
+      output: { persistentVolumeClaim: { claimName: 'fields' } },
+    },
+  });
+}
+
+export const noTables = (): string => {
+  throw new Error('no tables');
+};
+
+interface LevitateAnswer {
+  seconds: number;
+  re: number[];
+  im: number[];
+}
+
+export async function directSum(quick: boolean, peer: Peer | undefined): Promise<Row[]> {
+  const problem = resolve(levitator(quick ? '1mm' : '0.5mm'), noTables);
+  const points = pointsOf(problem.volume);
+  const threads = usableCores();
+  const size = `T=512 N=${points} ${threads} threads`;
+  const runs = quick ? 3 : 7;
+  const peerPoints = somePoints(problem, quick ? 300 : 2000);
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  let answer: LevitateAnswer | undefined;
+  let phases: Float64Array | undefined;
+  for (let n = 0; n < runs; n++) {
+    const measured = await computeOnce(problem, threads);
+    phases = measured.phases;
+    ours.push(points / measured.seconds);
+    answer = await askLevitate(peer, problem, phases, peerPoints);
+    if (answer) theirs.push(peerPoints.length / answer.seconds);
+  }
+  const base = { bench: 'field', size, better: 'higher', metric: 'points', unit: '1/s' } as const;
+  const rows = [
+    row(
+      { ...base, case: 'direct sum', ours: median(ours), peers: theirs.length > 0 ? { levitate: median(theirs) } : {} },
+      { absolute: 1.2e6, ratio: 100 },
+    ),
+  ];
+  if (answer && phases) {
+    const difference = differenceFrom(problem, phases, peerPoints, answer);
+    rows.push(
+      row(
+        { ...base, case: 'direct sum, agreement with levitate', size: `T=512 N=${peerPoints.length}`, better: 'lower', metric: 'largest difference', unit: 'of largest', ours: difference, peers: {} },
+        { absolute: 1e-3 },
+      ),
+    );
+  }
+  return rows;
+}
+
+/** Seconds from the first chunk asked for to the last one on the disk, by threads that are warm. */
+async function computeOnce(problem: Problem, threads: number): Promise<{ seconds: number; phases: Float64Array }> {
+  const folder = mkdtempSync(join(tmpdir(), 'quintet-bench-'));
+  try {
+    plan(problem, folder);
+    const { phases } = readDrive(problem, folder, readPlan(folder));
+    const pool = openPool(problem, folder, threads);
+    const chunks = Array.from({ length: chunkCount(problem.volume) }, (_, i) => i);
+    const warm = chunks.splice(0, Math.min(threads, chunks.length - 1));
+    await pool.run(warm);
+    const start = performance.now();
+    await pool.run(chunks);
+    const share = chunks.length / (chunks.length + warm.length);
+    const seconds = (performance.now() - start) / 1000 / share;
+    await pool.close();
+    return { seconds, phases };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function askLevitate(
+  peer: Peer | undefined,
+  { emitters, frequency, medium }: Problem,
+  phases: Float64Array,
+  points: number[][],
+): Promise<LevitateAnswer | undefined> {
+  const { elements, pressureAt1m, radius } = emitters;
+  return peer?.ask<LevitateAnswer>({
+    ask: 'levitate_pressure',
+    positions: Array.from(elements.positions),
+    normals: Array.from(elements.normals),
+    phases: Array.from(phases),
+    points: points.flat(),
+    soundSpeed: medium.soundSpeed,
+    density: medium.density,
+    frequency,
+    radius,
+    pressureAt1m,
+  });
+}
+
+/** Of magnitudes: levitate's sign of the phase is the other one where it is. */
+function differenceFrom(problem: Problem, phases: Float64Array, points: number[][], { re, im }: LevitateAnswer): number {
+  const sources = drivenSources(problem.emitters, { amplitudes: new Float64Array(phases.length).fill(1), phases });
+  const value = new Float64Array(2);
+  let worst = 0;
+  let most = 0;
+  points.forEach(([x = 0, y = 0, z = 0], i) => {
+    pressureAt(sources, x, y, z, value);
+    const own = Math.hypot(value[0]!, value[1]!);
+    most = Math.max(most, own);
+    worst = Math.max(worst, Math.abs(own - Math.hypot(re[i]!, im[i]!)));
+  });
+  return worst / most;
+}
+
+/** Spread over the middle of the volume without a pattern: a Halton sequence. */
+function somePoints({ volume }: Problem, count: number): number[][] {
+  return Array.from({ length: count }, (_, i) =>
+    [2, 3, 5].map((base, axis) => {
+      const from = volume.first[2 - axis]!;
+      return from + halton(i + 1, base) * (volume.shape[2 - axis]! - 1) * volume.spacing;
+    }),
+  );
+}
+
+function halton(index: number, base: number): number {
+  let value = 0;
+  let part = 1 / base;
+  for (let i = index; i > 0; i = Math.floor(i / base)) {
+    value += part * (i % base);
+    part /= base;
+  }
+  return value;
+}

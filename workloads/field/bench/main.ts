@@ -1,0 +1,17 @@
+// The field engine beside its peers.
+//   node --conditions=source workloads/field/bench/main.ts [--quick] [--json FILE]
+import { parseArgs } from 'node:util';
+import { type Row, report } from '@quintet/runtime/bench';
+import { directSum } from './direct-sum.ts';
+import { type Peer, peerPython, startPeer } from './python.ts';
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
+const found = peerPython();
+if (found.missing) console.error(`without peers: ${found.missing}`);
+const peer: Peer | undefined = found.python ? startPeer(found.python) : undefined;
+try {
+  const rows: Row[] = [...(await directSum(values.quick, peer))];
+  report(rows, values.json);
+} finally {
+  peer?.close();
+}

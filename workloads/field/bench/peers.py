@@ -1,0 +1,65 @@
+"""What the field engine is compared with. Reads one JSON request a line, writes one JSON answer a line."""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+
+def transducers(request):
+    """The request's array in levitate's terms: positions and normals in columns, pistons of its radius."""
+    import levitate
+
+    medium = levitate.materials.air
+    medium.c, medium.rho = request["soundSpeed"], request["density"]
+    piston = levitate.transducers.CircularPiston(
+        effective_radius=request["radius"], freq=request["frequency"], p0=request["pressureAt1m"], medium=medium
+    )
+    positions = np.array(request["positions"]).reshape(-1, 3).T
+    normals = np.array(request["normals"]).reshape(-1, 3).T
+    return levitate.arrays.TransducerArray(positions, normals, transducer=piston, medium=medium)
+
+
+def levitate_pressure(request):
+    """Points per second of levitate's pressure field, and its pressures at the points."""
+    import levitate
+
+    array = transducers(request)
+    points = np.array(request["points"]).reshape(-1, 3).T
+    drive = np.exp(1j * np.array(request["phases"]))
+    start = time.perf_counter()
+    pressure = (levitate.fields.Pressure(array) @ points)(drive)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "re": pressure.real.tolist(), "im": pressure.imag.tolist()}
+
+
+def zarr_read(request):
+    """A result as zarr-python and xarray read it."""
+    import xarray
+    import zarr
+
+    group = zarr.open_group(request["folder"], mode="r")
+    pressure = group["pressure"][:]
+    dataset = xarray.open_zarr(request["folder"], consolidated=False)
+    largest = np.unravel_index(np.argmax(np.abs(pressure)), pressure.shape)
+    return {
+        "shape": list(pressure.shape),
+        "dtype": str(pressure.dtype),
+        "largest": float(np.abs(pressure).max()),
+        "at": [float(dataset["pressure"].coords[axis][i]) for axis, i in zip("zyx", largest)],
+        "dims": list(dataset["pressure"].dims),
+        "corner": [float(pressure[0, 0, 0].real), float(pressure[0, 0, 0].imag)],
+        "arrays": sorted(dataset.data_vars),
+    }
+
+
+answers = {"levitate_pressure": levitate_pressure, "zarr_read": zarr_read}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    try:
+        answer = answers[request["ask"]](request)
+    except Exception as error:  # the bench shows it as this peer's result
+        answer = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), flush=True)
