@@ -1,0 +1,37 @@
+// A process that evaluates: started with the problem in a file, it answers one task at a time until it is killed.
+import { readFileSync } from 'node:fs';
+import { deserialize } from 'node:v8';
+import type { Problem } from '../data/problem.ts';
+import { messageOf } from '../errors.ts';
+import { EvaluationContext } from './context.ts';
+import type { Evaluation, EvaluationTask, Judging } from './task.ts';
+
+export type ToProcess =
+  | { readonly type: 'problem'; readonly file: string; readonly judging: Judging }
+  | { readonly type: 'task'; readonly task: EvaluationTask };
+
+export type FromProcess =
+  | { readonly type: 'ready' }
+  | { readonly type: 'done'; readonly evaluation: Evaluation }
+  | { readonly type: 'failed'; readonly reason: string };
+
+let context: EvaluationContext | undefined;
+
+process.on('message', (message: ToProcess) => {
+  process.send!(answer(message));
+});
+// Nothing runs after the end: without the channel there is nobody to answer.
+process.on('disconnect', () => process.exit(0));
+
+function answer(message: ToProcess): FromProcess {
+  try {
+    if (message.type === 'problem') {
+      context = new EvaluationContext(deserialize(readFileSync(message.file)) as Problem, message.judging);
+      return { type: 'ready' };
+    }
+    if (!context) throw new Error('no problem yet');
+    return { type: 'done', evaluation: context.evaluate(message.task) };
+  } catch (error) {
+    return { type: 'failed', reason: messageOf(error) };
+  }
+}

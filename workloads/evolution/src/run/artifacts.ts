@@ -1,0 +1,120 @@
+// What a run leaves behind: model, schema, metrics and report, with their digests, written whole or not at all.
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { EvolutionRunSpec } from '@quintet/crds';
+import type { Note } from '../data/columns.ts';
+import type { Problem } from '../data/problem.ts';
+import { EvolutionError, messageOf } from '../errors.ts';
+import { shown } from '../metrics/metrics.ts';
+import { frontsOf } from '../search/nsga2.ts';
+import { packModel } from './model.ts';
+import { renderReport } from './report.ts';
+import type { RunResult } from './run.ts';
+
+export interface RunRecord {
+  readonly spec: EvolutionRunSpec;
+  readonly problem: Problem;
+  readonly notes: readonly Note[];
+  readonly result: RunResult;
+}
+
+export interface Artifacts {
+  readonly folder: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly files: readonly string[];
+}
+
+/** Replaces the folder as a whole. @throws EvolutionError OutputUnwritable */
+export async function writeArtifacts(folder: string, record: RunRecord): Promise<Artifacts> {
+  const files = artifactFiles(record);
+  try {
+    await mkdir(dirname(folder), { recursive: true });
+    const fresh = await mkdtemp(join(dirname(folder), '.quintet-'));
+    for (const [name, content] of files) await writeFile(join(fresh, name), content);
+    await rm(folder, { recursive: true, force: true });
+    await rename(fresh, folder);
+  } catch (cause) {
+    throw new EvolutionError(
+      'OutputUnwritable',
+      `${folder} cannot be written: ${messageOf(cause)}`,
+      { field: 'spec.output' },
+      cause,
+    );
+  }
+  return {
+    folder,
+    bytes: [...files.values()].reduce((sum, content) => sum + Buffer.byteLength(content), 0),
+    sha256: digest(files.get('model.quintet')!),
+    files: [...files.keys()],
+  };
+}
+
+export function artifactFiles(record: RunRecord): Map<string, string | Uint8Array> {
+  const { result } = record;
+  const files = new Map<string, string | Uint8Array>([
+    ['model.quintet', packModel(result.model.stored).bytes],
+    [
+      'schema.json',
+      json({
+        target: result.model.stored.target,
+        task: result.model.stored.task,
+        classes: result.model.stored.classes,
+        features: result.model.stored.features,
+      }),
+    ],
+    ['metrics.json', json(metricsOf(record))],
+    ['report.html', renderReport(record)],
+  ]);
+  files.set('SHA256SUMS', [...files].map(([name, content]) => `${digest(content)}  ${name}\n`).join(''));
+  return files;
+}
+
+/** Figures of a run; everything that a replay needs is among them. */
+export function metricsOf({ problem, notes, result }: RunRecord): Record<string, unknown> {
+  const { search, ensemble, judging } = result;
+  const front = frontsOf(search.complete)[0] ?? [];
+  return {
+    metric: judging.metric,
+    score: result.score,
+    holdout: result.holdout,
+    inferenceMilliseconds: result.inferenceTime,
+    seconds: result.seconds,
+    data: { hash: problem.hash, rows: problem.rows, features: problem.features.length },
+    seed: judging.seed,
+    reason: search.reason,
+    cut: search.cut,
+    evaluations: {
+      placed: search.placed,
+      complete: search.complete.length,
+      racedOut: search.racedOut,
+      failed: search.failed,
+      cached: search.cached,
+    },
+    tasks: result.cacheHits,
+    failures: search.failures,
+    suspects: result.suspects,
+    notes,
+    ensemble: ensemble?.members.map(({ individual, weight }) => ({
+      weight,
+      index: individual.index,
+      score: shown(judging.metric, individual.score),
+      ...individual.genome,
+    })),
+    front: front.map((i) => ({
+      index: search.complete[i]!.index,
+      score: shown(judging.metric, search.complete[i]!.score),
+      operations: Math.exp(search.complete[i]!.cost),
+      ...search.complete[i]!.genome,
+    })),
+  };
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function digest(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
+}

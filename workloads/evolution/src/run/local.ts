@@ -1,0 +1,144 @@
+// `quintet evolve data.csv --target y --budget 2m`: a whole run on this machine, without Redis or Postgres.
+import { availableParallelism } from 'node:os';
+import { type EvolutionRunSpec, evolutionRun, formatIssue, parseDuration, validate } from '@quintet/crds';
+import type { Note, Table } from '../data/columns.ts';
+import { problemOf, type Task } from '../data/problem.ts';
+import { readTable } from '../data/table.ts';
+import { EvolutionError } from '../errors.ts';
+import { diskCache } from '../evaluate/cache.ts';
+import { startPool } from '../evaluate/pool.ts';
+import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
+import type { Cut } from '../search/search.ts';
+import { type Artifacts, writeArtifacts } from './artifacts.ts';
+import { type RunProgress, type RunResult, runEvolution } from './run.ts';
+import { tableOptionsOf } from './settings.ts';
+
+export interface LocalOptions {
+  /** CSV, or Parquet when the name ends so. */
+  readonly file: string;
+  readonly target: string;
+  /** Found in the target's values when left out. */
+  readonly task?: Task;
+  /** Any further fields of an EvolutionRun's spec, such as `{budget: {time: '2m'}}`. */
+  readonly spec?: Readonly<Record<string, unknown>>;
+  /** Folder for model, schema, metrics and report; nothing is written when left out. */
+  readonly output?: string;
+  /** Folder of scores from earlier runs. */
+  readonly cache?: string;
+  /** Processes; the cores of this machine when left out. */
+  readonly workers?: number;
+  readonly replay?: Cut;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RunProgress) => void;
+}
+
+export interface LocalResult extends RunResult {
+  readonly spec: EvolutionRunSpec;
+  readonly notes: readonly Note[];
+  readonly artifacts: Artifacts | undefined;
+}
+
+/** @throws EvolutionError saying which field, column or row is wrong */
+export async function evolve(options: LocalOptions): Promise<LocalResult> {
+  const started = performance.now();
+  const format = /\.(parquet|pq)$/i.test(options.file) ? 'Parquet' : 'CSV';
+  const { spec, table } = await specAndTable(options, format);
+  const { problem, notes } = problemOf(table, problemOptionsOf(spec));
+  const workers = options.workers ?? availableParallelism();
+  const result = await runEvolution({
+    spec,
+    problem,
+    started,
+    evaluators: (data, judging) =>
+      startPool(data, judging, {
+        processes: workers,
+        timeLimit: 1000 * parseDuration(spec.evaluation.timeLimit),
+        retries: spec.evaluation.retries,
+      }),
+    ...(options.cache === undefined ? {} : { cache: diskCache(options.cache, parseDuration(spec.caches.evaluation)) }),
+    ...(options.replay ? { replay: options.replay } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+  const artifacts =
+    options.output === undefined ? undefined : await writeArtifacts(options.output, { spec, problem, notes, result });
+  return { ...result, spec, notes, artifacts };
+}
+
+export function problemOptionsOf({ dataset, validation }: EvolutionRunSpec) {
+  return {
+    target: dataset.target,
+    task: dataset.task,
+    ...(dataset.positiveClass === undefined ? {} : { positiveClass: dataset.positiveClass }),
+    ...(dataset.weight === undefined ? {} : { weight: dataset.weight }),
+    ...(validation.groupColumn === undefined ? {} : { groupColumn: validation.groupColumn }),
+    ...(validation.timeColumn === undefined ? {} : { timeColumn: validation.timeColumn }),
+    told: (dataset.columns ?? []).map((column) => column.name),
+  };
+}
+
+async function specAndTable(
+  options: LocalOptions,
+  format: 'CSV' | 'Parquet',
+): Promise<{ spec: EvolutionRunSpec; table: Table }> {
+  if (options.task) {
+    const spec = specOf(options, format, options.task);
+    return { spec, table: await readTable(options.file, tableOptionsOf(spec)) };
+  }
+  // The types of columns do not depend on the task, but a target of classes is read as such.
+  const draft = specOf(options, format, 'Regression');
+  const table = await readTable(options.file, tableOptionsOf(draft));
+  const task = taskOf(table, options.target);
+  if (task === 'Regression') return { spec: draft, table };
+  const spec = specOf(options, format, task);
+  return { spec, table: await readTable(options.file, tableOptionsOf(spec)) };
+}
+
+/** Words are classes, and so are a few whole numbers. */
+function taskOf(table: Table, target: string): Task {
+  const column = table.columns.find((each) => each.name === target);
+  if (!column) return 'Regression';
+  const values =
+    'codes' in column
+      ? column.codes.filter((code) => code >= 0)
+      : column.values.filter((value) => !Number.isNaN(value));
+  const distinct = new Set(values);
+  if (distinct.size === 2) return 'Binary';
+  if ('codes' in column) return 'Multiclass';
+  return distinct.size <= 20 && [...distinct].every(Number.isInteger) && distinct.size < values.length / 10
+    ? 'Multiclass'
+    : 'Regression';
+}
+
+function specOf(options: LocalOptions, format: 'CSV' | 'Parquet', task: Task): EvolutionRunSpec {
+  const given = options.spec ?? {};
+  const dataset = {
+    source: { persistentVolumeClaim: { claimName: 'local', path: 'data' } },
+    format,
+    target: options.target,
+    task,
+    maxSize: '64Gi',
+    ...(given['dataset'] as Record<string, unknown> | undefined),
+  };
+  const learners = lightgbmAvailable()
+    ? [
+        'GradientBoosting',
+        'RandomForest',
+        'ExtraTrees',
+        'Linear',
+        'NearestNeighbors',
+        ...(task === 'Regression' ? [] : ['NaiveBayes']),
+        'NeuralNetwork',
+      ]
+    : ['Linear', 'NearestNeighbors', 'NeuralNetwork'];
+  const search = { learners, population: 24, ...(given['search'] as Record<string, unknown> | undefined) };
+  const checked = validate(evolutionRun, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'EvolutionRun',
+    metadata: { name: 'local' },
+    spec: { ...given, dataset, search },
+  });
+  if ('issues' in checked && checked.issues)
+    throw new EvolutionError('InvalidResource', checked.issues.map((issue) => formatIssue(issue)).join('\n'));
+  return (checked as unknown as { resource: { spec: EvolutionRunSpec } }).resource.spec;
+}

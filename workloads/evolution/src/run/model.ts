@@ -1,0 +1,119 @@
+// The model that a run ends with: an ensemble of pipelines, the schema of its inputs, and what its training data looked like.
+import { createHash } from 'node:crypto';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { type Cell, type Feature, type FeatureSpec, featuresOfRows } from '../data/features.ts';
+import type { Task } from '../data/problem.ts';
+import { EvolutionError } from '../errors.ts';
+import { packed, type RunnablePipeline, runnable, unpacked, unpackPipeline } from '../evaluate/model.ts';
+import type { Metric } from '../metrics/metrics.ts';
+import { type Drift, describeFeatures, driftOf, type FeatureStatistics } from './drift.ts';
+
+export interface StoredModel {
+  readonly format: 'quintet-model/1';
+  readonly task: Task;
+  readonly target: string;
+  readonly classes: readonly string[];
+  readonly outputs: number;
+  readonly metric: Metric;
+  readonly features: readonly FeatureSpec[];
+  readonly statistics: readonly FeatureStatistics[];
+  /** Weighted members; each is the mean of its pipelines. */
+  readonly members: readonly {
+    readonly learner: string;
+    readonly weight: number;
+    readonly pipelines: readonly string[];
+  }[];
+}
+
+export interface Predictions {
+  /** Rows × outputs. */
+  readonly values: Float64Array;
+  /** Cells that were not what their column held in training; they count as missing. */
+  readonly problems: readonly string[];
+}
+
+export interface Model {
+  readonly stored: StoredModel;
+  /** @throws EvolutionError InputInvalid when a column of the schema is in no row */
+  predict: (rows: readonly Readonly<Record<string, Cell>>[]) => Predictions;
+  predictFeatures: (features: readonly Feature[], rows: Int32Array) => Float64Array;
+  /** How far the rows are from those of training, worst first. */
+  drift: (rows: readonly Readonly<Record<string, Cell>>[]) => Drift[];
+  close: () => void;
+}
+
+export function packModel(model: StoredModel): { bytes: Uint8Array; sha256: string } {
+  const bytes = zstdCompressSync(JSON.stringify(model, packed));
+  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** @throws EvolutionError ModelDamaged when the bytes are no model, or not the expected one */
+export function openModel(bytes: Uint8Array, sha256?: string): Model {
+  const actual = createHash('sha256').update(bytes).digest('hex');
+  if (sha256 !== undefined && actual !== sha256) {
+    throw new EvolutionError('ModelDamaged', `the model's SHA-256 is ${actual}, not ${sha256}`);
+  }
+  let stored: StoredModel;
+  try {
+    stored = JSON.parse(zstdDecompressSync(bytes, { maxOutputLength: 1 << 30 }).toString(), unpacked) as StoredModel;
+  } catch (cause) {
+    throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet', {}, cause);
+  }
+  if (stored.format !== 'quintet-model/1') throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet');
+  return modelOf(stored);
+}
+
+export function modelOf(stored: StoredModel): Model {
+  const members = stored.members.map(({ weight, pipelines }) => ({
+    weight,
+    pipelines: pipelines.map(
+      (pipeline): RunnablePipeline =>
+        runnable(unpackPipeline(Buffer.from(pipeline, 'base64')), stored.task, stored.outputs),
+    ),
+  }));
+  const predictFeatures = (features: readonly Feature[], rows: Int32Array): Float64Array => {
+    const values = new Float64Array(rows.length * stored.outputs);
+    for (const { weight, pipelines } of members) {
+      for (const pipeline of pipelines) {
+        const part = pipeline.predict(features, rows);
+        for (let i = 0; i < values.length; i++) values[i]! += (weight / pipelines.length) * part[i]!;
+      }
+    }
+    return values;
+  };
+  return {
+    stored,
+    predictFeatures,
+    predict: (rows) => {
+      requireColumns(stored, rows);
+      const problems: string[] = [];
+      const features = featuresOfRows(stored.features, rows, (row, column, text) => {
+        if (problems.length < 100) problems.push(`row ${row + 1}, column ${column}: ${text}`);
+      });
+      return { values: predictFeatures(features, Int32Array.from(rows.keys())), problems };
+    },
+    drift: (rows) =>
+      driftOf(stored.statistics, describeFeatures(featuresOfRows(stored.features, rows, () => undefined))),
+    close: () => {
+      for (const { pipelines } of members) for (const pipeline of pipelines) pipeline.close();
+    },
+  };
+}
+
+/** A column may be missing in some rows; missing in all, it was most likely renamed. */
+function requireColumns({ features }: StoredModel, rows: readonly Readonly<Record<string, Cell>>[]): void {
+  if (rows.length === 0) return;
+  const lacking = [...new Set(features.map((feature) => feature.column))].filter(
+    (column) => !rows.some((row) => column in row),
+  );
+  if (lacking.length > 0) {
+    throw new EvolutionError(
+      'InputInvalid',
+      `no row has ${lacking.length === 1 ? 'the column' : 'the columns'} ${lacking.slice(0, 10).join(', ')}`,
+      {
+        column: lacking[0]!,
+        fix: 'send every column of the schema; empty cells are null',
+      },
+    );
+  }
+}

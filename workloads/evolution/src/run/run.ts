@@ -1,0 +1,263 @@
+// One run from data to model, whoever evaluates: audit, search, ensemble, holdout, all within the budget.
+import type { EvolutionRunSpec } from '@quintet/crds';
+import { auditLeakage, type Suspect } from '../data/leakage.ts';
+import { outputsOf, type Problem } from '../data/problem.ts';
+import { type Split, splitRows } from '../data/split.ts';
+import { EvolutionError } from '../errors.ts';
+import { type EvaluationCache, withCache } from '../evaluate/cache.ts';
+import { packPipeline } from '../evaluate/model.ts';
+import type { Evaluator, Judging } from '../evaluate/task.ts';
+import { scoreOf, shown, type Truth } from '../metrics/metrics.ts';
+import { type Ensemble, type EnsembleMember, greedyEnsemble } from '../search/ensemble.ts';
+import { keyOf } from '../search/genome.ts';
+import type { Individual } from '../search/population.ts';
+import { type Cut, type SearchProgress, type SearchResult, search } from '../search/search.ts';
+import { statisticsOf } from './drift.ts';
+import { type Model, modelOf, type StoredModel } from './model.ts';
+import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
+
+export interface RunOptions {
+  readonly spec: EvolutionRunSpec;
+  readonly problem: Problem;
+  /** `performance.now()` when the run began; reading the data counts. */
+  readonly started: number;
+  /** Starts whoever evaluates; `stop` ends everything under way at once. */
+  readonly evaluators: (
+    problem: Problem,
+    judging: Judging,
+  ) => Promise<Evaluator & { stop: () => void; close: () => Promise<void> }>;
+  readonly cache?: EvaluationCache;
+  readonly replay?: Cut;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RunProgress) => void;
+}
+
+export interface RunProgress extends SearchProgress {
+  readonly phase: 'Search' | 'Ensemble' | 'Done';
+  readonly secondsLeft: number;
+  /** 0..1 */
+  readonly share: number;
+  /** As people know the metric. */
+  readonly score: number | undefined;
+}
+
+export interface RunResult {
+  readonly model: Model;
+  readonly search: SearchResult;
+  readonly ensemble: Ensemble | undefined;
+  readonly suspects: readonly Suspect[];
+  readonly judging: Judging;
+  readonly split: Split;
+  readonly truths: readonly Truth[];
+  /** As people know the metric. */
+  readonly score: number | undefined;
+  readonly holdout: number | undefined;
+  /** Milliseconds of one row, measured. */
+  readonly inferenceTime: number | undefined;
+  readonly cacheHits: { readonly asked: number; readonly hits: number };
+  readonly seconds: number;
+}
+
+export async function runEvolution(options: RunOptions): Promise<RunResult> {
+  const { spec, problem, started } = options;
+  const judging = judgingOf(spec, problem);
+  const split = splitRows(problem, judging.split);
+  const suspects = spec.validation.leakage === 'None' ? [] : auditLeakage(problem, split);
+  if (suspects.length > 0 && spec.validation.leakage === 'Stop') {
+    throw new EvolutionError('DataSuspect', suspects.map((suspect) => suspect.text).join('; '), {
+      field: 'spec.validation.leakage',
+      ...(suspects[0]!.column === undefined ? {} : { column: suspects[0]!.column }),
+      fix: 'declare the columns Ignore, or set leakage: Warn',
+    });
+  }
+  const budget = budgetOf(spec);
+  const clock = new AbortController();
+  const searchEnds = started + 1000 * (budget - reserveOf(budget, judging));
+  const inner = await options.evaluators(problem, judging);
+  const evaluator = withCache(inner, judging, options.cache);
+  const timer = setTimeout(() => strike(), Math.max(0, searchEnds - performance.now()));
+  const strike = (): void => {
+    clock.abort();
+    inner.stop();
+  };
+  options.signal?.addEventListener('abort', strike, { once: true });
+  const report = (phase: RunProgress['phase'], progress: SearchProgress): void => {
+    const spent = (performance.now() - started) / 1000;
+    options.onProgress?.({
+      ...progress,
+      phase,
+      secondsLeft: Math.max(0, budget - spent),
+      share:
+        phase === 'Done'
+          ? 1
+          : Math.min(
+              1,
+              Math.max(
+                spent / budget,
+                progress.placed /
+                  Math.min(
+                    spec.budget.evaluations ?? Number.POSITIVE_INFINITY,
+                    spec.search.population * spec.search.generations,
+                  ),
+              ),
+            ),
+      score: progress.best ? shown(judging.metric, progress.best.score) : undefined,
+    });
+  };
+  try {
+    const searchOptions = { ...searchOptionsOf(spec, problem), ...(options.replay ? { replay: options.replay } : {}) };
+    const found = await search(evaluator, searchOptions, clock.signal, (progress) => report('Search', progress));
+    report('Ensemble', found);
+    const truths = split.folds.map((fold) => truthOf(problem, fold.test));
+    const ensemble =
+      found.complete.length === 0
+        ? undefined
+        : greedyEnsemble(found.complete, {
+            metric: judging.metric,
+            truths,
+            maxMembers: spec.ensemble.maxMembers,
+            effort: effortOf(budget),
+            seed: spec.search.seed,
+          });
+    const refitted =
+      judging.split.kind === 'Time' && ensemble
+        ? await refit(evaluator, ensemble.members, started + 1000 * budget * 0.98)
+        : undefined;
+    inner.stop();
+    const model = modelOf(storedModel(problem, judging, split, ensemble, refitted));
+    const judged = judgeHoldout(model, problem, judging, split, effortOf(budget));
+    const result: RunResult = {
+      model,
+      search: found,
+      ensemble,
+      suspects,
+      judging,
+      split,
+      truths,
+      score: ensemble ? shown(judging.metric, ensemble.score) : undefined,
+      ...judged,
+      cacheHits: { asked: evaluator.asked, hits: evaluator.hits },
+      seconds: (performance.now() - started) / 1000,
+    };
+    report('Done', found);
+    return result;
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', strike);
+    await inner.close();
+  }
+}
+
+/** Seconds kept for what follows the search; forward-in-time splits also fit the winners once more on all rows. */
+function reserveOf(budget: number, judging: Judging): number {
+  return Math.min(30, 0.25 + 0.04 * budget) + (judging.split.kind === 'Time' ? 0.1 * budget : 0);
+}
+
+/** Numbers that the ensemble, and the judging of the holdout, may look at: about one percent of the budget each. */
+function effortOf(budget: number): number {
+  return Math.max(1e6, 1e5 * budget);
+}
+
+function truthOf(problem: Problem, rows: Int32Array): Truth {
+  const { y, weights } = problem;
+  return {
+    task: problem.task,
+    y: Float64Array.from(rows, (row) => y[row]!),
+    weights: weights && Float64Array.from(rows, (row) => weights[row]!),
+    outputs: outputsOf(problem),
+  };
+}
+
+/** The latest rows matter most over time: the members are fitted again on all rows, as far as the clock allows. */
+async function refit(
+  evaluator: Evaluator,
+  members: readonly EnsembleMember[],
+  deadline: number,
+): Promise<Map<string, Uint8Array>> {
+  const models = new Map<string, Uint8Array>();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))));
+  const all = Promise.all(
+    members.map(async ({ individual }) => {
+      const outcome = await evaluator.evaluate({
+        genome: individual.genome,
+        key: keyOf(individual.genome),
+        fold: -1,
+        fraction: 1,
+        priority: -1,
+      });
+      if (outcome.ok && outcome.model) models.set(individual.key, outcome.model);
+    }),
+  );
+  await Promise.race([all, late]);
+  clearTimeout(timer);
+  return models;
+}
+
+function storedModel(
+  problem: Problem,
+  judging: Judging,
+  split: Split,
+  ensemble: Ensemble | undefined,
+  refitted: ReadonlyMap<string, Uint8Array> | undefined,
+): StoredModel {
+  const pipelines = (individual: Individual): string[] => {
+    const whole = refitted?.get(individual.key);
+    // Without a fit on all rows the last fold has learned from most of them.
+    const models = whole ? [whole] : refitted ? individual.models.slice(-1) : individual.models;
+    return models.flatMap((model) => (model ? [Buffer.from(model).toString('base64')] : []));
+  };
+  const members = (ensemble?.members ?? []).map(({ individual, weight }) => ({
+    learner: individual.genome.learner,
+    weight,
+    pipelines: pipelines(individual),
+  }));
+  return {
+    format: 'quintet-model/1',
+    task: problem.task,
+    target: problem.target,
+    classes: problem.classes,
+    outputs: outputsOf(problem),
+    metric: judging.metric,
+    features: problem.features.map(({ values: _, codes: __, ...spec }) => spec),
+    statistics: statisticsOf(problem.features, split.train),
+    members:
+      members.length > 0
+        ? members
+        : [{ learner: 'Constant', weight: 1, pipelines: [constantPipeline(problem, split)] }],
+  };
+}
+
+/** When no pipeline was done in time: class shares, or the mean. */
+function constantPipeline(problem: Problem, split: Split): string {
+  const outputs = outputsOf(problem);
+  const values = new Float32Array(outputs);
+  for (const row of split.train) {
+    if (outputs > 1) values[problem.y[row]!]! += 1 / split.train.length;
+    else values[0]! += problem.y[row]! / split.train.length;
+  }
+  return Buffer.from(
+    packPipeline({ preprocessing: { steps: [], outputs: [] }, learner: { kind: 'Constant', values } }),
+  ).toString('base64');
+}
+
+/** Judges on as many rows of the holdout as the effort allows, and says what one row costs. */
+function judgeHoldout(
+  model: Model,
+  problem: Problem,
+  judging: Judging,
+  split: Split,
+  effort: number,
+): { holdout: number | undefined; inferenceTime: number | undefined } {
+  const pool = split.holdout.length > 0 ? split.holdout : split.folds.at(-1)!.test;
+  const tried = pool.slice(0, 64);
+  model.predictFeatures(problem.features, tried.slice(0, 1));
+  const before = performance.now();
+  model.predictFeatures(problem.features, tried);
+  const each = (performance.now() - before) / tried.length;
+  if (split.holdout.length === 0) return { holdout: undefined, inferenceTime: each };
+  const affordable = Math.max(tried.length, Math.floor((effort * 2e-4) / Math.max(each, 1e-6)));
+  const rows = split.holdout.slice(0, affordable);
+  const score = scoreOf(judging.metric, truthOf(problem, rows), model.predictFeatures(problem.features, rows));
+  return { holdout: Number.isNaN(score) ? undefined : shown(judging.metric, score), inferenceTime: each };
+}

@@ -1,0 +1,101 @@
+// Stops a pipeline early that cannot catch up: after the teaching sample, and after each fold.
+//
+// A pipeline is compared, fold by fold, with one in the best third of its island. It is stopped when it lies behind by more than chance explains:
+// the mean difference over its folds exceeds z × s / √folds, s being the deviation of such differences as seen so far in this run, and z the normal
+// quantile of the error rate shared among all looks (Bonferroni). So a pipeline that is as good as the compared one is stopped in at most
+// `errorRate` of cases, as far as differences are normal.
+import type { Individual } from './population.ts';
+
+export const errorRate = 0.05;
+
+/** Differences fewer than this say too little about their deviation. */
+const fewest = 6;
+
+export class Race {
+  readonly #folds: number;
+  #squares = 0;
+  #freedom = 0;
+  #lowSquares = 0;
+  #lowCount = 0;
+
+  constructor(folds: number) {
+    this.#folds = folds;
+  }
+
+  /** Learns how differences scatter from a pipeline that ran all folds. */
+  learn(individual: Individual, reference: Individual | undefined): void {
+    if (!reference) return;
+    const differences = individual.scores.map((score, fold) => reference.scores[fold]! - score);
+    const mean = meanOf(differences);
+    this.#squares += differences.reduce((sum, each) => sum + (each - mean) ** 2, 0);
+    this.#freedom += differences.length - 1;
+    if (individual.low === undefined || reference.low === undefined) return;
+    this.#lowSquares += (reference.low - individual.low - mean) ** 2;
+    this.#lowCount++;
+  }
+
+  /** What is known now, which later pipelines do not change. */
+  frozen(): Race {
+    const race = new Race(this.#folds);
+    race.#squares = this.#squares;
+    race.#freedom = this.#freedom;
+    race.#lowSquares = this.#lowSquares;
+    race.#lowCount = this.#lowCount;
+    return race;
+  }
+
+  /** Who a new pipeline must keep up with. */
+  reference(members: readonly Individual[]): Individual | undefined {
+    if (members.length < 3) return undefined;
+    return members.toSorted((a, b) => b.score - a.score || a.index - b.index)[Math.floor(members.length / 3)];
+  }
+
+  losesSample(low: number, reference: Individual | undefined): boolean {
+    if (reference?.low === undefined || this.#lowCount < fewest) return false;
+    return reference.low - low > this.#z * Math.sqrt(this.#lowSquares / this.#lowCount);
+  }
+
+  losesFolds(scores: readonly number[], reference: Individual | undefined): boolean {
+    if (!reference || this.#freedom < fewest) return false;
+    const mean = meanOf(scores.map((score, fold) => reference.scores[fold]! - score));
+    return mean > (this.#z * Math.sqrt(this.#squares / this.#freedom)) / Math.sqrt(scores.length);
+  }
+
+  get #z(): number {
+    // One look at the sample and one after each fold but the last.
+    return normalQuantile(1 - errorRate / this.#folds);
+  }
+}
+
+/** Acklam's approximation, relative error below 1.2e-9 in the middle; here for 0.5 < p < 1. */
+export function normalQuantile(p: number): number {
+  if (p > 0.97575) {
+    const q = Math.sqrt(-2 * Math.log(1 - p));
+    return (
+      -(
+        ((((-7.784894002430293e-3 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) * q +
+          4.374664141464968) *
+          q +
+        2.938163982698783
+      ) /
+      ((((7.784695709041462e-3 * q + 0.3224671290700398) * q + 2.445134137142996) * q + 3.754408661907416) * q + 1)
+    );
+  }
+  const q = p - 0.5;
+  const r = q * q;
+  return (
+    ((((((-39.69683028665376 * r + 220.9460984245205) * r - 275.9285104469687) * r + 138.357751867269) * r -
+      30.66479806614716) *
+      r +
+      2.506628277459239) *
+      q) /
+    (((((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972) * r -
+      13.28068155288572) *
+      r +
+      1)
+  );
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,321 @@
+// The search: pipelines are bred, raced over folds and take their place, strictly in order of their number.
+//
+// Pipeline i is bred when pipeline i − lag has taken its place, and from nothing later. The lag is a property of the search, not of the machines, so
+// results do not depend on how many workers there are, which is first, or which dies. Only a clock can cut a search at another place; where it did is
+// part of the result, and a replay that is told so ends with the same pipelines.
+import type { EvaluationTask, Evaluator, Outcome } from '../evaluate/task.ts';
+import { randomOf } from '../random.ts';
+import { defaultGenomes } from './defaults.ts';
+import { keyOf, type Space } from './genome.ts';
+import { bred, type Candidate, type Individual, Island } from './population.ts';
+import { Race } from './racing.ts';
+import type { Rates } from './vary.ts';
+
+export interface SearchOptions {
+  readonly space: Space;
+  readonly population: number;
+  readonly generations: number;
+  readonly islands: number;
+  readonly migration: { readonly interval: number; readonly count: number };
+  readonly rates: Rates;
+  readonly folds: number;
+  readonly seed: number;
+  readonly racing: boolean;
+  /** Whether the cost of a prediction is the second objective. */
+  readonly cost: boolean;
+  /** Share of teaching rows in the first look; 1 where data is too small for it. */
+  readonly fraction: number;
+  /** Most pipelines. */
+  readonly evaluations: number;
+  readonly earlyStopping: { readonly generations: number; readonly minImprovement: number };
+  /** Where a clock stopped the run that is replayed. */
+  readonly replay?: Cut;
+}
+
+/** Pipelines that had taken their place when the clock struck, and later ones that were ready too. */
+export interface Cut {
+  readonly placed: number;
+  readonly ready: readonly number[];
+}
+
+export interface SearchProgress {
+  readonly generation: number;
+  readonly placed: number;
+  readonly racedOut: number;
+  readonly failed: number;
+  readonly cached: number;
+  readonly best: Individual | undefined;
+}
+
+export interface SearchResult extends SearchProgress {
+  /** Every pipeline that ran all folds, by number. */
+  readonly complete: readonly Individual[];
+  readonly curve: readonly { readonly placed: number; readonly seconds: number; readonly score: number }[];
+  readonly failures: readonly string[];
+  readonly reason: 'Generations' | 'Evaluations' | 'EarlyStopping' | 'Clock';
+  readonly cut: Cut;
+}
+
+/** Pipelines whose predictions and fitted models are kept. */
+const keptWhole = 60;
+
+type Finish = { readonly candidate: Candidate } & (
+  | { readonly kind: 'Complete'; readonly individual: Individual }
+  | { readonly kind: 'RacedOut' | 'Failed' | 'Stopped'; readonly reason: string }
+);
+
+/** @param stopped aborts when the clock has struck */
+export async function search(
+  evaluator: Evaluator,
+  options: SearchOptions,
+  stopped: AbortSignal,
+  onProgress: (progress: SearchProgress) => void = () => undefined,
+): Promise<SearchResult> {
+  return new Search(evaluator, options, stopped, onProgress).run();
+}
+
+class Search {
+  readonly #evaluator: Evaluator;
+  readonly #options: SearchOptions;
+  readonly #stopped: AbortSignal;
+  readonly #onProgress: (progress: SearchProgress) => void;
+  readonly #islands: Island[];
+  readonly #races: Race[];
+  readonly #defaults: ReturnType<typeof defaultGenomes>;
+  readonly #known = new Set<string>();
+  readonly #complete: Individual[] = [];
+  readonly #failures: string[] = [];
+  readonly #curve: { placed: number; seconds: number; score: number }[] = [];
+  readonly #started = performance.now();
+  #placed = 0;
+  #racedOut = 0;
+  #failed = 0;
+  #cached = 0;
+  #best: Individual | undefined;
+  #stale = { generation: 0, score: Number.NEGATIVE_INFINITY };
+
+  constructor(
+    evaluator: Evaluator,
+    options: SearchOptions,
+    stopped: AbortSignal,
+    onProgress: (progress: SearchProgress) => void,
+  ) {
+    this.#evaluator = evaluator;
+    this.#options = options;
+    this.#stopped = stopped;
+    this.#onProgress = onProgress;
+    this.#islands = Array.from(
+      { length: options.islands },
+      () => new Island(Math.max(4, Math.floor(options.population / options.islands))),
+    );
+    this.#races = this.#islands.map(() => new Race(options.folds));
+    this.#defaults = defaultGenomes(options.space);
+  }
+
+  async run(): Promise<SearchResult> {
+    const { population, generations, evaluations, replay } = this.#options;
+    const lag = lagOf(population);
+    const most = Math.min(evaluations, population * generations);
+    const flying: Promise<Finish>[] = [];
+    let bredSoFar = 0;
+    let reason: SearchResult['reason'] = most === evaluations ? 'Evaluations' : 'Generations';
+    const breedUpTo = (count: number): void => {
+      while (bredSoFar < Math.min(most, count)) flying.push(this.#evaluate(this.#breed(bredSoFar++)));
+    };
+    breedUpTo(lag);
+    let ready: number[] = [];
+    while (flying.length > 0) {
+      if (replay && this.#placed >= replay.placed) {
+        ready = this.#placeLate(await Promise.all(flying), new Set(replay.ready));
+        reason = 'Clock';
+        break;
+      }
+      const finish = await flying.shift()!;
+      if (finish.kind === 'Stopped' || this.#stopped.aborted) {
+        ready = this.#placeLate([finish, ...(await Promise.all(flying))]);
+        reason = 'Clock';
+        break;
+      }
+      this.#place(finish);
+      this.#onProgress(this.#progress());
+      if (this.#stalled()) {
+        reason = 'EarlyStopping';
+        break;
+      }
+      breedUpTo(this.#placed + lag);
+    }
+    return {
+      ...this.#progress(),
+      complete: this.#complete,
+      curve: this.#curve,
+      failures: this.#failures,
+      reason,
+      cut: { placed: this.#placed, ready },
+    };
+  }
+
+  #breed(index: number): Candidate {
+    const { population, islands, seed, space, rates } = this.#options;
+    const island = index % islands;
+    const made =
+      index < this.#defaults.length
+        ? { genome: this.#defaults[index]!, parents: [] }
+        : bred(this.#islands[island]!, space, rates, randomOf('breed', seed, index), this.#known);
+    const key = keyOf(made.genome);
+    this.#known.add(key);
+    return { index, island, generation: Math.floor(index / population), key, ...made };
+  }
+
+  async #evaluate(candidate: Candidate): Promise<Finish> {
+    const { folds, fraction, racing } = this.#options;
+    const race = this.#races[candidate.island]!;
+    // Fixed when the pipeline is bred: later arrivals must not change its fate.
+    const reference = racing ? race.reference(this.#islands[candidate.island]!.members) : undefined;
+    const judge = race.frozen();
+    const task = (fold: number, share: number): EvaluationTask => ({
+      genome: candidate.genome,
+      key: candidate.key,
+      fold,
+      fraction: share,
+      priority: candidate.index,
+    });
+    let low: number | undefined;
+    if (racing && fraction < 1) {
+      const outcome = await this.#evaluator.evaluate(task(0, fraction));
+      if (!outcome.ok) return ended(candidate, outcome);
+      low = outcome.score;
+      if (judge.losesSample(low, reference)) return { candidate, kind: 'RacedOut', reason: 'sample' };
+    }
+    const outcomes: (Outcome & { ok: true })[] = [];
+    if (!reference) {
+      const all = await Promise.all(
+        Array.from({ length: folds }, (_, fold) => this.#evaluator.evaluate(task(fold, 1))),
+      );
+      for (const outcome of all) {
+        if (!outcome.ok) return ended(candidate, outcome);
+        outcomes.push(outcome);
+      }
+    } else {
+      for (let fold = 0; fold < folds; fold++) {
+        const outcome = await this.#evaluator.evaluate(task(fold, 1));
+        if (!outcome.ok) return ended(candidate, outcome);
+        outcomes.push(outcome);
+        if (
+          fold < folds - 1 &&
+          judge.losesFolds(
+            outcomes.map((each) => each.score),
+            reference,
+          )
+        ) {
+          return { candidate, kind: 'RacedOut', reason: `fold ${fold + 1}` };
+        }
+      }
+    }
+    return { candidate, kind: 'Complete', individual: this.#individual(candidate, low, outcomes) };
+  }
+
+  #individual(
+    candidate: Candidate,
+    low: number | undefined,
+    outcomes: readonly (Outcome & { ok: true })[],
+  ): Individual {
+    const mean = (of: (outcome: Outcome & { ok: true }) => number) =>
+      outcomes.reduce((sum, each) => sum + of(each), 0) / outcomes.length;
+    this.#cached += outcomes.every((outcome) => outcome.cached) ? 1 : 0;
+    return {
+      ...candidate,
+      low,
+      scores: outcomes.map((outcome) => outcome.score),
+      predictions: outcomes.map((outcome) => outcome.predictions),
+      models: outcomes.map((outcome) => outcome.model),
+      score: mean((outcome) => outcome.score),
+      cost: this.#options.cost ? Math.log(mean((outcome) => outcome.operations)) : 0,
+      seconds: outcomes.reduce((sum, outcome) => sum + outcome.seconds, 0),
+    };
+  }
+
+  #place(finish: Finish): void {
+    this.#placed++;
+    if (finish.kind === 'Complete') this.#settle(finish.individual);
+    else if (finish.kind === 'RacedOut') this.#racedOut++;
+    else {
+      this.#failed++;
+      if (this.#failures.length < 20) this.#failures.push(`${finish.candidate.genome.learner}: ${finish.reason}`);
+    }
+    this.#migrate();
+  }
+
+  #settle(individual: Individual): void {
+    const island = this.#islands[individual.island]!;
+    const race = this.#races[individual.island]!;
+    race.learn(individual, race.reference(island.members));
+    island.add(individual);
+    this.#complete.push(individual);
+    this.#forget();
+    if (this.#best && individual.score <= this.#best.score) return;
+    this.#best = individual;
+    this.#curve.push({
+      placed: this.#placed,
+      seconds: (performance.now() - this.#started) / 1000,
+      score: individual.score,
+    });
+  }
+
+  /** Only the best can join the ensemble: memory stays bounded however long the search runs. */
+  #forget(): void {
+    const holding = this.#complete.filter((each) => each.predictions.length > 0);
+    if (holding.length < 2 * keptWhole) return;
+    for (const each of holding.sort((a, b) => b.score - a.score || a.index - b.index).slice(keptWhole)) {
+      each.predictions = [];
+      each.models = [];
+    }
+  }
+
+  /** Pipelines that were ready when the clock struck, out of turn; no other is bred from them. */
+  #placeLate(finishes: readonly Finish[], only?: ReadonlySet<number>): number[] {
+    const placed: number[] = [];
+    for (const finish of finishes) {
+      if (finish.kind !== 'Complete' || (only && !only.has(finish.candidate.index))) continue;
+      this.#settle(finish.individual);
+      placed.push(finish.candidate.index);
+    }
+    return placed;
+  }
+
+  /** Each island's best go to the next one. */
+  #migrate(): void {
+    const { population, migration, islands } = this.#options;
+    if (islands < 2 || this.#placed % (population * migration.interval) !== 0) return;
+    const movers = this.#islands.map((island) => island.byScore().slice(0, migration.count));
+    for (const [i, island] of this.#islands.entries())
+      for (const mover of movers[(i + islands - 1) % islands]!) island.add(mover);
+  }
+
+  #stalled(): boolean {
+    const { population, earlyStopping } = this.#options;
+    const generation = Math.floor(this.#placed / population);
+    const score = this.#best?.score ?? Number.NEGATIVE_INFINITY;
+    if (score > this.#stale.score + earlyStopping.minImprovement) this.#stale = { generation, score };
+    return generation - this.#stale.generation >= earlyStopping.generations;
+  }
+
+  #progress(): SearchProgress {
+    return {
+      generation: Math.floor(this.#placed / this.#options.population),
+      placed: this.#placed,
+      racedOut: this.#racedOut,
+      failed: this.#failed,
+      cached: this.#cached,
+      best: this.#best,
+    };
+  }
+}
+
+/** Pipelines that are under way at once: enough for many workers, few enough that each is bred from recent ones. */
+export function lagOf(population: number): number {
+  return Math.max(4, Math.ceil(population / 4));
+}
+
+function ended(candidate: Candidate, outcome: Outcome & { ok: false }): Finish {
+  return { candidate, kind: outcome.kind === 'Stopped' ? 'Stopped' : 'Failed', reason: outcome.reason };
+}
