@@ -15,6 +15,7 @@ const image = z.string().default('');
 const schema = z.object({
   /** Images of the engines; an engine without one is named by each resource. */
   QUINTET_FIELD_IMAGE: image,
+  QUINTET_EVOLUTION_IMAGE: image,
   QUINTET_COMPRESSION_IMAGE: image,
   QUINTET_MATCHER_IMAGE: image,
   QUINTET_COPY_IMAGE: image,
@@ -46,6 +47,7 @@ function enginesOf(values: z.infer<typeof schema>): KindSettings {
   const engine = (name: string) => ({ image: name, ...(policy && { imagePullPolicy: policy }) });
   return {
     field: engine(values.QUINTET_FIELD_IMAGE),
+    evolution: engine(values.QUINTET_EVOLUTION_IMAGE),
     compression: engine(values.QUINTET_COMPRESSION_IMAGE),
     matcher: engine(values.QUINTET_MATCHER_IMAGE),
     copy: engine(values.QUINTET_COPY_IMAGE),

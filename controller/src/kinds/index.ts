@@ -2,17 +2,19 @@
 import { compressionService, copyEngine, matcherPool } from '@quintet/crds';
 import type { KubeObject } from '../kube/types.ts';
 import type { Kind } from '../reconcile/kind.ts';
+import { evolutionRun } from './evolution/index.ts';
 import { fieldJob } from './fieldjob/index.ts';
 import type { EngineSettings } from './image.ts';
 import { servingKind } from './serving/index.ts';
 
 /** What the installation decides for each engine. */
-export type EngineName = 'field' | 'compression' | 'matcher' | 'copy';
+export type EngineName = 'field' | 'evolution' | 'compression' | 'matcher' | 'copy';
 export type KindSettings = Record<EngineName, EngineSettings>;
 
-export function kinds({ field, compression, matcher, copy }: KindSettings): Kind<KubeObject>[] {
+export function kinds({ field, evolution, compression, matcher, copy }: KindSettings): Kind<KubeObject>[] {
   return [
     fieldJob(field),
+    evolutionRun(evolution),
     servingKind(compressionService, compression),
     servingKind(matcherPool, matcher),
     servingKind(copyEngine, copy),

@@ -292,6 +292,11 @@ const spec = ruled(
 
 const status = z.object({
   ...statusBase(),
+  revision: z
+    .string()
+    .max(64)
+    .exactOptional()
+    .describe('Hash of the part of the spec that this status is the result of.'),
   runId: z.string().max(64).exactOptional().describe('Id in the registry.'),
   startTime: time().exactOptional().describe('When the first pod started.'),
   completionTime: time().exactOptional().describe('When it ended.'),

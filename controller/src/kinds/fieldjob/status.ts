@@ -2,18 +2,13 @@
 
 import type { FieldJob, FieldJobStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
-import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import type { Observed, StatusDecision } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { good, remembered, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
 import { type Run, readRun } from './run.ts';
 import { claimName } from './steps.ts';
 
-type Phase = NonNullable<FieldJobStatus['phase']>;
 type Stage = 'Pending' | 'Planning' | 'Running' | 'Finishing';
-
-interface Verdict {
-  phase: Phase;
-  conditions: ConditionDecision[];
-}
 
 /** The first that answers decides. */
 const decisions: readonly ((resource: FieldJob, run: Run) => Verdict | undefined)[] = [
@@ -35,50 +30,33 @@ export function status(resource: FieldJob, observed: Observed, settings: EngineS
   throw new TypeError('the last decision answers always');
 }
 
-function ended(resource: FieldJob, run: Run): Verdict | undefined {
-  if (!run.finished) return undefined;
-  const kept = resource.status?.conditions?.filter(({ type }) => type === 'Ready' || type === 'Stalled') ?? [];
-  return {
-    phase: run.finished,
-    conditions: kept.map(({ type, status: state, reason, message }) => ({ type, status: state, reason, message })),
-  };
+function ended(resource: FieldJob, { finished }: Run): Verdict | undefined {
+  return finished && remembered(finished, resource.status?.conditions);
 }
 
 function succeeded(_resource: FieldJob, run: Run): Verdict | undefined {
   if (!run.finish) return undefined;
   const { throughput, output } = run.finish;
   const message = `${run.plan?.points ?? 0} points at ${Math.round(throughput.pointsPerSecond)} points/s on ${throughput.backend}; see ${output.summary} in the output`;
-  return { phase: 'Succeeded', conditions: [condition('Ready', 'True', 'Succeeded', message)] };
+  return good('Succeeded', 'Succeeded', message);
 }
 
-function failed(_resource: FieldJob, run: Run): Verdict | undefined {
-  if (!run.failure || run.failure.retry) return undefined;
-  const { reason, message } = run.failure;
-  return {
-    phase: 'Failed',
-    conditions: [condition('Ready', 'False', reason, message), condition('Stalled', 'True', reason, message)],
-  };
+function failed(_resource: FieldJob, { failure }: Run): Verdict | undefined {
+  return failure && !failure.retry ? stalled(failure.reason, failure.message) : undefined;
 }
 
-function suspended(resource: FieldJob): Verdict | undefined {
-  if (!resource.spec.suspend) return undefined;
-  const message = 'set spec.suspend to false to go on; finished chunks are kept';
-  return {
-    phase: 'Suspended',
-    conditions: [
-      condition('Ready', 'True', 'Suspended', message),
-      condition('Suspended', 'True', 'Suspended', message),
-    ],
-  };
+function suspended({ spec }: FieldJob): Verdict | undefined {
+  return spec.suspend ? resting('set spec.suspend to false to go on; finished chunks are kept') : undefined;
 }
 
 function retrying(_resource: FieldJob, run: Run): Verdict | undefined {
   if (!run.failure) return undefined;
-  return troubled(run, run.failure.reason, `${run.failure.message}; it is tried again, finished chunks are kept`);
+  const message = `${run.failure.message}; it is tried again, finished chunks are kept`;
+  return troubled(phaseOf(run), run.failure.reason, message);
 }
 
 function hindered(_resource: FieldJob, run: Run): Verdict | undefined {
-  return run.trouble && troubled(run, run.trouble.reason, run.trouble.message);
+  return run.trouble && troubled(phaseOf(run), run.trouble.reason, run.trouble.message);
 }
 
 function progressing(_resource: FieldJob, run: Run): Verdict {
@@ -89,24 +67,10 @@ function progressing(_resource: FieldJob, run: Run): Verdict {
     Finishing: 'verifying chunks, judging safety, drawing slices',
   };
   const stage = stageOf(run);
-  return working(run, stage, messages[stage]);
+  return working(phaseOf(run), stage, messages[stage]);
 }
 
-function working(run: Run, reason: string, message: string): Verdict {
-  return {
-    phase: stageOf(run) === 'Pending' ? 'Pending' : 'Progressing',
-    conditions: [condition('Ready', 'False', reason, message), condition('Reconciling', 'True', reason, message)],
-  };
-}
-
-/** As `working`, and worth an Event: it will not pass unless something changes. */
-function troubled(run: Run, reason: string, message: string): Verdict {
-  const { phase, conditions } = working(run, reason, message);
-  return {
-    phase,
-    conditions: conditions.map((each) => (each.type === 'Reconciling' ? { ...each, warn: true } : each)),
-  };
-}
+const phaseOf = (run: Run): 'Pending' | 'Progressing' => (stageOf(run) === 'Pending' ? 'Pending' : 'Progressing');
 
 function stageOf({ steps, plan }: Run): Stage {
   if (steps.shards.state === 'Complete') return 'Finishing';
@@ -126,8 +90,8 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
     phase,
     message: conditions.find(({ type }) => type === 'Ready')?.message,
     revision: run.revision,
-    startTime: seconds(run.startTime),
-    completionTime: over ? (old?.completionTime ?? seconds(now)) : undefined,
+    startTime: wholeSeconds(run.startTime),
+    completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
     ...carried(old),
     ...planned(run),
     ...results(resource, run),
@@ -179,18 +143,4 @@ function outputUri({ metadata, spec }: FieldJob): string {
   const { persistentVolumeClaim: claim, s3 } = spec.output ?? {};
   if (s3) return `s3://${s3.bucket}/${s3.prefix ?? `${namespace}/${name}`}`;
   return `pvc://${namespace}/${claim?.claimName ?? claimName(name)}/${claim?.path ?? name}`;
-}
-
-function condition(
-  type: string,
-  state: ConditionDecision['status'],
-  reason: string,
-  message: string,
-): ConditionDecision {
-  return { type, status: state, reason, message: message.slice(0, 1024) };
-}
-
-/** As Kubernetes writes times: whole seconds. */
-function seconds(moment: Date | undefined): string | undefined {
-  return moment && `${moment.toISOString().slice(0, 19)}Z`;
 }

@@ -2,14 +2,10 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { service, serviceUrl } from '../../objects/service.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import { condition, good, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
 import type { Served } from './engines.ts';
 import { readState, type State } from './state.ts';
 import { mainName, servingSelector } from './workload.ts';
-
-interface Verdict {
-  phase: 'Pending' | 'Progressing' | 'Ready' | 'Failed' | 'Suspended';
-  conditions: ConditionDecision[];
-}
 
 /** The first that answers decides. */
 const decisions: readonly ((resource: Served, state: State) => Verdict | undefined)[] = [
@@ -38,69 +34,41 @@ export function status(resource: Served, observed: Observed): StatusDecision {
 function suspended({ spec }: Served, state: State): Verdict | undefined {
   if (!spec.suspend) return undefined;
   if (state.ready > 0) return working('Progressing', 'Suspending', 'pods end their last requests');
-  const message = 'no pods run; set spec.suspend to false to go on';
-  return {
-    phase: 'Suspended',
-    conditions: [
-      condition('Ready', 'True', 'Suspended', message),
-      condition('Suspended', 'True', 'Suspended', message),
-    ],
-  };
+  return resting('no pods run; set spec.suspend to false to go on');
 }
 
 function scaledToZero(_resource: Served, { wanted, main, rollout }: State): Verdict | undefined {
   if (wanted > 0 || !main || rollout === 'Stuck' || (main.status?.replicas ?? 0) > 0) return undefined;
-  return { phase: 'Ready', conditions: [condition('Ready', 'True', 'ScaledToZero', 'no pods are asked for')] };
+  return good('Ready', 'ScaledToZero', 'no pods are asked for');
 }
 
 function complete(_resource: Served, { rollout, wanted }: State): Verdict | undefined {
-  if (rollout !== 'Complete') return undefined;
-  return { phase: 'Ready', conditions: [condition('Ready', 'True', 'Serving', `${wanted} of ${wanted} pods serve`)] };
+  return rollout === 'Complete' ? good('Ready', 'Serving', `${wanted} of ${wanted} pods serve`) : undefined;
 }
 
 function bridged(_resource: Served, state: State): Verdict | undefined {
   const serving = state.onGpu + (state.bridge?.status?.availableReplicas ?? 0);
   if (state.bridged === 0 || serving < state.wanted) return undefined;
   const message = `${serving} of ${state.wanted} pods serve, ${state.bridged} of them on CPU until GPUs are free`;
-  return { phase: 'Ready', conditions: [condition('Ready', 'True', 'ServingOnCPU', message)] };
+  return good('Ready', 'ServingOnCPU', message);
 }
 
 function stuck({ spec }: Served, { rollout, trouble, main }: State): Verdict | undefined {
   if (rollout !== 'Stuck') return undefined;
-  const said =
-    main?.status?.conditions?.find(({ type }) => type === 'Progressing')?.message ?? 'the rollout stands still';
-  const reason = trouble?.reason ?? 'ProgressDeadlineExceeded';
-  const message =
-    trouble?.message ?? `${said}; look at the pods' logs${spec.pod?.image ? ' and at spec.pod.image' : ''}`;
-  return {
-    phase: 'Failed',
-    conditions: [condition('Ready', 'False', reason, message), condition('Stalled', 'True', reason, message)],
-  };
+  if (trouble) return stalled(trouble.reason, trouble.message);
+  const said = main?.status?.conditions?.find(({ type }) => type === 'Progressing')?.message;
+  const look = `look at the pods' logs${spec.pod?.image ? ' and at spec.pod.image' : ''}`;
+  return stalled('ProgressDeadlineExceeded', `${said ?? 'the rollout stands still'}; ${look}`);
 }
 
 function hindered(_resource: Served, { trouble, ready }: State): Verdict | undefined {
-  if (!trouble) return undefined;
-  const { phase, conditions } = working(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
-  return {
-    phase,
-    conditions: conditions.map((each) => (each.type === 'Reconciling' ? { ...each, warn: true } : each)),
-  };
+  return trouble && troubled(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
 }
 
 function progressing(_resource: Served, { main, ready, wanted }: State): Verdict {
   const updated = main?.status?.updatedReplicas ?? 0;
-  return working(
-    ready > 0 ? 'Progressing' : 'Pending',
-    'RollingOut',
-    `${updated} of ${wanted} pods are of the latest revision, ${ready} serve`,
-  );
-}
-
-function working(phase: Verdict['phase'], reason: string, message: string): Verdict {
-  return {
-    phase,
-    conditions: [condition('Ready', 'False', reason, message), condition('Reconciling', 'True', reason, message)],
-  };
+  const message = `${updated} of ${wanted} pods are of the latest revision, ${ready} serve`;
+  return working(ready > 0 ? 'Progressing' : 'Pending', 'RollingOut', message);
 }
 
 function gpuCondition(
@@ -142,14 +110,3 @@ function fields(resource: Served, state: State, { phase, conditions }: Verdict):
     }),
   };
 }
-
-function condition(
-  type: string,
-  state: ConditionDecision['status'],
-  reason: string,
-  message: string,
-): ConditionDecision {
-  return { type, status: state, reason, message: message.slice(0, 1024) };
-}
-
-const wholeSeconds = (moment: Date): string => `${moment.toISOString().slice(0, 19)}Z`;

@@ -1,0 +1,68 @@
+// What an EvolutionRun should have: while it searches, all of it; once it has ended, no workers.
+import { type EvolutionRun, parseDuration } from '@quintet/crds';
+import type { KubeObject } from '../../kube/types.ts';
+import { resourceClaimTemplates } from '../../objects/gpu.ts';
+import { leftToKueue } from '../../objects/job.ts';
+import type { Desired, Observed } from '../../reconcile/kind.ts';
+import { type EngineSettings, requireImage } from '../image.ts';
+import { retryAt } from '../jobs/state.ts';
+import {
+  coordinatorJob,
+  isolation,
+  mainName,
+  outputClaim,
+  progressService,
+  resourceConfig,
+  workersDeployment,
+} from './objects.ts';
+import { readState, type State } from './state.ts';
+
+export function desired(resource: EvolutionRun, observed: Observed, settings: EngineSettings): Desired {
+  requireImage('evolution', settings, resource.spec.pod?.image);
+  const state = readState(resource, observed, settings);
+  const { now } = observed;
+  if (state.finished) return whenFinished(resource, state, settings, now);
+  const again = state.failure?.retry ? retryAt(state.failure, state.startTime) : undefined;
+  const renew = again !== undefined && now >= again;
+  const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
+  const objects = [...standing(resource), ...(renew ? [] : coordinator(resource, state, settings))];
+  if (!ended) objects.push(workersDeployment(resource, state.revision, settings, workersWanted(resource, state)));
+  return { objects, ...wakeAt(now, state.failure ? undefined : state.deadline, again) };
+}
+
+function standing(resource: EvolutionRun): KubeObject[] {
+  return [
+    resourceConfig(resource),
+    isolation(resource),
+    ...outputClaim(resource),
+    ...resourceClaimTemplates(resource, mainName(resource), resource.spec.gpu),
+    progressService(resource),
+  ];
+}
+
+/** Past the deadline the coordinator goes; one that failed by itself stays, for its log. */
+function coordinator(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
+  if (state.failure?.reason === 'DeadlineExceeded' && state.coordinator === 'Active') return [];
+  const wanted = coordinatorJob(resource, state.revision, settings);
+  const { scheduling, suspend } = resource.spec;
+  return [state.live && scheduling.queueName && !suspend ? leftToKueue(wanted) : wanted];
+}
+
+/** None before the coordinator has been admitted and started, and none while suspended. */
+function workersWanted({ spec }: EvolutionRun, { live }: State): number {
+  return spec.suspend || !live?.status?.active ? 0 : spec.workers.min;
+}
+
+function whenFinished(resource: EvolutionRun, state: State, settings: EngineSettings, now: Date): Desired {
+  const { ttlAfterFinished } = resource.spec;
+  const end = resource.status?.completionTime;
+  const kept = [...standing(resource), ...(state.live ? coordinator(resource, state, settings) : [])];
+  if (!ttlAfterFinished || !end) return { objects: kept };
+  const left = new Date(end).getTime() + parseDuration(ttlAfterFinished) * 1000 - now.getTime();
+  return left <= 0 ? { objects: outputClaim(resource) } : { objects: kept, requeueAfterMs: left };
+}
+
+function wakeAt(now: Date, ...moments: (Date | undefined)[]): { requeueAfterMs?: number } {
+  const waits = moments.map((moment) => (moment ? moment.getTime() - now.getTime() : 0)).filter((ms) => ms > 0);
+  return waits.length > 0 ? { requeueAfterMs: Math.min(...waits) } : {};
+}

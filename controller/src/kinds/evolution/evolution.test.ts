@@ -1,0 +1,160 @@
+// An EvolutionRun's objects and status in every state it can be in.
+import { evolutionRun as definition, type EvolutionRun, parseStored } from '@quintet/crds';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import type { KubeObject } from '../../kube/types.ts';
+import type { Deployment } from '../../objects/deployment.ts';
+import { type ObservedBuilder, observed } from '../testing.ts';
+import { evolutionRun } from './index.ts';
+
+const kind = evolutionRun({ image: 'example.test/evolution:1' });
+
+const said = {
+  step: 'coordinator',
+  runId: 'run-1',
+  generation: 12,
+  evaluations: { done: 300, cached: 40, racedOut: 120, failed: 1 },
+  best: { modelId: 'm-1', learner: 'GradientBoosting', score: '0.93', holdout: '0.92' },
+};
+
+function resource(spec: Record<string, unknown> = {}, status?: Record<string, unknown>): EvolutionRun {
+  return parseStored(definition, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'EvolutionRun',
+    metadata: { name: 'churn', namespace: 'team', uid: 'uid-1', generation: 1 },
+    spec: {
+      dataset: {
+        source: { persistentVolumeClaim: { claimName: 'data', path: 'churn.csv' } },
+        target: 'churned',
+        task: 'Binary',
+      },
+      workers: { min: 2, max: 4 },
+      ...spec,
+    },
+    ...(status && { status }),
+  });
+}
+
+const names = (objects: readonly KubeObject[]) => objects.map(({ kind: k, metadata }) => `${k}/${metadata.name}`);
+const find = (run: EvolutionRun, seen: ObservedBuilder, type: string) =>
+  kind.desired(run, seen).objects.find(({ kind: k }) => k === type);
+const coordinator = (run: EvolutionRun) => find(run, observed(), 'Job');
+const running = (run: EvolutionRun) =>
+  observed().withJob(coordinator(run), 'Active', { active: 1, ready: 1 }).withPod(coordinator(run));
+const done = (run: EvolutionRun) =>
+  observed().withJob(coordinator(run), 'Complete').withPod(coordinator(run), { exitCode: 0, message: said });
+const workers = (run: EvolutionRun, seen: ObservedBuilder) =>
+  (find(run, seen, 'Deployment') as Deployment | undefined)?.spec.replicas;
+const ready = (run: EvolutionRun, seen: ObservedBuilder) =>
+  kind.status(run, seen).conditions.find(({ type }) => type === 'Ready');
+
+describe('the objects of an EvolutionRun', () => {
+  it('are those of the golden file', async () => {
+    const run = resource({
+      queue: { redis: { secretRef: { name: 'redis' } } },
+      output: { volumeClaimTemplate: {} },
+      activeDeadline: '2h',
+    });
+    const all = kind
+      .desired(run, running(run))
+      .objects.map((each) => stringify(each))
+      .join('---\n');
+    await expect(all).toMatchFileSnapshot('golden/run.yaml');
+  });
+
+  it('have no workers before the coordinator runs, then as many as the least', () => {
+    const run = resource();
+    expect(workers(run, observed())).toBe(0);
+    expect(workers(run, running(run))).toBe(2);
+  });
+
+  it('have no workers once the search has ended, and keep the coordinator for its log', () => {
+    const run = resource();
+    expect(names(kind.desired(run, done(run)).objects)).toEqual([
+      'ConfigMap/churn-evolution',
+      'NetworkPolicy/churn-evolution',
+      'Service/churn-evolution',
+      'Job/churn-evolution',
+    ]);
+  });
+
+  it('rest while suspended', () => {
+    const run = resource({ suspend: true });
+    expect(coordinator(run)).toMatchObject({ spec: { suspend: true } });
+    expect(workers(run, observed().withJob(coordinator(run), 'Active', { active: 1 }))).toBe(0);
+  });
+
+  it('do not start over when only workers, deadline or time to live change', () => {
+    const revision = (spec: Record<string, unknown>) => kind.status(resource(spec), observed()).fields.revision;
+    expect(revision({ workers: { min: 1, max: 9 }, activeDeadline: '9h', ttlAfterFinished: '1h', suspend: true })).toBe(
+      revision({}),
+    );
+    expect(revision({ search: { seed: 8 } })).not.toBe(revision({}));
+  });
+
+  it('try the coordinator again after a failure that may pass', () => {
+    const run = resource();
+    const away = {
+      step: 'coordinator',
+      error: { reason: 'QueueUnreachable', message: 'Redis does not answer', field: 'spec.queue' },
+    };
+    const seen = () =>
+      observed().withJob(coordinator(run), 'Failed').withPod(coordinator(run), { exitCode: 75, message: away });
+    expect(find(run, seen().at(5), 'Job')).toBeDefined();
+    expect(find(run, seen().at(10), 'Job')).toBeUndefined();
+    expect(ready(run, seen())).toMatchObject({ reason: 'QueueUnreachable' });
+  });
+
+  it('go when the time to live is over', () => {
+    const run = resource({ ttlAfterFinished: '1h' });
+    const { fields, conditions } = kind.status(run, done(run));
+    const at = '2026-01-01T12:00:00Z';
+    const stored = conditions.map((each) => ({ ...each, observedGeneration: 1, lastTransitionTime: at }));
+    const ended = resource({ ttlAfterFinished: '1h' }, { ...fields, conditions: stored });
+    expect(kind.desired(ended, done(run).at(1)).requeueAfterMs).toBe(3_599_000);
+    expect(kind.desired(ended, done(run).at(3600)).objects).toEqual([]);
+  });
+});
+
+describe('the status of an EvolutionRun', () => {
+  it('says what the search found', () => {
+    const run = resource();
+    expect(kind.status(run, done(run)).fields).toMatchObject({
+      phase: 'Succeeded',
+      generation: 12,
+      best: { score: '0.93' },
+      evaluations: { done: 300 },
+      workers: 0,
+    });
+    expect(ready(run, done(run))?.message).toContain('0.93');
+  });
+
+  it('keeps that when the pods are gone', () => {
+    const run = resource();
+    const { fields } = kind.status(run, done(run));
+    const later = resource({}, fields);
+    expect(kind.status(later, observed()).fields).toMatchObject({ phase: 'Succeeded', best: { score: '0.93' } });
+  });
+
+  it('is Failed with the field that bad data is about', () => {
+    const run = resource();
+    const bad = {
+      step: 'coordinator',
+      error: { reason: 'ColumnNotFound', message: 'the data has no column churned', field: 'spec.dataset.target' },
+    };
+    const seen = observed()
+      .withJob(coordinator(run), 'Failed')
+      .withPod(coordinator(run), { exitCode: 2, message: bad });
+    expect(kind.status(run, seen).fields.phase).toBe('Failed');
+    expect(ready(run, seen)?.message).toContain('spec.dataset.target');
+    expect(workers(run, seen)).toBeUndefined();
+  });
+
+  it('is Pending, then Progressing, then past its deadline Failed', () => {
+    const run = resource({ activeDeadline: '1h' });
+    expect(kind.status(run, observed()).fields.phase).toBe('Pending');
+    expect(kind.status(run, running(run)).fields.phase).toBe('Progressing');
+    expect(ready(run, running(run).at(3600))).toMatchObject({ reason: 'DeadlineExceeded' });
+    expect(find(run, running(run).at(3600), 'Job')).toBeUndefined();
+  });
+});

@@ -1,0 +1,28 @@
+// EvolutionRun: a search by a coordinator and workers that follow it.
+import { evolutionRun as definition, type EvolutionRun, parseStored } from '@quintet/crds';
+import { types } from '../../objects/types.ts';
+import type { Kind } from '../../reconcile/kind.ts';
+import type { EngineSettings } from '../image.ts';
+import { desired } from './desired.ts';
+import { status } from './status.ts';
+
+export function evolutionRun(settings: EngineSettings): Kind<EvolutionRun> {
+  const { group, version, plural, kind } = definition;
+  return {
+    type: { group, version, plural, kind, namespaced: true },
+    children: [
+      types.configMap,
+      types.networkPolicy,
+      types.claim,
+      types.resourceClaimTemplate,
+      types.service,
+      types.job,
+      types.deployment,
+    ],
+    observes: [types.pod],
+    extraRules: [],
+    parse: (stored) => parseStored(definition, stored),
+    desired: (resource, observed) => desired(resource, observed, settings),
+    status: (resource, observed) => status(resource, observed, settings),
+  };
+}

@@ -1,0 +1,101 @@
+// Where an EvolutionRun stands: read off its coordinator, its workers and what its status already holds.
+import { type EvolutionRun, parseDuration } from '@quintet/crds';
+import { z } from 'zod';
+import type { Deployment } from '../../objects/deployment.ts';
+import { type Job, type Pod, types } from '../../objects/types.ts';
+import { annotations, type Observed } from '../../reconcile/kind.ts';
+import type { EngineSettings } from '../image.ts';
+import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
+import { firstSuccess } from '../jobs/termination.ts';
+import { type Trouble, troubleOf } from '../pods.ts';
+import { coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
+
+const count = z.number().int().min(0);
+
+/** What the coordinator says when it ends well. */
+const outcome = z.object({
+  step: z.literal('coordinator'),
+  runId: z.string().optional(),
+  generation: count.optional(),
+  evaluations: z.object({ done: count, cached: count, racedOut: count, failed: count }).partial().optional(),
+  best: z
+    .object({
+      modelId: z.string(),
+      learner: z.string(),
+      score: z.string(),
+      holdout: z.string(),
+      inferenceTime: z.string(),
+    })
+    .partial()
+    .optional(),
+  suspectColumns: z.array(z.string()).max(32).optional(),
+  output: z.object({ uri: z.string(), report: z.string(), bytes: count }).partial().optional(),
+});
+export type Outcome = z.infer<typeof outcome>;
+
+export interface State {
+  revision: string;
+  /** This revision has ended, as its status says; its Jobs may be gone. */
+  finished: 'Succeeded' | 'Failed' | undefined;
+  coordinator: JobState;
+  live: Job | undefined;
+  workers: Deployment | undefined;
+  outcome: Outcome | undefined;
+  failure: Failure | undefined;
+  trouble: Trouble | undefined;
+  startTime: Date | undefined;
+  deadline: Date | undefined;
+}
+
+export function readState(resource: EvolutionRun, observed: Observed, settings: EngineSettings): State {
+  const revision = revisionOf(resource);
+  const status = resource.status?.revision === revision ? resource.status : undefined;
+  const wanted = coordinatorJob(resource, revision, settings);
+  const found = observed.get<Job>(types.job, mainName(resource));
+  const current =
+    found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
+  const live = found && current && !found.metadata.deletionTimestamp ? found : undefined;
+  const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => metadata.labels?.[labelOfRevision] === revision);
+  const coordinators = pods.filter(
+    ({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'coordinator',
+  );
+  const coordinator = live ? stateOfJob(live) : 'Waiting';
+  const startTime = startOf(resource, status?.startTime ?? live?.status?.startTime);
+  const deadline = deadlineOf(resource, startTime);
+  return {
+    revision,
+    finished: status?.phase === 'Succeeded' || status?.phase === 'Failed' ? status.phase : undefined,
+    coordinator,
+    live,
+    workers: observed.get<Deployment>(types.deployment, workersName(resource)),
+    outcome: firstSuccess(coordinators, outcome),
+    failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
+    trouble: troubleOf(pods.filter((pod) => pod.status?.phase === 'Pending' || pod.status?.phase === 'Running')),
+    startTime,
+    deadline,
+  };
+}
+
+/** A suspended run holds no start: going on brings a new one. */
+function startOf({ spec }: EvolutionRun, time: string | undefined): Date | undefined {
+  return time === undefined || spec.suspend ? undefined : new Date(time);
+}
+
+function deadlineOf({ spec }: EvolutionRun, start: Date | undefined): Date | undefined {
+  if (!start || !spec.activeDeadline) return undefined;
+  return new Date(start.getTime() + parseDuration(spec.activeDeadline) * 1000);
+}
+
+function failureOf(
+  live: Job | undefined,
+  state: JobState,
+  pods: readonly Pod[],
+  deadline: Date | undefined,
+  now: Date,
+): Failure | undefined {
+  if (deadline && now >= deadline && state !== 'Complete') {
+    const message = `not finished at ${deadline.toISOString()}; raise spec.activeDeadline or lower spec.budget`;
+    return { reason: 'DeadlineExceeded', message, retry: false, failedAt: deadline };
+  }
+  return live && state === 'Failed' ? failureOfJob(live, pods, now) : undefined;
+}

@@ -1,0 +1,82 @@
+// What an EvolutionRun reports: ordered decisions on its conditions, then what its coordinator found.
+import type { EvolutionRun, EvolutionRunStatus } from '@quintet/crds';
+import { defined } from '../../objects/pod.ts';
+import type { Observed, StatusDecision } from '../../reconcile/kind.ts';
+import type { EngineSettings } from '../image.ts';
+import { good, remembered, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
+import { readState, type State } from './state.ts';
+
+/** The first that answers decides. */
+const decisions: readonly ((resource: EvolutionRun, state: State) => Verdict | undefined)[] = [
+  ended, // an ended run stays ended until its spec changes
+  succeeded, // the coordinator is complete and has spoken
+  failed, // a person must act
+  suspended,
+  retrying, // failed for a reason that may pass
+  hindered, // pods exist and do not get on
+  searching,
+];
+
+export function status(resource: EvolutionRun, observed: Observed, settings: EngineSettings): StatusDecision {
+  const state = readState(resource, observed, settings);
+  for (const decide of decisions) {
+    const verdict = decide(resource, state);
+    if (verdict) return { conditions: verdict.conditions, fields: fields(resource, state, verdict, observed.now) };
+  }
+  throw new TypeError('the last decision answers always');
+}
+
+function ended(resource: EvolutionRun, { finished }: State): Verdict | undefined {
+  return finished && remembered(finished, resource.status?.conditions);
+}
+
+function succeeded(_resource: EvolutionRun, { coordinator, outcome }: State): Verdict | undefined {
+  if (coordinator !== 'Complete') return undefined;
+  const best = outcome?.best;
+  const message = best?.score ? `best is ${best.learner ?? 'a model'} with ${best.score}` : 'the search has ended';
+  return good('Succeeded', 'Succeeded', message);
+}
+
+function failed(_resource: EvolutionRun, { failure }: State): Verdict | undefined {
+  return failure && !failure.retry ? stalled(failure.reason, failure.message) : undefined;
+}
+
+function suspended({ spec }: EvolutionRun): Verdict | undefined {
+  return spec.suspend ? resting('set spec.suspend to false to go on from the last generation') : undefined;
+}
+
+function retrying(_resource: EvolutionRun, { failure }: State): Verdict | undefined {
+  return failure && troubled('Progressing', failure.reason, `${failure.message}; it is tried again`);
+}
+
+function hindered(_resource: EvolutionRun, { trouble, live }: State): Verdict | undefined {
+  return trouble && troubled(live?.status?.ready ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
+}
+
+function searching(_resource: EvolutionRun, { live, workers }: State): Verdict {
+  if (!live?.status?.active) return working('Pending', 'Pending', 'waiting for the coordinator');
+  const ready = workers?.status?.readyReplicas ?? 0;
+  return working('Progressing', 'Searching', `the search runs, ${ready} workers evaluate`);
+}
+
+function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Date): Record<string, unknown> {
+  const old = resource.status?.revision === state.revision ? resource.status : undefined;
+  const over = verdict.phase === 'Succeeded' || verdict.phase === 'Failed';
+  const { step: _step, ...found } = state.outcome ?? { step: 'coordinator' };
+  return defined({
+    ...carried(old),
+    ...found,
+    phase: verdict.phase,
+    message: verdict.conditions.find(({ type }) => type === 'Ready')?.message,
+    revision: state.revision,
+    startTime: wholeSeconds(state.startTime),
+    completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
+    workers: over ? 0 : (state.workers?.status?.readyReplicas ?? 0),
+  });
+}
+
+/** What the coordinator said before, and whose pod may be gone. */
+function carried(old: EvolutionRunStatus | undefined): Record<string, unknown> {
+  const { runId, generation, evaluations, best, suspectColumns, output } = old ?? {};
+  return { runId, generation, evaluations, best, suspectColumns, output };
+}
