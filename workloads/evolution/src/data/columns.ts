@@ -38,7 +38,9 @@ export interface Note {
 const missingWords = new Set(['', 'na', 'n/a', '#n/a', 'nan', '-nan', 'null', 'none', 'nil', '?', '<na>']);
 
 export function isMissing(text: string): boolean {
-  return text.length <= 5 && missingWords.has(text.toLowerCase());
+  const first = text.charCodeAt(0);
+  if ((first >= 48 && first <= 57) || text.length > 5) return false;
+  return missingWords.has(text.toLowerCase());
 }
 
 /** The number in the text; undefined when it is none. Infinity counts as a number here. */
@@ -50,7 +52,8 @@ export function numberIn(text: string): number | undefined {
     return word === 'inf' || word === 'infinity' ? Number.POSITIVE_INFINITY : undefined;
   }
   const value = Number(text);
-  if (!Number.isNaN(value)) return /^[+-]?0[xob]/i.test(text) ? undefined : value;
+  // 0x10, 0b1 and 0o7 have a letter where a number has a digit, a dot or an e.
+  if (!Number.isNaN(value)) return first === 48 && /[xob]/i.test(text[1] ?? '') ? undefined : value;
   const word = text.slice(1).toLowerCase();
   if (word === 'inf' || word === 'infinity') return first === 45 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   return undefined;

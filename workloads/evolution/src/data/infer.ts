@@ -25,18 +25,19 @@ export class ColumnProfile {
       this.missing++;
       return;
     }
-    if (numberIn(text) !== undefined) this.numeric++;
-    else {
-      this.firstText ??= { row, text: text.slice(0, 80) };
-      if (secondsIn(text) !== undefined) this.dates++;
-      this.characters += text.length;
-      if (text.length > 20) this.words += text.split(/\s+/).length;
-      else this.words++;
+    if (numberIn(text) !== undefined) {
+      this.numeric++;
+      return;
     }
+    this.firstText ??= { row, text: text.slice(0, 80) };
+    if (secondsIn(text) !== undefined) this.dates++;
+    this.characters += text.length;
+    if (text.length > 20) this.words += text.split(/\s+/).length;
+    else this.words++;
     if (this.#distinct && this.#distinct.add(text).size > distinctLimit) this.#distinct = undefined;
   }
 
-  /** Distinct values; Infinity when there are more than are counted. */
+  /** Distinct values that are no numbers; Infinity when there are more than are counted. */
   get distinct(): number {
     return this.#distinct?.size ?? Number.POSITIVE_INFINITY;
   }

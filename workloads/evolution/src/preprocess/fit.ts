@@ -158,18 +158,31 @@ function targetEncode(steps: Step[], apart: Map<number, Float32Array>, encoding:
       own.count++;
     } else innerSums.set(innerKey(i), { sum: target[i]!, count: 1 });
   }
-  const smooth = (sum: number, count: number) =>
-    Math.fround((sum + genes.smoothing * prior) / (count + genes.smoothing));
+  const smooth = (sum: number, count: number, towards = prior) =>
+    Math.fround((sum + genes.smoothing * towards) / (count + genes.smoothing));
+  const innerPriors = priorsWithout(target, inner);
   const [missing = 0, ...values] = Array.from(sums, (sum, place) => smooth(sum, counts[place]!));
   apart.set(
     steps.length,
     Float32Array.from(rows, (row, i) => {
       const place = codes[row]! + 1;
       const own = innerSums.get(innerKey(i))!;
-      return smooth(sums[place]! - own.sum, counts[place]! - own.count);
+      return smooth(sums[place]! - own.sum, counts[place]! - own.count, innerPriors[inner[i]!]!);
     }),
   );
   steps.push({ kind: 'Table', feature: index, values, missing, other: Math.fround(prior) });
+}
+
+/** Mean of the target over all rows but those of each inner fold. */
+function priorsWithout(target: Float64Array, inner: Uint8Array): number[] {
+  const all = meanOf(target) * target.length;
+  const sums = new Float64Array(innerFolds);
+  const counts = new Float64Array(innerFolds);
+  for (let i = 0; i < target.length; i++) {
+    sums[inner[i]!]! += target[i]!;
+    counts[inner[i]!]!++;
+  }
+  return Array.from(sums, (sum, fold) => (all - sum) / Math.max(1, target.length - counts[fold]!));
 }
 
 /** Interactions first, then selection over all columns. */

@@ -27,6 +27,7 @@ export function defaultGenomes(space: Space): Genome[] {
     },
   });
   const genomes: Genome[] = [
+    boost({ trees: 60, learningRate: 0.15, leaves: 8, minLeaf: small ? 5 : 20 }),
     boost({ trees: 100, learningRate: 0.1, leaves: 31 }),
     { learner: 'Linear', genes: { ...shared, penalty: 0.003, l1Ratio: 0 } },
     boost({
@@ -38,18 +39,6 @@ export function defaultGenomes(space: Space): Genome[] {
       rowShare: 0.8,
       l2: 1,
     }),
-    {
-      learner: 'ExtraTrees',
-      genes: { ...shared, trees: 150, leaves: 256, minLeaf: small ? 2 : 5, featureShare: 0.5, rowShare: 0.9 },
-    },
-    {
-      learner: 'RandomForest',
-      genes: { ...shared, trees: 150, leaves: 256, minLeaf: small ? 2 : 5, featureShare: 0.4, rowShare: 0.8 },
-    },
-    {
-      learner: 'NeuralNetwork',
-      genes: { ...shared, width: 48, depth: 2, learningRate: 0.003, epochs: small ? 60 : 20, decay: 0.01 },
-    },
     boost({
       trees: 400,
       learningRate: 0.03,
@@ -60,7 +49,19 @@ export function defaultGenomes(space: Space): Genome[] {
       l2: 3,
       encode: 'OneHot',
     }),
+    {
+      learner: 'ExtraTrees',
+      genes: { ...shared, trees: 100, leaves: 128, minLeaf: small ? 2 : 5, featureShare: 0.5, rowShare: 0.9 },
+    },
+    {
+      learner: 'RandomForest',
+      genes: { ...shared, trees: 100, leaves: 128, minLeaf: small ? 2 : 5, featureShare: 0.4, rowShare: 0.8 },
+    },
     { learner: 'NearestNeighbors', genes: { ...shared, k: 12, byDistance: 'Yes', power: '2' } },
+    {
+      learner: 'NeuralNetwork',
+      genes: { ...shared, width: 48, depth: 2, learningRate: 0.003, epochs: small ? 60 : 20, decay: 0.01 },
+    },
     { learner: 'NaiveBayes', genes: { ...shared, smoothing: 1e-6 } },
     { learner: 'Linear', genes: { ...shared, penalty: 0.01, l1Ratio: 0.9, encode: 'Target', scale: 'Log' } },
     boost({ boosting: 'Linear', trees: 120, learningRate: 0.08, leaves: 6, minLeaf: small ? 10 : 30, l2: 3 }),

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { packPipeline, unpackPipeline } from '../evaluate/model.ts';
+import { scoreOf } from '../metrics/metrics.ts';
+import type { Matrix, Targets } from '../preprocess/matrix.ts';
+import { randomOf } from '../random.ts';
+import { fits, learnerNames, loadLearner } from './index.ts';
+import { lightgbmAvailable } from './lightgbm/library.ts';
+
+const genes: Record<string, number | string> = {
+  boosting: 'Plain',
+  trees: 60,
+  learningRate: 0.1,
+  leaves: 15,
+  minLeaf: 5,
+  featureShare: 0.8,
+  rowShare: 0.8,
+  l2: 0.1,
+  maxBin: '255',
+  penalty: 1e-3,
+  l1Ratio: 0,
+  k: 9,
+  byDistance: 'Yes',
+  power: '2',
+  smoothing: 1e-6,
+  width: 24,
+  depth: 1,
+  epochs: 40,
+  decay: 1e-4,
+};
+
+/** Two numbers that matter, two that do not. */
+function data(n: number, of: (a: number, b: number) => number): { matrix: Matrix; targets: Targets } {
+  const random = randomOf('learners', n);
+  const cells = Float32Array.from({ length: n * 4 }, () => random.normal());
+  return {
+    matrix: { rows: n, columns: 4, data: cells },
+    targets: {
+      y: Float64Array.from({ length: n }, (_, i) => of(cells[4 * i]!, cells[4 * i + 1]!)),
+      weights: undefined,
+    },
+  };
+}
+
+const trees = ['GradientBoosting', 'RandomForest', 'ExtraTrees'];
+const tasks = {
+  Binary: { outputs: 1, of: (a: number, b: number) => (a + b > 0 ? 1 : 0), metric: 'RocAUC', floor: 0.9 },
+  Multiclass: {
+    outputs: 3,
+    of: (a: number, b: number) => (a > 0.4 ? 2 : b > 0 ? 1 : 0),
+    metric: 'Accuracy',
+    floor: 0.7,
+  },
+  Regression: { outputs: 1, of: (a: number, b: number) => 100 + 3 * a - 2 * b, metric: 'R2', floor: 0.6 },
+} as const;
+
+for (const learner of learnerNames) {
+  // The library is fetched by `make setup`; without it the learners that need it say so at run time.
+  describe.skipIf(trees.includes(learner) && !lightgbmAvailable())(`${learner}`, () => {
+    for (const [task, { outputs, of, metric, floor }] of Object.entries(tasks)) {
+      if (learner === 'NaiveBayes' && task === 'Regression') continue;
+      const options = { task: task as keyof typeof tasks, outputs, genes, seed: 1 };
+      const train = data(400, of);
+      const test = data(300, of);
+
+      it(`learns a ${task} task, the same way each time`, () => {
+        const predictions = fits[learner](train.matrix, train.targets, options).predict(test.matrix);
+        expect(
+          scoreOf(metric, { task: options.task, y: test.targets.y, weights: undefined, outputs }, predictions),
+        ).toBeGreaterThan(floor);
+        expect(fits[learner](train.matrix, train.targets, options).predict(test.matrix)).toEqual(predictions);
+      });
+
+      it(`predicts the same after storage (${task})`, () => {
+        const fitted = fits[learner](train.matrix, train.targets, options);
+        const { learner: state } = unpackPipeline(
+          packPipeline({ preprocessing: { steps: [], outputs: [] }, learner: fitted.state }),
+        );
+        expect(loadLearner(state, options.task, outputs).predict(test.matrix)).toEqual(fitted.predict(test.matrix));
+      });
+    }
+  });
+}
+
+describe('the linear learner', () => {
+  const train = data(500, (a, b) => 1 + 3 * a - 2 * b);
+  it('finds the coefficients', () => {
+    const { state } = fits.Linear(train.matrix, train.targets, {
+      task: 'Regression',
+      outputs: 1,
+      seed: 0,
+      genes: { penalty: 0, l1Ratio: 0 },
+    });
+    const found = state.kind === 'Linear' ? [...state.bias, ...state.weights] : [];
+    for (const [i, value] of [1, 3, -2, 0, 0].entries()) expect(found[i]).toBeCloseTo(value, 3);
+  });
+
+  it('sets what does not matter to exactly zero under a lasso', () => {
+    const { state } = fits.Linear(train.matrix, train.targets, {
+      task: 'Regression',
+      outputs: 1,
+      seed: 0,
+      genes: { penalty: 0.1, l1Ratio: 1 },
+    });
+    expect(state.kind === 'Linear' && [state.weights[2], state.weights[3]].map(Math.abs)).toEqual([0, 0]);
+  });
+});
+
+it('weights count: rows of weight zero teach nothing', () => {
+  const { matrix, targets } = data(300, (a) => (a > 0 ? 1 : 0));
+  const weights = Float64Array.from(targets.y, (_, i) => (i < 150 ? 1 : 0));
+  const noisy = { y: targets.y.map((y, i) => (i < 150 ? y : 1 - y)), weights };
+  for (const learner of ['Linear', 'NearestNeighbors', 'NaiveBayes', 'NeuralNetwork'] as const) {
+    const options = { task: 'Binary' as const, outputs: 1, genes: { ...genes, scale: 'Standard' }, seed: 2 };
+    const predictions = fits[learner](matrix, noisy, options).predict(matrix);
+    expect(
+      scoreOf('RocAUC', { task: 'Binary', y: targets.y, weights: undefined, outputs: 1 }, predictions),
+    ).toBeGreaterThan(0.85);
+  }
+});
