@@ -5,13 +5,18 @@ import { type Measured, type Row, report, row } from '@quintet/runtime/bench';
 import { corpus } from './corpus.ts';
 import { peerPython } from './python.ts';
 import { type Quality, quality, ratios } from './quality.ts';
+import { service } from './service.ts';
 import { speed } from './speed.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
 const python = peerPython();
 const samples = corpus(5, values.quick ? 3 : 12);
 const measured = quality(samples, python);
-report([...qualityRows(measured, samples.length), ...speed(values.quick, python)], values.json);
+report(
+  [...qualityRows(measured, samples.length), ...speed(values.quick, python), ...(await service(values.quick))],
+  values.json,
+);
+process.exit(0);
 
 function qualityRows(result: Quality, documents: number): Row[] {
   const size = (ratio: number): string => `${ratio}×, ${documents} documents, ${result.questions} questions`;

@@ -79,7 +79,7 @@ export function compressionClient(options: ClientOptions): CompressionClient {
       const query = new URLSearchParams();
       if (start !== undefined) query.set('start', String(start));
       if (end !== undefined) query.set('end', String(end));
-      return (await call<{ text: string }>('GET', `/v1/originals/${id}?${query}`)).text;
+      return (await call<{ text: string }>('GET', `/v1/originals/${id}?${query.toString()}`)).text;
     },
   };
 }
@@ -112,20 +112,19 @@ async function request<T>(
       continue;
     }
     if (response.ok) return (await response.json()) as T;
-    const failure = (
-      (await response.json().catch(() => ({}))) as { error?: { code?: string; message?: string; field?: string } }
-    ).error;
+    const failure = await failureOf(response);
     const busy = response.status === 429 || response.status === 503;
-    if (!busy || attempt >= retries) {
-      throw new ServiceError(
-        response.status,
-        failure?.code ?? 'UNKNOWN',
-        failure?.message ?? response.statusText,
-        failure?.field,
-      );
-    }
+    if (!busy || attempt >= retries) throw failure;
     await pause(1000 * Math.min(30, Number(response.headers.get('retry-after') ?? 1)));
   }
+}
+
+async function failureOf(response: Response): Promise<ServiceError> {
+  const body = (await response.json().catch(() => ({}))) as {
+    error?: { code: string; message: string; field?: string };
+  };
+  const { code = 'UNKNOWN', message = response.statusText, field } = body.error ?? {};
+  return new ServiceError(response.status, code, message, field);
 }
 
 function pause(ms: number): Promise<void> {

@@ -10,7 +10,8 @@ import { type Originals, openOriginals } from './originals.ts';
 import type { CompressAnswer, CompressRequest } from './schema.ts';
 import type { Outcome, Task } from './work.ts';
 
-type TextResult = Extract<Outcome, { text: unknown }>['text'];
+/** What is cached: the result and where its source is kept, so that a hit stores nothing. */
+type TextResult = Extract<Outcome, { text: unknown }>['text'] & Pick<CompressAnswer, 'original'>;
 
 export interface Compressor {
   readonly originals: Originals;
@@ -46,22 +47,28 @@ export async function openCompressor(
     }
     return outcome;
   };
-  const compressText = async (tenant: string, options: CompressOptions, signal: AbortSignal, timeout?: number) => {
+  const compressText = async (
+    tenant: string,
+    options: CompressOptions,
+    keep: boolean,
+    signal: AbortSignal,
+    timeout?: number,
+  ) => {
     const { compression } = context.config;
     const fixed = Object.fromEntries(
       compression.strategies.map((each) => [each.contentType.toLowerCase(), each.strategy.toLowerCase()]),
     );
     return cache.getOrMake(
-      { tenant, input: { ...options, fixed } },
+      { tenant, input: { ...options, fixed, keep } },
       async (cancelled) => {
         const learned = compression.feedback === 'Enabled' ? { learned: feedback.state } : {};
         const outcome = await work({ options, fixed, ...learned }, cancelled, timeout);
-        const result = (outcome as { text: TextResult }).text;
+        const result: TextResult = (outcome as { text: TextResult }).text;
         if (result.fidelity) {
           feedback.observe(result.analysis.type, result.rate.requested, result.strategy, result.fidelity.score);
           learnedSince++;
         }
-        return result;
+        return keep ? { ...result, original: await originals.keep(tenant, options.text) } : result;
       },
       { signal },
     );
@@ -110,12 +117,14 @@ export async function openCompressor(
     const { config } = context;
     const text = request.text as string;
     const options = textOptions(request, config);
-    if (request.baseId) await originals.get(tenant, request.baseId);
-    const result = request.baseId
-      ? await incremental(tenant, chunksOf(text), options, signal, timeout)
-      : await compressText(tenant, options, signal, timeout).then(({ value, source }) => ({ ...value, source }));
-    const original = config.originals.mode === 'Kept' ? { original: await originals.keep(tenant, text) } : {};
-    return { ...(result as CompressAnswer), ...original };
+    const keep = config.originals.mode === 'Kept';
+    if (!request.baseId) {
+      const { value, source } = await compressText(tenant, options, keep, signal, timeout);
+      return { ...(value as CompressAnswer), source };
+    }
+    await originals.get(tenant, request.baseId);
+    const result = await incremental(tenant, chunksOf(text), options, signal, timeout);
+    return { ...(result as CompressAnswer), ...(keep && { original: await originals.keep(tenant, text) }) };
   }
 
   /** Parts that were compressed before come from the cache. */
@@ -127,7 +136,7 @@ export async function openCompressor(
     timeout?: number,
   ) {
     const parts = await Promise.all(
-      chunks.map(({ text }) => compressText(tenant, { ...options, text }, signal, timeout)),
+      chunks.map(({ text }) => compressText(tenant, { ...options, text }, false, signal, timeout)),
     );
     const results = parts.map(({ value }) => value);
     const longest = results.toSorted((a, b) => b.originalTokens - a.originalTokens)[0];
