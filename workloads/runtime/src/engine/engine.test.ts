@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { adminTenant } from '../access/tokens.ts';
 import { QuintetError } from '../errors.ts';
@@ -12,6 +12,9 @@ import { eventually } from '../testing/index.ts';
 import { traced } from '../traces.ts';
 import type { EngineDefinition } from './context.ts';
 import { type Engine, startEngine } from './engine.ts';
+
+// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
+vi.setConfig({ testTimeout: 60_000 });
 
 const tokens = { news: 'news-token-0123456789', sport: 'sport-token-0123456789', admin: 'admin-token-0123456789' };
 const config = z.object({
