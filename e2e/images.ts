@@ -85,7 +85,10 @@ export async function buildImages(names: readonly string[], onProgress: (line: s
 
 function compile(names: readonly string[]): void {
   const folders = names.map((name) => images[name]?.folder ?? '.');
-  const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b', ...folders], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b', ...folders], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (status !== 0) throw new Error('the sources do not compile: see the lines above');
 }
 

@@ -61,19 +61,19 @@ export async function eventually<T>(
   }: { timeoutMs?: number; everyMs?: number; describe?: () => Promise<string> } = {},
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
-  let last: unknown;
+  let last: Error | undefined;
   while (Date.now() < end) {
     try {
       const answer = await ask();
       if (answer !== undefined && answer !== false) return answer;
       last = undefined;
     } catch (error) {
-      last = error;
+      last = error instanceof Error ? error : new Error(String(error));
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   const detail = describe ? await describe().catch(String) : '';
   throw new Error(
-    `not within ${timeoutMs / 1000} s: ${what}${last ? ` (${String(last)})` : ''}${detail ? `\n${detail}` : ''}`,
+    `not within ${timeoutMs / 1000} s: ${what}${last ? ` (${last.message})` : ''}${detail ? `\n${detail}` : ''}`,
   );
 }

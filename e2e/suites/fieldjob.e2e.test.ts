@@ -175,7 +175,7 @@ describe('a FieldJob', () => {
       await sleep(10_000);
       await shared.node.apiServer.start();
     } else {
-      context.annotate('the API server is not ours to kill on this provider: that part was left out');
+      await context.annotate('the API server is not ours to kill on this provider: that part was left out');
     }
     const stormy = await digestOf(await ends('stormy', 'Succeeded'));
     expect(stormy).toBe(calm);
