@@ -47,6 +47,9 @@ export async function startServer(options: TestServerOptions): Promise<TestServe
     const spawned = new Promise<never>((_, reject) => started.once('error', reject));
     await Promise.race([accepting(port, () => exitOf(started, complaint)), spawned]);
   };
+  // A run that ends before its clean-up must not leave servers behind.
+  const atExit = () => void child?.kill('SIGKILL');
+  process.once('exit', atExit);
   await start();
   return {
     port,
@@ -57,6 +60,7 @@ export async function startServer(options: TestServerOptions): Promise<TestServe
     kill,
     start,
     stop: async () => {
+      process.off('exit', atExit);
       await kill();
       await rm(directory, { recursive: true, force: true });
     },
