@@ -109,11 +109,11 @@ async function drive(server: Server, { kind, count }: Load, pid: number): Promis
     });
   });
   const created = performance.now();
-  await Promise.race([
-    allReady,
-    watching,
-    sleep(600_000).then(() => Promise.reject(new Error(`only ${readyAt.size} of ${count} are Ready`))),
-  ]);
+  const late = sleep(600_000, undefined, { ref: false, signal: stop.signal }).then(
+    () => Promise.reject(new Error(`only ${readyAt.size} of ${count} are Ready`)),
+    () => undefined,
+  );
+  await Promise.race([allReady, watching, late]);
   const end = performance.now();
   stop.abort();
   const after = usageOf(pid);

@@ -2,7 +2,7 @@
 // Nothing here gives up: every failure is waited out, and the wait grows while nothing comes through.
 import { Backoff, pause } from './backoff.ts';
 import type { Client } from './client.ts';
-import { ApiError, apiErrorOf, isExpired, isRewound } from './errors.ts';
+import { ApiError, apiErrorOf, isExpired, isNotFound, isRewound } from './errors.ts';
 import { LineSplitter } from './lines.ts';
 import { type Log, silentLog } from './log.ts';
 import { keyOf, type Query } from './paths.ts';
@@ -44,6 +44,8 @@ const maxLineBytes = 16 * 1024 * 1024;
 const initialEventsEnd = 'k8s.io/initial-events-end';
 /** A watch that lived so long was healthy. */
 const healthyMs = 5_000;
+/** How often a type that the server lacks is asked for again. */
+const absentMs = 60_000;
 /** While something comes through, the waits grow no further than this many doublings. */
 const easedAttempts = 3;
 
@@ -114,6 +116,13 @@ export class Follower {
   #waitAfter(error: unknown, livedMs: number): number {
     const { message } = error as Error;
     const fields = { type: this.#type.plural, namespace: this.#namespace, error: message };
+    if (this.#type.optional && isNotFound(error)) {
+      if (!this.isSynced) this.#log.info(fields, 'the server does not have this type');
+      this.isSynced = true;
+      this.#markSynced();
+      this.#mustList = true;
+      return absentMs;
+    }
     if (this.#mustList && this.#streamList && isRefusal(error)) {
       this.#log.info(fields, 'the server does not stream lists; paging instead');
       this.#streamList = false;

@@ -36,6 +36,8 @@ export interface ResourceType {
   plural: string;
   kind: string;
   namespaced: boolean;
+  /** Older servers lack it: its absence is no reason to wait; it is asked for again every minute. */
+  optional?: boolean;
 }
 
 /** One line of a watch. */

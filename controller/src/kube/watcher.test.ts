@@ -313,3 +313,16 @@ describe('own writes', () => {
     expect(names(watcher)).toEqual(['marker']);
   });
 });
+
+test('a type that an older server lacks does not keep anybody waiting', async () => {
+  server.intercept = (_request, response) => {
+    refuse(response, 404, 'NotFound');
+    return true;
+  };
+  const { watcher } = watch({ type: { ...configMaps, optional: true } });
+  await watcher.synced;
+  expect(names(watcher)).toEqual([]);
+  const { watcher: needed } = watch();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(needed.isSynced).toBe(false);
+});

@@ -17,7 +17,10 @@ export const types = {
   networkPolicy: type('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
   pod: type('', 'pods', 'Pod'),
   podDisruptionBudget: type('policy', 'poddisruptionbudgets', 'PodDisruptionBudget'),
-  resourceClaimTemplate: type('resource.k8s.io', 'resourceclaimtemplates', 'ResourceClaimTemplate'),
+  resourceClaimTemplate: {
+    ...type('resource.k8s.io', 'resourceclaimtemplates', 'ResourceClaimTemplate'),
+    optional: true,
+  },
   service: type('', 'services', 'Service'),
   serviceAccount: type('', 'serviceaccounts', 'ServiceAccount'),
 } as const;
