@@ -28,10 +28,11 @@ export interface JobLimits {
   readonly maxQueued: () => number;
   readonly retentionMs: () => number;
   readonly priorities: () => readonly Priority[];
+  /** Seconds without a sign of life after which a replica's jobs go to others; default 10. */
+  readonly aliveSeconds?: number;
 }
 
 const prefix = 'quintet:compression:jobs';
-const aliveSeconds = 10;
 
 export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: string = randomUUID()): JobStore {
   const jobKey = (id: string): string => `${prefix}:job:${id}`;
@@ -65,15 +66,17 @@ export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: st
     take: () =>
       redis.call(async (client) => {
         for (const priority of limits.priorities()) {
-          const id = await client.lmove(queueKey(priority), workKey(replica), 'LEFT', 'RIGHT');
-          if (id === null) continue;
-          const [status, text] = await client.hmget(jobKey(id), 'status', 'job');
-          if (!text || status === 'Cancelled' || status === 'Succeeded' || status === 'Failed') {
+          for (;;) {
+            const id = await client.lmove(queueKey(priority), workKey(replica), 'LEFT', 'RIGHT');
+            if (id === null) break;
+            const [status, text] = await client.hmget(jobKey(id), 'status', 'job');
+            if (text && (status === 'Queued' || status === 'Running')) {
+              await client.hset(jobKey(id), 'status', 'Running');
+              return JSON.parse(text) as Job;
+            }
+            // Cancelled or expired while it waited.
             await client.lrem(workKey(replica), 1, id);
-            continue;
           }
-          await client.hset(jobKey(id), 'status', 'Running');
-          return JSON.parse(text) as Job;
         }
         return undefined;
       }),
@@ -98,7 +101,7 @@ export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: st
       redis.call(async (client) => {
         await client
           .multi()
-          .set(`${prefix}:alive:${replica}`, '1', 'EX', aliveSeconds)
+          .set(`${prefix}:alive:${replica}`, '1', 'EX', limits.aliveSeconds ?? 10)
           .sadd(`${prefix}:replicas`, replica)
           .exec();
         for (const other of await client.smembers(`${prefix}:replicas`)) {
