@@ -45,7 +45,7 @@ interface Condition {
 }
 
 interface WatchedObject {
-  metadata: { name: string; generation: number };
+  metadata: { name: string; generation: number; resourceVersion: string };
   status?: { observedGeneration?: number; conditions?: Condition[] };
 }
 
@@ -181,15 +181,30 @@ class Server {
     return JSON.parse(text);
   }
 
-  async watch(path: string, signal: AbortSignal, onObject: (object: WatchedObject) => void): Promise<never> {
-    const { body } = await request(this.#origin + path, { dispatcher: this.#dispatcher, signal, bodyTimeout: 0 });
-    body.setEncoding('utf8');
-    let rest = '';
-    for await (const chunk of body) {
-      const lines = (rest + String(chunk)).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) onObject((JSON.parse(line) as { object: WatchedObject }).object);
+  /** Follows a collection until aborted; a watch that ends is taken up again where it was. */
+  async watch(
+    path: string,
+    from: string,
+    signal: AbortSignal,
+    onObject: (object: WatchedObject) => void,
+  ): Promise<never> {
+    let version = from;
+    for (;;) {
+      const url = `${this.#origin}${path}?watch=1&allowWatchBookmarks=1&resourceVersion=${version}`;
+      const { body, statusCode } = await request(url, { dispatcher: this.#dispatcher, signal, bodyTimeout: 0 });
+      if (statusCode !== 200) throw new Error(`watch ${path}: ${statusCode} ${(await body.text()).slice(0, 300)}`);
+      body.setEncoding('utf8');
+      let rest = '';
+      for await (const chunk of body) {
+        const lines = (rest + String(chunk)).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          const { type, object } = JSON.parse(line) as { type: string; object: WatchedObject };
+          if (type === 'ERROR') throw new Error(`watch ${path}: ${line.slice(0, 300)}`);
+          version = object.metadata.resourceVersion;
+          if (type !== 'BOOKMARK') onObject(object);
+        }
+      }
     }
-    throw new Error('the watch ended before all were Ready');
   }
 }
