@@ -85,16 +85,12 @@ async function drive(server: Server, { kind, count }: Load, pid: number): Promis
   const { promise: allReady, resolve } = Promise.withResolvers<void>();
   const stop = new AbortController();
   const { metadata } = (await server.send('GET', path)) as { metadata: { resourceVersion: string } };
-  const watching = server.watch(
-    `${path}?watch=1&resourceVersion=${metadata.resourceVersion}`,
-    stop.signal,
-    (object) => {
-      const ready = object.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
-      if (!ready || object.status?.observedGeneration !== object.metadata.generation) return;
-      if (!readyAt.has(object.metadata.name)) readyAt.set(object.metadata.name, performance.now());
-      if (readyAt.size === count) resolve();
-    },
-  );
+  const watching = server.watch(path, metadata.resourceVersion, stop.signal, (object) => {
+    const ready = object.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+    if (!ready || object.status?.observedGeneration !== object.metadata.generation) return;
+    if (!readyAt.has(object.metadata.name)) readyAt.set(object.metadata.name, performance.now());
+    if (readyAt.size === count) resolve();
+  });
   watching.catch(() => undefined);
   const cpuBefore = usageOf(pid).cpuSeconds;
   const start = performance.now();
