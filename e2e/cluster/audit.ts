@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 
 export interface AuditEvent {
   verb: string;
-  user: { username: string; groups?: string[] };
+  user: { username: string; groups?: string[]; extra?: Record<string, string[]> };
   requestURI: string;
   objectRef?: { apiGroup?: string; resource?: string; subresource?: string; namespace?: string; name?: string };
   responseStatus?: { code?: number };

@@ -89,7 +89,8 @@ export class Elector {
         this.#renewing = this.#renew();
         return true;
       }
-      await pause(this.#periodMs * (0.75 + 0.25 * Math.random()), signal);
+      // A standby looks twice as often as a leader renews: a lease that was given up is taken within a second.
+      await pause(this.#periodMs * (0.4 + 0.1 * Math.random()), signal);
     }
     return false;
   }

@@ -1,0 +1,94 @@
+// Two controllers, one writer: who takes over when the leader is killed or told to go, how fast, and never both at once.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { auditEvents, isWrite } from '../cluster/audit.ts';
+import { release } from '../install.ts';
+import { eventually, type Kubectl } from '../kubectl.ts';
+import { controllerPods, freshNamespace, type Shared, sharedCluster } from './shared.ts';
+
+const namespace = 'e2e-availability';
+const podOf = 'authentication.kubernetes.io/pod-name';
+let shared: Shared;
+let kubectl: Kubectl;
+let revision = 0;
+let since: Date;
+
+/** A suspended FieldJob needs no pod: what is timed is the controller alone. */
+function resource(): string {
+  revision++;
+  return JSON.stringify({
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'FieldJob',
+    metadata: { name: 'beat', namespace },
+    spec: {
+      suspend: true,
+      array: { type: 'Grid', grid: {} },
+      targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'] }],
+      volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
+      output: { persistentVolumeClaim: { claimName: 'none' } },
+      pod: { labels: { revision: `r${revision}` } },
+    },
+  });
+}
+
+/** Seconds until a change of the resource has been followed. */
+async function followed(): Promise<number> {
+  const start = performance.now();
+  await kubectl.apply(resource());
+  await eventually(
+    'the change is followed',
+    async () => {
+      interface Beat {
+        metadata: { generation: number };
+        status?: { observedGeneration?: number };
+      }
+      const { metadata, status } = await kubectl.json<Beat>(['get', 'fieldjob', 'beat', '-n', namespace]);
+      return status?.observedGeneration === metadata.generation;
+    },
+    { timeoutMs: 60_000, everyMs: 100 },
+  );
+  return (performance.now() - start) / 1000;
+}
+
+async function bothReady(): Promise<string[]> {
+  await kubectl.run(['rollout', 'status', 'deployment', release.name, '-n', release.namespace, '--timeout=120s'], {
+    timeoutMs: 130_000,
+  });
+  return await controllerPods(kubectl);
+}
+
+beforeAll(async () => {
+  shared = await sharedCluster();
+  kubectl = shared.kubectl;
+  await freshNamespace(kubectl, namespace);
+  await bothReady();
+  since = new Date();
+  await followed();
+});
+
+describe('two controllers', () => {
+  it('go on within 20 s after the leader was killed', async () => {
+    const [leader = ''] = await bothReady();
+    await kubectl.run(['delete', 'pod', leader, '-n', release.namespace, '--grace-period=0', '--force']);
+    expect(await followed()).toBeLessThan(20);
+  });
+
+  it('go on within 3 s after the leader was told to end', async () => {
+    const [leader = ''] = await bothReady();
+    await kubectl.run(['delete', 'pod', leader, '-n', release.namespace, '--wait=false']);
+    expect(await followed()).toBeLessThan(3);
+  });
+
+  it('never wrote at the same time', async ({ skip }) => {
+    if (!shared.node) skip('the audit log is only at hand on the local node');
+    await followed();
+    const user = `system:serviceaccount:${release.namespace}:${release.name}`;
+    const writers = auditEvents(shared.node?.auditLogPath ?? '', since)
+      .filter((event) => isWrite(event) && event.user.username === user)
+      .filter(({ objectRef }) => objectRef?.resource !== 'leases' && objectRef?.resource !== 'events')
+      .map(({ user: { extra } }) => extra?.[podOf]?.[0] ?? 'unknown');
+    const terms = writers.filter((writer, index) => writer !== writers[index - 1]);
+    expect(terms.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(terms).size, `writers in turn: ${terms.join(', ')}`).toBe(terms.length);
+    expect(terms).not.toContain('unknown');
+  });
+});
