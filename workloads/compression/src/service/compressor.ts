@@ -6,6 +6,7 @@ import type { ConversationOptions, Policy } from '../conversation.ts';
 import { Feedback, type FeedbackState } from '../feedback.ts';
 import { tokenizer } from '../tokens.ts';
 import type { ServiceConfig } from './config.ts';
+import { inTurn } from './inTurn.ts';
 import { type Originals, openOriginals } from './originals.ts';
 import type { CompressAnswer, CompressRequest } from './schema.ts';
 import type { Outcome, Task } from './work.ts';
@@ -135,8 +136,8 @@ export async function openCompressor(
     signal: AbortSignal,
     timeout?: number,
   ) {
-    const parts = await Promise.all(
-      chunks.map(({ text }) => compressText(tenant, { ...options, text }, false, signal, timeout)),
+    const parts = await inTurn(chunks, ({ text }) =>
+      compressText(tenant, { ...options, text }, false, signal, timeout),
     );
     const results = parts.map(({ value }) => value);
     const longest = results.toSorted((a, b) => b.originalTokens - a.originalTokens)[0];

@@ -11,6 +11,8 @@ import { compressionService } from './engine.ts';
 let redis: TestRedis;
 let directory: string;
 let engines: Engine[] = [];
+/** For tests that need no settings of their own: a start costs seconds, as each thread loads its tokenizer. */
+let plain: Awaited<ReturnType<typeof replica>>;
 const long = Array.from(
   { length: 400 },
   (_, i) => `Cabinet ${i} on floor ${i % 9} holds the files of case ${i * 31}.${i % 5 === 4 ? '\n\n' : ' '}`,
@@ -22,12 +24,15 @@ beforeAll(async () => {
   await mkdir(join(directory, 'tokens'));
   for (const tenant of ['news', 'sport'])
     await writeFile(join(directory, 'tokens', tenant), `${tenant}-token-0123456789`);
+  plain = await replica({ rateLimits: { maxBodySize: '32Mi' } }, false);
+  engines = [];
 }, 180_000);
 afterEach(async () => {
   await Promise.all(engines.map((engine) => engine.drain()));
   engines = [];
 });
 afterAll(async () => {
+  await plain.engine.drain();
   await redis.stop();
   await rm(directory, { recursive: true, force: true });
 });
@@ -105,14 +110,26 @@ describe('the service', { timeout: 60_000 }, () => {
   });
 
   test('fails one item of a batch without the others', async () => {
-    const { client } = await replica({}, false);
+    const { client } = plain;
     const items = await client().compressBatch([{ text: long }, { text: long, strategy: 'magic' }]);
     expect(items[0]).toMatchObject({ rate: { met: true } });
     expect(items[1]).toMatchObject({ error: { code: 'UNPROCESSABLE', field: 'strategy' } });
   });
 
+  test('takes a batch and a long text that have more parts than the queue has places', async () => {
+    const { client } = plain;
+    const items = await client().compressBatch(
+      Array.from({ length: 256 }, (_, i) => ({ text: `${i}. ${long.slice(0, 1500)}` })),
+    );
+    expect(items.filter((item) => 'error' in item)).toEqual([]);
+    const { original } = await client().compress({ text: long });
+    const text = Array.from({ length: 30 }, (_, i) => long.replaceAll('Cabinet', `Shelf ${i}`)).join('');
+    const answer = await client().compress({ text, ratio: 8, baseId: original?.id ?? '' });
+    expect(answer.incremental?.parts).toBeGreaterThan(20);
+  });
+
   test('compresses only what changed of a text it has seen', async () => {
-    const { client } = await replica({}, false);
+    const { client } = plain;
     const text = Array.from({ length: 10 }, (_, i) => long.replaceAll('Cabinet', `Shelf ${i}`)).join('');
     const first = await client().compress({ text, ratio: 8 });
     const baseId = first.original?.id ?? '';
@@ -160,7 +177,7 @@ describe('the service', { timeout: 60_000 }, () => {
   });
 
   test('streams compressed parts that tile what was sent', async () => {
-    const { engine } = await replica({}, false);
+    const { engine } = plain;
     const parts = await stream(engine.url, [long.slice(0, 7000), long.slice(7000, 15_000), long.slice(15_000)]);
     expect(parts.at(-1)).toMatchObject({ type: 'done' });
     const bounds = parts.slice(0, -1).map(({ start, end }) => [start, end]);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type EngineServer, errorBody, isQuintetError, QuintetError } from '@quintet/runtime';
 import { z } from 'zod';
 import type { Compressor } from './compressor.ts';
+import { inTurn } from './inTurn.ts';
 import type { JobStore } from './jobs.ts';
 import {
   batchAnswer,
@@ -37,7 +38,7 @@ export function routes(server: EngineServer, compressor: Compressor, jobs: JobSt
       schema: { summary: 'Compress up to 256 texts', body: batchRequest, response: { 200: batchAnswer, ...failures } },
     },
     async ({ body, identity, signal }) => ({
-      items: await Promise.all(body.items.map((item) => answerOrError(compressor, identity.tenant, item, signal))),
+      items: await inTurn(body.items, (item) => answerOrError(compressor, identity.tenant, item, signal)),
     }),
   );
 

@@ -17,11 +17,11 @@ describe('the strategy', () => {
   test('hierarchical leaves no section out', () => {
     const text = Array.from(
       { length: 8 },
-      (_, s) =>
+      (__, s) =>
         `# Part ${s}\n\n${Array.from({ length: s === 0 ? 60 : 6 }, (_, i) => `Item ${s}${i} weighs ${i * 37 + s} grams in box ${i}. `).join('')}\n\n`,
     ).join('');
     const { text: out } = compress({ text, ratio: 3, strategy: 'hierarchical' });
-    expect(Array.from({ length: 8 }, (_, s) => new RegExp(`(Item|Part) ${s}`).test(out))).toEqual(
+    expect(Array.from({ length: 8 }, (__, s) => new RegExp(`(Item|Part) ${s}`).test(out))).toEqual(
       Array.from({ length: 8 }, () => true),
     );
   });
