@@ -105,8 +105,8 @@ describe('two controllers', () => {
       .filter(({ objectRef }) => objectRef?.resource !== 'leases' && objectRef?.resource !== 'events')
       .map(({ user: { extra } }) => extra?.[podOf]?.[0] ?? 'unknown');
     const terms = writers.filter((writer, index) => writer !== writers[index - 1]);
-    expect(terms.length).toBeGreaterThanOrEqual(3);
-    expect(new Set(terms).size, `writers in turn: ${terms.join(', ')}`).toBe(terms.length);
+    // Two handovers make three terms; writers that took turns otherwise would make more.
+    expect(terms, `writers in turn: ${terms.join(', ')}`).toHaveLength(3);
     expect(terms).not.toContain('unknown');
   });
 });
