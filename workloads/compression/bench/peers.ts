@@ -48,7 +48,7 @@ export function fillBudget({ text, units, cost }: Document, scores: Float64Array
 
 export interface SumyResult {
   scores: number[];
-  /** Seconds for this document alone, without start-up. */
+  /** CPU seconds for this document alone, without start-up. */
   seconds: number;
 }
 
@@ -89,10 +89,10 @@ results = []
 for units in json.load(sys.stdin):
     sentences = [Sentence(unit, Words()) for unit in units]
     document = ObjectDocumentModel([Paragraph(sentences)])
-    began = time.perf_counter()
+    began = time.process_time()
     summarizer = Scores()
     summarizer(document, 1)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     rating = getattr(summarizer, "rating", {})
     results.append({"scores": [float(rating.get(s, 0.0)) for s in document.sentences], "seconds": seconds})
 json.dump(results, sys.stdout)
