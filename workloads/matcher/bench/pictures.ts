@@ -91,7 +91,11 @@ function shape(image: Picture, next: Random): void {
       const u = (cos * (x - cx) + sin * (y - cy)) / rx;
       const v = (-sin * (x - cx) + cos * (y - cy)) / ry;
       const inside =
-        kind === 0 ? u * u + v * v < 1 : kind === 1 ? Math.abs(u) < 1 && Math.abs(v) < 1 : v > -0.7 && v < 1 - 2 * Math.abs(u);
+        kind === 0
+          ? u * u + v * v < 1
+          : kind === 1
+            ? Math.abs(u) < 1 && Math.abs(v) < 1
+            : v > -0.7 && v < 1 - 2 * Math.abs(u);
       if (!inside || (stripes > 0 && Math.floor((u * rx + 1000) / stripes) % 2 === 0)) continue;
       for (let c = 0; c < 3; c++) {
         image.data[3 * (y * image.width + x) + c] = clamp((colour[c] as number) * (1 - shade * (0.5 + 0.5 * v)));
@@ -113,21 +117,37 @@ export async function fromSharp(image: sharp.Sharp): Promise<Picture> {
 export const transforms: Readonly<Record<string, (from: Picture, next: Random) => Promise<Buffer>>> = {
   'JPEG 90': (from) => asSharp(from).jpeg({ quality: 90 }).toBuffer(),
   'JPEG 30': (from) => asSharp(from).jpeg({ quality: 30 }).toBuffer(),
-  'resize to half': (from) => asSharp(from).resize(Math.round(from.width / 2)).jpeg({ quality: 85 }).toBuffer(),
-  'resize to 25 %': (from) => asSharp(from).resize(Math.round(from.width / 4)).jpeg({ quality: 85 }).toBuffer(),
+  'resize to half': (from) =>
+    asSharp(from)
+      .resize(Math.round(from.width / 2))
+      .jpeg({ quality: 85 })
+      .toBuffer(),
+  'resize to 25 %': (from) =>
+    asSharp(from)
+      .resize(Math.round(from.width / 4))
+      .jpeg({ quality: 85 })
+      .toBuffer(),
   'crop to 90 %': (from, next) => crop(from, next, 0.9),
   'crop to 70 %': (from, next) => crop(from, next, 0.7),
   'crop to 50 %': (from, next) => crop(from, next, 0.5),
-  'blur': (from) => asSharp(from).blur(2).jpeg({ quality: 85 }).toBuffer(),
-  'noise': (from, next) => {
+  blur: (from) => asSharp(from).blur(2).jpeg({ quality: 85 }).toBuffer(),
+  noise: (from, next) => {
     const data = Buffer.from(from.data);
     for (let i = 0; i < data.length; i++) data[i] = clamp((data[i] as number) + (next() + next() + next() - 1.5) * 50);
-    return asSharp({ ...from, data }).jpeg({ quality: 85 }).toBuffer();
+    return asSharp({ ...from, data })
+      .jpeg({ quality: 85 })
+      .toBuffer();
   },
   'text over it': (from, next) => text(from, next),
   'logo over 20 %': (from, next) => logo(from, next),
-  'rotate 90': async (from) => asSharp(await fromSharp(asSharp(from).rotate(90))).jpeg({ quality: 85 }).toBuffer(),
-  'mirror': async (from) => asSharp(await fromSharp(asSharp(from).flop())).jpeg({ quality: 85 }).toBuffer(),
+  'rotate 90': async (from) =>
+    asSharp(await fromSharp(asSharp(from).rotate(90)))
+      .jpeg({ quality: 85 })
+      .toBuffer(),
+  mirror: async (from) =>
+    asSharp(await fromSharp(asSharp(from).flop()))
+      .jpeg({ quality: 85 })
+      .toBuffer(),
   'hue turned': (from) => asSharp(from).modulate({ hue: 60 }).jpeg({ quality: 85 }).toBuffer(),
   'brighter, less contrast': (from) => asSharp(from).linear(0.7, 60).jpeg({ quality: 85 }).toBuffer(),
   'screenshot frame': (from, next) => frame(from, next),
@@ -189,7 +209,8 @@ async function frame(from: Picture, next: Random): Promise<Buffer> {
     inner.data.copy(page.data, 3 * ((top + y) * width + left), 3 * y * inner.width, 3 * (y + 1) * inner.width);
   }
   for (let y = top + inner.height + 12; y < height * 0.92; y += 14) {
-    for (let x = 12; x < width - 40; x += 10) if (next() < 0.8) fill(page, x, y, 3 + next() * 5, 2 + next() * 5, [70, 70, 75]);
+    for (let x = 12; x < width - 40; x += 10)
+      if (next() < 0.8) fill(page, x, y, 3 + next() * 5, 2 + next() * 5, [70, 70, 75]);
   }
   return asSharp(page).png().toBuffer();
 }

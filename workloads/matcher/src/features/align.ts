@@ -31,87 +31,106 @@ const fewest = 4;
 const tolerance = 4;
 /** Corners nearer than this count once: scales of one corner are no independent witnesses. */
 const apart = 8;
+const mostHypotheses = 150;
+const allowedAt = Float32Array.from({ length: 16 }, (_, level) => tolerance * levelRatio ** (level / 2));
 const smallestScale = 0.15;
 const largestScale = 7;
 
-/** The best alignment, or nothing when pairs do not agree. Every pair is tried as the hypothesis: all is determined. */
+/** The best alignment, or nothing when pairs do not agree. Pairs come nearest first; the first are the hypotheses. */
 export function align(query: Features, item: Features, pairs: readonly Pair[]): Alignment | undefined {
   if (pairs.length < fewest) return undefined;
-  let best: { transform: Similarity; inliers: Pair[] } | undefined;
-  for (const hypothesis of pairs) {
-    const transform = from(query, item, hypothesis);
+  const columns = columnsOf(query, item, pairs);
+  let best: { transform: Similarity; inliers: number[] } | undefined;
+  for (let i = 0; i < Math.min(pairs.length, mostHypotheses); i++) {
+    const transform = from(columns, i);
     if (transform.scale < smallestScale || transform.scale > largestScale) continue;
-    const inliers = agreeing(query, item, pairs, transform, 2.5);
+    const inliers = agreeing(columns, transform, 2.5);
     if (inliers.length > (best?.inliers.length ?? fewest - 1)) best = { transform, inliers };
   }
   if (!best) return undefined;
   for (let round = 0; round < 3; round++) {
-    const fitted = fit(query, item, best.inliers);
+    const fitted = fit(columns, best.inliers);
     if (!fitted) return undefined;
-    const inliers = agreeing(query, item, pairs, fitted, 1);
+    const inliers = agreeing(columns, fitted, 1);
     if (inliers.length < fewest) return undefined;
     best = { transform: fitted, inliers };
   }
   return {
-    agreeing: witnesses(query, item, best.inliers),
+    agreeing: witnesses(columns, best.inliers),
     transform: best.transform,
     ...overlap(query, item, best.transform),
   };
 }
 
+/** What is known of each pair, side by side. */
+interface PairColumns {
+  readonly count: number;
+  readonly queryX: Float32Array;
+  readonly queryY: Float32Array;
+  readonly itemX: Float32Array;
+  readonly itemY: Float32Array;
+  readonly queryLevel: Float32Array;
+  /** Levels and 256ths of a turn from item to query. */
+  readonly levels: Float32Array;
+  readonly steps: Float32Array;
+}
+
+function columnsOf(query: Features, item: Features, pairs: readonly Pair[]): PairColumns {
+  const column = (value: (pair: Pair) => number | undefined) =>
+    Float32Array.from(pairs, (pair) => value(pair) as number);
+  return {
+    count: pairs.length,
+    queryX: column((pair) => query.x[pair.query]),
+    queryY: column((pair) => query.y[pair.query]),
+    itemX: column((pair) => item.x[pair.item]),
+    itemY: column((pair) => item.y[pair.item]),
+    queryLevel: column((pair) => query.level[pair.query]),
+    levels: column((pair) => (query.level[pair.query] as number) - (item.level[pair.item] as number)),
+    steps: column((pair) => (query.direction[pair.query] as number) - (item.direction[pair.item] as number)),
+  };
+}
+
 /** One pair says everything: where, from its places; how turned and scaled, from its directions and levels. */
-function from(query: Features, item: Features, pair: Pair): Similarity {
-  const scale = levelRatio ** ((query.level[pair.query] as number) - (item.level[pair.item] as number));
-  const steps = (query.direction[pair.query] as number) - (item.direction[pair.item] as number);
-  const turn = (steps / 256) * 2 * Math.PI;
-  const [x, y] = [item.x[pair.item] as number, item.y[pair.item] as number];
+function from({ queryX, queryY, itemX, itemY, levels, steps }: PairColumns, i: number): Similarity {
+  const scale = levelRatio ** (levels[i] as number);
+  const turn = ((steps[i] as number) / 256) * 2 * Math.PI;
+  const [x, y] = [itemX[i] as number, itemY[i] as number];
   const [cos, sin] = [scale * Math.cos(turn), scale * Math.sin(turn)];
   return {
     scale,
     turn,
-    dx: (query.x[pair.query] as number) - (cos * x - sin * y),
-    dy: (query.y[pair.query] as number) - (sin * x + cos * y),
+    dx: (queryX[i] as number) - (cos * x - sin * y),
+    dy: (queryY[i] as number) - (sin * x + cos * y),
   };
 }
 
-function agreeing(
-  query: Features,
-  item: Features,
-  pairs: readonly Pair[],
-  { scale, turn, dx, dy }: Similarity,
-  slack: number,
-): Pair[] {
+function agreeing(columns: PairColumns, { scale, turn, dx, dy }: Similarity, slack: number): number[] {
+  const { count, queryX, queryY, itemX, itemY, queryLevel, levels, steps } = columns;
   const [cos, sin] = [scale * Math.cos(turn), scale * Math.sin(turn)];
-  const steps = (turn / (2 * Math.PI)) * 256;
-  const levels = Math.log(scale) / Math.log(levelRatio);
-  return pairs.filter((pair) => {
-    const [x, y] = [item.x[pair.item] as number, item.y[pair.item] as number];
-    const level = query.level[pair.query] as number;
-    const allowed = slack * tolerance * levelRatio ** (level / 2);
-    const missX = cos * x - sin * y + dx - (query.x[pair.query] as number);
-    const missY = sin * x + cos * y + dy - (query.y[pair.query] as number);
-    if (missX * missX + missY * missY > allowed * allowed) return false;
-    const turned = (query.direction[pair.query] as number) - (item.direction[pair.item] as number) - steps;
-    const off = ((turned % 256) + 256 + 128) % 256;
-    if (Math.abs(off - 128) > 24) return false;
-    return Math.abs(level - (item.level[pair.item] as number) - levels) <= 1.6;
-  });
+  const turned = (turn / (2 * Math.PI)) * 256;
+  const scaled = Math.log(scale) / Math.log(levelRatio);
+  const inliers: number[] = [];
+  for (let i = 0; i < count; i++) {
+    if (Math.abs((levels[i] as number) - scaled) > 1.6) continue;
+    const [x, y] = [itemX[i] as number, itemY[i] as number];
+    const missX = cos * x - sin * y + dx - (queryX[i] as number);
+    const missY = sin * x + cos * y + dy - (queryY[i] as number);
+    const allowed = slack * (allowedAt[queryLevel[i] as number] as number);
+    if (missX * missX + missY * missY > allowed * allowed) continue;
+    const off = ((((steps[i] as number) - turned) % 256) + 256 + 128) % 256;
+    if (Math.abs(off - 128) <= 24) inliers.push(i);
+  }
+  return inliers;
 }
 
 /** Least squares over the pairs (Umeyama 1991 in the plane). */
-function fit(query: Features, item: Features, pairs: readonly Pair[]): Similarity | undefined {
-  const n = pairs.length;
-  let [qx, qy, ix, iy] = [0, 0, 0, 0];
-  for (const pair of pairs) {
-    qx += (query.x[pair.query] as number) / n;
-    qy += (query.y[pair.query] as number) / n;
-    ix += (item.x[pair.item] as number) / n;
-    iy += (item.y[pair.item] as number) / n;
-  }
+function fit({ queryX, queryY, itemX, itemY }: PairColumns, pairs: readonly number[]): Similarity | undefined {
+  const mean = (column: Float32Array) => pairs.reduce((sum, i) => sum + (column[i] as number), 0) / pairs.length;
+  const [qx, qy, ix, iy] = [mean(queryX), mean(queryY), mean(itemX), mean(itemY)];
   let [along, across, spread] = [0, 0, 0];
-  for (const pair of pairs) {
-    const [ax, ay] = [(item.x[pair.item] as number) - ix, (item.y[pair.item] as number) - iy];
-    const [bx, by] = [(query.x[pair.query] as number) - qx, (query.y[pair.query] as number) - qy];
+  for (const i of pairs) {
+    const [ax, ay] = [(itemX[i] as number) - ix, (itemY[i] as number) - iy];
+    const [bx, by] = [(queryX[i] as number) - qx, (queryY[i] as number) - qy];
     along += ax * bx + ay * by;
     across += ax * by - ay * bx;
     spread += ax * ax + ay * ay;
@@ -124,15 +143,13 @@ function fit(query: Features, item: Features, pairs: readonly Pair[]): Similarit
   return { scale, turn, dx: qx - (cos * ix - sin * iy), dy: qy - (sin * ix + cos * iy) };
 }
 
-/** Pairs with a place of their own in both images, nearest descriptors first. */
-function witnesses(query: Features, item: Features, pairs: readonly Pair[]): number {
-  const kept: Pair[] = [];
-  const near = (features: Features, a: number, b: number) =>
-    Math.abs((features.x[a] as number) - (features.x[b] as number)) < apart &&
-    Math.abs((features.y[a] as number) - (features.y[b] as number)) < apart;
-  for (const pair of [...pairs].sort((a, b) => a.distance - b.distance)) {
-    if (kept.some((other) => near(query, other.query, pair.query) || near(item, other.item, pair.item))) continue;
-    kept.push(pair);
+/** Pairs with a place of their own in both images, those nearest in descriptors first. */
+function witnesses({ queryX, queryY, itemX, itemY }: PairColumns, pairs: readonly number[]): number {
+  const kept: number[] = [];
+  const near = (xs: Float32Array, ys: Float32Array, a: number, b: number) =>
+    Math.abs((xs[a] as number) - (xs[b] as number)) < apart && Math.abs((ys[a] as number) - (ys[b] as number)) < apart;
+  for (const i of pairs) {
+    if (!kept.some((other) => near(queryX, queryY, other, i) || near(itemX, itemY, other, i))) kept.push(i);
   }
   return kept.length;
 }

@@ -1,6 +1,7 @@
 // Corners of an image with what describes them: what is left to recognise when an image was cropped or drawn over.
 import { MatcherError } from '../errors.ts';
 import type { Pixels } from '../pdq/pdq.ts';
+import { type KernelMemory, kernel, reserve } from '../wasm.ts';
 import { wasm } from './module.ts';
 
 /** Columns, an entry of each to a feature; positions in pixels of the working image. */
@@ -26,7 +27,7 @@ const thresholds = [16, 7] as const;
 const mostPixels = 2048 * 2048;
 
 interface Exports {
-  memory: WebAssembly.Memory;
+  memory: KernelMemory;
   pattern(): number;
   descriptor(): number;
   corners(): number;
@@ -47,38 +48,36 @@ interface Corner {
   readonly score: number;
 }
 
-let compiled: WebAssembly.Module | undefined;
+const instance = kernel<Exports>(wasm);
 
 /** One extractor serves one thread. */
 export class FeatureExtractor {
   readonly #exports: Exports;
 
   constructor() {
-    compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
-    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
+    this.#exports = instance();
     const { memory, pattern } = this.#exports;
-    memory.grow(16);
+    reserve(memory, 1 << 20);
     new Int8Array(memory.buffer, pattern(), 4 * 256).set(pairs());
   }
 
   /** The `most` strongest corners, spread over the image and its scales. */
-  extract({ data, width, height, channels }: Pixels, most: number): Features {
+  extract({ data, width, height, channels }: Pixels, most: number, share = 0.64): Features {
     if (width * height > mostPixels) throw new MatcherError('ImageTooLarge', `${width}×${height} pixels to describe`);
     const { memory, plan, image, pyramid } = this.#exports;
-    const missing = Math.ceil((plan(width, height) - memory.buffer.byteLength) / 65_536);
-    if (missing > 0) memory.grow(missing);
+    reserve(memory, plan(width, height));
     writeGrey(data, channels, new Uint8Array(memory.buffer, image(), width * height));
     const levels = pyramid(width, height);
     let chosen: { level: number; corner: Corner }[] = [];
     for (const threshold of thresholds) {
       chosen = [];
       // Each level has 0.64 of the pixels of the one before, and gets that share of features.
-      const shares = Array.from({ length: levels }, (_, level) => 0.64 ** level);
-      const total = shares.reduce((sum, share) => sum + share, 0);
+      const shares = Array.from({ length: levels }, (_, level) => share ** level);
+      const total = shares.reduce((sum, each) => sum + each, 0);
       let left = most;
       for (let level = levels - 1; level >= 0; level--) {
-        const share = level === 0 ? left : Math.round((most * (shares[level] as number)) / total) + 2;
-        const corners = this.#spread(level, this.#detect(level, threshold), Math.min(share, left));
+        const here = level === 0 ? left : Math.round((most * (shares[level] as number)) / total) + 2;
+        const corners = this.#spread(level, this.#detect(level, threshold), Math.min(here, left));
         left -= corners.length;
         for (const corner of corners) chosen.push({ level, corner });
       }

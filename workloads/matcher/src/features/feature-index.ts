@@ -12,15 +12,17 @@ export interface FeatureMatch {
 const radius = 52;
 /** Of sixteen tables: with four a pair at distance 30 is met in 85 % of cases, and one at 45 in half of them. */
 const tables = 4;
-/** A corner that so many others look like says nothing. */
+/** Of more corners that look like one, the nearest vote. */
 const common = 400;
 /** Items that geometry is asked about, by their votes. */
 const candidates = 24;
 const fewestVotes = 4;
+/** Pairs that geometry looks at; it compares each with each. */
+const mostPairs = 600;
 /** Agreeing pairs below which a match is coincidence. */
-export const fewestAgreeing = 8;
+export const fewestAgreeing = 7;
 /** Features of one segment; a tail this large costs a scan for each corner, so it is kept small. */
-const tailSize = 16_384;
+const tailSize = 4096;
 
 interface Owner {
   readonly number: number;
@@ -77,34 +79,31 @@ export class FeatureIndex {
 
   /** Items with at least `fewestAgreeing` corners where the query's are, most first. */
   search(query: Features): FeatureMatch[] {
-    const votes = new Map<Owner, Map<number, Pair>>();
+    const votes = new Map<Owner, Pair[]>();
     for (const part of [...this.#parts, this.#tail]) this.#vote(part, query, votes);
     return [...votes]
-      .filter(([, pairs]) => pairs.size >= fewestVotes)
-      .sort((a, b) => b[1].size - a[1].size || a[0].number - b[0].number)
+      .map(([owner, pairs]) => ({ owner, pairs, corners: new Set(pairs.map((pair) => pair.query)).size }))
+      .filter(({ corners }) => corners >= fewestVotes)
+      .sort((a, b) => b.corners - a.corners || a.owner.number - b.owner.number)
       .slice(0, candidates)
-      .flatMap(([{ number, features }, pairs]) => {
-        const alignment = align(query, features, [...pairs.values()]);
+      .flatMap(({ owner: { number, features }, pairs }) => {
+        const alignment = align(query, features, nearest(pairs));
         return alignment && alignment.agreeing >= fewestAgreeing ? [{ number, alignment }] : [];
       })
       .sort((a, b) => b.alignment.agreeing - a.alignment.agreeing || a.number - b.number);
   }
 
-  #vote(part: Part, query: Features, votes: Map<Owner, Map<number, Pair>>): void {
+  #vote(part: Part, query: Features, votes: Map<Owner, Pair[]>): void {
     if (part.segment.count === 0) return;
     for (let corner = 0; corner < query.count; corner++) {
       const found = part.segment.search(query.descriptors.subarray(32 * corner, 32 * corner + 32), radius, 1);
-      if (found.length > common) continue;
-      for (const { slot, distance } of found) {
+      const near = found.length > common ? found.sort((a, b) => a.distance - b.distance).slice(0, common) : found;
+      for (const { slot, distance } of near) {
         const owner = part.owners[part.ownerOf[slot] as number] as Owner;
         if (this.#hidden.has(owner.number)) continue;
         let pairs = votes.get(owner);
-        if (!pairs) votes.set(owner, (pairs = new Map()));
-        // One pair to a corner of the query: the nearest.
-        const known = pairs.get(corner);
-        if (!known || known.distance > distance) {
-          pairs.set(corner, { query: corner, item: part.cornerOf[slot] as number, distance });
-        }
+        if (!pairs) votes.set(owner, (pairs = []));
+        pairs.push({ query: corner, item: part.cornerOf[slot] as number, distance });
       }
     }
   }
@@ -124,6 +123,19 @@ export class FeatureIndex {
     for (const _ of merged.segment.build()) continue;
     this.#parts.splice(from, this.#parts.length - from, merged);
   }
+}
+
+/** Up to four pairs to a corner of the query, the nearest: stripes look alike, and geometry will tell them apart. */
+function nearest(pairs: readonly Pair[]): Pair[] {
+  const taken = new Map<number, number>();
+  return [...pairs]
+    .sort((a, b) => a.distance - b.distance || a.query - b.query || a.item - b.item)
+    .filter(({ query }) => {
+      const count = taken.get(query) ?? 0;
+      taken.set(query, count + 1);
+      return count < 4;
+    })
+    .slice(0, mostPairs);
 }
 
 function newPart(capacity: number, tableCount: number): Part {

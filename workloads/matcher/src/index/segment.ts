@@ -1,4 +1,5 @@
 // A fixed number of hashes in one WebAssembly memory, with the tables of multi-index hashing or, when few, without.
+import { type KernelMemory, kernel, reserve } from '../wasm.ts';
 import { wasm } from './module.ts';
 
 /** Reasons why an item is not found; any bit hides it. `Removed` items go when segments are merged. */
@@ -9,7 +10,7 @@ const anyFlag = 7;
 const slice = 100_000;
 
 interface Exports {
-  memory: WebAssembly.Memory;
+  memory: KernelMemory;
   layout(items: number, tables: number): number;
   section(which: number): number;
   spread(at: number, count: number): void;
@@ -26,7 +27,7 @@ export interface Found {
   readonly distance: number;
 }
 
-let compiled: WebAssembly.Module | undefined;
+const instance = kernel<Exports>(wasm);
 
 export class Segment {
   readonly capacity: number;
@@ -44,12 +45,11 @@ export class Segment {
   readonly #places: { query: number; hashes: number };
 
   constructor(capacity: number, tables: number) {
-    compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
-    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
+    this.#exports = instance();
     this.capacity = capacity;
     this.tables = tables;
     const { memory, layout, section } = this.#exports;
-    memory.grow(Math.ceil((layout(capacity, tables) >>> 0) / 65_536));
+    reserve(memory, layout(capacity, tables) >>> 0);
     const at = (which: number) => section(which) >>> 0;
     const { buffer } = memory;
     this.hashes = new Uint8Array(buffer, at(0), 32 * capacity);

@@ -1,5 +1,6 @@
 // PDQ, the 256-bit perceptual hash: the same pixels give the same bits as Meta's C++ reference.
 import { MatcherError } from '../errors.ts';
+import { type KernelMemory, kernel, reserve } from '../wasm.ts';
 import { wasm } from './module.ts';
 
 /** Order of the eight hashes of `dihedral`: the image as it is, then turned and mirrored. */
@@ -42,7 +43,7 @@ const fewestPixels = 5;
 const mostPixels = 1 << 24;
 
 interface Exports {
-  memory: WebAssembly.Memory;
+  memory: KernelMemory;
   configure(base: number): void;
   hash(
     pixels: number,
@@ -62,16 +63,15 @@ interface Exports {
 const base = 1024;
 const firstFree = 65_536;
 
-let compiled: WebAssembly.Module | undefined;
+const instance = kernel<Exports>(wasm);
 
 /** One hasher serves one thread; it keeps work space for the largest image it has seen. */
 export class PdqHasher {
   readonly #exports: Exports;
 
   constructor() {
-    compiled ??= new WebAssembly.Module(Buffer.from(wasm, 'base64'));
-    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
-    this.#grow(firstFree);
+    this.#exports = instance();
+    reserve(this.#exports.memory, firstFree);
     new Float32Array(this.#exports.memory.buffer, base, 16 * 64).set(cosines());
     this.#exports.configure(base);
   }
@@ -99,8 +99,8 @@ export class PdqHasher {
     const work = align(pixels + bytes + 16);
     const lanes = work + 2 * 4 * (height + 4) * Math.max(width, 64) + 64;
     const sums = lanes + 2 * 16 * (width + 4);
-    this.#grow(sums + 4 * Math.max(width, 64) + 64);
     const { memory } = this.#exports;
+    reserve(memory, sums + 4 * Math.max(width, 64) + 64);
     new Uint8Array(memory.buffer, pixels, bytes).set(data.subarray(0, bytes));
     const quality = this.#exports.hash(pixels, height, width, channels, work, lanes, sums, dihedral);
     const out = this.#exports.output();
@@ -111,12 +111,6 @@ export class PdqHasher {
       ),
       quality,
     };
-  }
-
-  #grow(bytes: number): void {
-    const { memory } = this.#exports;
-    const missing = Math.ceil((bytes - memory.buffer.byteLength) / 65_536);
-    if (missing > 0) memory.grow(missing);
   }
 }
 

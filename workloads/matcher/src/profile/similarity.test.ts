@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { compareProfiles, jaroWinkler, nameSimilarity, normalize, sound, trigramSimilarity } from './similarity.ts';
+
+test.each([
+  ['José Álvarez', 'jose alvarez', 1],
+  ['Alvarez, José', 'José Alvarez', 1],
+  ['Müller & Söhne', 'muller sohne', 1],
+  ['张伟', '张伟', 1],
+])('%s and %s are the same name', (a, b, similarity) => {
+  expect(nameSimilarity(a, b)).toBe(similarity);
+});
+
+test.each([
+  ['Catherine Johnson', 'Katherine Jonson'],
+  ['Stephen Philips', 'Steven Phillips'],
+  ['Maria Gonzalez', 'Maria Gonzales'],
+  ['Jon Smith', 'John Smyth'],
+  ['J. Robert Oppenheimer', 'Robert Oppenheimer'],
+])('%s and %s are likely the same', (a, b) => {
+  expect(nameSimilarity(a, b)).toBeGreaterThanOrEqual(0.85);
+  expect(nameSimilarity(a, b)).toBeLessThan(1);
+});
+
+test.each([
+  ['Maria Gonzalez', 'Peter Schmidt'],
+  ['John Smith', 'Mary Smith'],
+  ['Anna Lee', 'Hannah Leroy'],
+  ['张伟', '李娜'],
+])('%s and %s are two', (a, b) => {
+  expect(nameSimilarity(a, b)).toBeLessThan(0.85);
+});
+
+test('the sound helps where spelling differs, and can be left out', () => {
+  expect(sound('Knight')).toBe(sound('Nite'));
+  expect(sound('Catherine')).toBe(sound('Kathryn'));
+  expect(nameSimilarity('Filip', 'Phillipp', true)).toBeGreaterThan(nameSimilarity('Filip', 'Phillipp', false));
+});
+
+test('similarity is the same both ways and within bounds', () => {
+  const names = [
+    '',
+    'a',
+    'Ann',
+    'Ann-Marie O’Neil',
+    "Robert'); DROP TABLE items;--",
+    '\u0000x',
+    '🙂',
+    'x'.repeat(5000),
+  ];
+  for (const a of names) {
+    for (const b of names) {
+      const similarity = nameSimilarity(a, b);
+      expect(similarity).toBe(nameSimilarity(b, a));
+      expect(similarity).toBeGreaterThanOrEqual(0);
+      expect(similarity).toBeLessThanOrEqual(1);
+    }
+  }
+});
+
+test('aliases count as names, attributes by value, and the evidence says which', () => {
+  const match = compareProfiles(
+    { name: 'Bob Dylan', attributes: { country: 'US', born: '1941' } },
+    { name: 'Robert Zimmerman', aliases: ['Bob Dylan'], attributes: { country: 'us', born: '1942', label: 'x' } },
+  );
+  expect(match?.fields).toEqual([
+    { field: 'name', query: 'Bob Dylan', item: 'Bob Dylan', similarity: 1 },
+    { field: 'attributes.country', query: 'US', item: 'us', similarity: 1 },
+    expect.objectContaining({ field: 'attributes.born' }),
+  ]);
+  expect(match?.similarity).toBeGreaterThan(0.8);
+  expect(compareProfiles({ name: 'a' }, { attributes: { x: 'y' } })).toBeUndefined();
+  expect(compareProfiles({ attributes: { constructor: 'x' } }, { attributes: {} })).toBeUndefined();
+});
+
+test('letters are folded, measures are known ones', () => {
+  expect(normalize('  Łukasz—ÅNGSTRÖM ')).toBe('lukasz angstrom');
+  expect(jaroWinkler('martha', 'marhta')).toBeCloseTo(0.961, 3);
+  expect(jaroWinkler('dixon', 'dicksonx')).toBeCloseTo(0.813, 3);
+  expect(trigramSimilarity('night', 'nacht')).toBeLessThan(0.5);
+});

@@ -1,0 +1,203 @@
+// How like two profiles are: names and aliases by their letters, their sound and the edits between them, attributes
+// by value. Names are compared in every script; the sound is of the Latin one, which others are transcribed to where
+// Unicode knows how.
+export interface Profile {
+  readonly name?: string;
+  readonly aliases?: readonly string[];
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+export interface ProfileMatch {
+  /** 0..1. */
+  readonly similarity: number;
+  /** Which name met which, and which attributes agree or differ. */
+  readonly fields: readonly FieldEvidence[];
+}
+
+export interface FieldEvidence {
+  readonly field: string;
+  readonly query: string;
+  readonly item: string;
+  readonly similarity: number;
+}
+
+/** Names weigh as much as so many attributes. */
+const nameWeight = 4;
+
+/** The fields both sides have; undefined when there is none. */
+export function compareProfiles(query: Profile, item: Profile, phonetic = true): ProfileMatch | undefined {
+  const fields: FieldEvidence[] = [];
+  const best = bestName(namesOf(query), namesOf(item), phonetic);
+  if (best) fields.push(best);
+  for (const [key, value] of Object.entries(query.attributes ?? {})) {
+    const other = Object.hasOwn(item.attributes ?? {}, key) ? item.attributes?.[key] : undefined;
+    if (other === undefined) continue;
+    const similarity = normalize(value) === normalize(other) ? 1 : trigramSimilarity(value, other) ** 2;
+    fields.push({ field: `attributes.${key}`, query: value, item: other, similarity });
+  }
+  if (fields.length === 0) return undefined;
+  const weight = ({ field }: FieldEvidence) => (field === 'name' ? nameWeight : 1);
+  const total = fields.reduce((sum, each) => sum + weight(each), 0);
+  return { similarity: fields.reduce((sum, each) => sum + weight(each) * each.similarity, 0) / total, fields };
+}
+
+export function namesOf({ name, aliases = [] }: Profile): string[] {
+  return [...(name === undefined ? [] : [name]), ...aliases].filter((each) => normalize(each) !== '');
+}
+
+function bestName(query: readonly string[], item: readonly string[], phonetic: boolean): FieldEvidence | undefined {
+  let best: FieldEvidence | undefined;
+  for (const a of query) {
+    for (const b of item) {
+      const similarity = nameSimilarity(a, b, phonetic);
+      if (!best || similarity > best.similarity) best = { field: 'name', query: a, item: b, similarity };
+    }
+  }
+  return best;
+}
+
+/** 1 for the same name in any order and spelling of case, accents and punctuation; the best of three measures below. */
+export function nameSimilarity(a: string, b: string, phonetic = true): number {
+  // The measures are greedy, so the order is fixed to give the same both ways.
+  const [first, second] = [words(a), words(b)].sort((x, y) => (x.join(' ') < y.join(' ') ? -1 : 1)) as [
+    string[],
+    string[],
+  ];
+  if (first.length === 0 || second.length === 0) return 0;
+  const [sortedA, sortedB] = [[...first].sort().join(' '), [...second].sort().join(' ')];
+  if (sortedA === sortedB) return 1;
+  const letters = 0.4 * trigramSimilarity(sortedA, sortedB) + 0.6 * jaroWinkler(first.join(' '), second.join(' '));
+  const aligned = alignWords(first, second, phonetic);
+  // What only sounds or looks alike is never quite the same.
+  return Math.min(0.99, Math.max(letters, aligned));
+}
+
+/** Each word with the nearest of the other name, by length; words that are left over count against it. */
+function alignWords(a: readonly string[], b: readonly string[], phonetic: boolean): number {
+  const [few, many] = a.length <= b.length ? [a, b] : [b, a];
+  const free = new Set(many.keys());
+  let score = 0;
+  let length = 0;
+  for (const word of few) {
+    let best = -1;
+    let bestAt = -1;
+    for (const at of free) {
+      const similarity = wordSimilarity(word, many[at] as string, phonetic);
+      if (similarity > best) [best, bestAt] = [similarity, at];
+    }
+    free.delete(bestAt);
+    const weight = Math.max(word.length, (many[bestAt] as string).length);
+    score += best * weight;
+    length += weight;
+  }
+  for (const at of free) length += 0.5 * (many[at] as string).length;
+  return length === 0 ? 0 : score / length;
+}
+
+function wordSimilarity(a: string, b: string, phonetic: boolean): number {
+  if (a === b) return 1;
+  // An initial stands for the name.
+  if ((a.length === 1 || b.length === 1) && a[0] === b[0]) return 0.85;
+  const spelled = jaroWinkler(a, b);
+  if (!phonetic || Math.min(a.length, b.length) < 3) return spelled;
+  const [soundA, soundB] = [sound(a), sound(b)];
+  return soundA !== '' && soundA === soundB ? Math.max(spelled, 0.6 + 0.35 * spelled) : spelled;
+}
+
+/** Lower case without accents, every run of anything but letters and digits one space. */
+export function normalize(text: string): string {
+  return text
+    .slice(0, 512)
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .toLowerCase()
+    .replace(/[øðþłßæœđıħ]/g, (letter) => plain[letter] ?? letter)
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .trim();
+}
+
+const plain: Readonly<Record<string, string>> = {
+  ø: 'o',
+  ð: 'd',
+  þ: 'th',
+  ł: 'l',
+  ß: 'ss',
+  æ: 'ae',
+  œ: 'oe',
+  đ: 'd',
+  ı: 'i',
+  ħ: 'h',
+};
+
+function words(text: string): string[] {
+  return normalize(text).split(' ').filter(Boolean).slice(0, 16);
+}
+
+/** Dice's coefficient over the sets of three letters, padded at both ends. */
+export function trigramSimilarity(a: string, b: string): number {
+  const [first, second] = [trigrams(a), trigrams(b)];
+  if (first.size === 0 || second.size === 0) return 0;
+  let common = 0;
+  for (const each of first) if (second.has(each)) common++;
+  return (2 * common) / (first.size + second.size);
+}
+
+export function trigrams(text: string): Set<string> {
+  const out = new Set<string>();
+  for (const word of words(text)) {
+    const padded = `  ${word} `;
+    for (let i = 0; i + 3 <= padded.length; i++) out.add(padded.slice(i, i + 3));
+  }
+  return out;
+}
+
+/** Winkler 1990: shared letters near the same place, their order, and a bonus for a common beginning. */
+export function jaroWinkler(a: string, b: string): number {
+  if (a === b) return 1;
+  const reach = Math.max(0, Math.floor(Math.max(a.length, b.length) / 2) - 1);
+  const taken = new Uint8Array(b.length);
+  const matched: string[] = [];
+  for (let i = 0; i < a.length; i++) {
+    const end = Math.min(b.length - 1, i + reach);
+    for (let j = Math.max(0, i - reach); j <= end; j++) {
+      if (taken[j] || a[i] !== b[j]) continue;
+      taken[j] = 1;
+      matched.push(a[i] as string);
+      break;
+    }
+  }
+  if (matched.length === 0) return 0;
+  const others =
+    [...b].length === b.length ? [...b].filter((_, j) => taken[j]) : b.split('').filter((_, j) => taken[j]);
+  const swapped = matched.filter((letter, i) => letter !== others[i]).length / 2;
+  const m = matched.length;
+  const jaro = (m / a.length + m / b.length + (m - swapped) / m) / 3;
+  let prefix = 0;
+  while (prefix < 4 && prefix < a.length && a[prefix] === b[prefix]) prefix++;
+  return jaro + prefix * 0.1 * (1 - jaro);
+}
+
+/** A rough English and European sound: spellings of one sound become one letter, vowels go but the first. */
+export function sound(word: string): string {
+  const latin = normalize(word).replace(/[^a-z]/g, '');
+  if (latin === '') return '';
+  let out = latin;
+  for (const [spelling, letter] of spellings) out = out.replace(spelling, letter);
+  const first = /^[aeiouy]/.test(out) ? 'a' : '';
+  return first + out.replace(/[aeiouyhw]/g, '').replace(/(.)\1+/g, '$1');
+}
+
+const spellings: readonly (readonly [RegExp, string])[] = [
+  [/^(kn|gn|pn)/, 'n'],
+  [/^wr/, 'r'],
+  [/^x/, 's'],
+  [/tsch|tch|ch|sch|sh|cz/g, 'x'],
+  [/ph|v|w(?=[aeiou])/g, 'f'],
+  [/ck|q|c(?![eiy])/g, 'k'],
+  [/c(?=[eiy])|z|ts/g, 's'],
+  [/gh(?![aeiou])/g, ''],
+  [/j|dg|g(?=[eiy])/g, 'j'],
+  [/dt|th|d/g, 't'],
+  [/b/g, 'p'],
+  [/x/g, 'x'],
+];
