@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type FieldJob, fieldJob, parseStored } from '@quintet/crds';
 import { median, type Row, row } from '@quintet/runtime/bench';
+import { readPlan } from '../src/job/output.ts';
 import { plan } from '../src/job/plan.ts';
 import { type Problem, resolve } from '../src/job/problem.ts';
-import { readPlan } from '../src/job/output.ts';
 import { openPool, readDrive } from '../src/job/shard.ts';
 import { usableCores } from '../src/machine.ts';
 import { pressureAt } from '../src/physics/reference.ts';
@@ -69,7 +69,16 @@ export async function directSum(quick: boolean, peer: Peer | undefined): Promise
     const difference = differenceFrom(problem, phases, peerPoints, answer);
     rows.push(
       row(
-        { ...base, case: 'direct sum, agreement with levitate', size: `T=512 N=${peerPoints.length}`, better: 'lower', metric: 'largest difference', unit: 'of largest', ours: difference, peers: {} },
+        {
+          ...base,
+          case: 'direct sum, agreement with levitate',
+          size: `T=512 N=${peerPoints.length}`,
+          better: 'lower',
+          metric: 'largest difference',
+          unit: 'of largest',
+          ours: difference,
+          peers: {},
+        },
         { absolute: 1e-3 },
       ),
     );
@@ -120,7 +129,12 @@ async function askLevitate(
 }
 
 /** Of magnitudes: levitate's sign of the phase is the other one where it is. */
-function differenceFrom(problem: Problem, phases: Float64Array, points: number[][], { re, im }: LevitateAnswer): number {
+function differenceFrom(
+  problem: Problem,
+  phases: Float64Array,
+  points: number[][],
+  { re, im }: LevitateAnswer,
+): number {
   const sources = drivenSources(problem.emitters, { amplitudes: new Float64Array(phases.length).fill(1), phases });
   const value = new Float64Array(2);
   let worst = 0;

@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { type Row, report } from '@quintet/runtime/bench';
 import { directSum } from './direct-sum.ts';
+import { interpolation } from './interpolation.ts';
 import { type Peer, peerPython, startPeer } from './python.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
@@ -10,7 +11,7 @@ const found = peerPython();
 if (found.missing) console.error(`without peers: ${found.missing}`);
 const peer: Peer | undefined = found.python ? startPeer(found.python) : undefined;
 try {
-  const rows: Row[] = [...(await directSum(values.quick, peer))];
+  const rows: Row[] = [...(await directSum(values.quick, peer)), ...(await interpolation(values.quick))];
   report(rows, values.json);
 } finally {
   peer?.close();

@@ -17,7 +17,15 @@ export function peerPython(install = true): { python: string; missing?: never } 
   try {
     console.error('installing the peers once …');
     execFileSync('python3', ['-m', 'venv', join(here, '.venv')], { stdio: ['ignore', 2, 2] });
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', join(here, 'requirements.txt')];
+    const pip = [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '-r',
+      join(here, 'requirements.txt'),
+    ];
     execFileSync(python, pip, { stdio: ['ignore', 2, 2], timeout: 900_000 });
     writeFileSync(ready, wanted);
     return { python };

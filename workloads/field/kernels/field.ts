@@ -53,7 +53,7 @@ const numbers = memory.data<f32>([0.5, 1.0, 12582912.0, 3.1415926535897931]);
  * @param out f32[2][points]: real parts, imaginary parts.
  */
 export function pressure(x32: usize, x64: usize, points: i32, y: f64, z: f64, out: usize): void {
-  prepare(y, z);
+  prepare(y, z, false);
   const outIm = out + (<usize>points << 2);
   const s0 = v128.load32_splat(sinTable);
   const s1 = v128.load32_splat(sinTable, 4);
@@ -151,7 +151,7 @@ export function pressure(x32: usize, x64: usize, points: i32, y: f64, z: f64, ou
  * @param out f32[8][points]: real and imaginary parts of p, ∂p/∂x, ∂p/∂y, ∂p/∂z.
  */
 export function gradient(x32: usize, x64: usize, points: i32, y: f64, z: f64, out: usize): void {
-  prepare(y, z);
+  prepare(y, z, true);
   const row = <usize>points << 2;
   const step = stride;
   const half = v128.load32_splat(numbers);
@@ -234,10 +234,62 @@ export function gradient(x32: usize, x64: usize, points: i32, y: f64, z: f64, ou
   }
 }
 
-/** What every point of the row (·, y, z) shares. */
-function prepare(y: f64, z: f64): void {
+/**
+ * Weighted sum of rows: out[i] = Σ weights[k]·rows[k][i], k in rising order.
+ * @param rows pointers to the rows, u32[taps]. @param weights f32[taps]. @param floats of a row, a multiple of 8.
+ */
+export function combine(rows: usize, weights: usize, taps: i32, out: usize, floats: i32): void {
+  const end = <usize>floats << 2;
+  for (let i: usize = 0; i < end; i += 32) {
+    let low = f32x4.splat(0);
+    let high = f32x4.splat(0);
+    for (let k: usize = 0; k < <usize>taps << 2; k += 4) {
+      const row = <usize>load<u32>(rows + k) + i;
+      const weight = v128.load32_splat(weights + k);
+      low = mulAdd(weight, v128.load(row), low);
+      high = mulAdd(weight, v128.load(row, 16), high);
+    }
+    v128.store(out + i, low);
+    v128.store(out + i, high, 16);
+  }
+}
+
+/**
+ * Interpolates a row of complex numbers: out[i] = Σ weights[i][k]·row[starts[i] + k].
+ * @param weights f32[points][2·taps], each weight twice, `taps` even. @param starts u32[points]. @param out complex[points].
+ */
+export function resample(row: usize, weights: usize, starts: usize, taps: i32, points: i32, out: usize): void {
+  const bytes = <usize>taps << 3;
+  for (let i: usize = 0; i < <usize>points; i++) {
+    const from = row + (<usize>load<u32>(starts + (i << 2)) << 3);
+    let sum = f32x4.splat(0);
+    for (let k: usize = 0; k < bytes; k += 16) sum = mulAdd(v128.load(weights + k), v128.load(from + k), sum);
+    weights += bytes;
+    v128.store64_lane(out + (i << 3), f32x4.add(sum, v128.shuffle<f32>(sum, sum, 2, 3, 0, 1)), 0);
+  }
+}
+
+/** What every point of the row (·, y, z) shares; two sources at a time, one for an odd last. */
+function prepare(y: f64, z: f64, paths: bool): void {
   const n = <usize>count << 3;
-  for (let s: usize = 0; s < <usize>count; s++) {
+  const ys = f64x2.splat(y);
+  const zs = f64x2.splat(z);
+  let s: usize = 0;
+  for (; s + 1 < <usize>count; s += 2) {
+    const at = position + (s << 3);
+    const to = lane + (s << 2);
+    const dy = f64x2.sub(ys, v128.load(at + n));
+    const dz = f64x2.sub(zs, v128.load(at + 2 * n));
+    const rho2 = f64x2.add(f64x2.mul(dy, dy), f64x2.mul(dz, dz));
+    const h = f64x2.add(f64x2.mul(v128.load(at + 4 * n), dy), f64x2.mul(v128.load(at + 5 * n), dz));
+    v128.store64_lane(to + 4 * stride, f32x4.demote_f64x2_zero(rho2), 0);
+    v128.store64_lane(to + 5 * stride, f32x4.demote_f64x2_zero(h), 0);
+    if (paths) {
+      v128.store64_lane(to + 6 * stride, f32x4.demote_f64x2_zero(dy), 0);
+      v128.store64_lane(to + 7 * stride, f32x4.demote_f64x2_zero(dz), 0);
+    }
+  }
+  if (s < <usize>count) {
     const at = position + (s << 3);
     const to = lane + (s << 2);
     const dy = y - load<f64>(at + n);

@@ -2,14 +2,24 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FieldError } from '../errors.ts';
+import type { Lattice } from '../interpolation/design.ts';
+import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
 import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
 import { directivityOf, type Pattern } from '../physics/directivity.ts';
 import type { Sources } from '../physics/sources.ts';
 import { type Block, chunkBlock, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
 import { chunkBytes, chunkPath, seal, verified } from '../zarr/array.ts';
-import { writeWhole } from './files.ts';
+import { syncFile, writeUnsynced } from './files.ts';
 import { type FieldMaxima, maximaOf, type ZoneSphere } from './maxima.ts';
-import { arrayOf, type Constants, floatsPerPoint, formats, type StoredQuantity, writeRow } from './quantities.ts';
+import {
+  arrayOf,
+  type ComplexRow,
+  type Constants,
+  floatsPerPoint,
+  formats,
+  type StoredQuantity,
+  writeRow,
+} from './quantities.ts';
 
 /** All that a thread needs to compute chunks; plain data. */
 export interface ChunkWork {
@@ -20,6 +30,9 @@ export interface ChunkWork {
   readonly constants: Constants;
   readonly zones: readonly ZoneSphere[];
   readonly backend: 'CPU' | 'Reference';
+  readonly wavelength: number;
+  /** Where it is given, chunks far from all sources are interpolated from it. */
+  readonly lattice?: Lattice;
   /** Folder of the Zarr group. */
   readonly folder: string;
 }
@@ -32,43 +45,24 @@ export interface ChunkResult {
   readonly points: number;
   /** False when the files were there and whole. */
   readonly computed: boolean;
-  /** Time spent in summing alone. */
-  readonly seconds: number;
 }
 
 export class ChunkComputer {
   readonly #work: ChunkWork;
   readonly #kernel: RowKernel;
+  readonly #interpolator: Interpolator | undefined;
   readonly #buffers: Uint8Array[];
 
   constructor(work: ChunkWork) {
     this.#work = work;
     this.#kernel = kernelFor(work);
-    this.#buffers = work.quantities.map((quantity) => new Uint8Array(chunkBytes(arrayOf(quantity, work.volume))));
+    const { lattice, volume, wavelength } = work;
+    this.#interpolator = lattice && new Interpolator(volume, lattice, wavelength, fieldsOf(work));
+    this.#buffers = work.quantities.map((quantity) => new Uint8Array(chunkBytes(arrayOf(quantity, volume))));
   }
 
-  /** Computes the chunk's files unless all of them are there and whole. @throws FieldError on a failing output. */
-  ensure(chunk: number): ChunkResult {
-    const { volume, zones } = this.#work;
-    const block = chunkBlock(volume, chunk);
-    const points = block.shape[0] * block.shape[1] * block.shape[2];
-    const found = this.#find(chunk);
-    if (found) {
-      const maxima = maximaOf(this.#floats(0), volume, block, zones);
-      return { chunk, checksums: found, maxima, points, computed: false, seconds: 0 };
-    }
-    const start = performance.now();
-    this.#sum(block);
-    const seconds = (performance.now() - start) / 1000;
-    const maxima = maximaOf(this.#floats(0), volume, block, zones);
-    if (!Number.isFinite(maxima.anywhere)) throw new FieldError('KernelRefused', `chunk ${chunk} is not finite`);
-    const checksums = this.#buffers.map((buffer) => seal(buffer));
-    this.#paths(chunk).forEach((path, i) => writeWhole(this.#work.folder, path, this.#buffers[i]!));
-    return { chunk, checksums, maxima, points, computed: true, seconds };
-  }
-
-  /** Reads what is stored into the buffers; its checksums when everything is whole. */
-  #find(chunk: number): number[] | undefined {
+  /** What is stored of the chunk; undefined unless all of its files are there and whole. */
+  find(chunk: number): ChunkResult | undefined {
     const checksums: number[] = [];
     for (const [i, path] of this.#paths(chunk).entries()) {
       let stored: Uint8Array;
@@ -82,25 +76,90 @@ export class ChunkComputer {
       this.#buffers[i]!.set(stored);
       checksums.push(checksum);
     }
-    return checksums;
+    return this.#result(chunk, checksums, false);
+  }
+
+  /** Computes and stores the chunk: from the layers where they are given, else by summing at each point. @throws FieldError */
+  compute(chunk: number, layers?: Layers): ChunkResult {
+    const block = chunkBlock(this.#work.volume, chunk);
+    for (let i = 0; i < this.#buffers.length; i++) this.#floats(i).fill(0);
+    if (layers) this.#interpolate(block, layers);
+    else this.#sum(block);
+    const checksums = this.#buffers.map((buffer) => seal(buffer));
+    const result = this.#result(chunk, checksums, true);
+    if (!Number.isFinite(result.maxima.anywhere)) throw new FieldError('KernelRefused', `chunk ${chunk} is not finite`);
+    this.#paths(chunk).forEach((path, i) => writeUnsynced(this.#work.folder, path, this.#buffers[i]!));
+    return result;
+  }
+
+  /** Sums layer `index` of the lattice and brings its rows to the points of the volume along x. */
+  layer(index: number, layers: Layers): void {
+    const { lattice, volume } = this.#work;
+    const interpolator = this.#interpolator!;
+    const [, rows, columns] = lattice!.shape;
+    const place = (axis: 0 | 1 | 2, i: number): number => lattice!.first[axis] + i * lattice!.step;
+    const rowFloats = Interpolator.rowFloats(volume);
+    const fields = fieldsOf(this.#work);
+    this.#kernel.setRow(Float64Array.from({ length: columns }, (_, i) => place(2, i)));
+    const z = place(0, index);
+    for (let iy = 0; iy < rows; iy++) {
+      const y = place(1, iy);
+      const parts = fields === 4 ? this.#kernel.gradient(y, z) : Object.values(this.#kernel.pressure(y, z));
+      for (let field = 0; field < fields; field++) {
+        const at = (((index - layers.from) * fields + field) * rows + iy) * rowFloats;
+        interpolator.resample(parts[2 * field]!, parts[2 * field + 1]!, layers.data, at);
+      }
+    }
+  }
+
+  /** Brings the chunk's files to the disk. */
+  sync(chunk: number): void {
+    for (const path of this.#paths(chunk)) syncFile(this.#work.folder, path);
+  }
+
+  /** The layers that come are of another list, though their numbers may be the same. */
+  forget(): void {
+    this.#interpolator?.forget();
   }
 
   #sum({ start, shape }: Block): void {
-    const { volume, quantities, constants } = this.#work;
-    const gradient = quantities.some((quantity) => formats[quantity].needsGradient);
-    const outputs = quantities.map((quantity, i) => ({ quantity, floats: this.#floats(i).fill(0) }));
+    const { volume } = this.#work;
     this.#kernel.setRow(Float64Array.from({ length: shape[2] }, (_, i) => coordinate(volume, 2, start[2] + i)));
     for (let iz = 0; iz < shape[0]; iz++) {
       const z = coordinate(volume, 0, start[0] + iz);
       for (let iy = 0; iy < shape[1]; iy++) {
         const y = coordinate(volume, 1, start[1] + iy);
-        const parts = gradient ? this.#kernel.gradient(y, z) : Object.values(this.#kernel.pressure(y, z));
-        const row = (iz * volume.chunk[1] + iy) * volume.chunk[2];
-        for (const { quantity, floats } of outputs) {
-          writeRow(quantity, parts, constants, floats, row * floatsPerPoint(quantity));
-        }
+        const parts =
+          fieldsOf(this.#work) === 4 ? this.#kernel.gradient(y, z) : Object.values(this.#kernel.pressure(y, z));
+        const fields: ComplexRow[] = [];
+        for (let i = 0; i < parts.length; i += 2) fields.push({ re: parts[i]!, im: parts[i + 1]!, step: 1 });
+        this.#writeRow(iz, iy, shape[2], fields);
       }
     }
+  }
+
+  #interpolate({ start, shape }: Block, layers: Layers): void {
+    for (let iz = 0; iz < shape[0]; iz++) {
+      this.#interpolator!.plane(layers, start[0] + iz, start[1], start[1] + shape[1], (y, rows) => {
+        const fields = rows.map((row): ComplexRow => ({ re: row, im: row.subarray(1), step: 2 }));
+        this.#writeRow(iz, y - start[1], shape[2], fields);
+      });
+    }
+  }
+
+  #writeRow(iz: number, iy: number, points: number, fields: readonly ComplexRow[]): void {
+    const { volume, quantities, constants } = this.#work;
+    const row = (iz * volume.chunk[1] + iy) * volume.chunk[2];
+    quantities.forEach((quantity, i) => {
+      writeRow(quantity, fields, points, constants, this.#floats(i), row * floatsPerPoint(quantity));
+    });
+  }
+
+  #result(chunk: number, checksums: number[], computed: boolean): ChunkResult {
+    const { volume, zones } = this.#work;
+    const block = chunkBlock(volume, chunk);
+    const points = block.shape[0] * block.shape[1] * block.shape[2];
+    return { chunk, checksums, maxima: maximaOf(this.#floats(0), volume, block, zones), points, computed };
   }
 
   #floats(i: number): Float32Array {
@@ -117,10 +176,16 @@ export class ChunkComputer {
   }
 }
 
-function kernelFor({ sources: plain, pattern, volume, backend }: ChunkWork): RowKernel {
+/** Complex numbers that each point of the sum gives: pressure, or pressure and its gradient. */
+export function fieldsOf({ quantities }: Pick<ChunkWork, 'quantities'>): 1 | 4 {
+  return quantities.some((quantity) => formats[quantity].needsGradient) ? 4 : 1;
+}
+
+function kernelFor({ sources: plain, pattern, volume, backend, lattice }: ChunkWork): RowKernel {
   const sources: Sources = { ...plain, directivity: directivityOf(pattern) };
   if (backend === 'Reference') return new ReferenceKernel(sources);
   const half = volume.shape.map((n) => ((n - 1) / 2) * volume.spacing);
   const [z, y, x] = volume.first.map((first, i) => first + half[i]!) as [number, number, number];
-  return new FieldKernel(sources, [x, y, z], Math.hypot(...half));
+  const around = lattice ? lattice.taps[0] * lattice.step : 0;
+  return new FieldKernel(sources, [x, y, z], Math.hypot(...half) + around);
 }

@@ -1,4 +1,4 @@
-// Files that are either whole or not there, whatever happens while they are written.
+// Files that are either whole or not there, whatever happens to the process while they are written.
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,22 +9,57 @@ export const stagingFolder = '.quintet/staging';
 
 /** Writes to a staged file, brings it to the disk, and renames it to `path` below `folder`. @throws FieldError */
 export function writeWhole(folder: string, path: string, content: Uint8Array | string): void {
-  const staged = join(folder, stagingFolder, `${process.pid}-${randomBytes(6).toString('hex')}`);
-  const target = join(folder, path);
+  write(folder, path, content, true);
+}
+
+/**
+ * As `writeWhole`, but not yet brought to the disk: whole when the process is killed, and perhaps torn when the machine
+ * loses power. Chunks bear a checksum and are synced together before a marker says that they are done.
+ */
+export function writeUnsynced(folder: string, path: string, content: Uint8Array): void {
+  write(folder, path, content, false);
+}
+
+/** Brings a file that was written to the disk. @throws FieldError */
+export function syncFile(folder: string, path: string): void {
   try {
-    mkdirSync(dirname(staged), { recursive: true });
-    mkdirSync(dirname(target), { recursive: true });
-    const file = openSync(staged, 'wx', 0o664);
+    const file = openSync(join(folder, path), 'r');
     try {
-      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
-    renameSync(staged, target);
+  } catch (error) {
+    throw outputError(error, join(folder, path));
+  }
+}
+
+function write(folder: string, path: string, content: Uint8Array | string, sync: boolean): void {
+  const staged = join(folder, stagingFolder, `${process.pid}-${randomBytes(6).toString('hex')}`);
+  const target = join(folder, path);
+  try {
+    const file = inFolderOf(staged, () => openSync(staged, 'wx', 0o664));
+    try {
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      if (sync) fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    inFolderOf(target, () => renameSync(staged, target));
   } catch (error) {
     rmSync(staged, { force: true });
     throw outputError(error, target);
+  }
+}
+
+/** Makes the folder only when it is missing. */
+function inFolderOf<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    return act();
   }
 }

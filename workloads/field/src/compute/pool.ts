@@ -1,31 +1,38 @@
 // All cores on lists of chunks. The threads share the sources and the list; each has its own kernel.
 import { Worker } from 'node:worker_threads';
 import { FieldError } from '../errors.ts';
-import type { ChunkResult, ChunkWork } from './chunk.ts';
-import type { ChunkList, WorkerMessage } from './worker.ts';
+import { isFar, layersOf } from '../interpolation/design.ts';
+import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
+import { chunkBlock } from '../volume/layout.ts';
+import { type ChunkResult, type ChunkWork, fieldsOf } from './chunk.ts';
+import type { TaskList, WorkerMessage } from './worker.ts';
 
 export interface ListOptions {
   readonly onChunk?: (result: ChunkResult) => void;
   readonly signal?: AbortSignal;
 }
 
+/** Layers of the lattice held at a time; chunks that read more are done in several rounds. */
+export const mostLayerBytes: number = 96 * 2 ** 20;
+
 export class ChunkPool {
+  readonly #work: ChunkWork;
   readonly #workers: Worker[];
 
   constructor(work: ChunkWork, threads: number) {
-    const data: ChunkWork = { ...work, sources: shared(work.sources) };
-    this.#workers = Array.from({ length: Math.max(1, threads) }, () => startWorker(data));
+    this.#work = { ...work, sources: shared(work.sources) };
+    this.#workers = Array.from({ length: Math.max(1, threads) }, () => startWorker(this.#work));
   }
 
   /**
-   * Computes or verifies the chunks; their results in the order of `chunks`. One list at a time.
+   * Finds the chunks that are stored and whole, and computes the others; their results in the order of `chunks`. One
+   * call at a time.
    * @throws FieldError of the first thread that fails; the signal's reason when aborted. The pool is closed then, and
    * finished chunks stay.
    */
   async run(chunks: readonly number[], { onChunk, signal }: ListOptions = {}): Promise<ChunkResult[]> {
     signal?.throwIfAborted();
     const results = new Map<number, ChunkResult>();
-    const list: ChunkList = { chunks: sharedNumbers(chunks), taken: new Int32Array(new SharedArrayBuffer(4)) };
     const keep = (result: ChunkResult): void => {
       results.set(result.chunk, result);
       onChunk?.(result);
@@ -33,7 +40,16 @@ export class ChunkPool {
     const stop = (): void => void this.close();
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      await Promise.all(this.#workers.map((worker) => finished(worker, list, keep)));
+      await this.#all('find', chunks, keep);
+      const missing = chunks.filter((chunk) => !results.has(chunk));
+      const { far, near } = this.#divide(missing);
+      await this.#all('compute', near, keep);
+      for (const round of this.#rounds(far)) {
+        const layers = this.#newLayers(round);
+        const numbers = Array.from({ length: layers.to - layers.from }, (_, i) => layers.from + i);
+        await this.#all('layer', numbers, keep, layers);
+        await this.#all('compute', round, keep, layers);
+      }
     } catch (error) {
       await this.close();
       signal?.throwIfAborted();
@@ -44,12 +60,77 @@ export class ChunkPool {
     return chunks.map((chunk) => results.get(chunk)!);
   }
 
+  /** Brings chunks to the disk. @throws FieldError */
+  async sync(chunks: readonly number[]): Promise<void> {
+    await this.#all('sync', chunks, () => {});
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
+
+  async #all(
+    task: TaskList['task'],
+    numbers: readonly number[],
+    keep: (result: ChunkResult) => void,
+    layers?: Layers,
+  ): Promise<void> {
+    if (numbers.length === 0) return;
+    const list: TaskList = {
+      task,
+      numbers: sharedNumbers(numbers),
+      taken: new Int32Array(new SharedArrayBuffer(4)),
+      ...(layers && { layers: { from: layers.from, data: layers.data } }),
+    };
+    await Promise.all(this.#workers.map((worker) => finished(worker, list, keep)));
+  }
+
+  /** Which chunks are interpolated and which summed: by the volume and the sources alone. */
+  #divide(chunks: readonly number[]): { far: number[]; near: number[] } {
+    const { lattice, volume, wavelength, sources } = this.#work;
+    const far: number[] = [];
+    const near: number[] = [];
+    for (const chunk of chunks) {
+      const remote = lattice && isFar(volume, chunkBlock(volume, chunk), lattice, wavelength, sources.positions);
+      (remote ? far : near).push(chunk);
+    }
+    return { far, near };
+  }
+
+  *#rounds(chunks: readonly number[]): Generator<number[]> {
+    const layerBytes = this.#layerFloats() * 4;
+    let round: number[] = [];
+    for (const chunk of chunks) {
+      const reach = this.#layersOf([...round.slice(0, 1), chunk]);
+      if (round.length > 0 && (reach.to - reach.from) * layerBytes > mostLayerBytes) {
+        yield round;
+        round = [];
+      }
+      round.push(chunk);
+    }
+    if (round.length > 0) yield round;
+  }
+
+  #newLayers(chunks: readonly number[]): Layers & { to: number } {
+    const { from, to } = this.#layersOf(chunks);
+    return { from, to, data: new Float32Array(new SharedArrayBuffer((to - from) * this.#layerFloats() * 4)) };
+  }
+
+  /** Lattice layers that the chunks read, from the first one's to the last one's. */
+  #layersOf(chunks: readonly number[]): { from: number; to: number } {
+    const { lattice, volume } = this.#work;
+    const first = chunkBlock(volume, chunks[0]!);
+    const last = chunkBlock(volume, chunks.at(-1)!);
+    return layersOf(volume, lattice!, first.start[0], last.start[0] + last.shape[0]);
+  }
+
+  #layerFloats(): number {
+    const { lattice, volume } = this.#work;
+    return lattice ? Interpolator.layerFloats(volume, lattice, fieldsOf(this.#work)) : 0;
+  }
 }
 
-function finished(worker: Worker, list: ChunkList, onChunk: (result: ChunkResult) => void): Promise<void> {
+function finished(worker: Worker, list: TaskList, onChunk: (result: ChunkResult) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (end: () => void): void => {
       worker.off('message', hear).off('error', fail).off('exit', gone);

@@ -77,51 +77,59 @@ export function floatsPerPoint(quantity: StoredQuantity): number {
   return (dataType === 'complex64' ? 2 : 1) * components;
 }
 
+/** Complex numbers along a row, `step` floats from one to the next: 1 where real and imaginary parts lie apart, 2 else. */
+export interface ComplexRow {
+  readonly re: Float32Array;
+  readonly im: Float32Array;
+  readonly step: 1 | 2;
+}
+
 /**
- * Writes `points` points of one row to `out` from float `at` on.
- * @param parts real and imaginary parts of p and, when the quantity needs them, of ∂p/∂x, ∂p/∂y, ∂p/∂z.
+ * Writes one row of `points` to `out` from float `at` on.
+ * @param fields p and, when the quantity needs them, ∂p/∂x, ∂p/∂y, ∂p/∂z.
  */
 export function writeRow(
   quantity: StoredQuantity,
-  parts: readonly Float32Array[],
+  fields: readonly ComplexRow[],
+  points: number,
   constants: Constants,
   out: Float32Array,
   at: number,
 ): void {
-  const [re, im] = parts as [Float32Array, Float32Array];
+  const { re, im, step } = fields[0]!;
   switch (quantity) {
     case 'Pressure':
-      for (let i = 0; i < re.length; i++) {
-        out[at + 2 * i] = re[i]!;
-        out[at + 2 * i + 1] = im[i]!;
+      for (let i = 0; i < points; i++) {
+        out[at + 2 * i] = re[i * step]!;
+        out[at + 2 * i + 1] = im[i * step]!;
       }
       return;
     case 'Velocity':
       // v = ∇p/(iωρ)
       for (let axis = 0; axis < 3; axis++) {
-        const slopeRe = parts[2 + 2 * axis]!;
-        const slopeIm = parts[3 + 2 * axis]!;
-        for (let i = 0; i < re.length; i++) {
-          out[at + 6 * i + 2 * axis] = slopeIm[i]! / constants.omegaRho;
-          out[at + 6 * i + 2 * axis + 1] = -slopeRe[i]! / constants.omegaRho;
+        const slope = fields[1 + axis]!;
+        for (let i = 0; i < points; i++) {
+          out[at + 6 * i + 2 * axis] = slope.im[i * step]! / constants.omegaRho;
+          out[at + 6 * i + 2 * axis + 1] = -slope.re[i * step]! / constants.omegaRho;
         }
       }
       return;
     case 'Intensity':
       // ½·Re(p·v*) = ½·Im(p*·∇p)/(ωρ)
       for (let axis = 0; axis < 3; axis++) {
-        const slopeRe = parts[2 + 2 * axis]!;
-        const slopeIm = parts[3 + 2 * axis]!;
-        for (let i = 0; i < re.length; i++) {
-          out[at + 3 * i + axis] = (re[i]! * slopeIm[i]! - im[i]! * slopeRe[i]!) / (2 * constants.omegaRho);
+        const slope = fields[1 + axis]!;
+        for (let i = 0; i < points; i++) {
+          const flow = re[i * step]! * slope.im[i * step]! - im[i * step]! * slope.re[i * step]!;
+          out[at + 3 * i + axis] = flow / (2 * constants.omegaRho);
         }
       }
       return;
     case 'GorkovPotential':
-      for (let i = 0; i < re.length; i++) {
+      for (let i = 0; i < points; i++) {
+        const n = i * step;
         let slope = 0;
-        for (let part = 2; part < 8; part++) slope += parts[part]![i]! ** 2;
-        out[at + i] = constants.gorkovOfPressure * (re[i]! ** 2 + im[i]! ** 2) + constants.gorkovOfGradient * slope;
+        for (let axis = 1; axis < 4; axis++) slope += fields[axis]!.re[n]! ** 2 + fields[axis]!.im[n]! ** 2;
+        out[at + i] = constants.gorkovOfPressure * (re[n]! ** 2 + im[n]! ** 2) + constants.gorkovOfGradient * slope;
       }
   }
 }

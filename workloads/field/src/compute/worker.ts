@@ -1,14 +1,19 @@
-// A thread that takes chunk after chunk from a shared list until none is left, list after list.
+// A thread that takes number after number from a shared list until none is left, list after list.
 import { parentPort, workerData } from 'node:worker_threads';
 import { FieldError } from '../errors.ts';
+import type { Layers } from '../interpolation/interpolator.ts';
 import { ChunkComputer, type ChunkResult, type ChunkWork } from './chunk.ts';
 
-/** One list of chunks for all threads; memory they share. */
-export interface ChunkList {
-  /** Numbers of the chunks. */
-  readonly chunks: Int32Array;
+/** One list for all threads, in memory that they share. */
+export interface TaskList {
+  /** Find chunks that are stored, compute chunks, bring them to the disk, or sum layers of the lattice. */
+  readonly task: 'find' | 'compute' | 'layer' | 'sync';
+  /** Numbers of chunks or layers. */
+  readonly numbers: Int32Array;
   /** How many of them are taken. */
   readonly taken: Int32Array;
+  /** To be filled by `layer`, to be read by `compute`; none where chunks are summed point by point. */
+  readonly layers?: Layers;
 }
 
 export type WorkerMessage =
@@ -25,11 +30,17 @@ export type WorkerMessage =
 const say = (message: WorkerMessage): void => parentPort?.postMessage(message);
 let computer: ChunkComputer | undefined;
 
-parentPort?.on('message', ({ chunks, taken }: ChunkList) => {
+parentPort?.on('message', ({ task, numbers, taken, layers }: TaskList) => {
   try {
     computer ??= new ChunkComputer(workerData as ChunkWork);
-    for (let i = Atomics.add(taken, 0, 1); i < chunks.length; i = Atomics.add(taken, 0, 1)) {
-      say({ type: 'chunk', result: computer.ensure(chunks[i]!) });
+    computer.forget();
+    for (let i = Atomics.add(taken, 0, 1); i < numbers.length; i = Atomics.add(taken, 0, 1)) {
+      const number = numbers[i]!;
+      if (task === 'layer') computer.layer(number, layers!);
+      if (task === 'sync') computer.sync(number);
+      const result =
+        task === 'find' ? computer.find(number) : task === 'compute' ? computer.compute(number, layers) : undefined;
+      if (result) say({ type: 'chunk', result });
     }
     say({ type: 'done' });
   } catch (error) {

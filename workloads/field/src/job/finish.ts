@@ -183,6 +183,14 @@ function summaryOf(
     throughput: result.throughput,
     output: result.output,
     shards: plan.shards,
+    ...(plan.lattice && {
+      interpolation: {
+        step: plan.lattice.step,
+        taps: plan.lattice.taps,
+        points: plan.lattice.shape,
+        error: plan.interpolationError,
+      },
+    }),
     warnings: plan.warnings,
   };
 }

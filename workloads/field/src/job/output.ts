@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { FieldMaxima } from '../compute/maxima.ts';
 import type { StoredQuantity } from '../compute/quantities.ts';
 import { FieldError, outputError } from '../errors.ts';
+import type { Lattice } from '../interpolation/design.ts';
 
 /** `solution.json`: how to drive the array, and what that gives. */
 export interface SolutionFile {
@@ -32,7 +33,10 @@ export interface PlanFile {
   readonly memoryBytes: number;
   readonly quantities: readonly StoredQuantity[];
   readonly backend: 'CPU' | 'Reference';
-  readonly method: 'DirectSum';
+  readonly method: 'DirectSum' | 'Interpolated';
+  /** What is interpolated from, and the error seen; none with DirectSum. */
+  readonly lattice?: Lattice;
+  readonly interpolationError?: number;
   readonly safety: {
     readonly verdict: string;
     readonly factor: number;

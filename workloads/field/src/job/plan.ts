@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeWhole } from '../compute/files.ts';
 import { arrayOf, formats, type StoredQuantity } from '../compute/quantities.ts';
 import { FieldError, outputError } from '../errors.ts';
+import { type Choice, chooseMethod } from '../interpolation/choose.ts';
 import { memoryLimit, usableCores } from '../machine.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
 import { solve } from '../solver/solve.ts';
@@ -102,7 +103,11 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const pressures = targetPressures(problem, sources);
   const clamped = scaleMaxima(maxima, verdict.factor);
 
-  const digest = digestOf(problem, drive);
+  const choice: Choice =
+    problem.backend === 'Reference' && problem.method === 'Auto'
+      ? { method: 'DirectSum' }
+      : chooseMethod(problem.method, problem.volume, sources, problem.tolerance, clamped.anywhere);
+  const digest = digestOf(problem, drive, choice.lattice);
   const shards = Math.min(problem.shardsMax, chunkCount(problem.volume));
   const solutionFile: SolutionFile = {
     name: problem.name,
@@ -126,7 +131,8 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     memoryBytes,
     quantities,
     backend: problem.backend,
-    method: 'DirectSum',
+    method: choice.method,
+    ...(choice.lattice && { lattice: choice.lattice, interpolationError: choice.error ?? 0 }),
     safety: { verdict: verdict.verdict, factor: verdict.factor, zones: clamped.zones },
     warnings,
   };

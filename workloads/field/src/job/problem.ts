@@ -15,6 +15,7 @@ import {
   parseTemperature,
 } from '@quintet/crds';
 import { FieldError } from '../errors.ts';
+import type { Lattice } from '../interpolation/design.ts';
 import { wasm } from '../kernel/module.ts';
 import type { Pattern } from '../physics/directivity.ts';
 import { customElements, type Elements, grid, hemisphere, twoSided } from '../physics/elements.ts';
@@ -52,6 +53,9 @@ export interface Problem {
   readonly slices: readonly Slice[];
   readonly shardsMax: number;
   readonly backend: 'CPU' | 'Reference';
+  readonly method: 'Auto' | 'DirectSum' | 'Interpolated';
+  /** Largest error over the largest pressure. */
+  readonly tolerance: number;
 }
 
 /** @throws FieldError naming the field that cannot be used. */
@@ -99,15 +103,17 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
     })),
     shardsMax: spec.shards.max,
     backend: spec.backend === 'Reference' ? 'Reference' : 'CPU',
+    method: spec.method as Problem['method'],
+    tolerance: parseDecimal(spec.tolerance),
   };
 }
 
 /** SHA-256 over everything that determines the bytes of the result: the problem, the drive and the code that sums. */
-export function digestOf(problem: Problem, drive: Drive): string {
+export function digestOf(problem: Problem, drive: Drive, lattice: Lattice | undefined): string {
   const { targets: _targets, solver: _solver, ...determining } = withoutPresentation(problem);
   return createHash('sha256')
     .update(wasm)
-    .update(toPlain({ ...determining, drive }))
+    .update(toPlain({ ...determining, drive, lattice }))
     .digest('hex');
 }
 
@@ -130,7 +136,7 @@ function toPlain(value: unknown): string {
 /** What the schema has and this version does not compute: refused by name rather than ignored. */
 function refuseUnsupported(spec: FieldJobSpec): void {
   const refused: [boolean, string, string][] = [
-    [!['Auto', 'DirectSum'].includes(spec.method), 'spec.method', `method ${spec.method}`],
+    [!['Auto', 'DirectSum', 'Interpolated'].includes(spec.method), 'spec.method', `method ${spec.method}`],
     [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
     [spec.motion !== undefined, 'spec.motion', 'motion'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],

@@ -79,6 +79,7 @@ export async function shard(
         options.onProgress?.({ done, total, pointsPerSecond: (computed * 1000) / (performance.now() - start) });
       },
     });
+    await pool.sync(results.filter((result) => result.computed).map(({ chunk }) => chunk));
   } finally {
     if (!options.pool) await pool.close();
   }
@@ -125,7 +126,8 @@ export function readDrive(problem: Problem, folder: string, plan: PlanFile): Dri
     amplitudes: Float64Array.from(solution.amplitudes),
     phases: Float64Array.from(solution.phases),
   };
-  const same = drive && digestOf(problem, drive) === plan.digest && problemDigestOf(problem) === plan.problemDigest;
+  const same =
+    drive && digestOf(problem, drive, plan.lattice) === plan.digest && problemDigestOf(problem) === plan.problemDigest;
   if (!same) {
     throw new FieldError(
       'OutputIncomplete',
@@ -146,6 +148,8 @@ function workOf(problem: Problem, plan: PlanFile, drive: Drive, folder: string):
     constants: constantsOf(problem),
     zones: problem.safety.zones,
     backend: plan.backend,
+    wavelength: problem.wavelength,
+    ...(plan.lattice && { lattice: plan.lattice }),
     folder,
   };
 }

@@ -15,7 +15,7 @@ declare const WebAssembly: {
   Instance: new (module: object) => { readonly exports: unknown };
 };
 
-interface Exports {
+export interface Exports {
   memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   configure(
     sources: number,
@@ -30,6 +30,8 @@ interface Exports {
   ): void;
   pressure(x32: number, x64: number, points: number, y: number, z: number, out: number): void;
   gradient(x32: number, x64: number, points: number, y: number, z: number, out: number): void;
+  combine(rows: number, weights: number, taps: number, out: number, floats: number): void;
+  resample(row: number, weights: number, starts: number, taps: number, points: number, out: number): void;
 }
 
 let compiled: object | undefined;
@@ -74,8 +76,7 @@ export class FieldKernel implements RowKernel {
         'spec.array.transducer',
       );
     }
-    compiled ??= compile();
-    this.#exports = new WebAssembly.Instance(compiled).exports as Exports;
+    this.#exports = instantiate();
     this.scale = sources.wavenumber / Math.PI;
     this.#origin = origin;
 
@@ -207,6 +208,12 @@ export class ReferenceKernel implements RowKernel {
     });
     return parts;
   }
+}
+
+/** A new instance with a memory of its own; constants of its own lie below 4096. */
+export function instantiate(): Exports {
+  compiled ??= compile();
+  return new WebAssembly.Instance(compiled).exports as Exports;
 }
 
 /** By the optimizing compiler at once: threads that live for a second would spend it in the baseline one's code. */

@@ -21,7 +21,7 @@ export interface Block {
 /** Points that JavaScript still counts exactly once multiplied by the bytes of a point. */
 const mostPoints = 2 ** 48;
 const smallestChunk = 2 ** 14;
-const largestChunk = 2 ** 20;
+const largestChunk = 2 ** 18;
 const longestRow = 4096;
 
 /**
@@ -97,7 +97,7 @@ export function shardChunks(volume: Volume, shard: number, shards: number): { fr
  */
 function chunkShape(shape: readonly [number, number, number]): [number, number, number] {
   const [nz, ny, nx] = shape;
-  const wanted = Math.min(largestChunk, Math.max(smallestChunk, (nz * ny * nx) / 64));
+  const wanted = Math.min(largestChunk, Math.max(smallestChunk, (nz * ny * nx) / 32));
   const x = Math.min(nx, longestRow);
   const y = Math.min(ny, Math.max(1, Math.floor(wanted / x)));
   const z = Math.min(nz, Math.max(1, Math.floor(wanted / (x * y))));
