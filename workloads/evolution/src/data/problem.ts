@@ -270,7 +270,7 @@ function useful(column: Column, rows: number, told: readonly string[], notes: No
   return true;
 }
 
-function hashOf(problem: Omit<Problem, 'hash'>): string {
+export function hashOf(problem: Omit<Problem, 'hash'>): string {
   const hash = createHash('sha256').update(
     `${problem.task} ${problem.target} ${problem.rows} ${JSON.stringify(problem.classes)}`,
   );

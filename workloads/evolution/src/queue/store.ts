@@ -1,0 +1,118 @@
+// What workers and coordinator share in Redis beside the queue: data sets by content hash, and results by what they follow from.
+import { createHash } from 'node:crypto';
+import { deserialize, serialize } from 'node:v8';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { Redis } from 'ioredis';
+import type { Problem } from '../data/problem.ts';
+import { hashOf } from '../data/problem.ts';
+import { EvolutionError, messageOf } from '../errors.ts';
+import type { EvaluationCache } from '../evaluate/cache.ts';
+import type { Evaluation } from '../evaluate/task.ts';
+
+const prefix = 'quintet:evolution';
+/** Redis answers others between chunks of this size. */
+const chunkBytes = 4 << 20;
+
+/** A connection that waits for Redis to come back rather than fail: a run outlives a restart of its queue. */
+export function openRedis(url: string): Redis {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    connectTimeout: 5000,
+    retryStrategy: (times) => Math.min(2000, 100 * times),
+  });
+  redis.on('error', () => undefined);
+  return redis;
+}
+
+/** @throws EvolutionError QueueUnavailable when Redis does not answer, or refuses the credentials */
+export async function checkRedis(redis: Redis): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>(
+    (_, reject) => (timer = setTimeout(() => reject(new Error('no answer within 10 s')), 10_000)),
+  );
+  let said: string | undefined;
+  const hear = (error: Error): void => void (said = error.message);
+  redis.on('error', hear);
+  try {
+    await Promise.race([redis.ping(), late]);
+  } catch (cause) {
+    throw new EvolutionError(
+      'QueueUnavailable',
+      `Redis: ${said ?? messageOf(cause)}`,
+      { field: 'spec.queue.redis', fix: 'check the url in the Secret' },
+      cause,
+    );
+  } finally {
+    clearTimeout(timer);
+    redis.off('error', hear);
+  }
+}
+
+/** Stores the problem once; later calls renew its time. */
+export async function shipProblem(redis: Redis, problem: Problem, keepSeconds: number): Promise<void> {
+  const key = `${prefix}:data:${problem.hash}`;
+  const chunks = Number((await redis.get(`${key}:chunks`)) ?? 0);
+  if (chunks > 0 && (await redis.exists(...Array.from({ length: chunks }, (_, i) => `${key}:${i}`))) === chunks) {
+    await Promise.all(Array.from({ length: chunks }, (_, i) => redis.expire(`${key}:${i}`, keepSeconds)));
+    await redis.expire(`${key}:chunks`, keepSeconds);
+    return;
+  }
+  const bytes = zstdCompressSync(serialize(problem));
+  const count = Math.ceil(bytes.length / chunkBytes);
+  for (let i = 0; i < count; i++)
+    await redis.set(`${key}:${i}`, bytes.subarray(i * chunkBytes, (i + 1) * chunkBytes), 'EX', keepSeconds);
+  // Written last: whoever sees the count finds every chunk.
+  await redis.set(`${key}:chunks`, count, 'EX', keepSeconds);
+}
+
+/** @throws EvolutionError DataDamaged when what is there is not what the hash says */
+export async function receiveProblem(redis: Redis, hash: string): Promise<Problem> {
+  const key = `${prefix}:data:${hash}`;
+  const count = Number((await redis.get(`${key}:chunks`)) ?? 0);
+  const chunks: Buffer[] = [];
+  for (let i = 0; i < count; i++) {
+    const chunk = await redis.getBuffer(`${key}:${i}`);
+    if (chunk) chunks.push(chunk);
+  }
+  if (count === 0 || chunks.length < count)
+    throw new EvolutionError('DataUnreadable', `data set ${hash.slice(0, 12)} is not in Redis`);
+  const problem = deserialize(zstdDecompressSync(Buffer.concat(chunks))) as Problem;
+  const { hash: _, ...rest } = problem;
+  if (hashOf(rest) !== hash)
+    throw new EvolutionError('DataDamaged', `data set ${hash.slice(0, 12)} has another content`);
+  return problem;
+}
+
+/** Results in Redis; the fitness cache of all runs on the same data. */
+export function redisCache(
+  redis: Redis,
+  keepSeconds: number,
+): EvaluationCache & { has: (keys: readonly string[]) => Promise<boolean[]> } {
+  const keyOf = (key: string) => `${prefix}:result:${key}`;
+  return {
+    get: async (key) => {
+      const bytes = await redis.getBuffer(keyOf(key));
+      return bytes ? opened(bytes) : undefined;
+    },
+    set: async (key, evaluation) => {
+      await redis.set(keyOf(key), sealed(evaluation), 'EX', keepSeconds);
+    },
+    has: async (keys) => {
+      const pipeline = redis.pipeline();
+      for (const key of keys) pipeline.exists(keyOf(key));
+      return ((await pipeline.exec()) ?? []).map(([, found]) => found === 1);
+    },
+  };
+}
+
+/** A digest in front tells a cut-off entry from a whole one. */
+function sealed(evaluation: Evaluation): Buffer {
+  const bytes = zstdCompressSync(serialize(evaluation));
+  return Buffer.concat([createHash('sha256').update(bytes).digest(), bytes]);
+}
+
+function opened(bytes: Buffer): Evaluation | undefined {
+  const body = bytes.subarray(32);
+  if (!createHash('sha256').update(body).digest().equals(bytes.subarray(0, 32))) return undefined;
+  return deserialize(zstdDecompressSync(body)) as Evaluation;
+}

@@ -1,0 +1,94 @@
+// The registry's tables, one migration after another. A migration that was released is never changed.
+
+export const migrations: readonly { readonly name: string; readonly sql: string }[] = [
+  {
+    name: '0001-registry',
+    sql: `
+      CREATE TABLE datasets (
+        hash text PRIMARY KEY,
+        rows integer NOT NULL,
+        features integer NOT NULL,
+        target text NOT NULL,
+        schema jsonb NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE TABLE runs (
+        run_id text PRIMARY KEY,
+        name text NOT NULL,
+        dataset_hash text REFERENCES datasets,
+        spec jsonb NOT NULL,
+        metric text,
+        seed integer NOT NULL,
+        phase text NOT NULL CHECK (phase IN ('Running', 'Succeeded', 'Failed')),
+        result jsonb,
+        teams text[] NOT NULL DEFAULT '{}',
+        started_at timestamptz NOT NULL DEFAULT now(),
+        completed_at timestamptz
+      );
+      CREATE TABLE generations (
+        run_id text NOT NULL REFERENCES runs ON DELETE CASCADE,
+        generation integer NOT NULL,
+        complete integer NOT NULL,
+        best double precision NOT NULL,
+        PRIMARY KEY (run_id, generation)
+      );
+      CREATE TABLE individuals (
+        run_id text NOT NULL REFERENCES runs ON DELETE CASCADE,
+        index integer NOT NULL,
+        generation integer NOT NULL,
+        island integer NOT NULL,
+        genome_key text NOT NULL,
+        learner text NOT NULL,
+        genes jsonb NOT NULL,
+        parents integer[] NOT NULL,
+        score double precision NOT NULL,
+        fold_scores double precision[] NOT NULL,
+        cost double precision NOT NULL,
+        on_front boolean NOT NULL,
+        PRIMARY KEY (run_id, index)
+      );
+      CREATE TABLE model_metadata (
+        model_id text PRIMARY KEY,
+        model_name text NOT NULL,
+        model_type text NOT NULL,
+        version integer NOT NULL,
+        metric text NOT NULL,
+        score double precision,
+        holdout double precision,
+        roc_auc double precision,
+        f1_score double precision,
+        parameters jsonb NOT NULL,
+        evolution_id text REFERENCES runs (run_id) ON DELETE SET NULL,
+        dataset_hash text REFERENCES datasets,
+        sha256 text NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        is_active boolean NOT NULL DEFAULT false,
+        is_deployed boolean NOT NULL DEFAULT false,
+        UNIQUE (model_name, version)
+      );
+      CREATE UNIQUE INDEX one_active_model ON model_metadata (model_name) WHERE is_active;
+      CREATE TABLE model_artifacts (
+        model_id text PRIMARY KEY REFERENCES model_metadata ON DELETE CASCADE,
+        content bytea NOT NULL
+      );
+      CREATE TABLE deployments (
+        model_name text PRIMARY KEY,
+        champion text REFERENCES model_metadata (model_id),
+        challenger text REFERENCES model_metadata (model_id),
+        challenger_weight double precision NOT NULL DEFAULT 0 CHECK (challenger_weight BETWEEN 0 AND 1),
+        changed_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE TABLE audit (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at timestamptz NOT NULL DEFAULT now(),
+        actor text NOT NULL,
+        action text NOT NULL,
+        subject text NOT NULL,
+        details jsonb NOT NULL
+      );
+      CREATE INDEX individuals_by_score ON individuals (run_id, score DESC);
+      CREATE INDEX models_by_name ON model_metadata (model_name, version DESC);
+      CREATE INDEX audit_by_subject ON audit (subject, at DESC);
+    `,
+  },
+];

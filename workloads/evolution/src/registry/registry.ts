@@ -1,0 +1,399 @@
+// Models, runs and their lineage in PostgreSQL. A run's results are written in one transaction: all of them or none.
+import pg from 'pg';
+import { EvolutionError, messageOf } from '../errors.ts';
+import { migrations } from './migrations.ts';
+
+export interface ModelRow {
+  readonly modelId: string;
+  readonly name: string;
+  readonly type: string;
+  readonly version: number;
+  readonly metric: string;
+  readonly score: number | null;
+  readonly holdout: number | null;
+  readonly rocAuc: number | null;
+  readonly f1Score: number | null;
+  readonly parameters: unknown;
+  readonly evolutionId: string | null;
+  readonly sha256: string;
+  readonly createdAt: Date;
+  readonly active: boolean;
+  readonly deployed: boolean;
+}
+
+export interface RunStart {
+  readonly runId: string;
+  readonly name: string;
+  readonly spec: unknown;
+  readonly seed: number;
+  readonly teams: readonly string[];
+}
+
+export interface RunRows {
+  readonly metric: string;
+  readonly result: unknown;
+  readonly dataset: {
+    readonly hash: string;
+    readonly rows: number;
+    readonly features: number;
+    readonly target: string;
+    readonly schema: unknown;
+  };
+  readonly generations: readonly { readonly generation: number; readonly complete: number; readonly best: number }[];
+  readonly individuals: readonly {
+    readonly index: number;
+    readonly generation: number;
+    readonly island: number;
+    readonly key: string;
+    readonly learner: string;
+    readonly genes: unknown;
+    readonly parents: readonly number[];
+    readonly score: number;
+    readonly foldScores: readonly number[];
+    readonly cost: number;
+    readonly onFront: boolean;
+  }[];
+  readonly model: {
+    readonly modelId: string;
+    readonly name: string;
+    readonly type: string;
+    readonly score: number | null;
+    readonly holdout: number | null;
+    readonly rocAuc: number | null;
+    readonly f1Score: number | null;
+    readonly parameters: unknown;
+    readonly sha256: string;
+    readonly content: Uint8Array;
+  };
+}
+
+export interface Promotion {
+  readonly mode: 'None' | 'Champion' | 'Challenger';
+  readonly weight: number;
+  readonly minImprovement: number;
+  /** Whether a greater score is better. */
+  readonly greaterIsBetter: boolean;
+}
+
+const migrationLock = 7_215_331;
+
+export class Registry {
+  readonly #pool: pg.Pool;
+
+  private constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  /** Connects and brings the tables up to date; several may do so at once. @throws EvolutionError RegistryUnavailable */
+  static async open(url: string): Promise<Registry> {
+    const pool = new pg.Pool({
+      connectionString: url,
+      max: 4,
+      connectionTimeoutMillis: 10_000,
+      statement_timeout: 60_000,
+    });
+    pool.on('error', () => undefined);
+    const registry = new Registry(pool);
+    try {
+      await registry.#migrate();
+      return registry;
+    } catch (cause) {
+      await pool.end();
+      throw unavailable(cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #migrate(): Promise<void> {
+    await this.#transaction(async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [migrationLock]);
+      await client.query(
+        'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
+      );
+      const { rows } = await client.query<{ name: string }>('SELECT name FROM migrations');
+      const applied = new Set(rows.map((row) => row.name));
+      for (const { name, sql } of migrations) {
+        if (applied.has(name)) continue;
+        await client.query(sql);
+        await client.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
+      }
+    });
+  }
+
+  /** When the run first started: a coordinator that comes back has what is left of the time. */
+  async startRun(run: RunStart): Promise<{ startedAt: Date; finished: boolean }> {
+    const { rows } = await this.#query<{ started_at: Date; phase: string }>(
+      `INSERT INTO runs (run_id, name, spec, seed, teams, phase) VALUES ($1, $2, $3, $4, $5, 'Running')
+       ON CONFLICT (run_id) DO UPDATE SET phase = CASE WHEN runs.phase = 'Failed' THEN 'Running' ELSE runs.phase END
+       RETURNING started_at, phase`,
+      [run.runId, run.name, JSON.stringify(run.spec), run.seed, run.teams],
+    );
+    return { startedAt: rows[0]!.started_at, finished: rows[0]!.phase === 'Succeeded' };
+  }
+
+  async failRun(runId: string, reason: string): Promise<void> {
+    await this.#query(
+      `UPDATE runs SET phase = 'Failed', result = $2, completed_at = now() WHERE run_id = $1 AND phase = 'Running'`,
+      [runId, JSON.stringify({ error: reason })],
+    );
+  }
+
+  async resultOf(runId: string): Promise<unknown> {
+    const { rows } = await this.#query<{ result: unknown }>('SELECT result FROM runs WHERE run_id = $1', [runId]);
+    return rows[0]?.result;
+  }
+
+  /** Everything a run found; a second call for the same run changes nothing. Returns the model's version. */
+  async finishRun(
+    runId: string,
+    rows: RunRows,
+    promotion: Promotion,
+  ): Promise<{ version: number; role: 'None' | 'Champion' | 'Challenger' }> {
+    return this.#transaction(async (client) => {
+      const { rows: found } = await client.query<{ phase: string }>(
+        'SELECT phase FROM runs WHERE run_id = $1 FOR UPDATE',
+        [runId],
+      );
+      if (found[0]?.phase === 'Succeeded') {
+        const { rows: known } = await client.query<{ version: number }>(
+          'SELECT version FROM model_metadata WHERE model_id = $1',
+          [rows.model.modelId],
+        );
+        return { version: known[0]?.version ?? 0, role: 'None' };
+      }
+      const { dataset, model } = rows;
+      await client.query(
+        'INSERT INTO datasets (hash, rows, features, target, schema) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
+        [dataset.hash, dataset.rows, dataset.features, dataset.target, JSON.stringify(dataset.schema)],
+      );
+      await insertIndividuals(client, runId, rows);
+      // Versions of one name are counted one after another.
+      await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [model.name]);
+      const { rows: versions } = await client.query<{ next: number }>(
+        'SELECT coalesce(max(version), 0) + 1 AS next FROM model_metadata WHERE model_name = $1',
+        [model.name],
+      );
+      const version = versions[0]!.next;
+      await client.query(
+        `INSERT INTO model_metadata (model_id, model_name, model_type, version, metric, score, holdout, roc_auc, f1_score, parameters, evolution_id, dataset_hash, sha256)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+        [
+          model.modelId,
+          model.name,
+          model.type,
+          version,
+          rows.metric,
+          model.score,
+          model.holdout,
+          model.rocAuc,
+          model.f1Score,
+          JSON.stringify(model.parameters),
+          runId,
+          dataset.hash,
+          model.sha256,
+        ],
+      );
+      await client.query('INSERT INTO model_artifacts (model_id, content) VALUES ($1, $2)', [
+        model.modelId,
+        Buffer.from(model.content),
+      ]);
+      const role = await promoteIfBetter(client, model.name, model.modelId, model.holdout ?? model.score, promotion);
+      await client.query(
+        `UPDATE runs SET phase = 'Succeeded', metric = $2, result = $3, dataset_hash = $4, completed_at = now() WHERE run_id = $1`,
+        [runId, rows.metric, JSON.stringify(rows.result), dataset.hash],
+      );
+      await audit(client, 'coordinator', 'register', model.modelId, { version, role });
+      return { version, role };
+    });
+  }
+
+  async models(name?: string): Promise<ModelRow[]> {
+    const { rows } = await this.#query(
+      `${selectModels} WHERE $1::text IS NULL OR model_name = $1 ORDER BY model_name, version DESC LIMIT 1000`,
+      [name ?? null],
+    );
+    return rows as unknown as ModelRow[];
+  }
+
+  async model(modelId: string): Promise<ModelRow | undefined> {
+    const { rows } = await this.#query(`${selectModels} WHERE model_id = $1`, [modelId]);
+    return rows[0] as unknown as ModelRow | undefined;
+  }
+
+  async content(modelId: string): Promise<Uint8Array | undefined> {
+    const { rows } = await this.#query<{ content: Buffer }>('SELECT content FROM model_artifacts WHERE model_id = $1', [
+      modelId,
+    ]);
+    return rows[0]?.content;
+  }
+
+  async deployment(
+    name: string,
+  ): Promise<{ champion: string | null; challenger: string | null; weight: number } | undefined> {
+    const { rows } = await this.#query<{ champion: string | null; challenger: string | null; weight: number }>(
+      'SELECT champion, challenger, challenger_weight AS weight FROM deployments WHERE model_name = $1',
+      [name],
+    );
+    return rows[0];
+  }
+
+  /** Makes a model champion, or challenger with a share of requests. @throws EvolutionError InputInvalid when there is no such model */
+  async promote(modelId: string, as: 'Champion' | 'Challenger', weight: number, actor: string): Promise<void> {
+    await this.#transaction(async (client) => {
+      const { rows } = await client.query<{ model_name: string }>(
+        'SELECT model_name FROM model_metadata WHERE model_id = $1',
+        [modelId],
+      );
+      if (!rows[0]) throw new EvolutionError('InputInvalid', `the registry has no model ${modelId}`);
+      await deploy(client, rows[0].model_name, modelId, as, weight);
+      await audit(client, actor, 'promote', modelId, { as, weight });
+    });
+  }
+
+  /** What was done to a model or run, latest first. */
+  async history(subject: string): Promise<{ at: Date; actor: string; action: string; details: unknown }[]> {
+    const { rows } = await this.#query<{ at: Date; actor: string; action: string; details: unknown }>(
+      'SELECT at, actor, action, details FROM audit WHERE subject = $1 ORDER BY at DESC, id DESC LIMIT 1000',
+      [subject],
+    );
+    return rows;
+  }
+
+  /** For tests and `models compare`: the rows of a run in order. */
+  async individuals(runId: string): Promise<{ index: number; genome_key: string; score: number; parents: number[] }[]> {
+    const { rows } = await this.#query<{ index: number; genome_key: string; score: number; parents: number[] }>(
+      'SELECT index, genome_key, score, parents FROM individuals WHERE run_id = $1 ORDER BY index',
+      [runId],
+    );
+    return rows;
+  }
+
+  async #query<R extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+  ): Promise<pg.QueryResult<R>> {
+    try {
+      return await this.#pool.query<R>(text, values);
+    } catch (cause) {
+      throw unavailable(cause);
+    }
+  }
+
+  async #transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((cause: unknown) => {
+      throw unavailable(cause);
+    });
+    let broken: Error | undefined;
+    try {
+      await client.query('BEGIN');
+      const result = await work(client);
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch((cause: Error) => (broken = cause));
+      throw error instanceof EvolutionError ? error : unavailable(error);
+    } finally {
+      client.release(broken);
+    }
+  }
+}
+
+const selectModels = `SELECT model_id AS "modelId", model_name AS name, model_type AS type, version, metric, score, holdout, roc_auc AS "rocAuc", f1_score AS "f1Score",
+  parameters, evolution_id AS "evolutionId", sha256, created_at AS "createdAt", is_active AS active, is_deployed AS deployed FROM model_metadata`;
+
+async function insertIndividuals(
+  client: pg.PoolClient,
+  runId: string,
+  { generations, individuals }: RunRows,
+): Promise<void> {
+  await client.query(
+    `INSERT INTO generations (run_id, generation, complete, best)
+     SELECT $1, g.generation, g.complete, g.best FROM jsonb_to_recordset($2::jsonb) AS g (generation integer, complete integer, best double precision)`,
+    [runId, JSON.stringify(generations)],
+  );
+  await client.query(
+    `INSERT INTO individuals (run_id, index, generation, island, genome_key, learner, genes, parents, score, fold_scores, cost, on_front)
+     SELECT $1, i.index, i.generation, i.island, i.key, i.learner, i.genes, i.parents, i.score, i."foldScores", i.cost, i."onFront"
+     FROM jsonb_to_recordset($2::jsonb) AS i (index integer, generation integer, island integer, key text, learner text, genes jsonb, parents integer[],
+       score double precision, "foldScores" double precision[], cost double precision, "onFront" boolean)`,
+    [runId, JSON.stringify(individuals)],
+  );
+}
+
+async function promoteIfBetter(
+  client: pg.PoolClient,
+  name: string,
+  modelId: string,
+  score: number | null,
+  promotion: Promotion,
+): Promise<'None' | 'Champion' | 'Challenger'> {
+  if (promotion.mode === 'None' || score === null) return 'None';
+  const { rows } = await client.query<{ score: number | null }>(
+    'SELECT coalesce(holdout, score) AS score FROM model_metadata WHERE model_name = $1 AND is_active',
+    [name],
+  );
+  const present = rows[0]?.score ?? null;
+  const gain =
+    present === null ? Number.POSITIVE_INFINITY : promotion.greaterIsBetter ? score - present : present - score;
+  if (present !== null && gain < promotion.minImprovement) return 'None';
+  // Somebody has to answer: without a champion the first model is it.
+  const role = present === null ? 'Champion' : promotion.mode;
+  await deploy(client, name, modelId, role, promotion.weight);
+  return role;
+}
+
+async function deploy(
+  client: pg.PoolClient,
+  name: string,
+  modelId: string,
+  as: 'Champion' | 'Challenger',
+  weight: number,
+): Promise<void> {
+  if (as === 'Champion') {
+    await client.query('UPDATE model_metadata SET is_active = false WHERE model_name = $1 AND is_active', [name]);
+    await client.query('UPDATE model_metadata SET is_active = true WHERE model_id = $1', [modelId]);
+    await client.query(
+      `INSERT INTO deployments (model_name, champion) VALUES ($1, $2)
+       ON CONFLICT (model_name) DO UPDATE SET champion = $2, challenger = nullif(deployments.challenger, $2),
+         challenger_weight = CASE WHEN deployments.challenger = $2 THEN 0 ELSE deployments.challenger_weight END, changed_at = now()`,
+      [name, modelId],
+    );
+  } else {
+    await client.query(
+      `INSERT INTO deployments (model_name, challenger, challenger_weight) VALUES ($1, $2, $3)
+       ON CONFLICT (model_name) DO UPDATE SET challenger = $2, challenger_weight = $3, changed_at = now()`,
+      [name, modelId, weight],
+    );
+  }
+  await client.query(
+    `UPDATE model_metadata m SET is_deployed = EXISTS (SELECT 1 FROM deployments d WHERE m.model_id IN (d.champion, d.challenger)) WHERE model_name = $1`,
+    [name],
+  );
+}
+
+async function audit(
+  client: pg.PoolClient,
+  actor: string,
+  action: string,
+  subject: string,
+  details: unknown,
+): Promise<void> {
+  await client.query('INSERT INTO audit (actor, action, subject, details) VALUES ($1, $2, $3, $4)', [
+    actor,
+    action,
+    subject,
+    JSON.stringify(details),
+  ]);
+}
+
+function unavailable(cause: unknown): EvolutionError {
+  return new EvolutionError(
+    'RegistryUnavailable',
+    `PostgreSQL: ${messageOf(cause)}`,
+    { field: 'spec.registry.postgres' },
+    cause,
+  );
+}

@@ -1,0 +1,237 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { EvaluationTask, Evaluator, Outcome } from '../evaluate/task.ts';
+import { randomOf } from '../random.ts';
+import { defaultGenomes } from './defaults.ts';
+import { canonical, genesOf, keyOf, type Space } from './genome.ts';
+import { crowding, dominates, frontsOf, survivors } from './nsga2.ts';
+import { errorRate, normalQuantile, Race } from './racing.ts';
+import { type SearchOptions, search } from './search.ts';
+import { crossed, mutated } from './vary.ts';
+
+const space: Space = {
+  task: 'Binary',
+  learners: ['GradientBoosting', 'Linear', 'NearestNeighbors', 'NeuralNetwork'],
+  steps: ['Imputation', 'Scaling', 'OneHot', 'TargetEncoding', 'Selection', 'Interactions'],
+  rows: 5000,
+  numbers: 8,
+  categories: 3,
+  gaps: true,
+  outputs: 1,
+};
+
+const options: SearchOptions = {
+  space,
+  population: 12,
+  generations: 6,
+  islands: 2,
+  migration: { interval: 2, count: 2 },
+  rates: { crossover: 0.8, mutation: 0.2 },
+  folds: 4,
+  seed: 5,
+  racing: true,
+  cost: true,
+  fraction: 0.2,
+  evaluations: Number.POSITIVE_INFINITY,
+  earlyStopping: { generations: 50, minImprovement: 0 },
+};
+
+/** A landscape with an optimum inside, noise by fold, and some genomes that always fail. */
+function outcomeOf(task: EvaluationTask): Outcome {
+  const noise = randomOf('noise', task.key, task.fold, task.fraction).normal();
+  if (Number.parseInt(task.key.slice(0, 2), 16) < 8) return { ok: false, kind: 'Failed', reason: 'unlucky' };
+  const rate = Number(task.genome.genes['learningRate'] ?? 0.5);
+  const score =
+    0.9 - Math.abs(Math.log(rate / 0.07)) / 20 - (task.genome.learner === 'GradientBoosting' ? 0 : 0.1) + 0.003 * noise;
+  return {
+    ok: true,
+    cached: false,
+    score,
+    predictions: Float32Array.of(score),
+    operations: Number(task.genome.genes['trees'] ?? 10),
+    seconds: 0,
+  };
+}
+
+/** `workers` tasks at a time, each as long as chance will have it. */
+function evaluatorOf(
+  workers: number,
+  pace: string,
+  onStart: () => void = () => undefined,
+): Evaluator & { started: number } {
+  const random = randomOf('pace', pace);
+  const waiting: { task: EvaluationTask; settle: (outcome: Outcome) => void }[] = [];
+  let busy = 0;
+  const next = (): void => {
+    if (busy >= workers || waiting.length === 0) return;
+    const { task, settle } = waiting.splice(random.int(waiting.length), 1)[0]!;
+    busy++;
+    evaluator.started++;
+    onStart();
+    let turns = random.int(4);
+    const turn = (): void => {
+      if (turns-- > 0) {
+        setImmediate(turn);
+        return;
+      }
+      busy--;
+      settle(outcomeOf(task));
+      next();
+    };
+    turn();
+  };
+  const evaluator = {
+    started: 0,
+    evaluate: (task: EvaluationTask) =>
+      new Promise<Outcome>((settle) => {
+        waiting.push({ task, settle });
+        next();
+      }),
+  };
+  return evaluator;
+}
+
+const never = new AbortController().signal;
+const summary = (result: Awaited<ReturnType<typeof search>>) =>
+  result.complete.map(({ index, island, key, parents, scores }) => ({ index, island, key, parents, scores }));
+
+describe('the search', () => {
+  it('gives the same pipelines whatever the number of workers and their order', async () => {
+    const one = summary(await search(evaluatorOf(1, 'a'), options, never));
+    for (const [workers, pace] of [
+      [2, 'b'],
+      [7, 'c'],
+      [50, 'd'],
+    ] as const)
+      expect(summary(await search(evaluatorOf(workers, pace), options, never))).toEqual(one);
+    expect(one.length).toBeGreaterThan(20);
+  });
+
+  it('finds better pipelines than its defaults', async () => {
+    const result = await search(evaluatorOf(4, 'a'), options, never);
+    const defaults = result.complete.filter((each) => each.parents.length === 0 && each.index < 12);
+    expect(result.best!.score).toBeGreaterThan(Math.max(...defaults.map((each) => each.score)));
+    expect(result.best!.parents.length).toBeGreaterThan(0);
+  });
+
+  it('spends less by racing, and no raced-out pipeline is among the complete ones', async () => {
+    const raced = evaluatorOf(3, 'a');
+    const naive = evaluatorOf(3, 'a');
+    const result = await search(raced, options, never);
+    await search(naive, { ...options, racing: false }, never);
+    expect(raced.started).toBeLessThan(naive.started * 0.8);
+    expect(result.racedOut).toBeGreaterThan(5);
+    for (const each of result.complete) expect(each.scores).toHaveLength(4);
+  });
+
+  it('ends equal when replayed from where a clock stopped it', async () => {
+    const clock = new AbortController();
+    let count = 0;
+    const evaluator = evaluatorOf(3, 'x', () => ++count === 90 && clock.abort());
+    const cut = await search(evaluator, options, clock.signal);
+    expect(cut.reason).toBe('Clock');
+    const replayed = await search(evaluatorOf(5, 'y'), { ...options, replay: cut.cut }, never);
+    expect(summary(replayed)).toEqual(summary(cut));
+    expect(replayed.cut).toEqual(cut.cut);
+  });
+
+  it('stops after the number of pipelines it was given, and when nothing gets better', async () => {
+    const few = await search(evaluatorOf(2, 'a'), { ...options, evaluations: 17 }, never);
+    expect([few.placed, few.reason]).toEqual([17, 'Evaluations']);
+    const stale = await search(
+      evaluatorOf(2, 'a'),
+      { ...options, generations: 100, earlyStopping: { generations: 2, minImprovement: 0.5 } },
+      never,
+    );
+    expect([stale.reason, stale.generation]).toEqual(['EarlyStopping', 2]);
+  });
+});
+
+describe('the race', () => {
+  it('stops a pipeline as good as the compared one in no more cases than it states', () => {
+    const random = randomOf('race');
+    const folds = 5;
+    const noise = () => Array.from({ length: folds }, () => 0.8 + 0.01 * random.normal());
+    const member = (index: number) =>
+      ({ index, score: 0.8, scores: noise(), low: undefined }) as unknown as Parameters<Race['learn']>[0];
+    const race = new Race(folds);
+    for (let i = 0; i < 200; i++) race.learn(member(i), member(i + 1000));
+    let stopped = 0;
+    const runs = 4000;
+    for (let i = 0; i < runs; i++) {
+      const [candidate, reference] = [noise(), member(i)];
+      if (
+        Array.from({ length: folds - 1 }, (_, k) => race.losesFolds(candidate.slice(0, k + 1), reference)).some(Boolean)
+      )
+        stopped++;
+    }
+    expect(stopped / runs).toBeLessThan(errorRate);
+    expect(race.losesFolds([0.7], member(1))).toBe(true);
+  });
+
+  it('knows the normal quantiles', () => {
+    for (const [p, z] of [
+      [0.95, 1.644854],
+      [0.975, 1.959964],
+      [0.99, 2.326348],
+      [0.999, 3.090232],
+    ] as const)
+      expect(normalQuantile(p)).toBeCloseTo(z, 5);
+  });
+});
+
+describe('genomes', () => {
+  it('stay in their grammar whatever is done to them, and canonical form is final', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer(), (seed, other) => {
+        const random = randomOf('genomes', seed, other);
+        const defaults = defaultGenomes(space);
+        const child = mutated(crossed(random.pick(defaults), random.pick(defaults), space, random), space, 0.3, random);
+        expect(canonical(child, space)).toEqual(child);
+        for (const gene of genesOf(child.learner, space)) {
+          const value = child.genes[gene.name];
+          if (value === undefined) expect(gene.name).toBe('levelSmoothing');
+          else if (gene.kind === 'Choice') expect(gene.values).toContain(value);
+          else expect(Number(value)).toSatisfy((number: number) => number >= gene.low && number <= gene.high);
+        }
+      }),
+    );
+  });
+
+  it('have keys that do not depend on the order of genes', () => {
+    expect(keyOf({ learner: 'Linear', genes: { a: 1, b: 2 } })).toBe(
+      keyOf({ learner: 'Linear', genes: { b: 2, a: 1 } }),
+    );
+    expect(keyOf({ learner: 'Linear', genes: { a: 1, b: 2 } })).not.toBe(
+      keyOf({ learner: 'Linear', genes: { a: 1, b: 3 } }),
+    );
+  });
+});
+
+describe('NSGA-II', () => {
+  const points = fc.array(fc.record({ score: fc.integer({ min: 0, max: 9 }), cost: fc.integer({ min: 0, max: 9 }) }), {
+    minLength: 1,
+    maxLength: 30,
+  });
+
+  it('puts nobody before one who dominates it, and everybody into one front', () => {
+    fc.assert(
+      fc.property(points, (all) => {
+        const fronts = frontsOf(all);
+        expect(fronts.flat().sort((a, b) => a - b)).toEqual(all.map((_, i) => i));
+        for (const [place, front] of fronts.entries()) {
+          for (const i of front) {
+            for (const j of front) expect(dominates(all[i]!, all[j]!)).toBe(false);
+            if (place > 0) expect(fronts[place - 1]!.some((j) => dominates(all[j]!, all[i]!))).toBe(true);
+          }
+        }
+      }),
+    );
+  });
+
+  it('keeps the ends of a front that is too long', () => {
+    const line = [0, 1, 2, 3, 4, 5].map((i) => ({ score: i, cost: i * i }));
+    expect(crowding(line, [0, 1, 2, 3, 4, 5]).get(0)).toBe(Number.POSITIVE_INFINITY);
+    expect(survivors(line, 2).sort((a, b) => a - b)).toEqual([0, 5]);
+  });
+});

@@ -1,0 +1,188 @@
+// Real Redis, real PostgreSQL, real processes: what a run in a cluster goes through.
+import '../testing/pg.ts';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EvolutionRun, evolutionRun, parseStored } from '@quintet/crds';
+import { eventually, freePort, startRedis, type TestRedis } from '@quintet/runtime/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { randomOf } from '../random.ts';
+import { Registry } from '../registry/registry.ts';
+import { openModel } from '../run/model.ts';
+import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { runIdOf } from './coordinator.ts';
+
+const program = new URL('../main.ts', import.meta.url).pathname;
+let redis: TestRedis;
+let postgres: TestPostgres;
+let folder: string;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  [redis, postgres, folder] = await Promise.all([
+    startRedis(),
+    startPostgres(),
+    mkdtemp(join(tmpdir(), 'quintet-cluster-')),
+  ]);
+  const random = randomOf('cluster');
+  const rows = Array.from({ length: 150 }, () => {
+    const [a, b] = [random.normal(), random.normal()];
+    return `${a},${b},${random.pick(['u', 'v', 'w'])},${a * b + 0.3 * random.normal() > 0 ? 'yes' : 'no'}`;
+  });
+  await writeFile(join(folder, 'data.csv'), `a,b,c,y\n${rows.join('\n')}\n`);
+}, 180_000);
+afterEach(() => {
+  for (const child of children.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+});
+afterAll(async () => {
+  await Promise.all([redis.stop(), postgres.stop()]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A run that no clock cuts. The data comes over HTTP in no test: a served file needs a server, a claim its path. */
+function resourceOf(name: string, url: string, spec: object = {}): EvolutionRun {
+  return parseStored(evolutionRun, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'EvolutionRun',
+    metadata: { name, namespace: 'test', uid: `uid-${name}` },
+    spec: {
+      dataset: { source: { http: { url } }, target: 'y', task: 'Binary' },
+      search: {
+        population: 8,
+        generations: 2,
+        islands: 2,
+        learners: ['Linear', 'NearestNeighbors', 'NaiveBayes'],
+        seed: 3,
+      },
+      validation: { folds: 3 },
+      budget: { time: '10m' },
+      promotion: { model: 'churn', mode: 'Champion' },
+      ...spec,
+    },
+  });
+}
+
+async function served(): Promise<string> {
+  const { createServer } = await import('node:http');
+  const bytes = await readFile(join(folder, 'data.csv'));
+  const server = createServer((_, response) => response.end(bytes)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  server.unref();
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}/data.csv`;
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly ended: Promise<number | null>;
+  readonly said: () => Promise<Record<string, unknown>>;
+}
+
+async function start(
+  role: 'coordinator' | 'worker',
+  resource: EvolutionRun,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Started> {
+  const port = await freePort();
+  const file = join(folder, `${role}-${port}.json`);
+  const log = join(folder, `${role}-${port}.log`);
+  await writeFile(file, JSON.stringify(resource));
+  const child = spawn(process.execPath, ['--conditions=source', program, role], {
+    env: {
+      ...process.env,
+      QUINTET_RESOURCE: file,
+      PORT: String(port),
+      QUINTET_TERMINATION_LOG: log,
+      QUINTET_REDIS_URL: redis.url,
+      QUINTET_POSTGRES_URL: postgres.url,
+      ...env,
+    },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  children.push(child);
+  return {
+    child,
+    port,
+    ended: once(child, 'exit').then(([code]) => code as number | null),
+    said: async () => JSON.parse(await readFile(log, 'utf8')) as Record<string, unknown>,
+  };
+}
+
+describe('a run in a cluster', () => {
+  it('ends with the same registry rows however often workers, coordinator and Redis die', async () => {
+    const url = await served();
+    const calm = resourceOf('calm', url);
+    const worker = await start('worker', calm);
+    const coordinator = await start('coordinator', calm, { QUINTET_OUTPUT: join(folder, 'out') });
+    expect(await coordinator.ended).toBe(0);
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended).toBe(0);
+    const said = await coordinator.said();
+    expect(said).toMatchObject({
+      step: 'coordinator',
+      runId: runIdOf(calm),
+      best: { score: expect.stringMatching(/^0\.\d{5}$/) },
+    });
+
+    const stormy = resourceOf('stormy', url);
+    await redis.kill();
+    await redis.start();
+    const first = await start('coordinator', stormy);
+    const workers = [await start('worker', stormy), await start('worker', stormy)];
+    await eventually(async () => {
+      const { placed } = (await (await fetch(`http://127.0.0.1:${first.port}/progress`)).json()) as { placed?: number };
+      expect(placed).toBeGreaterThan(1);
+    });
+    workers[0]!.child.kill('SIGKILL');
+    first.child.kill('SIGKILL');
+    await redis.kill();
+    await redis.start();
+    await start('worker', stormy);
+    const second = await start('coordinator', stormy);
+    expect(await second.ended).toBe(0);
+
+    const registry = await Registry.open(postgres.url);
+    try {
+      const rows = await registry.individuals(runIdOf(stormy));
+      expect(rows).toEqual(await registry.individuals(runIdOf(calm)));
+      expect(rows.length).toBeGreaterThan(6);
+      const [later, earlier] = await registry.models('churn');
+      expect([later!.version, earlier!.version]).toEqual([2, 1]);
+      expect([later!.score, later!.holdout]).toEqual([earlier!.score, earlier!.holdout]);
+      const model = openModel((await registry.content(later!.modelId))!, later!.sha256);
+      expect(model.predict([{ a: 2, b: 2, c: 'u' }]).values[0]).toBeGreaterThan(0);
+      model.close();
+      // The first was better than nothing; the second is not better than the first.
+      expect(await registry.deployment('churn')).toMatchObject({ champion: expect.stringContaining('-m1') });
+      expect((await registry.history(earlier!.modelId)).map(({ action }) => action)).toEqual(['register']);
+    } finally {
+      await registry.close();
+    }
+  }, 120_000);
+
+  it('says in its termination log which column is wrong, and writes no model', async () => {
+    const resource = resourceOf('wrong', await served(), {
+      dataset: { source: { http: { url: await served() } }, target: 'z', task: 'Binary' },
+    });
+    const coordinator = await start('coordinator', resource);
+    expect(await coordinator.ended).toBe(1);
+    expect(await coordinator.said()).toMatchObject({
+      step: 'coordinator',
+      error: { reason: 'DataInvalid', field: 'spec.dataset.target', message: expect.stringContaining('no column z') },
+    });
+  }, 60_000);
+
+  it('ends with 75, to be tried again, while PostgreSQL or the data is away', async () => {
+    const port = await freePort();
+    const resource = resourceOf('away', `http://127.0.0.1:${port}/data.csv`);
+    const withoutData = await start('coordinator', resource);
+    const withoutRegistry = await start('coordinator', resource, {
+      QUINTET_POSTGRES_URL: `postgres://nobody@127.0.0.1:${port}/x`,
+    });
+    expect([await withoutData.ended, await withoutRegistry.ended]).toEqual([75, 75]);
+    expect(await withoutData.said()).toMatchObject({ error: { reason: 'DataUnreadable' } });
+    expect(await withoutRegistry.said()).toMatchObject({ error: { reason: 'RegistryUnavailable' } });
+  }, 60_000);
+});
