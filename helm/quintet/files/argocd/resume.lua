@@ -1,0 +1,3 @@
+-- Goes on after `suspend`.
+obj.spec.suspend = false
+return obj
