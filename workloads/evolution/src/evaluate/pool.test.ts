@@ -13,7 +13,7 @@ const open = async (processes: number, timeLimit = 500) => {
     processes,
     timeLimit,
     retries: 1,
-    module: new URL('./fixtures/unruly.ts', import.meta.url).pathname,
+    module: new URL('./fixtures/unruly-worker.ts', import.meta.url).pathname,
   });
   return pool;
 };

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
 import type { Problem } from '../data/problem.ts';
-import type { FromProcess, ToProcess } from './process.ts';
 import type { EvaluationTask, Evaluator, Judging, Outcome } from './task.ts';
+import type { FromProcess, ToProcess } from './worker.ts';
 
 export interface PoolOptions {
   readonly processes: number;
@@ -101,12 +101,9 @@ class Slot {
 
   start(): void {
     const { heap, module } = this.#options;
-    const child = fork(module ?? processModule(), [], {
+    const child = fork(module ?? workerModule(), [], {
       serialization: 'advanced',
-      execArgv: [
-        ...process.execArgv.filter((each) => each.startsWith('--conditions')),
-        ...(heap ? [`--max-old-space-size=${heap}`] : []),
-      ],
+      execArgv: [...conditions(process.execArgv), ...(heap ? [`--max-old-space-size=${heap}`] : [])],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       // OpenMP would start a thread for each core even for one thread's work.
       env: { ...process.env, OMP_NUM_THREADS: '1' },
@@ -157,6 +154,7 @@ class Slot {
   #tooLong(): void {
     const child = this.#child;
     this.#child = undefined;
+    this.#ready = false;
     child?.kill('SIGKILL');
     this.#finish({ ok: false, kind: 'TimeLimit', reason: `it took longer than ${this.#options.timeLimit / 1000} s` });
     if (!this.#ended) this.start();
@@ -165,6 +163,9 @@ class Slot {
   #exited(reason: string): void {
     if (this.#ended) return;
     clearTimeout(this.#timer);
+    // Whatever comes back to the queue now must not come to the dead.
+    this.#child = undefined;
+    this.#ready = false;
     const work = this.#work;
     this.#work = undefined;
     this.#crashes++;
@@ -175,7 +176,15 @@ class Slot {
   }
 }
 
+/** How this process resolves packages, in either form that Node takes it. */
+function conditions(flags: readonly string[]): string[] {
+  return flags.flatMap((flag, i) => {
+    if (flag.startsWith('--conditions=')) return [flag];
+    return flag === '--conditions' || flag === '-C' ? [`--conditions=${flags[i + 1]}`] : [];
+  });
+}
+
 /** Beside this file: TypeScript in a checkout, JavaScript in an image. */
-function processModule(): string {
-  return fileURLToPath(new URL(`./process${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
+function workerModule(): string {
+  return fileURLToPath(new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
 }

@@ -55,7 +55,7 @@ const tasks = {
 
 for (const learner of learnerNames) {
   // The library is fetched by `make setup`; without it the learners that need it say so at run time.
-  describe.skipIf(trees.includes(learner) && !lightgbmAvailable())(`${learner}`, () => {
+  describe.skipIf(trees.includes(learner) && !lightgbmAvailable())(learner, () => {
     for (const [task, { outputs, of, metric, floor }] of Object.entries(tasks)) {
       if (learner === 'NaiveBayes' && task === 'Regression') continue;
       const options = { task: task as keyof typeof tasks, outputs, genes, seed: 1 };
@@ -101,7 +101,7 @@ describe('the linear learner', () => {
       seed: 0,
       genes: { penalty: 0.1, l1Ratio: 1 },
     });
-    expect(state.kind === 'Linear' && [...state.weights.slice(2)].map(Math.abs)).toEqual([0, 0]);
+    expect(state.kind === 'Linear' && state.weights.slice(2).map(Math.abs)).toEqual(Float32Array.of(0, 0));
   });
 });
 

@@ -167,7 +167,7 @@ function targetEncode(steps: Step[], apart: Map<number, Float32Array>, encoding:
     Float32Array.from(rows, (row, i) => {
       const place = codes[row]! + 1;
       const own = innerSums.get(innerKey(i))!;
-      return smooth(sums[place]! - own.sum, counts[place]! - own.count, innerPriors[inner[i]!]!);
+      return smooth(sums[place]! - own.sum, counts[place]! - own.count, innerPriors[inner[i]!]);
     }),
   );
   steps.push({ kind: 'Table', feature: index, values, missing, other: Math.fround(prior) });

@@ -1,6 +1,160 @@
-// The report: one HTML file that needs no network.
+// The report: one HTML file that needs no network, with what a person asks of a search first.
+import { confusionOf, shown } from '../metrics/metrics.ts';
+import { mixedPredictions } from '../search/ensemble.ts';
+import { describe } from '../search/genome.ts';
+import { frontsOf } from '../search/nsga2.ts';
 import type { RunRecord } from './artifacts.ts';
+import { type Chart, chart } from './chart.ts';
+
+const styles = `
+  :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+  body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+  svg { width: 100%; height: auto; } .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.5rem; }
+  table { border-collapse: collapse; } td, th { padding: .2rem .7rem; text-align: left; border-bottom: 1px solid #8884; }
+  td.number { text-align: right; font-variant-numeric: tabular-nums; } .warning { border-left: 4px solid #c60; padding-left: .8rem; } code { font-size: 12px; }`;
 
 export function renderReport(record: RunRecord): string {
-  return `<!doctype html><meta charset="utf-8"><title>${record.problem.target}</title>`;
+  const { problem, result, notes, spec } = record;
+  const { search, judging, suspects } = result;
+  const title = `${problem.target}: ${judging.metric} ${figure(result.score)}`;
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${text(title)}</title><style>${styles}</style></head><body>
+<h1>${text(title)}</h1>
+<p>${problem.task} on ${problem.rows} rows and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
+On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
+${search.placed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
+${warnings([...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...search.failures])}
+<div class="grid">${charts(record)
+    .map((each) => `<figure><figcaption>${text(each.title)}</figcaption>${chart(each)}</figure>`)
+    .join('')}</div>
+${confusion(record)}
+<h2>The ensemble</h2>${members(record)}
+<h2>Pareto front of score and cost</h2>${front(record)}
+<h2>Lineage of the best pipeline</h2>${lineage(record)}
+<details><summary>Spec</summary><pre>${text(JSON.stringify(spec, null, 2))}</pre></details>
+</body></html>
+`;
+}
+
+function charts(record: RunRecord): Chart[] {
+  const { search, judging } = record.result;
+  const all: Chart[] = [
+    {
+      title: 'Best score by time',
+      x: 'seconds',
+      y: judging.metric,
+      line: search.curve.map((point) => [point.seconds, shown(judging.metric, point.score)]),
+      dots: [],
+    },
+    {
+      title: 'Score and cost of a prediction',
+      x: 'operations (log₁₀)',
+      y: judging.metric,
+      line: [],
+      dots: search.complete.map((each) => [each.cost / Math.LN10, shown(judging.metric, each.score)]),
+    },
+  ];
+  const curve = calibration(record);
+  if (curve.length > 0)
+    all.push({
+      title: 'Calibration: share of positives by predicted probability',
+      x: 'predicted',
+      y: 'observed',
+      line: [
+        [0, 0],
+        [1, 1],
+      ],
+      dots: curve,
+    });
+  return all;
+}
+
+/** Tenths of predicted probability on judged rows, for two classes. */
+function calibration({ problem, result }: RunRecord): [number, number][] {
+  const { ensemble, truths } = result;
+  if (problem.task !== 'Binary' || !ensemble) return [];
+  const bins = Array.from({ length: 10 }, () => ({ count: 0, predicted: 0, positive: 0 }));
+  for (const [fold, truth] of truths.entries()) {
+    for (const [i, probability] of mixedPredictions(ensemble.members, fold).entries()) {
+      const bin = bins[Math.min(9, Math.floor(probability * 10))]!;
+      bin.count++;
+      bin.predicted += probability;
+      bin.positive += truth.y[i]!;
+    }
+  }
+  return bins.filter((bin) => bin.count > 0).map((bin) => [bin.predicted / bin.count, bin.positive / bin.count]);
+}
+
+function confusion({ problem, result }: RunRecord): string {
+  const { ensemble, truths } = result;
+  if (problem.task === 'Regression' || !ensemble || problem.classes.length > 20) return '';
+  const total = problem.classes.map(() => problem.classes.map(() => 0));
+  for (const [fold, truth] of truths.entries()) {
+    for (const [i, row] of confusionOf(
+      { ...truth, weights: undefined },
+      mixedPredictions(ensemble.members, fold),
+    ).entries())
+      for (const [j, count] of row.entries()) total[i]![j]! += count;
+  }
+  const head = problem.classes.map((name) => `<th>${text(name)}</th>`).join('');
+  const rows = problem.classes.map(
+    (name, i) =>
+      `<tr><th>${text(name)}</th>${total[i]!.map((count) => `<td class="number">${count}</td>`).join('')}</tr>`,
+  );
+  return `<h2>Confusion on judged rows</h2><table><tr><th>true \\ predicted</th>${head}</tr>${rows.join('')}</table>`;
+}
+
+function members({ result }: RunRecord): string {
+  if (!result.ensemble)
+    return '<p>No pipeline was done in time: the model predicts the shares of the classes, or the mean.</p>';
+  const rows = result.ensemble.members.map(
+    ({ individual, weight }) =>
+      `<tr><td class="number">${(100 * weight).toFixed(0)} %</td><td class="number">${figure(shown(result.judging.metric, individual.score))}</td><td><code>${text(describe(individual.genome))}</code></td></tr>`,
+  );
+  return `<table><tr><th>weight</th><th>score alone</th><th>pipeline</th></tr>${rows.join('')}</table>`;
+}
+
+function front({ result }: RunRecord): string {
+  const { complete } = result.search;
+  const rows = (frontsOf(complete)[0] ?? [])
+    .map((i) => complete[i]!)
+    .sort((a, b) => b.score - a.score)
+    .map(
+      (each) =>
+        `<tr><td class="number">${each.index}</td><td class="number">${figure(shown(result.judging.metric, each.score))}</td><td class="number">${Math.exp(each.cost).toFixed(0)}</td><td><code>${text(describe(each.genome))}</code></td></tr>`,
+    );
+  return `<table><tr><th>number</th><th>score</th><th>operations</th><th>pipeline</th></tr>${rows.join('')}</table>`;
+}
+
+function lineage({ result }: RunRecord): string {
+  const byIndex = new Map(result.search.complete.map((each) => [each.index, each]));
+  const lines: string[] = [];
+  const seen = new Set<number>();
+  const walk = (index: number, depth: number): void => {
+    const each = byIndex.get(index);
+    if (!each || seen.has(index) || lines.length >= 60) return;
+    seen.add(index);
+    lines.push(
+      `<li style="margin-left:${depth * 1.2}rem">${each.index} · generation ${each.generation} · island ${each.island} · ${figure(shown(result.judging.metric, each.score))} <code>${text(describe(each.genome))}</code></li>`,
+    );
+    for (const parent of each.parents) walk(parent, depth + 1);
+  };
+  if (result.search.best) walk(result.search.best.index, 0);
+  return `<ul>${lines.join('')}</ul>`;
+}
+
+function warnings(lines: readonly string[]): string {
+  if (lines.length === 0) return '';
+  return `<div class="warning"><ul>${lines
+    .slice(0, 40)
+    .map((line) => `<li>${text(line)}</li>`)
+    .join('')}</ul></div>`;
+}
+
+function figure(value: number | undefined): string {
+  return value === undefined ? 'unknown' : String(Number(value.toPrecision(5)));
+}
+
+function text(raw: string): string {
+  return raw.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

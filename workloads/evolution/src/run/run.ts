@@ -1,5 +1,6 @@
 // One run from data to model, whoever evaluates: audit, search, ensemble, holdout, all within the budget.
 import type { EvolutionRunSpec } from '@quintet/crds';
+import type { Feature, FeatureSpec } from '../data/features.ts';
 import { auditLeakage, type Suspect } from '../data/leakage.ts';
 import { outputsOf, type Problem } from '../data/problem.ts';
 import { type Split, splitRows } from '../data/split.ts';
@@ -219,13 +220,17 @@ function storedModel(
     classes: problem.classes,
     outputs: outputsOf(problem),
     metric: judging.metric,
-    features: problem.features.map(({ values: _, codes: __, ...spec }) => spec),
+    features: problem.features.map(specOf),
     statistics: statisticsOf(problem.features, split.train),
     members:
       members.length > 0
         ? members
         : [{ learner: 'Constant', weight: 1, pipelines: [constantPipeline(problem, split)] }],
   };
+}
+
+function specOf({ name, column, type, kind, levels }: Feature): FeatureSpec {
+  return { name, column, type, kind, ...(levels ? { levels } : {}) };
 }
 
 /** When no pipeline was done in time: class shares, or the mean. */

@@ -41,7 +41,7 @@ function moved(gene: Gene, value: number | string | undefined, reach: number, ra
   let next = (place + reach * random.normal()) % 2;
   if (next < 0) next = -next;
   if (next > 1) next = 2 - next;
-  const moved = log ? low * (high / low) ** next : low + next * (high - low);
-  if (whole && Math.round(moved) === value) return random.next() < 0.5 ? Number(value) + 1 : Number(value) - 1;
-  return moved;
+  const result = log ? low * (high / low) ** next : low + next * (high - low);
+  if (whole && Math.round(result) === value) return value + (random.next() < 0.5 ? 1 : -1);
+  return result;
 }

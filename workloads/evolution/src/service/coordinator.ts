@@ -1,7 +1,7 @@
 // The coordinator of a run in a cluster: data in, search over the queue, results into registry and output, and one line for the resource's status.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type EvolutionRun, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
+import { type EvolutionRun, type EvolutionRunSpec, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
 import { type Problem, problemOf } from '../data/problem.ts';
 import { readTable } from '../data/table.ts';
 import { startPool } from '../evaluate/pool.ts';
@@ -17,7 +17,7 @@ import { type RunProgress, type RunResult, runEvolution } from '../run/run.ts';
 import { tableOptionsOf } from '../run/settings.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { frontsOf } from '../search/nsga2.ts';
-import { dataFileOf } from './data.ts';
+import { type DataFile, dataFileOf } from './data.ts';
 
 export interface CoordinatorOptions {
   readonly resource: EvolutionRun;
@@ -79,9 +79,7 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
     // A coordinator that comes back has what is left of the time.
     const started = performance.now() - (start ? Math.max(0, Date.now() - start.startedAt.getTime()) : 0);
     const file = await dataFileOf(spec);
-    const { problem, notes } = await readTable(file.path, tableOptionsOf(spec))
-      .then((table) => problemOf(table, problemOptionsOf(spec)))
-      .finally(file.release);
+    const { problem, notes } = await problemIn(file, spec);
     const redis = redisUrl === undefined ? undefined : openRedis(redisUrl);
     try {
       if (redis) await checkRedis(redis);
@@ -127,6 +125,14 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
     }
   } finally {
     await registry?.close();
+  }
+}
+
+async function problemIn(file: DataFile, spec: EvolutionRunSpec) {
+  try {
+    return problemOf(await readTable(file.path, tableOptionsOf(spec)), problemOptionsOf(spec));
+  } finally {
+    await file.release();
   }
 }
 

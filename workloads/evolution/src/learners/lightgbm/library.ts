@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type * as Koffi from 'koffi';
 import { EvolutionError, messageOf } from '../../errors.ts';
 
 export const lightgbmVersion = '4.7.0';
@@ -79,7 +80,7 @@ const normalPrediction = 0;
 
 function bind(path: string): LightGbm {
   // koffi is CommonJS with a native part; only a process that trains or predicts with trees loads it.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   const library = koffi.load(path);
   const lastError = library.func('const char *LGBM_GetLastError()') as () => string;
   const declare = (signature: string) => {
