@@ -13,7 +13,8 @@ export const extractive: Strategy = {
 };
 
 /**
- * The value of a set of units: each distinct fact and term counts once (a second mention adds a third of it), central
+ * The value of a set of units: each distinct fact and term counts once (a second mention adds a third of it), facts the
+ * more the rarer they are, central
  * units and openings a little more; with a query, relevance outweighs all of that.
  */
 export function coverage(document: Document, query: string, bonus?: Float64Array): Preference {
@@ -31,7 +32,7 @@ export function coverage(document: Document, query: string, bonus?: Float64Array
         const id = terms.ids[k] as number;
         const again = covered[id] ? 0.3 : 1;
         const kind = terms.kinds[k] as number;
-        if (kind & factKinds) facts += again;
+        if (kind & factKinds) facts += (again * factWeight(document, id)) / Math.sqrt(terms.frequency[id] as number);
         else topics += again * (kind & wordKind.negation ? 0.5 : 0.2);
       }
       const position = 1 - unit / units.length;
@@ -44,4 +45,9 @@ export function coverage(document: Document, query: string, bonus?: Float64Array
         covered[terms.ids[k] as number] = 1;
     },
   };
+}
+
+/** A single digit tells little: it is a list's number or a version's more often than an answer. */
+function factWeight({ words }: Document, id: number): number {
+  return (words.vocabulary[id] as string).length > 1 ? 1 : 0.3;
 }
