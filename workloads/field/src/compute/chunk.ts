@@ -1,6 +1,4 @@
 // One chunk of the volume: computed, checked, and put where it belongs.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { FieldError } from '../errors.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
@@ -9,7 +7,7 @@ import { directivityOf, type Pattern } from '../physics/directivity.ts';
 import type { Sources } from '../physics/sources.ts';
 import { type Block, chunkBlock, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
 import { chunkBytes, chunkPath, seal, verified } from '../zarr/array.ts';
-import { syncFile, writeUnsynced } from './files.ts';
+import { readInto, syncFile, writeUnsynced } from './files.ts';
 import { type FieldMaxima, maximaOf, type ZoneSphere } from './maxima.ts';
 import {
   arrayOf,
@@ -65,15 +63,9 @@ export class ChunkComputer {
   find(chunk: number): ChunkResult | undefined {
     const checksums: number[] = [];
     for (const [i, path] of this.#paths(chunk).entries()) {
-      let stored: Uint8Array;
-      try {
-        stored = readFileSync(join(this.#work.folder, path));
-      } catch {
-        return undefined;
-      }
-      const checksum = stored.length === this.#buffers[i]!.length ? verified(stored) : undefined;
+      const buffer = this.#buffers[i]!;
+      const checksum = readInto(this.#work.folder, path, buffer) ? verified(buffer) : undefined;
       if (checksum === undefined) return undefined;
-      this.#buffers[i]!.set(stored);
       checksums.push(checksum);
     }
     return this.#result(chunk, checksums, false);

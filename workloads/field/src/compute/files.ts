@@ -1,6 +1,6 @@
 // Files that are either whole or not there, whatever happens to the process while they are written.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { outputError } from '../errors.ts';
 
@@ -18,6 +18,28 @@ export function writeWhole(folder: string, path: string, content: Uint8Array | s
  */
 export function writeUnsynced(folder: string, path: string, content: Uint8Array): void {
   write(folder, path, content, false);
+}
+
+/** Fills `buffer` from a file of just that length; false when there is none or it is of another length. @throws FieldError */
+export function readInto(folder: string, path: string, buffer: Uint8Array): boolean {
+  const source = join(folder, path);
+  try {
+    const file = openSync(source, 'r');
+    try {
+      if (fstatSync(file).size !== buffer.length) return false;
+      for (let at = 0; at < buffer.length; ) {
+        const read = readSync(file, buffer, at, buffer.length - at, at);
+        if (read === 0) return false;
+        at += read;
+      }
+      return true;
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw outputError(error, source);
+  }
 }
 
 /** Brings a file that was written to the disk. @throws FieldError */

@@ -1,14 +1,12 @@
 // The last step: every chunk verified (and computed anew where it is not whole), the largest pressures judged, pictures
 // drawn, and `summary.json` written last: where it stands, the result is whole.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeWhole } from '../compute/files.ts';
+import { readInto, writeWhole } from '../compute/files.ts';
 import { type FieldMaxima, mergeMaxima, noMaxima } from '../compute/maxima.ts';
 import { arrayOf, formats } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import { chunkIndexes } from '../volume/layout.ts';
-import { chunkPath, verified } from '../zarr/array.ts';
+import { chunkBytes, chunkPath, verified } from '../zarr/array.ts';
 import {
   type PlanFile,
   readJson,
@@ -97,21 +95,17 @@ async function wholeShard(
 }
 
 function filesAgree(problem: Problem, plan: PlanFile, folder: string, marker: ShardFile): boolean {
-  for (let chunk = marker.from; chunk < marker.to; chunk++) {
-    const indexes = chunkIndexes(problem.volume, chunk);
-    for (const [i, quantity] of plan.quantities.entries()) {
-      const { array, components } = formats[quantity];
+  return plan.quantities.every((quantity, i) => {
+    const { array, components } = formats[quantity];
+    const buffer = new Uint8Array(chunkBytes(arrayOf(quantity, problem.volume)));
+    for (let chunk = marker.from; chunk < marker.to; chunk++) {
+      const indexes = chunkIndexes(problem.volume, chunk);
       const path = chunkPath(array, components === 3 ? [...indexes, 0] : indexes);
-      let bytes: Uint8Array;
-      try {
-        bytes = readFileSync(join(folder, path));
-      } catch {
-        return false;
-      }
-      if (verified(bytes) !== marker.checksums[chunk - marker.from]?.[i]) return false;
+      const whole = readInto(folder, path, buffer) && verified(buffer) === marker.checksums[chunk - marker.from]?.[i];
+      if (!whole) return false;
     }
-  }
-  return true;
+    return true;
+  });
 }
 
 /** @throws FieldError when a limit is broken that the sample before had found kept. */

@@ -19,6 +19,7 @@ import {
   seal,
 } from '../zarr/array.ts';
 import { check } from './check.ts';
+import { estimateMemory } from './memory.ts';
 import {
   type PlanFile,
   planPath,
@@ -77,15 +78,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const quantities = problem.quantities as StoredQuantity[];
   const points = pointsOf(problem.volume);
   const bytes = resultBytes(problem.volume, quantities);
-  const memoryBytes = estimateMemory(problem, quantities, limits.threads);
-  if (memoryBytes > limits.memory) {
-    const have = `the limit is ${formatBytes(limits.memory)}`;
-    throw new FieldError(
-      'VolumeTooLarge',
-      `needs ${formatBytes(memoryBytes)} of memory for ${points} points, ${have}: shrink the volume or raise spec.resources.limits.memory`,
-      'spec.volume',
-    );
-  }
+  refuseBeyond(limits, estimateMemory(problem, quantities, limits.threads), points);
 
   const solution = solve(problem.emitters, problem.targets, problem.solver);
   const first = drivenSources(problem.emitters, solution.drive);
@@ -107,6 +100,8 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     problem.backend === 'Reference' && problem.method === 'Auto'
       ? { method: 'DirectSum' }
       : chooseMethod(problem.method, problem.volume, sources, problem.tolerance, clamped.anywhere);
+  const memoryBytes = estimateMemory(problem, quantities, limits.threads, choice.lattice);
+  refuseBeyond(limits, memoryBytes, points);
   const digest = digestOf(problem, drive, choice.lattice);
   const shards = Math.min(problem.shardsMax, chunkCount(problem.volume));
   const solutionFile: SolutionFile = {
@@ -183,21 +178,11 @@ export function resultBytes(volume: Volume, quantities: readonly StoredQuantity[
   return quantities.reduce((sum, quantity) => sum + chunks * chunkBytes(arrayOf(quantity, volume)), 0);
 }
 
-// Measured: resident memory of the process with its code, and of a thread with its heap.
-const baseBytes = 70 * 2 ** 20;
-const threadBytes = 14 * 2 ** 20;
-
-/** Largest resident memory of any step. */
-export function estimateMemory(problem: Problem, quantities: readonly StoredQuantity[], threads: number): number {
-  const { emitters, targets, volume } = problem;
-  const { count } = emitters.elements;
-  const rows = targets.reduce((sum, { trap }) => sum + (trap === 'Silence' ? 15 : 1), 0);
-  const solving = rows * count * 16 + count * 8 * 24;
-  const chunk = quantities.reduce((sum, quantity) => sum + chunkBytes(arrayOf(quantity, volume)), 0);
-  // Each thread keeps a chunk, and reads one to verify it; its kernel keeps a table of the sources.
-  const perThread = threadBytes + 2 * chunk + count * 88 + 10 * 4096 * 8;
-  const computing = Math.min(threads, chunkCount(volume)) * perThread + count * 64;
-  return Math.ceil(baseBytes + Math.max(solving, computing));
+function refuseBeyond({ memory }: Limits, needed: number, points: number): void {
+  if (needed <= memory) return;
+  const numbers = `needs ${formatBytes(needed)} of memory for ${points} points, the limit is ${formatBytes(memory)}`;
+  const advice = 'shrink the volume or raise spec.resources.limits.memory';
+  throw new FieldError('VolumeTooLarge', `${numbers}: ${advice}`, 'spec.volume');
 }
 
 function layOutFiles(problem: Problem, folder: string, planFile: PlanFile, solutionText: string): void {

@@ -1,14 +1,12 @@
 // Pictures of planes through the stored result.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeWhole } from '../compute/files.ts';
+import { readInto, writeWhole } from '../compute/files.ts';
 import type { FieldMaxima } from '../compute/maxima.ts';
-import { floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
-import { outputError } from '../errors.ts';
+import { arrayOf, floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
+import { FieldError } from '../errors.ts';
 import { inferno, viridis } from '../picture/colormap.ts';
 import { drawHeatmap, type Plane } from '../picture/heatmap.ts';
-import { chunkCounts, coordinate, type Volume } from '../volume/layout.ts';
-import { chunkPath } from '../zarr/array.ts';
+import { chunkCount, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
+import { chunkBytes, chunkPath } from '../zarr/array.ts';
 import type { PlanFile } from './output.ts';
 import type { Problem, Slice } from './problem.ts';
 import { formatIntensity, formatPressure } from './units.ts';
@@ -90,25 +88,21 @@ function readPlane(folder: string, volume: Volume, quantity: StoredQuantity, axi
   const rows = Math.floor((size(up) - 1) / skip) + 1;
   const values = new Float32Array(columns * rows).fill(Number.NaN);
   const fixed = 2 - axis;
-  const counts = chunkCounts(volume);
   const floats = floatsPerPoint(quantity);
+  const buffer = new Uint8Array(chunkBytes(arrayOf(quantity, volume)));
   const wanted = Math.floor(index / volume.chunk[fixed]!);
-  for (let chunk = 0; chunk < counts[0] * counts[1] * counts[2]; chunk++) {
-    const indexes = [
-      Math.floor(chunk / (counts[1] * counts[2])),
-      Math.floor(chunk / counts[2]) % counts[1],
-      chunk % counts[2],
-    ];
+  for (let chunk = 0; chunk < chunkCount(volume); chunk++) {
+    const indexes = chunkIndexes(volume, chunk);
     if (indexes[fixed] !== wanted) continue;
-    const data = readChunk(folder, quantity, indexes);
+    const data = readChunk(folder, quantity, indexes, buffer);
     // Floats from one point to the next along z, y, x, and points of the picture that lie in this chunk.
     const strides = [volume.chunk[1] * volume.chunk[2] * floats, volume.chunk[2] * floats, floats];
-    const inChunk = (axis: number, n: number): [number, number] => {
-      const from = indexes[2 - axis]! * volume.chunk[2 - axis]!;
-      const to = Math.min(from + volume.chunk[2 - axis]!, size(axis));
+    const inChunk = (along: number, n: number): [number, number] => {
+      const from = indexes[2 - along]! * volume.chunk[2 - along]!;
+      const to = Math.min(from + volume.chunk[2 - along]!, size(along));
       return [Math.ceil(from / skip), Math.min(n, Math.ceil(to / skip))];
     };
-    const base = (index - indexes[fixed]! * volume.chunk[fixed]!) * strides[fixed]!;
+    const base = (index - indexes[fixed] * volume.chunk[fixed]!) * strides[fixed]!;
     const [firstRow, endRow] = inChunk(up, rows);
     const [firstColumn, endColumn] = inChunk(across, columns);
     for (let row = firstRow; row < endRow; row++) {
@@ -129,15 +123,15 @@ function readPlane(folder: string, volume: Volume, quantity: StoredQuantity, axi
   return { values, columns, rows, horizontal: range(across, columns), vertical: range(up, rows) };
 }
 
-function readChunk(folder: string, quantity: StoredQuantity, indexes: readonly number[]): Float32Array {
+function readChunk(
+  folder: string,
+  quantity: StoredQuantity,
+  indexes: readonly number[],
+  bytes: Uint8Array<ArrayBuffer>,
+): Float32Array {
   const { array, components } = formats[quantity];
-  const path = join(folder, chunkPath(array, components === 3 ? [...indexes, 0] : indexes));
-  try {
-    const bytes = readFileSync(path);
-    const copy = new Uint8Array(bytes.length - 4);
-    copy.set(bytes.subarray(0, copy.length));
-    return new Float32Array(copy.buffer);
-  } catch (error) {
-    throw outputError(error, path);
-  }
+  const path = chunkPath(array, components === 3 ? [...indexes, 0] : indexes);
+  if (!readInto(folder, path, bytes))
+    throw new FieldError('OutputDamaged', `${path} is missing or cut off`, 'spec.output');
+  return new Float32Array(bytes.buffer, 0, (bytes.length - 4) / 4);
 }
