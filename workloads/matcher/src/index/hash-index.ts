@@ -23,8 +23,8 @@ export interface Match {
 export interface IndexOptions {
   /** Items in the tail before it is sorted into a segment; it costs a scan on each search. Default 65 536. */
   readonly tail?: number;
-  /** Tables of a segment, 1 to 16. Fewer than 16 save memory and find less. Default 16. */
-  readonly tables?: number;
+  /** Tables of a segment: 16, or 0 to save memory and find by a scan. Default 16. */
+  readonly tables?: 0 | 16;
 }
 
 /** Columns of a snapshot or bulk load: one entry of each to an item, numbers in any order, hashes as they are written. */
@@ -38,7 +38,7 @@ export interface Columns {
 
 export class HashIndex {
   readonly #tailSize: number;
-  readonly #tables: number;
+  readonly #tables: 0 | 16;
   #tail: Segment;
   #tailSlots = new Map<number, number>();
   /** Full tails that wait to be sorted, oldest first: still searched by a scan. */

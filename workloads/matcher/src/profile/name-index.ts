@@ -13,6 +13,7 @@ const mostOfKey = 20_000;
 export class NameIndex {
   readonly #profiles = new Map<number, Profile>();
   readonly #items = new Map<string, Set<number>>();
+  readonly #hidden = new Set<number>();
 
   get size(): number {
     return this.#profiles.size;
@@ -30,7 +31,13 @@ export class NameIndex {
     }
   }
 
+  hide(number: number, hidden: boolean): void {
+    if (hidden) this.#hidden.add(number);
+    else this.#hidden.delete(number);
+  }
+
   delete(number: number): void {
+    this.#hidden.delete(number);
     const profile = this.#profiles.get(number);
     if (!profile) return;
     this.#profiles.delete(number);
@@ -39,6 +46,10 @@ export class NameIndex {
       items?.delete(number);
       if (items?.size === 0) this.#items.delete(key);
     }
+  }
+
+  numbers(): Iterable<number> {
+    return this.#profiles.keys();
   }
 
   get(number: number): Profile | undefined {
@@ -52,7 +63,7 @@ export class NameIndex {
       const items = this.#items.get(key);
       if (!items || items.size > mostOfKey) continue;
       const weight = 1 / Math.log2(2 + items.size);
-      for (const number of items) votes.set(number, (votes.get(number) ?? 0) + weight);
+      for (const number of items) if (!this.#hidden.has(number)) votes.set(number, (votes.get(number) ?? 0) + weight);
     }
     return [...votes]
       .sort((a, b) => b[1] - a[1] || a[0] - b[0])

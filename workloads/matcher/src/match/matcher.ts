@@ -1,0 +1,244 @@
+// A query through the stages: bytes, hash, local features, profile; each level runs those that it can afford.
+
+import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
+import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
+import { formatHash, PdqHasher, type Pixels, parseHash, variants } from '../pdq/pdq.ts';
+import type { Profile } from '../profile/similarity.ts';
+import { type Item, type NewItem, type Recorded } from '../record/record.ts';
+import type { Replica } from '../replica/replica.ts';
+import { type Finding, judge, type Rules, type Scored, type Suppressed } from './verdict.ts';
+
+export const levels = ['Speed', 'Balanced', 'Accuracy', 'Memory'] as const;
+export type Level = (typeof levels)[number];
+
+export interface MatcherOptions {
+  readonly replica: Replica;
+  readonly record: Recorded;
+  readonly rules: Rules;
+  readonly minQuality: number;
+  readonly dihedral: boolean;
+  /** Local features are taken at registration and asked at level Accuracy. */
+  readonly crops: boolean;
+  readonly phonetic: boolean;
+  readonly limits?: DecodeLimits;
+}
+
+/** What stands in for the image, so that equal pictures meet in the cache whatever tier they were found in. */
+export interface Fingerprint {
+  readonly sha256: string | null;
+  readonly hashes: readonly string[];
+  readonly quality: number;
+  readonly features: Features | null;
+  readonly mirrored: Features | null;
+}
+
+export interface Query {
+  readonly tenant: string;
+  readonly level: Level;
+  readonly topK: number;
+  readonly minScore: number;
+  readonly banks?: readonly string[] | undefined;
+  readonly fingerprint?: Fingerprint | undefined;
+  readonly profile?: Profile | undefined;
+}
+
+export interface MatchEntry {
+  readonly item: string | null;
+  readonly number: number;
+  readonly bank: string;
+  readonly score: number;
+  readonly stage: Finding['stage'];
+  readonly distance: number | null;
+  readonly metadata: unknown;
+  readonly evidence: {
+    readonly variant?: string;
+    readonly quality?: number;
+    readonly region?: { readonly scale: number; readonly degrees: number; readonly x: number; readonly y: number };
+    readonly agreeingCorners?: number;
+    readonly itemShown?: number;
+    readonly queryCovered?: number;
+    readonly mirrored?: boolean;
+    readonly fields?: readonly { field: string; query: string; item: string; similarity: number }[];
+    readonly suppressedBecause?: string;
+  };
+}
+
+export interface Verdict {
+  readonly matched: boolean;
+  readonly decidedBy: Finding['stage'] | null;
+  readonly score: number;
+  readonly quality: number | null;
+  readonly matches: readonly MatchEntry[];
+  readonly suppressed: readonly MatchEntry[];
+  /** Milliseconds by which the index may have been behind the record. */
+  readonly indexAge: number;
+}
+
+/** Corners of an item, and of a query, which may show only a part of it. */
+const cornersOfItem = 300;
+const cornersOfQuery = 500;
+
+export class Matcher {
+  readonly #options: MatcherOptions;
+  readonly #hasher = new PdqHasher();
+  readonly #extractor = new FeatureExtractor();
+
+  constructor(options: MatcherOptions) {
+    this.#options = options;
+  }
+
+  /** @throws MatcherError when the image is refused. */
+  async fingerprint(file: Uint8Array, level: Level): Promise<Fingerprint> {
+    const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
+    const turned = this.#options.dihedral && level !== 'Speed';
+    const { hashes, quality } = turned
+      ? this.#hasher.dihedral(pixels)
+      : { hashes: [this.#hasher.hash(pixels).hash], quality: this.#hasher.hash(pixels).quality };
+    const corners = level === 'Accuracy' && this.#options.crops;
+    return {
+      sha256: digest(file),
+      hashes: hashes.map(formatHash),
+      quality,
+      features: corners ? this.#extractor.extract(pixels, cornersOfQuery) : null,
+      mirrored: corners && this.#options.dihedral ? this.#extractor.extract(mirror(pixels), cornersOfQuery) : null,
+    };
+  }
+
+  /** What is registered of an image. */
+  async describe(file: Uint8Array): Promise<Pick<NewItem, 'sha256' | 'hash' | 'quality' | 'features'>> {
+    const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
+    const { hash, quality } = this.#hasher.hash(pixels);
+    const features = this.#options.crops ? pack(this.#extractor.extract(pixels, cornersOfItem)) : undefined;
+    return { sha256: digest(file), hash, quality, features };
+  }
+
+  async match(query: Query): Promise<Verdict> {
+    const { replica, rules } = this.#options;
+    const age = replica.age;
+    const findings = [...this.#byHash(query), ...this.#byFeatures(query), ...this.#byProfile(query)];
+    const items = new Map((await this.#items(findings)).map((item) => [item.number, item]));
+    const banks = new Map(
+      replica
+        .banksOf(query.tenant)
+        .filter(({ name, kind }) => kind === 'Negative' || !query.banks || query.banks.includes(name))
+        .map((bank) => [bank.number, bank]),
+    );
+    const bankOf = (number: number) => {
+      const item = items.get(number);
+      return item && item.tenant === query.tenant ? banks.get(item.bank) : undefined;
+    };
+    const exact = findings.flatMap(({ number }): Finding[] => {
+      const { sha256 } = query.fingerprint ?? {};
+      return sha256 && items.get(number)?.sha256 === sha256 ? [{ number, stage: 'Exact' }] : [];
+    });
+    const { matches, suppressed } = judge([...exact, ...findings], bankOf, rules);
+    const entry = (scored: Scored | Suppressed) => this.#entry(scored, items.get(scored.number), query);
+    const kept = matches.filter(({ score }) => score >= query.minScore).slice(0, query.topK);
+    return {
+      matched: kept.length > 0,
+      decidedBy: kept[0]?.stage ?? null,
+      score: kept[0]?.score ?? 0,
+      quality: query.fingerprint?.quality ?? null,
+      matches: kept.map(entry),
+      suppressed: suppressed.slice(0, query.topK).map(entry),
+      indexAge: Math.max(0, age),
+    };
+  }
+
+  #byHash({ fingerprint, tenant }: Query): Finding[] {
+    if (!fingerprint || fingerprint.quality < this.#options.minQuality) return [];
+    const { replica, rules } = this.#options;
+    // Banks may look farther than the pool; what is too far for its own bank is sorted out by the judge.
+    const radius = Math.max(rules.maxDistance, ...replica.banksOf(tenant).map(({ maxDistance }) => maxDistance ?? 0));
+    const best = new Map<number, Finding>();
+    fingerprint.hashes.forEach((text, i) => {
+      for (const { number, distance, hash } of replica.byHash(parseHash(text), radius)) {
+        const known = best.get(number)?.hash;
+        if (known && known.distance <= distance) continue;
+        best.set(number, {
+          number,
+          stage: 'Hash',
+          hash: { distance, variant: variants[i] ?? 'Original', content: hash },
+        });
+      }
+    });
+    return [...best.values()].sort((a, b) => (a.hash?.distance ?? 0) - (b.hash?.distance ?? 0)).slice(0, mostFindings);
+  }
+
+  #byFeatures({ fingerprint }: Query): Finding[] {
+    const { replica } = this.#options;
+    const find = (features: Features | null | undefined, mirrored: boolean): Finding[] =>
+      features
+        ? replica.byFeatures(features).map(({ number, alignment }) => ({
+            number,
+            stage: 'Features',
+            alignment: { ...alignment, mirrored },
+          }))
+        : [];
+    const upright = find(fingerprint?.features, false);
+    return upright.length > 0 ? upright : find(fingerprint?.mirrored, true);
+  }
+
+  #byProfile({ profile }: Query): Finding[] {
+    if (!profile) return [];
+    const { replica, rules, phonetic } = this.#options;
+    return replica
+      .byProfile(profile, rules.minProfileSimilarity, phonetic)
+      .slice(0, mostFindings)
+      .map(({ number, similarity, fields }) => ({ number, stage: 'Profile', profile: { similarity, fields } }));
+  }
+
+  async #items(findings: readonly Finding[]): Promise<Item[]> {
+    return await this.#options.record.byNumbers([...new Set(findings.map(({ number }) => number))]);
+  }
+
+  #entry(scored: Scored | Suppressed, item: Item | undefined, query: Query): MatchEntry {
+    const hash = scored.findings.find((each) => each.hash)?.hash;
+    const alignment = scored.findings.find((each) => each.alignment)?.alignment;
+    const profile = scored.findings.find((each) => each.profile)?.profile;
+    const round = (value: number) => Number(value.toFixed(4));
+    return {
+      item: item?.id ?? null,
+      number: scored.number,
+      bank: scored.bank.name,
+      score: round(scored.score),
+      stage: scored.stage,
+      distance: hash?.distance ?? null,
+      metadata: item?.metadata ?? null,
+      evidence: {
+        ...(hash && { variant: hash.variant, quality: query.fingerprint?.quality ?? 0 }),
+        ...(alignment && {
+          region: {
+            scale: round(alignment.transform.scale),
+            degrees: round((alignment.transform.turn * 180) / Math.PI),
+            x: round(alignment.transform.dx),
+            y: round(alignment.transform.dy),
+          },
+          agreeingCorners: alignment.agreeing,
+          itemShown: round(alignment.itemShown),
+          queryCovered: round(alignment.queryCovered),
+          mirrored: alignment.mirrored,
+        }),
+        ...(profile && { fields: profile.fields.map((field) => ({ ...field, similarity: round(field.similarity) })) }),
+        ...('reason' in scored && { suppressedBecause: scored.reason }),
+      },
+    };
+  }
+}
+
+/** Items of a stage that are looked up in the record. */
+const mostFindings = 500;
+
+function mirror({ data, width, height }: Pixels & { readonly channels: 3 }): Pixels {
+  const out = new Uint8Array(3 * width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = 3 * (y * width + width - 1 - x);
+      const to = 3 * (y * width + x);
+      out[to] = data[from] as number;
+      out[to + 1] = data[from + 1] as number;
+      out[to + 2] = data[from + 2] as number;
+    }
+  }
+  return { data: out, width, height, channels: 3 };
+}

@@ -1,0 +1,125 @@
+// From what the stages found to a verdict: one entry to an item, evidence and a calibrated score, banks' rules applied,
+// what negative banks suppress named with the reason.
+import type { Alignment } from '../features/align.ts';
+import type { Variant } from '../pdq/pdq.ts';
+import type { FieldEvidence } from '../profile/similarity.ts';
+import type { Bank } from '../record/record.ts';
+
+export type Stage = 'Exact' | 'Hash' | 'Features' | 'Profile';
+
+/** What one stage says of one item. */
+export interface Finding {
+  readonly number: number;
+  readonly stage: Stage;
+  readonly hash?: { readonly distance: number; readonly variant: Variant; readonly content: Uint8Array };
+  readonly alignment?: Alignment & { readonly mirrored: boolean };
+  readonly profile?: { readonly similarity: number; readonly fields: readonly FieldEvidence[] };
+}
+
+export interface Scored {
+  readonly number: number;
+  readonly bank: Bank;
+  /** First of the stages that found it, in the order in which they run. */
+  readonly stage: Stage;
+  /** 0..1, about the share of such findings that are right; a match is at least one half. */
+  readonly score: number;
+  readonly findings: readonly Finding[];
+}
+
+export interface Suppressed extends Scored {
+  readonly reason: string;
+}
+
+export interface Rules {
+  /** Of the pool, where the bank says nothing. */
+  readonly maxDistance: number;
+  readonly profileWeight: number;
+  readonly minProfileSimilarity: number;
+}
+
+const order: readonly Stage[] = ['Exact', 'Hash', 'Features', 'Profile'];
+
+/** Highest score first; `bankOf` gives nothing for items that the query may not see. */
+export function judge(
+  findings: readonly Finding[],
+  bankOf: (number: number) => Bank | undefined,
+  rules: Rules,
+): { matches: Scored[]; suppressed: Suppressed[] } {
+  const byItem = new Map<number, Finding[]>();
+  for (const finding of findings) {
+    const bank = bankOf(finding.number);
+    if (!bank || !inForce(finding, bank, rules)) continue;
+    const known = byItem.get(finding.number);
+    if (known) known.push(finding);
+    else byItem.set(finding.number, [finding]);
+  }
+  const scored = [...byItem].map(([number, found]): Scored => {
+    const stages = found.map(({ stage }) => order.indexOf(stage));
+    const stage = order[Math.min(...stages)] as Stage;
+    return { number, bank: bankOf(number) as Bank, stage, score: fuse(found, rules), findings: found };
+  });
+  scored.sort((a, b) => b.score - a.score || a.number - b.number);
+  const negatives = scored.filter(({ bank }) => bank.kind === 'Negative');
+  const matches: Scored[] = [];
+  const suppressed: Suppressed[] = [];
+  for (const each of scored) {
+    if (each.bank.kind === 'Negative') continue;
+    const by = negatives.find(({ bank }) => bank.suppresses === null || bank.suppresses.includes(each.bank.name));
+    if (by)
+      suppressed.push({ ...each, reason: `the query also matches item ${by.number} of negative bank ${by.bank.name}` });
+    else matches.push(each);
+  }
+  return { matches, suppressed };
+}
+
+/** The bank's own threshold, and its enabled ratio by content: the same items on every replica, more as it grows. */
+function inForce({ hash, number }: Finding, bank: Bank, { maxDistance }: Rules): boolean {
+  if (hash && hash.distance > (bank.maxDistance ?? maxDistance)) return false;
+  return bank.enabledRatio >= 1 || share(hash?.content, number) < bank.enabledRatio;
+}
+
+/** Uniform in [0, 1) by FNV-1a of the hash; of items without an image, of their number. */
+export function share(content: Uint8Array | undefined, number: number): number {
+  let state = 0x811c9dc5;
+  const bytes = content ?? Buffer.from(String(number));
+  for (const byte of bytes) state = Math.imul(state ^ byte, 0x01000193);
+  state ^= state >>> 15;
+  state = Math.imul(state, 0x2c1b3c6d);
+  return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
+}
+
+/** Log odds of the evidence add up: the image's by the stronger of its stages, the profile's by its weight. */
+function fuse(findings: readonly Finding[], { profileWeight, minProfileSimilarity }: Rules): number {
+  const image: number[] = [];
+  const profile: number[] = [];
+  for (const { stage, hash, alignment, profile: named } of findings) {
+    if (stage === 'Exact') image.push(9);
+    if (hash) image.push(imageOdds(hash.distance));
+    if (alignment) image.push(featureOdds(alignment.agreeing));
+    if (named) profile.push(profileOdds(named.similarity, minProfileSimilarity));
+  }
+  if (image.length === 0) return probability(Math.max(...profile));
+  // A match by image stays one: a name that differs lowers the score, and cannot take it below one half.
+  const strongest = Math.max(...image);
+  if (profile.length === 0) return probability(strongest);
+  const fused = strongest + (profileWeight / (1 - Math.min(profileWeight, 0.9))) * Math.max(...profile);
+  return probability(Math.max(fused, 0));
+}
+
+/** Even at distance 32, where PDQ's authors put the limit; near certain below 16. Random pairs lie at 128 ± 8. */
+function imageOdds(distance: number): number {
+  return Math.max(0, (32 - distance) / 4);
+}
+
+/** By chance, fewer than seven corners agree on the procedural pictures of the benchmark. */
+function featureOdds(agreeing: number): number {
+  return Math.min(8, (agreeing - 4) / 3);
+}
+
+function profileOdds(similarity: number, minimum: number): number {
+  return Math.min(6, ((similarity - minimum) / Math.max(0.01, 1 - minimum)) * 4);
+}
+
+function probability(odds: number): number {
+  return 1 / (1 + Math.exp(-odds));
+}

@@ -1,0 +1,105 @@
+// The tables of record, and how they came about: each migration runs once, in order, under a lock, in a transaction.
+import type { Pool } from 'pg';
+
+const migrations: readonly string[] = [
+  `create table banks (
+     number smallint primary key check (number between 0 and 255),
+     tenant text not null,
+     name text not null,
+     kind text not null default 'Positive' check (kind in ('Positive', 'Negative')),
+     max_distance smallint check (max_distance between 0 and 255),
+     enabled_ratio double precision not null default 1 check (enabled_ratio between 0 and 1),
+     suppresses text[],
+     unique (tenant, name)
+   );
+   create table items (
+     number bigserial primary key check (number < 4294967296),
+     tenant text not null,
+     id text not null,
+     bank smallint not null references banks,
+     sha256 text,
+     hash bytea check (length(hash) = 32),
+     quality smallint,
+     features bytea,
+     profile jsonb,
+     metadata jsonb,
+     source text,
+     state text not null default 'Enabled' check (state in ('Enabled', 'Disabled', 'Quarantined', 'Removed')),
+     disabled_until timestamptz,
+     created_at timestamptz not null default now(),
+     updated_at timestamptz not null default now()
+   );
+   create unique index items_id on items (tenant, id) where state <> 'Removed';
+   create index items_sha256 on items (tenant, sha256) where sha256 is not null;
+   create table changes (
+     position bigserial primary key,
+     transaction xid8 not null default pg_current_xact_id(),
+     item bigint,
+     bank smallint,
+     at timestamptz not null default now()
+   );
+   create table audit (
+     position bigserial primary key,
+     at timestamptz not null default now(),
+     actor text not null,
+     tenant text not null,
+     action text not null,
+     subject text not null,
+     before jsonb,
+     after jsonb
+   );
+   create index audit_subject on audit (tenant, subject, position);
+   create table opinions (
+     item bigint not null references items,
+     actor text not null,
+     opinion text not null check (opinion in ('Confirm', 'Reject')),
+     note text,
+     at timestamptz not null default now(),
+     primary key (item, actor)
+   );
+   create table feeds (
+     tenant text not null,
+     name text not null,
+     cursor text,
+     updated_at timestamptz not null default now(),
+     primary key (tenant, name)
+   );
+   create table deliveries (
+     number bigserial primary key,
+     webhook text not null,
+     body text not null,
+     attempts integer not null default 0,
+     due_at timestamptz not null default now(),
+     delivered_at timestamptz,
+     failed_at timestamptz,
+     error text
+   );
+   create index deliveries_due on deliveries (due_at) where delivered_at is null and failed_at is null;`,
+];
+
+/** Any number: replicas that start together wait for each other here. */
+const lock = 7_164_221;
+
+export async function migrate(pool: Pool): Promise<void> {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    await client.query('select pg_advisory_xact_lock($1)', [lock]);
+    await client.query(
+      'create table if not exists migrations (version integer primary key, at timestamptz default now())',
+    );
+    const { rows } = await client.query<{ version: number }>('select version from migrations');
+    const done = new Set(rows.map(({ version }) => version));
+    for (const [version, statements] of migrations.entries()) {
+      if (done.has(version)) continue;
+      await client.query(statements);
+      await client.query('insert into migrations (version) values ($1)', [version]);
+    }
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  } finally {
+    client.release();
+  }
+}
