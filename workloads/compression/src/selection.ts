@@ -20,8 +20,10 @@ export interface Budget {
 export interface Preference {
   /** Gain of adding a unit to what is kept now. */
   gain(unit: number): number;
-  /** Told of each unit kept. */
+  /** Told of each unit kept … */
   kept?(unit: number): void;
+  /** … and of each that was taken back. */
+  dropped?(unit: number): void;
   /** Gain is divided by cost to this power: 1 prefers many short units, 0 ignores length. */
   readonly thrift: number;
 }
@@ -32,13 +34,15 @@ export class Selection {
   /** Tokens of the kept units and the markers, before seams are counted exactly. */
   used: number;
   readonly #marker: number;
+  readonly #preference: Preference;
   /** Groups in the order they were added; a group is a unit with what it is bound to. */
   readonly #groups: number[][] = [];
   /** Groups that are never taken back. */
   #pinned = 0;
 
-  constructor(document: Document) {
+  constructor(document: Document, preference: Preference) {
     this.document = document;
+    this.#preference = preference;
     this.kept = new Uint8Array(document.units.length);
     this.#marker = markerCost(document);
     this.used = document.units.length > 0 ? this.#marker : 0;
@@ -80,6 +84,7 @@ export class Selection {
     for (const each of group) {
       this.used += (this.document.cost[each] as number) + this.#markersAround(each);
       this.kept[each] = 1;
+      this.#preference.kept?.(each);
     }
     this.#groups.push(group);
   }
@@ -92,6 +97,7 @@ export class Selection {
       const unit = group[i] as number;
       this.kept[unit] = 0;
       this.used -= (this.document.cost[unit] as number) + this.#markersAround(unit);
+      this.#preference.dropped?.(unit);
     }
     return group[0];
   }
@@ -140,7 +146,7 @@ export function choose(
   preference: Preference,
   forced: readonly number[] = [],
 ): Rendered {
-  const selection = new Selection(document);
+  const selection = new Selection(document, preference);
   for (const unit of forced) if (!selection.kept[unit]) selection.add(unit);
   selection.pin();
   // Tokens merge over seams, so the exact count differs a little from the sum: the difference corrects the aim.
@@ -209,7 +215,6 @@ function greedy(selection: Selection, budget: Budget, preference: Preference): v
       continue;
     }
     selection.add(unit);
-    for (const each of group) preference.kept?.(each);
     if (selection.used >= budget.most - 1) break;
   }
 }
@@ -220,20 +225,24 @@ const swapCandidates = 400;
 /** Nothing more fits and the output is still too short: add the piece that lands in the window, or exchange one for another. */
 function complete(selection: Selection, budget: Budget, preference: Preference): void {
   const { document } = selection;
-  const open: { unit: number; price: number; gain: number }[] = [];
-  for (let unit = 0; unit < document.units.length; unit++) {
-    if (selection.kept[unit] || document.units[unit]?.kind === 'close') continue;
-    const price = selection.price(selection.closure(unit));
-    if (price <= budget.limit)
-      open.push({ unit, price, gain: preference.gain(unit) / Math.max(price, 1) ** preference.thrift });
-  }
-  open.sort((a, b) => b.gain - a.gain || a.unit - b.unit);
+  const candidates = (): { unit: number }[] => {
+    const open: { unit: number; worth: number }[] = [];
+    for (let unit = 0; unit < document.units.length; unit++) {
+      if (selection.kept[unit] || document.units[unit]?.kind === 'close') continue;
+      const price = selection.price(selection.closure(unit));
+      if (price > budget.limit) continue;
+      open.push({ unit, worth: preference.gain(unit) / Math.max(price, 1) ** preference.thrift });
+    }
+    return open.sort((a, b) => b.worth - a.worth || a.unit - b.unit);
+  };
+  const open = candidates();
   if (addOne(selection, budget.least, budget.most, open)) return;
   // Largest first until the window is met: small pieces leave a gap no piece fills.
-  const within = open.slice(0, swapCandidates);
   for (let back = 0; back < 6; back++) {
     const removed = selection.removeLast();
     if (removed === undefined) break;
+    // What was taken back is worth its full gain again, so the order is another one now.
+    const within = candidates().slice(0, swapCandidates);
     if (addOne(selection, budget.least, budget.most, within) || addTwo(selection, budget, within)) return;
   }
   greedy(selection, budget, preference);

@@ -10,7 +10,7 @@ export const clustering: Strategy = {
     const cluster = clusters(document);
     const size = new Uint32Array(document.units.length);
     for (const each of cluster) size[each] = (size[each] as number) + 1;
-    const spoken = new Uint8Array(document.units.length);
+    const spoken = new Int32Array(document.units.length);
     const base = coverage(document, query);
     return choose(
       document,
@@ -23,7 +23,13 @@ export const clustering: Strategy = {
         },
         kept(unit) {
           base.kept?.(unit);
-          spoken[cluster[unit] as number] = 1;
+          const own = cluster[unit] as number;
+          spoken[own] = (spoken[own] as number) + 1;
+        },
+        dropped(unit) {
+          base.dropped?.(unit);
+          const own = cluster[unit] as number;
+          spoken[own] = (spoken[own] as number) - 1;
         },
       },
       forced,

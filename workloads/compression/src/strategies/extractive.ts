@@ -22,7 +22,13 @@ export function coverage(document: Document, query: string, bonus?: Float64Array
   const central = centrality(document);
   const relevant = query ? relevance(document, query) : undefined;
   const asks = relevant?.some((score) => score > 0) ?? false;
-  const covered = new Uint8Array(terms.frequency.length);
+  const covered = new Uint32Array(terms.frequency.length);
+  const count = (unit: number, by: number): void => {
+    for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++) {
+      const id = terms.ids[k] as number;
+      covered[id] = (covered[id] as number) + by;
+    }
+  };
   return {
     thrift: asks ? 0.25 : 1,
     gain(unit) {
@@ -40,10 +46,8 @@ export function coverage(document: Document, query: string, bonus?: Float64Array
       const extra = bonus ? (bonus[unit] as number) : 0;
       return asks ? (relevant as Float64Array)[unit]! * 100 + general * 0.01 + extra * 100 : general + extra * 100;
     },
-    kept(unit) {
-      for (let k = terms.row[unit] as number; k < (terms.row[unit + 1] as number); k++)
-        covered[terms.ids[k] as number] = 1;
-    },
+    kept: (unit) => count(unit, 1),
+    dropped: (unit) => count(unit, -1),
   };
 }
 

@@ -12,7 +12,13 @@ export const hierarchical: Strategy = {
     const share = shares(document, section, budget.most);
     const spent = new Float64Array(share.length);
     const base = coverage(document, query);
-    const headed = new Uint8Array(document.units.length);
+    const headed = new Int32Array(document.units.length);
+    const spend = (unit: number, times: number): void => {
+      const own = section[unit] as number;
+      spent[own] = (spent[own] as number) + times * (document.cost[unit] as number);
+      const parent = document.units[unit]?.parent ?? -1;
+      if (parent >= 0) headed[parent] = (headed[parent] as number) + times;
+    };
     return choose(
       document,
       budget,
@@ -27,10 +33,11 @@ export const hierarchical: Strategy = {
         },
         kept(unit) {
           base.kept?.(unit);
-          const own = section[unit] as number;
-          spent[own] = (spent[own] as number) + (document.cost[unit] as number);
-          const parent = document.units[unit]?.parent ?? -1;
-          if (parent >= 0) headed[parent] = 1;
+          spend(unit, 1);
+        },
+        dropped(unit) {
+          base.dropped?.(unit);
+          spend(unit, -1);
         },
       },
       forced,

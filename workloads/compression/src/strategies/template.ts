@@ -16,7 +16,7 @@ export const template: Strategy = {
     );
     const { templates, of } = mineTemplates(document);
     const base = coverage(document, query, bonus);
-    const shown = new Uint8Array(templates.length);
+    const shown = new Int32Array(templates.length);
     return choose(
       document,
       budget,
@@ -30,7 +30,12 @@ export const template: Strategy = {
         kept(unit) {
           base.kept?.(unit);
           const made = of[unit] as number;
-          if (made >= 0) shown[made] = 1;
+          if (made >= 0) shown[made] = (shown[made] as number) + 1;
+        },
+        dropped(unit) {
+          base.dropped?.(unit);
+          const made = of[unit] as number;
+          if (made >= 0) shown[made] = (shown[made] as number) - 1;
         },
       },
       forced,
