@@ -1,5 +1,5 @@
 // What must hold of the chart: lint, every rendering against the schemas of a real API server and by its dry run,
-// values that are refused, resources in pages and samples, and rights that are granted and withheld.
+// values that are refused, resources in pages and samples, other ways to install, and rights granted and withheld.
 //   node --conditions=source e2e/check/chart.ts
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
 import { ensureTools } from '../cluster/tools.ts';
 import { schemaLocation, writeSchemas } from './kubeconform.ts';
+import { checkWays, type Execution } from './ways.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const chart = join(root, 'helm/quintet');
@@ -70,6 +71,7 @@ const renderings: Record<string, object> = {
       from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
       apiServerCIDRs: ['10.0.0.0/8'],
     },
+    argocd: { enabled: true },
     extraObjects: [
       { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'extra' }, data: { release: '{{ .Release.Name }}' } },
       'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-text\n',
@@ -90,6 +92,7 @@ const refused: [says: string, values: object, names: RegExp][] = [
   ['a namespace that is none', { namespaces: ['Team_A'] }, /namespaces/],
   ['an unknown log level', { controller: { logLevel: 'loud' } }, /logLevel/],
   ['a privileged port', { controller: { port: 80 } }, /port/],
+  ['a misspelt key of Argo CD', { argocd: { enable: true } }, /argocd/],
   ['an interval without unit', { serviceMonitor: { interval: '30' } }, /interval/],
 ];
 
@@ -176,6 +179,7 @@ function checkAll(tools: { helm: string; kubeconform: string }, api: ApiCluster)
 
   checkDefinitions(kubectl, render);
   checkPages(kubectl);
+  checkWays({ helm: tools.helm, kubectl, render, report, scratch });
   checkRights(kubectl, render);
 }
 
@@ -228,13 +232,6 @@ function checkRights(kubectl: Execute, render: Render): void {
     report(`rights (${mode}): ${rights.length} granted and withheld as meant`, wrong.join('\n'));
     kubectl(['delete', '-f', '-'], roles.stdout);
   }
-}
-
-interface Execution {
-  ok: boolean;
-  stdout: string;
-  /** Standard error and output together. */
-  output: string;
 }
 
 function execute(command: string, args: string[], input?: string, env: NodeJS.ProcessEnv = process.env): Execution {
