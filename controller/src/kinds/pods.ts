@@ -71,7 +71,9 @@ function pendingTrouble(pod: Pod): Trouble | undefined {
   if (/unbound immediate PersistentVolumeClaims/.test(message)) {
     return { reason: 'ClaimUnbound', message: `${message}; check the storage class of the claim` };
   }
-  if (/Insufficient \S*(gpu|mig-)/i.test(message)) return { reason: 'InsufficientGPU', message };
+  // Devices are extended resources, whose names have a slash, or claims that cannot be allocated.
+  if (/Insufficient [^\s,]+\/|cannot allocate all claims|resourceclaim/i.test(message))
+    return { reason: 'InsufficientGPU', message };
   return { reason: 'Unschedulable', message };
 }
 
@@ -81,7 +83,9 @@ function engineStatus(pod: Pod) {
 
 function lastTermination(pod: Pod) {
   const engine = engineStatus(pod);
-  return engine?.state?.terminated ?? engine?.lastState?.terminated;
+  const ready = pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+  // What became of an earlier container of a pod that serves again is history.
+  return engine?.state?.terminated ?? (ready ? undefined : engine?.lastState?.terminated);
 }
 
 function firstLine(text: string | undefined): string {

@@ -39,7 +39,12 @@ export class ObservedBuilder implements Observed {
       lastTransitionTime: noon.toISOString(),
     };
     const conditions = state === 'Active' ? [] : [condition];
-    return this.with({ ...applied, status: { startTime: noon.toISOString(), conditions, ...status } } as KubeObject);
+    const metadata = { ...applied.metadata, uid: uidOf(applied) };
+    return this.with({
+      ...applied,
+      metadata,
+      status: { startTime: noon.toISOString(), conditions, ...status },
+    } as KubeObject);
   }
 
   /** A pod of a Job, running or ended with a code and a termination message. */
@@ -53,7 +58,15 @@ export class ObservedBuilder implements Observed {
     const pod: Pod = {
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name: `${job?.metadata.name}-${this.#objects.length}`, labels: template?.metadata.labels ?? {} },
+      metadata: {
+        name: `${job?.metadata.name}-${this.#objects.length}`,
+        labels: template?.metadata.labels ?? {},
+        ...(job && {
+          ownerReferences: [
+            { apiVersion: 'batch/v1', kind: 'Job', name: job.metadata.name, uid: uidOf(job), controller: true },
+          ],
+        }),
+      },
       status: {
         phase: ended ? (ended.exitCode === 0 ? 'Succeeded' : 'Failed') : 'Running',
         containerStatuses: [{ name: 'engine', restartCount: 0, state: terminated ? { terminated } : { running: {} } }],
@@ -62,5 +75,9 @@ export class ObservedBuilder implements Observed {
     return this.with(pod);
   }
 }
+
+/** The uid that a Job of this name and revision is given. */
+export const uidOf = ({ metadata }: KubeObject): string =>
+  `uid-of-${metadata.name}-${metadata.annotations?.['quintet.dev/revision']}`;
 
 export const observed = (): ObservedBuilder => new ObservedBuilder();

@@ -28,15 +28,19 @@ export interface DeploymentSettings {
   /** Tells this Deployment's pods from all others; a part of the template's labels. */
   selector: Record<string, string>;
   template: PodTemplate;
+  /** Kueue queue that admits the pods. */
+  queueName?: string | undefined;
   /** How long a rollout may stand still before it counts as failed. */
   progressDeadlineSeconds: number;
 }
 
 export function deployment(owner: KubeObject, settings: DeploymentSettings): Deployment {
+  const meta = childMeta(owner, settings.name, settings.component);
+  const queue = settings.queueName && { 'kueue.x-k8s.io/queue-name': settings.queueName };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: childMeta(owner, settings.name, settings.component),
+    metadata: { ...meta, labels: { ...meta.labels, ...queue } },
     spec: {
       ...(settings.replicas !== undefined && { replicas: settings.replicas }),
       revisionHistoryLimit: 2,

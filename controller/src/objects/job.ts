@@ -28,7 +28,7 @@ export function job(owner: KubeObject, settings: JobSettings): Job {
   const immutable = {
     retries: settings.retries,
     completions: settings.indexed?.completions ?? 1,
-    template: settings.template,
+    template: withoutImage(settings.template),
   };
   return {
     apiVersion: 'batch/v1',
@@ -39,8 +39,8 @@ export function job(owner: KubeObject, settings: JobSettings): Job {
       annotations: { [annotations.revision]: hashOf([settings.revision, immutable]) },
     },
     spec: {
-      // Kueue admits a Job that was created suspended.
-      suspend: settings.suspend || settings.queueName !== undefined,
+      // With a queue, Kueue suspends the Job as it is created and owns its suspension from then on.
+      ...((settings.suspend || settings.queueName === undefined) && { suspend: settings.suspend }),
       ...(settings.indexed
         ? {
             completionMode: 'Indexed',
@@ -66,7 +66,22 @@ export function job(owner: KubeObject, settings: JobSettings): Job {
   };
 }
 
-/** The same document without `suspend`, which Kueue owns once the Job exists. */
-export function leftToKueue({ spec: { suspend: _kueue, ...spec }, ...rest }: Job): Job {
-  return { ...rest, spec };
+/**
+ * The image is no part of what makes a Job another one: a Job that exists keeps its own when the installation's changes,
+ * for its template is immutable and its work is worth more than a newer engine.
+ */
+function withoutImage({ metadata, spec }: PodTemplate): object {
+  const containers = (spec.containers as { image?: string }[]).map(({ image: _image, ...rest }) => rest);
+  return { metadata, spec: { ...spec, containers } };
+}
+
+/** The document as it may be applied to a Job that exists: with the image that it has. */
+export function keepingImage(wanted: Job, live: Job): Job {
+  const images = (live.spec.template.spec.containers as { image?: string }[] | undefined)?.map(({ image }) => image);
+  const containers = (wanted.spec.template.spec.containers as object[]).map((container, index) => ({
+    ...container,
+    ...(images?.[index] && { image: images[index] }),
+  }));
+  const { spec } = wanted;
+  return { ...wanted, spec: { ...spec, template: { ...spec.template, spec: { ...spec.template.spec, containers } } } };
 }

@@ -75,13 +75,13 @@ export function podTemplate(settings: PodSettings): PodTemplate {
       },
       ...settings.scheduling,
       imagePullSecrets: settings.imagePullSecrets,
-      containers: [engine(container)],
+      containers: [engine(container, settings.terminationGracePeriodSeconds)],
       volumes: [...settings.volumes, { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } }],
     }),
   };
 }
 
-function engine(container: ContainerSettings): Record<string, unknown> {
+function engine(container: ContainerSettings, graceSeconds: number): Record<string, unknown> {
   return defined({
     name: 'engine',
     image: container.image,
@@ -98,20 +98,21 @@ function engine(container: ContainerSettings): Record<string, unknown> {
       capabilities: { drop: ['ALL'] },
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    ...(container.http && serving(container.http)),
+    ...(container.http && serving(container.http, graceSeconds)),
     volumeMounts: [...container.mounts, { name: 'tmp', mountPath: '/tmp' }],
   });
 }
 
 const page = (path: string) => ({ httpGet: { path, port: 'http' } });
 
-function serving({ port, startupSeconds, drainSeconds }: HttpSettings): Record<string, unknown> {
+function serving({ port, startupSeconds, drainSeconds }: HttpSettings, graceSeconds: number): Record<string, unknown> {
+  const sleepSeconds = Math.min(drainSeconds, graceSeconds);
   return {
     ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
     startupProbe: { ...page('/healthz'), periodSeconds: 1, timeoutSeconds: 2, failureThreshold: startupSeconds },
     readinessProbe: { ...page('/readyz'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
     livenessProbe: { ...page('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
-    lifecycle: { preStop: { sleep: { seconds: drainSeconds } } },
+    ...(sleepSeconds > 0 && { lifecycle: { preStop: { sleep: { seconds: sleepSeconds } } } }),
   };
 }
 

@@ -1,15 +1,14 @@
 // What an EvolutionRun should have: while it searches, all of it; once it has ended, no workers.
 import { type EvolutionRun, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
-import { resourceClaimTemplates } from '../../objects/gpu.ts';
-import { leftToKueue } from '../../objects/job.ts';
+import { keepingImage } from '../../objects/job.ts';
+import { TerminalError } from '../../reconcile/errors.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
 import {
   coordinatorJob,
   isolation,
-  mainName,
   outputClaim,
   progressService,
   resourceConfig,
@@ -18,10 +17,14 @@ import {
 import { readState, type State } from './state.ts';
 
 export function desired(resource: EvolutionRun, observed: Observed, settings: EngineSettings): Desired {
-  requireImage('evolution', settings, resource.spec.pod?.image);
   const state = readState(resource, observed, settings);
   const { now } = observed;
   if (state.finished) return whenFinished(resource, state, settings, now);
+  if (resource.spec.gpu.policy !== 'None') {
+    const message = 'spec.gpu.policy: the evolution engine has no GPU backend in this version; set it to None';
+    throw new TerminalError('Unsupported', message);
+  }
+  requireImage('evolution', settings, resource.spec.pod?.image);
   const again = state.failure?.retry ? retryAt(state.failure, state.startTime) : undefined;
   const renew = again !== undefined && now >= again;
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
@@ -31,21 +34,14 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: En
 }
 
 function standing(resource: EvolutionRun): KubeObject[] {
-  return [
-    resourceConfig(resource),
-    isolation(resource),
-    ...outputClaim(resource),
-    ...resourceClaimTemplates(resource, mainName(resource), resource.spec.gpu),
-    progressService(resource),
-  ];
+  return [resourceConfig(resource), isolation(resource), ...outputClaim(resource), progressService(resource)];
 }
 
 /** Past the deadline the coordinator goes; one that failed by itself stays, for its log. */
 function coordinator(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
   if (state.failure?.reason === 'DeadlineExceeded' && state.coordinator === 'Active') return [];
   const wanted = coordinatorJob(resource, state.revision, settings);
-  const { scheduling, suspend } = resource.spec;
-  return [state.live && scheduling.queueName && !suspend ? leftToKueue(wanted) : wanted];
+  return [state.live ? keepingImage(wanted, state.live) : wanted];
 }
 
 /** None before the coordinator has been admitted and started, and none while suspended. */

@@ -3,7 +3,6 @@ import { type EvolutionRun, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap, resourceFile, resourceFolder } from '../../objects/configmap.ts';
 import { type Deployment, deployment } from '../../objects/deployment.ts';
-import { type Backend, firstBackend, gpuResources } from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
 import { childLabels, childName, hashOf, selectorLabels } from '../../objects/meta.ts';
 import { type NetworkPolicy, servingIsolation } from '../../objects/networkpolicy.ts';
@@ -60,7 +59,7 @@ export function coordinatorJob(resource: EvolutionRun, revision: string, setting
     retries: spec.retries,
     ...(spec.activeDeadline && { activeDeadlineSeconds: Math.ceil(parseDuration(spec.activeDeadline)) }),
     queueName: spec.scheduling.queueName,
-    template: template(resource, settings, 'coordinator', revision, 'CPU', 'Never'),
+    template: template(resource, settings, 'coordinator', revision, 'Never'),
   });
 }
 
@@ -76,7 +75,8 @@ export function workersDeployment(
     component: 'worker',
     replicas,
     selector: componentSelector(resource, 'worker'),
-    template: template(resource, settings, 'worker', revision, firstBackend(resource.spec.gpu), 'Always'),
+    template: template(resource, settings, 'worker', revision, 'Always'),
+    queueName: resource.spec.scheduling.queueName,
     progressDeadlineSeconds: 600,
   });
 }
@@ -90,13 +90,13 @@ function template(
   settings: EngineSettings,
   component: 'coordinator' | 'worker',
   revision: string,
-  backend: Backend,
   restartPolicy: 'Never' | 'Always',
 ): PodTemplate {
   const { spec } = resource;
   const { pod = {} } = spec;
   const selector = componentSelector(resource, component);
   const references = referenceMounts(spec);
+  const s3Secret = spec.output?.s3?.secretRef;
   const output = component === 'coordinator' ? outputVolume(resource) : { env: {}, mounts: [], volumes: [] };
   const ours = { QUINTET_RESOURCE: resourceFile, PORT: String(httpPort), ...output.env, ...settings.env };
   return podTemplate({
@@ -104,14 +104,15 @@ function template(
     labels: { ...pod.labels, ...childLabels(resource, component), [labelOfRevision]: revision },
     restartPolicy,
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? workerGraceSeconds,
-    scheduling: schedulingOf(resource, { backend, claimTemplate: mainName(resource), selector }),
+    scheduling: schedulingOf(resource, { backend: 'CPU', claimTemplate: mainName(resource), selector }),
     container: {
       image: settings.image,
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
       ...pod,
       args: [component],
       env: variables(pod.env, ours),
-      resources: gpuResources(spec.gpu, backend, spec.resources),
+      ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
+      resources: spec.resources,
       mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],
       http: { port: httpPort, startupSeconds: 120, drainSeconds },
     },

@@ -5,6 +5,8 @@ import type { Deployment } from '../../objects/deployment.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { finishedAs } from '../jobs/finished.ts';
+import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
@@ -41,6 +43,8 @@ export interface State {
   live: Job | undefined;
   workers: Deployment | undefined;
   outcome: Outcome | undefined;
+  /** A pod of the coordinator has not reported its end yet. */
+  speaking: boolean;
   failure: Failure | undefined;
   trouble: Trouble | undefined;
   startTime: Date | undefined;
@@ -55,22 +59,21 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const current =
     found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
   const live = found && current && !found.metadata.deletionTimestamp ? found : undefined;
-  const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => metadata.labels?.[labelOfRevision] === revision);
-  const coordinators = pods.filter(
-    ({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'coordinator',
-  );
+  const pods = observed.list<Pod>(types.pod);
+  const coordinators = podsOfJob(live, pods);
   const coordinator = live ? stateOfJob(live) : 'Waiting';
-  const startTime = startOf(resource, status?.startTime ?? live?.status?.startTime);
+  const startTime = startOf(resource, status?.startTime ?? runningSince(live));
   const deadline = deadlineOf(resource, startTime);
   return {
     revision,
-    finished: status?.phase === 'Succeeded' || status?.phase === 'Failed' ? status.phase : undefined,
+    finished: finishedAs(resource, revision, deadline, observed.now),
     coordinator,
     live,
     workers: observed.get<Deployment>(types.deployment, workersName(resource)),
-    outcome: firstSuccess(coordinators, outcome),
+    outcome: coordinator === 'Complete' ? firstSuccess(coordinators, outcome) : undefined,
+    speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
-    trouble: troubleOf(pods.filter((pod) => pod.status?.phase === 'Pending' || pod.status?.phase === 'Running')),
+    trouble: troubleOf(pods.filter((pod) => isActive(pod) && pod.metadata.labels?.[labelOfRevision] === revision)),
     startTime,
     deadline,
   };
@@ -94,7 +97,7 @@ function failureOf(
   now: Date,
 ): Failure | undefined {
   if (deadline && now >= deadline && state !== 'Complete') {
-    const message = `not finished at ${deadline.toISOString()}; raise spec.activeDeadline or lower spec.budget`;
+    const message = `not finished at ${deadline.toISOString()}; raise spec.activeDeadline`;
     return { reason: 'DeadlineExceeded', message, retry: false, failedAt: deadline };
   }
   return live && state === 'Failed' ? failureOfJob(live, pods, now) : undefined;

@@ -30,8 +30,8 @@ function ended(resource: EvolutionRun, { finished }: State): Verdict | undefined
   return finished && remembered(finished, resource.status?.conditions);
 }
 
-function succeeded(_resource: EvolutionRun, { coordinator, outcome }: State): Verdict | undefined {
-  if (coordinator !== 'Complete') return undefined;
+function succeeded(_resource: EvolutionRun, { coordinator, outcome, speaking }: State): Verdict | undefined {
+  if (coordinator !== 'Complete' || (!outcome && speaking)) return undefined;
   const best = outcome?.best;
   const message = best?.score ? `best is ${best.learner ?? 'a model'} with ${best.score}` : 'the search has ended';
   return good('Succeeded', 'Succeeded', message);
@@ -60,6 +60,7 @@ function searching(_resource: EvolutionRun, { live, workers }: State): Verdict {
 }
 
 function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Date): Record<string, unknown> {
+  if (state.finished) return whatIsStored(resource.status, state.revision);
   const old = resource.status?.revision === state.revision ? resource.status : undefined;
   const over = verdict.phase === 'Succeeded' || verdict.phase === 'Failed';
   const { step: _step, ...found } = state.outcome ?? { step: 'coordinator' };
@@ -73,6 +74,12 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
     workers: over ? 0 : (state.workers?.status?.readyReplicas ?? 0),
   });
+}
+
+/** An ended run reports what it reported: its Jobs and pods may be gone. */
+function whatIsStored(status: EvolutionRunStatus | undefined, revision: string): Record<string, unknown> {
+  const { conditions: _c, observedGeneration: _g, ...rest } = status ?? {};
+  return { ...rest, revision };
 }
 
 /** What the coordinator said before, and whose pod may be gone. */

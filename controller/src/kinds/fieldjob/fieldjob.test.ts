@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../../kube/types.ts';
 import { type Pod, types } from '../../objects/types.ts';
-import { type ObservedBuilder, observed } from '../testing.ts';
+import { type ObservedBuilder, observed, uidOf } from '../testing.ts';
 import { fieldJob } from './index.ts';
 
 const kind = fieldJob({ image: 'example.test/field:1' });
@@ -85,7 +85,6 @@ describe('the objects of a FieldJob', () => {
   it('are those of the golden files', async () => {
     const job = resource({
       scheduling: { queueName: 'team-a' },
-      gpu: { policy: 'Required', count: 2 },
       activeDeadline: '90s',
     });
     const all = desired(job, finished(job))
@@ -136,15 +135,69 @@ describe('the objects of a FieldJob', () => {
     expect(planOf(resource({ suspend: true }))).toMatchObject({ spec: { suspend: true } });
   });
 
-  it('are created suspended for Kueue, which then owns their suspension', () => {
-    const job = resource({ scheduling: { queueName: 'team-a' } });
-    expect(planOf(job)).toMatchObject({ spec: { suspend: true } });
-    const admitted = child(job, observed().withJob(planOf(job), 'Active'), 'bead-field-plan');
-    expect(admitted).not.toHaveProperty('spec.suspend');
-    const paused = resource({ suspend: true, scheduling: { queueName: 'team-a' } });
-    expect(child(paused, observed().withJob(planOf(job), 'Active'), 'bead-field-plan')).toMatchObject({
+  it('leave the suspension of a queued Job to Kueue, but for a pause that the spec asks for', () => {
+    expect(planOf(resource({ scheduling: { queueName: 'team-a' } }))).not.toHaveProperty('spec.suspend');
+    expect(planOf(resource({ suspend: true, scheduling: { queueName: 'team-a' } }))).toMatchObject({
       spec: { suspend: true },
     });
+  });
+
+  it('are not replaced when the installation brings a newer image, and keep the one they have', () => {
+    const job = resource();
+    const newer = fieldJob({ image: 'example.test/field:2' });
+    const running = planned(job).withJob(shardsOf(job), 'Active');
+    const [, , plan, shards] = newer.desired(job, running).objects;
+    expect(names([plan, shards].filter((each) => each !== undefined))).toEqual([
+      'Job/bead-field-plan',
+      'Job/bead-field-shards',
+    ]);
+    expect(JSON.stringify(shards)).toContain('example.test/field:1');
+  });
+
+  it('wait for pods of an earlier revision, which still write to the same output', () => {
+    const before = resource();
+    const after = resource({ tolerance: '0.01' });
+    const seen = planned(before).withJob(shardsOf(before), 'Active').withPod(shardsOf(before));
+    expect(names(desired(after, seen).objects)).toEqual(base);
+    const ended = planned(before).withPod(shardsOf(before), { exitCode: 143 });
+    expect(names(desired(after, ended).objects)).toContain('Job/bead-field-plan');
+  });
+
+  it('ignore what the pods of a deleted namesake said', () => {
+    const job = resource();
+    const former = finished(job)
+      .list<Pod>(types.pod)
+      .map((each) => ({
+        ...each,
+        metadata: {
+          ...each.metadata,
+          ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'x', uid: 'former', controller: true }],
+        },
+      }));
+    const seen = () => observed().with(...former);
+    expect(kind.status(job, seen()).fields.phase).toBe('Pending');
+    expect(names(desired(job, seen()).objects)).toEqual([...base, 'Job/bead-field-plan']);
+  });
+
+  it('run the last step again when its pod is gone before it was heard', () => {
+    const job = resource();
+    const seen = () => computed(job).withJob(finishOf(job), 'Complete');
+    expect(names(desired(job, seen()).objects)).not.toContain('Job/bead-field-finish');
+    expect(kind.status(job, seen()).fields.phase).toBe('Progressing');
+  });
+
+  it('stay, and say so, when the engine ended well without a word', () => {
+    const job = resource();
+    const seen = () =>
+      observed().withJob(planOf(job), 'Complete').withPod(planOf(job), { exitCode: 0, message: 'hello' });
+    expect(names(desired(job, seen()).objects)).toContain('Job/bead-field-plan');
+    expect(condition(job, seen(), 'Stalled')).toMatchObject({ reason: 'EngineSilent' });
+  });
+
+  it('are refused by name where the schema is ahead of this version', () => {
+    const message = (spec: Record<string, unknown>) => () => desired(resource(spec), observed());
+    expect(message({ gpu: { policy: 'Preferred' } })).toThrow(/spec\.gpu\.policy/);
+    expect(message({ output: { s3: { bucket: 'fields' } } })).toThrow(/spec\.output\.s3/);
   });
 
   it('go when the time to live is over, and not before', () => {
@@ -259,7 +312,15 @@ describe('the status of a FieldJob', () => {
       metadata: {
         name: 'p',
         namespace: 'lab',
-        labels: (planOf(job) as never as { spec: { template: Pod } }).spec.template.metadata.labels ?? {},
+        ownerReferences: [
+          {
+            apiVersion: 'batch/v1',
+            kind: 'Job',
+            name: 'bead-field-plan',
+            uid: uidOf(planOf(job) as KubeObject),
+            controller: true,
+          },
+        ],
       },
       status: {
         phase: 'Pending',
@@ -306,6 +367,48 @@ describe('the status of a FieldJob', () => {
     expect(kind.status(resource({}, failed), observed()).fields.phase).toBe('Failed');
     const mended = resource({ safety: { maxPressure: '9kPa' } }, failed);
     expect(kind.status(mended, observed()).fields.phase).toBe('Pending');
+  });
+
+  it('counts its deadline anew after a pause', () => {
+    const job = resource({ activeDeadline: '1h' });
+    const { revision } = kind.status(job, observed()).fields;
+    // As the Job stands when its resource goes on: suspended since, with the start of the first run.
+    const suspended = { startTime: '2026-01-01T12:00:00Z', conditions: [{ type: 'Suspended', status: 'True' }] };
+    const resumed = resource({ activeDeadline: '1h' }, { revision, phase: 'Suspended' });
+    const seen = observed().withJob(planOf(job), 'Active', suspended).at(7200);
+    expect(kind.status(resumed, seen).fields.phase).toBe('Pending');
+  });
+
+  it('goes on when the deadline that it missed is raised', () => {
+    const job = resource({ activeDeadline: '10m' });
+    const late = () => planned(job).withJob(shardsOf(job), 'Active').at(600);
+    const { fields, conditions } = kind.status(job, late());
+    const failed = { ...fields, observedGeneration: 1, conditions: stored(conditions) };
+    expect(kind.status(resource({ activeDeadline: '10m' }, failed), late()).fields.phase).toBe('Failed');
+    const raised = parseStored(definition, {
+      ...resource({ activeDeadline: '1h' }, failed),
+      metadata: { ...job.metadata, generation: 2 },
+    });
+    expect(names(desired(raised, late()).objects)).toContain('Job/bead-field-shards');
+  });
+
+  it('stays ended when a release changes defaults, and with them every revision', () => {
+    const job = resource();
+    const { fields, conditions } = kind.status(job, finished(job));
+    const other = { ...fields, revision: 'of-an-older-release', observedGeneration: 1, conditions: stored(conditions) };
+    expect(kind.status(resource({}, other), observed()).fields).toMatchObject({
+      phase: 'Succeeded',
+      output: { bytes: 8_000_123 },
+    });
+    expect(names(desired(resource({}, other), observed()).objects)).toEqual(base);
+  });
+
+  it('is not touched by a missing image once it has ended', () => {
+    const job = resource();
+    const { fields, conditions } = kind.status(job, finished(job));
+    const done = resource({}, { ...fields, observedGeneration: 1, conditions: stored(conditions) });
+    expect(names(fieldJob({ image: '' }).desired(done, observed()).objects)).toEqual(base);
+    expect(() => fieldJob({ image: '' }).desired(job, observed())).toThrow(/engines\.field\.image/);
   });
 
   it('watches pods', () => {

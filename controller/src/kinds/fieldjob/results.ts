@@ -4,7 +4,7 @@ import type { Pod } from '../../objects/types.ts';
 import { firstSuccess } from '../jobs/termination.ts';
 
 const target = z.object({ name: z.string(), pressure: z.string() }).partial({ pressure: true }).loose();
-const solution = z.object({ residual: z.string(), targets: z.array(target).max(64) });
+const solution = z.object({ residual: z.string(), iterations: z.int().optional(), targets: z.array(target).max(64) });
 const safety = z.object({ verdict: z.string(), maxPressure: z.string().optional(), margin: z.string().optional() });
 
 const plan = z.object({

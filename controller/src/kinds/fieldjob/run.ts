@@ -1,14 +1,16 @@
 // Where a FieldJob stands: read off its Jobs, their pods and what its status already holds.
-
 import { type FieldJob, type FieldJobStatus, parseDuration } from '@quintet/crds';
+import { keepingImage } from '../../objects/job.ts';
 import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
-import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
+import { finishedAs } from '../jobs/finished.ts';
+import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
+import { type Failure, failureOfJob, type JobState, silent, stateOfJob } from '../jobs/state.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import { type FinishResult, finishResult, type PlanResult, planResult } from './results.ts';
-import { finishJob, labelOfRevision, planJob, type StepName, shardsJob, stepNames } from './steps.ts';
+import { finishJob, planJob, type StepName, shardsJob, stepNames } from './steps.ts';
 
 export interface Step {
   name: StepName;
@@ -16,6 +18,7 @@ export interface Step {
   wanted?: Job;
   /** As it is, when it is of this revision. */
   live?: Job;
+  /** Pods of that very Job. */
   pods: readonly Pod[];
   state: JobState;
 }
@@ -33,6 +36,8 @@ export interface Run {
   /** What the first step said, while its pod is there. */
   solved: PlanResult | undefined;
   finish: FinishResult | undefined;
+  /** Pods of earlier Jobs still write to the output: nothing new may begin beside them. */
+  strangers: boolean;
   failure: Failure | undefined;
   /** Why pods that should run do not. */
   trouble: Trouble | undefined;
@@ -41,69 +46,90 @@ export interface Run {
 export function readRun(resource: FieldJob, observed: Observed, settings: EngineSettings): Run {
   const revision = revisionOf(resource);
   const status = resource.status?.revision === revision ? resource.status : undefined;
-  const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => metadata.labels?.[labelOfRevision] === revision);
+  const pods = observed.list<Pod>(types.pod);
 
   const planStep = readStep('plan', planJob(resource, revision, settings), observed, pods);
-  const solved = planResult(planStep.pods);
+  const solved = planStep.state === 'Complete' ? planResult(planStep.pods) : undefined;
   const plan = solved ?? status?.plan;
   const shards = readStep('shards', plan && shardsJob(resource, revision, settings, plan.shards), observed, pods);
   const computed = shards.state === 'Complete';
   const finishStep = readStep('finish', computed ? finishJob(resource, revision, settings) : undefined, observed, pods);
   const steps = { plan: planStep, shards, finish: finishStep };
+  const known = new Set(stepNames.flatMap((name) => steps[name].pods));
 
-  // A suspended run holds no start: the step that is resumed brings the new one.
-  const begun = stepNames.map((name) => steps[name].live?.status?.startTime).findLast((time) => time !== undefined);
-  const startTime = resource.spec.suspend ? undefined : dateOf(status?.startTime ?? begun);
-  const limit = resource.spec.activeDeadline === undefined ? undefined : parseDuration(resource.spec.activeDeadline);
-  const deadline = startTime && limit !== undefined ? new Date(startTime.getTime() + limit * 1000) : undefined;
-  const finished = status?.phase === 'Succeeded' || status?.phase === 'Failed' ? status.phase : undefined;
+  const startTime = startOf(resource, steps, status);
+  const deadline = deadlineOf(resource, startTime);
   const run: Run = {
     revision,
-    finished,
+    finished: finishedAs(resource, revision, deadline, observed.now),
     startTime,
     deadline,
     steps,
     plan,
     solved,
-    finish: finishResult(finishStep.pods),
+    finish: finishStep.state === 'Complete' ? finishResult(finishStep.pods) : undefined,
+    strangers: pods.some((pod) => isActive(pod) && !known.has(pod)),
     failure: undefined,
-    trouble: troubleOf(
-      pods.filter(({ status: podStatus }) => podStatus?.phase === 'Pending' || podStatus?.phase === 'Running'),
-    ),
+    trouble: troubleOf([...known].filter(isActive)),
   };
   run.failure = failureOf(run, observed.now);
   return run;
 }
 
+const revisions = new WeakMap<FieldJob['spec'], string>();
+
 /** Everything in the spec but what may change while it runs, or after, without touching the result. */
 function revisionOf({ spec }: FieldJob): string {
+  const before = revisions.get(spec);
+  if (before !== undefined) return before;
   const { suspend: _s, ttlAfterFinished: _t, activeDeadline: _d, retriesPerShard: _r, ...work } = spec;
-  return hashOf({ ...work, shards: { ...work.shards, parallelism: undefined } });
+  const revision = hashOf({ ...work, shards: { ...work.shards, parallelism: undefined } });
+  revisions.set(spec, revision);
+  return revision;
 }
 
-function readStep(name: StepName, wanted: Job | undefined, observed: Observed, allPods: readonly Pod[]): Step {
-  const pods = allPods.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === name);
-  if (!wanted) return { name, pods, state: 'Waiting' };
+function readStep(name: StepName, wanted: Job | undefined, observed: Observed, pods: readonly Pod[]): Step {
+  if (!wanted) return { name, pods: [], state: 'Waiting' };
   const found = observed.get<Job>(types.job, wanted.metadata.name);
   const current =
     found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
-  if (!found || !current || found.metadata.deletionTimestamp) return { name, wanted, pods, state: 'Waiting' };
-  return { name, wanted, live: found, pods, state: stateOfJob(found) };
+  if (!found || !current || found.metadata.deletionTimestamp) return { name, wanted, pods: [], state: 'Waiting' };
+  const state = stateOfJob(found);
+  return { name, wanted: keepingImage(wanted, found), live: found, pods: podsOfJob(found, pods), state };
+}
+
+/** A suspended run holds no start: the step that goes on brings the new one. */
+function startOf({ spec }: FieldJob, steps: Run['steps'], status: FieldJobStatus | undefined): Date | undefined {
+  if (spec.suspend) return undefined;
+  const time =
+    status?.startTime ?? stepNames.map((name) => runningSince(steps[name].live)).find((each) => each !== undefined);
+  return time === undefined ? undefined : new Date(time);
+}
+
+function deadlineOf({ spec }: FieldJob, start: Date | undefined): Date | undefined {
+  if (!start || spec.activeDeadline === undefined) return undefined;
+  return new Date(start.getTime() + parseDuration(spec.activeDeadline) * 1000);
 }
 
 function failureOf(run: Run, now: Date): Failure | undefined {
   if (run.deadline && now >= run.deadline && run.steps.finish.state !== 'Complete') {
-    return {
-      reason: 'DeadlineExceeded',
-      message: `not finished at ${run.deadline.toISOString()}; raise spec.activeDeadline, spec.shards.parallelism.max or spec.tolerance`,
-      retry: false,
-      failedAt: run.deadline,
-    };
+    const message = `not finished at ${run.deadline.toISOString()}; raise spec.activeDeadline`;
+    return { reason: 'DeadlineExceeded', message, retry: false, failedAt: run.deadline };
   }
+  const { plan, finish } = run.steps;
   const failed = stepNames.map((name) => run.steps[name]).find(({ state }) => state === 'Failed');
-  return failed?.live && failureOfJob(failed.live, failed.pods, now);
+  if (failed?.live) return failureOfJob(failed.live, failed.pods, now);
+  if (plan.live && spokeInVain(plan) && !run.plan) return silent(plan.live, now);
+  if (finish.live && spokeInVain(finish) && !run.finish) return silent(finish.live, now);
+  return undefined;
 }
 
-function dateOf(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
+/** Complete, and every pod is there and has ended: what they said is all that will be said. */
+function spokeInVain({ state, pods }: Step): boolean {
+  return state === 'Complete' && pods.length > 0 && !pods.some(isActive);
+}
+
+/** Complete, and the pods that could have told are gone: only running it again tells. */
+export function isLost({ state, pods }: Step): boolean {
+  return state === 'Complete' && pods.length === 0;
 }

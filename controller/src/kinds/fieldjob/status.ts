@@ -84,6 +84,7 @@ function doneShards({ steps, plan, finished }: Run): number {
 }
 
 function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, now: Date): Record<string, unknown> {
+  if (run.finished) return whatIsStored(resource.status, run.revision);
   const old = resource.status?.revision === run.revision ? resource.status : undefined;
   const over = phase === 'Succeeded' || phase === 'Failed';
   return defined({
@@ -96,6 +97,12 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
     ...planned(run),
     ...results(resource, run),
   });
+}
+
+/** An ended run reports what it reported: its Jobs and pods may be gone. */
+function whatIsStored(status: FieldJobStatus | undefined, revision: string): Record<string, unknown> {
+  const { conditions: _c, observedGeneration: _g, ...rest } = status ?? {};
+  return { ...rest, revision };
 }
 
 /** What earlier steps said and whose pods may be gone. */

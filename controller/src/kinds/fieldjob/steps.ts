@@ -3,7 +3,6 @@
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap, resourceFile, resourceFolder } from '../../objects/configmap.ts';
-import { firstBackend, gpuResources } from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
 import { childLabels, childName, selectorLabels } from '../../objects/meta.ts';
 import { isolation, type NetworkPolicy } from '../../objects/networkpolicy.ts';
@@ -83,8 +82,6 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
   const { pod = {} } = spec;
   const output = outputVolume(resource);
   const references = referenceMounts(spec);
-  // Plan and finish compute next to nothing: only shards are worth a GPU.
-  const backend = step === 'shards' ? firstBackend(spec.gpu) : 'CPU';
   const s3Secret = spec.output?.s3?.secretRef;
   return podTemplate({
     ...pod,
@@ -92,7 +89,7 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
     restartPolicy: 'Never',
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? 10,
     scheduling: schedulingOf(resource, {
-      backend,
+      backend: 'CPU',
       claimTemplate: configName(resource),
       selector: selectorLabels(resource),
     }),
@@ -103,7 +100,7 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
       args: [step === 'shards' ? 'shard' : step],
       env: variables(pod.env, { QUINTET_RESOURCE: resourceFile, ...output.env }),
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
-      resources: gpuResources(spec.gpu, backend, spec.resources),
+      resources: spec.resources,
       mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],
     },
     volumes: [

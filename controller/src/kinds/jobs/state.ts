@@ -34,6 +34,12 @@ export function failureOfJob({ metadata, status }: Job, pods: readonly Pod[], no
   };
 }
 
+/** A Job whose pods ended well and said nothing that can be read: an image that is not the engine, or not of this version. */
+export function silent(job: Job, now: Date): Failure {
+  const message = `Job ${job.metadata.name} is complete, but its pod did not say what it found; check that its image is the engine of this version`;
+  return { reason: 'EngineSilent', message, retry: false, failedAt: now };
+}
+
 /** Longer and longer as the run goes on: a quarter of its age, within 10 s and 5 min. */
 export function retryAt(failure: Failure, startTime: Date | undefined): Date {
   const age = failure.failedAt.getTime() - (startTime ?? failure.failedAt).getTime();

@@ -24,7 +24,7 @@ export function desired(resource: Served, observed: Observed, settings: EngineSe
       ...resourceClaimTemplates(resource, name, resource.spec.gpu),
       service(resource, name, selector),
       podDisruptionBudget(resource, name, selector),
-      mainDeployment(resource, settings, replicasToApply(resource, state)),
+      mainDeployment(resource, settings, state.wanted),
       ...(state.bridged > 0 ? [bridgeDeployment(resource, settings, state.bridged)] : []),
     ],
     ...wakeForBridge(state, observed.now),
@@ -36,12 +36,6 @@ function document(resource: Served): string {
   const { apiVersion, kind, metadata } = resource;
   const { name, namespace, uid } = metadata;
   return `${JSON.stringify({ apiVersion, kind, metadata: { name, namespace, uid }, spec: engineSpec(resource) }, null, 2)}\n`;
-}
-
-/** Left out once the autoscaler may have set it: applying our own would fight with it. */
-function replicasToApply({ spec }: Served, state: State): number | undefined {
-  if (spec.autoscaling && !spec.suspend && state.main && (state.main.spec.replicas ?? 1) > 0) return undefined;
-  return state.wanted;
 }
 
 function wakeForBridge({ bridgeAt }: State, now: Date): { requeueAfterMs?: number } {

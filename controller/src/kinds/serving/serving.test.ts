@@ -119,13 +119,36 @@ describe('the objects of a service', () => {
     expect(hash({ suspend: true })).toBe(hash({}));
   });
 
-  it('leave the count to the autoscaler once there is one, but not while suspended', () => {
-    const scaled = resource({ autoscaling: { minReplicas: 2, maxReplicas: 8 } });
-    expect(main(scaled)?.spec.replicas).toBe(2);
-    const seen = () => observed().with(live(main(scaled), rolled, 5));
-    expect(main(scaled, seen())?.spec).not.toHaveProperty('replicas');
-    const paused = resource({ suspend: true, autoscaling: { minReplicas: 2, maxReplicas: 8 } });
-    expect(main(paused, seen())?.spec.replicas).toBe(0);
+  it('hold the least that an autoscaling block names, while nothing scales', () => {
+    const scaled = resource({ autoscaling: { minReplicas: 3, maxReplicas: 8 } });
+    expect(main(scaled)?.spec.replicas).toBe(3);
+    expect(condition(scaled, observed(), 'ScalingActive')).toMatchObject({ status: 'False', reason: 'NotAvailable' });
+    const paused = resource({ suspend: true, autoscaling: { minReplicas: 3, maxReplicas: 8 } });
+    expect(main(paused)?.spec.replicas).toBe(0);
+    expect(main(scaled, observed().with(live(main(paused), {}, 0)))?.spec.replicas).toBe(3);
+  });
+
+  it('are selected by what never changes, whatever the policy on GPUs', () => {
+    const selector = (policy: string) => main(resource({ gpu: { policy } }))?.spec.selector;
+    expect(selector('Required')).toEqual(selector('None'));
+    const preferring = resource({ gpu: { policy: 'Preferred', fallbackAfter: '1m' } });
+    const seen = observed()
+      .with(live(main(preferring), {}), pod('gpu', 'NoGPU'))
+      .at(60);
+    expect(bridge(preferring, seen)?.spec.selector).not.toEqual(selector('None'));
+  });
+
+  it('never sleep longer before they end than the pod may take to end', () => {
+    const sleep = (seconds: number) =>
+      JSON.stringify(main(resource({ pod: { terminationGracePeriodSeconds: seconds } })));
+    expect(sleep(2)).toContain('"sleep":{"seconds":2}');
+    expect(sleep(0)).not.toContain('preStop');
+  });
+
+  it('carry the queue that admits them', () => {
+    expect(main(resource({ scheduling: { queueName: 'team-a' } }))?.metadata.labels).toMatchObject({
+      'kueue.x-k8s.io/queue-name': 'team-a',
+    });
   });
 
   it('have a claim template for a device class, and the pods claim by it', () => {
@@ -249,6 +272,16 @@ describe('the status of a service', () => {
       seen: (one) => observed().with(live(main(one), { observedGeneration: 3 }), pod('cpu', 'Killed')),
       phase: 'Pending',
       reason: 'OutOfMemory',
+    },
+    'is not troubled by what became of a pod that serves again': {
+      seen: (one) => {
+        const restarted = pod('cpu', 'Killed');
+        const conditions = [{ type: 'Ready', status: 'True' }];
+        const served = { ...restarted, status: { ...restarted.status, conditions } };
+        return observed().with(live(main(one), { ...rolled, updatedReplicas: 1 }), served);
+      },
+      phase: 'Progressing',
+      reason: 'RollingOut',
     },
     'is Failed when the rollout stands still for too long': {
       seen: (one) =>

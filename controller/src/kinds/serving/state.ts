@@ -11,7 +11,7 @@ export interface State {
   main: Deployment | undefined;
   bridge: Deployment | undefined;
   rollout: Rollout | undefined;
-  /** Pods that the spec or whatever scales asks for. */
+  /** Pods that the spec asks for. */
   wanted: number;
   ready: number;
   /** Pods that hold a GPU. */
@@ -29,7 +29,7 @@ export function readState(resource: Served, observed: Observed): State {
   const main = observed.get<Deployment>(types.deployment, mainName(resource));
   const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
   const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => !metadata.deletionTimestamp);
-  const wanted = wantedReplicas(resource, main);
+  const wanted = wantedReplicas(resource);
   const onGpu = pods.filter((pod) => runsOn(pod, 'gpu') && isReady(pod)).length;
   const waitingSince = gpuWait(pods);
   const bridgeAt =
@@ -53,11 +53,10 @@ export function readState(resource: Served, observed: Observed): State {
   };
 }
 
-/** What the spec says, or while something else scales, what it last asked for. */
-function wantedReplicas({ spec }: Served, main: Deployment | undefined): number {
+/** Nothing scales in this version: with an `autoscaling` block its least counts, one at least. */
+function wantedReplicas({ spec }: Served): number {
   if (spec.suspend) return 0;
-  if (spec.autoscaling) return main?.spec.replicas ?? Math.max(1, spec.autoscaling.minReplicas);
-  return spec.replicas;
+  return spec.autoscaling ? Math.max(1, spec.autoscaling.minReplicas) : spec.replicas;
 }
 
 function gpuWait(pods: readonly Pod[]): Date | undefined {

@@ -24,7 +24,7 @@ export function status(resource: Served, observed: Observed): StatusDecision {
     const verdict = decide(resource, state);
     if (!verdict) continue;
     return {
-      conditions: [...verdict.conditions, ...gpuCondition(resource, state)],
+      conditions: [...verdict.conditions, ...gpuCondition(resource, state), ...scalingCondition(resource)],
       fields: fields(resource, state, verdict),
     };
   }
@@ -69,6 +69,12 @@ function progressing(_resource: Served, { main, ready, wanted }: State): Verdict
   const updated = main?.status?.updatedReplicas ?? 0;
   const message = `${updated} of ${wanted} pods are of the latest revision, ${ready} serve`;
   return working(ready > 0 ? 'Progressing' : 'Pending', 'RollingOut', message);
+}
+
+function scalingCondition({ spec }: Served): ConditionDecision[] {
+  if (!spec.autoscaling) return [];
+  const message = 'this version does not scale by spec.autoscaling; its minReplicas run, one at least';
+  return [condition('ScalingActive', 'False', 'NotAvailable', message)];
 }
 
 function gpuCondition(

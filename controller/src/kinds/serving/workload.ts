@@ -13,6 +13,7 @@ import type { EngineSettings } from '../image.ts';
 import { engines, type Served } from './engines.ts';
 
 export const labelOfBackend = 'quintet.dev/backend';
+const labelOfRole = 'quintet.dev/role';
 const cacheFolder = '/var/cache/quintet';
 /** Endpoints everywhere have forgotten a pod within this time after its end began. */
 const forgetSeconds = 5;
@@ -39,7 +40,7 @@ export function engineSpec({ spec }: Served): Record<string, unknown> {
   return rest;
 }
 
-export function mainDeployment(resource: Served, settings: EngineSettings, replicas: number | undefined): Deployment {
+export function mainDeployment(resource: Served, settings: EngineSettings, replicas: number): Deployment {
   return engineDeployment(resource, settings, firstBackend(resource.spec.gpu), mainName(resource), replicas);
 }
 
@@ -52,16 +53,18 @@ function engineDeployment(
   settings: EngineSettings,
   backend: Backend,
   name: string,
-  replicas: number | undefined,
+  replicas: number,
 ): Deployment {
   const { startupSeconds } = engineOf(resource);
-  const selector = { ...servingSelector(resource), [labelOfBackend]: backend.toLowerCase() };
+  // By role, not by backend: a selector cannot be changed, a policy can.
+  const selector = { ...servingSelector(resource), [labelOfRole]: name === mainName(resource) ? 'main' : 'bridge' };
   return deployment(resource, {
     name,
     component: 'engine',
     replicas,
     selector,
     template: template(resource, settings, backend, selector),
+    queueName: resource.spec.scheduling.queueName,
     progressDeadlineSeconds: startupSeconds + 300,
   });
 }
@@ -80,7 +83,7 @@ function template(
   return podTemplate({
     ...pod,
     serviceAccountName: pod.serviceAccountName ?? mainName(resource),
-    labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector },
+    labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector, [labelOfBackend]: backend.toLowerCase() },
     annotations: { ...pod.annotations, 'quintet.dev/config': hashOf(engineSpec(resource)) },
     restartPolicy: 'Always',
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? forgetSeconds + drainSeconds,
