@@ -299,6 +299,44 @@ describe('failures', () => {
     expect(condition('one', 'Reconciling')).toBeUndefined();
   });
 
+  test('a change that could not be applied is not reported as done, not even after one failure', async () => {
+    putThing('one', { maps: ['x'], value: 'first' });
+    await start();
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 1 }));
+    await settled();
+    let isBroken = true;
+    server.intercept = (request, response) => {
+      if (!isBroken || request.method !== 'PATCH' || !request.path.includes('configmaps')) return false;
+      refuse(response, 500, 'InternalError', 'etcd is away', { 'retry-after': '1' });
+      return true;
+    };
+    putThing('one', { maps: ['x'], value: 'second' });
+    await until(() => expect(condition('one', 'Reconciling')).toMatchObject({ status: 'True', reason: 'Progressing' }));
+    expect(controller.queue.failuresOf('a/one')).toBeLessThan(3);
+    expect(condition('one', 'Ready')).toMatchObject({ status: 'False', reason: 'Progressing', observedGeneration: 1 });
+    expect(statusOf('one')).toMatchObject({ observedGeneration: 1 });
+    isBroken = false;
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 2 }));
+    expect(condition('one', 'Reconciling')).toBeUndefined();
+    expect(statusOf('one')).toMatchObject({ observedGeneration: 2 });
+  });
+
+  test('children of a generation that was applied still count while a correction of them fails', async () => {
+    putThing('one', { maps: ['x', 'y'] });
+    await start();
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    await settled();
+    server.intercept = (request, response) => {
+      if (request.method !== 'PATCH' || !request.path.includes('configmaps')) return false;
+      refuse(response, 403, 'Forbidden', 'not now');
+      return true;
+    };
+    const live = server.get(configMaps, 'a', 'x') as KubeObject;
+    server.put(configMaps, { ...live, data: { value: 'theirs' } });
+    await until(() => expect(condition('one', 'Reconciling')).toMatchObject({ status: 'True', reason: 'Forbidden' }));
+    expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 1 });
+  });
+
   test('a kind that throws anything is retried and does not disturb others', async () => {
     let thrown = 0;
     await start({

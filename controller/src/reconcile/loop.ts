@@ -17,7 +17,7 @@ import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import { References } from './references.ts';
-import { failureConditions, StatusWriter, statusOf, withFailure } from './status.ts';
+import { failureConditions, isTerminal, StatusWriter, statusOf, withFailure } from './status.ts';
 import type { Watches } from './watches.ts';
 
 export interface ControllerOptions {
@@ -31,6 +31,11 @@ export interface ControllerOptions {
   now?: () => Date;
   /** How often a name taken by a foreign object is looked at again. Default 60 000 ms. */
   conflictRetryMs?: number;
+}
+
+interface Applied {
+  uid: string | undefined;
+  generation: number | undefined;
 }
 
 export class Controller<R extends KubeObject = KubeObject> {
@@ -48,6 +53,8 @@ export class Controller<R extends KubeObject = KubeObject> {
   /** Keys of resources whose name is too long for a label, by that label. */
   readonly #longNames = new Map<string, string>();
   readonly #pace = new Pace();
+  /** By key: the generation for which all children were brought last. */
+  readonly #applied = new Map<string, Applied>();
   /** Keys reconciled once more only because their status was written. */
   readonly #echoed = new Set<string>();
   #workers: Promise<unknown> | undefined;
@@ -114,6 +121,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     }
     if (deleted) {
       this.#pace.forget(key);
+      this.#applied.delete(key);
       this.#echoed.delete(key);
       this.#references.forget(key);
     }
@@ -178,6 +186,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;
       written = await this.#children.bring(stored, desired.objects);
+      this.#applied.set(key, { uid: stored.metadata.uid, generation: stored.metadata.generation });
     } catch (error) {
       if (error instanceof FencedError) return 'success';
       failure = error;
@@ -196,9 +205,10 @@ export class Controller<R extends KubeObject = KubeObject> {
     observed: CachedObserved,
     failure: unknown,
   ): Promise<boolean> {
-    const decision = this.#decideStatus(resource, observed, failure);
+    const isApplied = failure === undefined || this.#isApplied(stored);
+    const decision = this.#decideStatus(resource, observed, failure, isApplied);
     try {
-      return await this.#status.write(stored, decision, observed.now);
+      return await this.#status.write(stored, decision, observed.now, isApplied || isTerminal(failure));
     } catch (error) {
       // Deleted meanwhile. What else goes wrong here comes after what went wrong before.
       if (isNotFound(error) || error instanceof FencedError) return false;
@@ -208,7 +218,12 @@ export class Controller<R extends KubeObject = KubeObject> {
     }
   }
 
-  #decideStatus(resource: R | undefined, observed: CachedObserved, failure: unknown): StatusDecision {
+  #decideStatus(
+    resource: R | undefined,
+    observed: CachedObserved,
+    failure: unknown,
+    isApplied: boolean,
+  ): StatusDecision {
     let decision: StatusDecision = { conditions: [], fields: {} };
     if (resource) {
       try {
@@ -218,7 +233,17 @@ export class Controller<R extends KubeObject = KubeObject> {
       }
     }
     if (failure === undefined) return decision;
-    return withFailure(decision, failureConditions(failure, this.queue.failuresOf(observed.key) + 1));
+    return withFailure(decision, failureConditions(failure, this.queue.failuresOf(observed.key) + 1, isApplied));
+  }
+
+  /** Whether the children are those of this generation. After a start, the status tells. */
+  #isApplied(stored: KubeObject): boolean {
+    const { uid, generation } = stored.metadata;
+    const applied = this.#applied.get(keyOf(stored.metadata));
+    if (applied?.uid === uid) return applied?.generation === generation;
+    const status = statusOf(stored);
+    const isStalled = status?.conditions?.some((each) => each.type === 'Stalled' && each.status === 'True');
+    return status?.observedGeneration === generation && !isStalled;
   }
 
   /** A reconcile that wrote is followed by another: what was written may change what is desired. */

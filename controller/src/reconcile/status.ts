@@ -31,16 +31,17 @@ export class StatusWriter {
   }
 
   /**
-   * @param reconciled The resource as it was reconciled: its generation is the one observed.
+   * @param reconciled The resource as it was reconciled.
+   * @param isObserved Whether its generation is the one observed; else the one that was observed before stays.
    * @returns whether something was written.
    */
-  async write(reconciled: KubeObject, decision: StatusDecision, now: Date): Promise<boolean> {
+  async write(reconciled: KubeObject, decision: StatusDecision, now: Date, isObserved = true): Promise<boolean> {
     const { client, watcher } = this.#options;
     const latest =
       watcher.store.get(`${reconciled.metadata.namespace ?? ''}/${reconciled.metadata.name}`) ?? reconciled;
     const before = statusOf(latest);
-    const generation = reconciled.metadata.generation ?? 0;
-    const conditions = stampConditions(decision.conditions, before?.conditions, generation, now);
+    const generation = isObserved ? (reconciled.metadata.generation ?? 0) : before?.observedGeneration;
+    const conditions = stampConditions(decision.conditions, before?.conditions, generation ?? 0, now);
     // Through JSON as the server would see it: without undefined members.
     const status = JSON.parse(
       JSON.stringify({ ...decision.fields, observedGeneration: generation, conditions }),
@@ -60,9 +61,18 @@ export function statusOf(object: KubeObject): Status | undefined {
   return (object as KubeObject & { status?: Status }).status;
 }
 
-/** Conditions that a failure puts over what the kind decided. @param failures in a row, this one included. */
-export function failureConditions(failure: unknown, failures: number): ConditionDecision[] {
-  if (failure instanceof TerminalError || failure instanceof NameConflictError) {
+/** Nothing but a change of the spec, or of what it names, helps. */
+export function isTerminal(failure: unknown): failure is TerminalError | NameConflictError {
+  return failure instanceof TerminalError || failure instanceof NameConflictError;
+}
+
+/**
+ * Conditions that a failure puts over what the kind decided.
+ * @param failures in a row, this one included.
+ * @param isApplied Whether all children were brought for this generation once: else what they say is about another.
+ */
+export function failureConditions(failure: unknown, failures: number, isApplied = true): ConditionDecision[] {
+  if (isTerminal(failure)) {
     const { reason, message } = failure;
     return [
       { type: 'Ready', status: 'False', reason, message },
@@ -70,13 +80,22 @@ export function failureConditions(failure: unknown, failures: number): Condition
       { type: 'Stalled', status: 'True', reason, message },
     ];
   }
-  const { reason, message, transient } = reportFailure(failure);
-  if (transient && failures < persistentAfter) return [];
-  return [{ type: 'Reconciling', status: 'True', reason, message }];
+  const { transient, ...report } = reportFailure(failure);
+  const mayPass = transient && failures < persistentAfter;
+  if (isApplied) return mayPass ? [] : [{ type: 'Reconciling', status: 'True', ...report }];
+  const shown = mayPass ? { reason: 'Progressing', message: 'the latest change is being applied' } : report;
+  return [
+    { type: 'Ready', status: 'False', ...shown },
+    { type: 'Reconciling', status: 'True', ...shown },
+  ];
 }
 
 export function withFailure(decision: StatusDecision, over: readonly ConditionDecision[]): StatusDecision {
-  return { ...decision, conditions: overlay(decision.conditions, over) };
+  const isReconciling = over.some(({ type, status }) => type === 'Reconciling' && status === 'True');
+  const isUnapplied = isReconciling && over.some(({ type }) => type === 'Ready');
+  // That another generation stands still says nothing about this one.
+  const conditions = isUnapplied ? decision.conditions.filter(({ type }) => type !== 'Stalled') : decision.conditions;
+  return { ...decision, conditions: overlay(conditions, over) };
 }
 
 const bad: Record<string, string> = {
