@@ -88,7 +88,11 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
       soundSpeed: quantity(parseSpeed, spec.particle.soundSpeed, 'spec.particle.soundSpeed'),
     },
     targets: spec.targets.map((target, i) => resolveTarget(target, wavelength, `spec.targets[${i}]`)),
-    solver: { ...spec.solver, regularization: parseDecimal(spec.solver.regularization) },
+    solver: {
+      ...spec.solver,
+      regularization: parseDecimal(spec.solver.regularization),
+      learningRate: parseDecimal(spec.solver.learningRate),
+    },
     volume,
     // Pressure is always kept: safety is judged by it, and every other quantity follows from it.
     quantities: [...new Set<Quantity>(['Pressure', ...spec.quantities])],

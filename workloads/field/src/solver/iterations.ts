@@ -20,22 +20,41 @@ export interface Outcome {
 /** Stops when no focal amplitude moves by more than this part of the mean in an iteration. */
 const settled = 1e-6;
 
-/** The elements' waves in phase at each focus by itself, added up. */
-export function naive({ loud, wanted }: Goals): Outcome {
+/**
+ * The elements' waves in phase at each focus by itself, added up.
+ * @param seed of the foci's phases; all zero with 0.
+ */
+export function naive({ loud, wanted }: Goals, seed: number): Outcome {
   const y = complexVector(loud.rows);
   const norms = rowNorms(loud);
-  for (let j = 0; j < loud.rows; j++) y.re[j] = wanted[j]! / norms[j]!;
+  const turn = seed === 0 ? () => 0 : turns(seed);
+  for (let j = 0; j < loud.rows; j++) {
+    const phase = turn();
+    y.re[j] = (wanted[j]! / norms[j]!) * Math.cos(phase);
+    y.im[j] = (wanted[j]! / norms[j]!) * Math.sin(phase);
+  }
   const x = complexVector(loud.columns);
   multiplyAdjoint(loud, y, x);
   return { x, iterations: 1 };
+}
+
+/** Phases from a seed. (Mulberry32, by T. Ettinger.) */
+function turns(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return (((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * 2 * Math.PI;
+  };
 }
 
 /**
  * Iterative backpropagation: amplitudes at the foci set to what is wanted and phases kept, back and forth.
  * (Marzo and Drinkwater, "Holographic acoustic tweezers", PNAS 116 (2019) 84, methods.)
  */
-export function iterativeBackpropagation(goals: Goals, iterations: number): Outcome {
-  return gerchbergSaxton(goals, iterations, 0);
+export function iterativeBackpropagation(goals: Goals, iterations: number, seed: number): Outcome {
+  return gerchbergSaxton(goals, iterations, seed, 0);
 }
 
 /**
@@ -43,14 +62,14 @@ export function iterativeBackpropagation(goals: Goals, iterations: number): Outc
  * arrays", Optics Express 15 (2007) 1913, the algorithm named GSW.) Each weight is corrected by the mean amplitude over
  * its focus's own, here to the power 1/2: undamped, weights of close foci swing for ever.
  */
-export function weightedGerchbergSaxton(goals: Goals, iterations: number): Outcome {
-  return gerchbergSaxton(goals, iterations, 0.5);
+export function weightedGerchbergSaxton(goals: Goals, iterations: number, seed: number): Outcome {
+  return gerchbergSaxton(goals, iterations, seed, 0.5);
 }
 
-function gerchbergSaxton(goals: Goals, iterations: number, power: number): Outcome {
+function gerchbergSaxton(goals: Goals, iterations: number, seed: number, power: number): Outcome {
   const { loud, wanted } = goals;
   const hush = silencer(goals.quiet);
-  const { x } = naive(goals);
+  const { x } = naive(goals, seed);
   const b = complexVector(loud.rows);
   const y = complexVector(loud.rows);
   const norms = rowNorms(loud);

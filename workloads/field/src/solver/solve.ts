@@ -1,6 +1,7 @@
 // From targets to the drive of each element: the algorithm asked for, then what the hardware can do of it.
 import { FieldError } from '../errors.ts';
 import type { Drive, Emitters } from '../physics/sources.ts';
+import { adam, lbfgs } from './descent.ts';
 import {
   eigensolver,
   gsPat,
@@ -10,6 +11,7 @@ import {
   weightedGerchbergSaxton,
 } from './iterations.ts';
 import { type ComplexVector, complexVector, multiply } from './matrix.ts';
+import { driveOf, targetObjective } from './objective.ts';
 import { type Goals, goalsOf, type Target } from './targets.ts';
 
 export interface SolverSettings {
@@ -22,6 +24,10 @@ export interface SolverSettings {
   /** Amplitude steps with Free; 0 is continuous. */
   readonly amplitudeLevels: number;
   readonly regularization: number;
+  /** Step of Adam, radians. */
+  readonly learningRate: number;
+  /** Of the foci's first phases; all alike with 0. */
+  readonly seed: number;
 }
 
 export interface Solution {
@@ -33,7 +39,7 @@ export interface Solution {
   readonly focal: Float64Array;
 }
 
-/** @throws FieldError `Unsupported`, `InvalidTarget` */
+/** @throws FieldError `InvalidTarget` */
 export function solve(emitters: Emitters, targets: readonly Target[], settings: SolverSettings): Solution {
   const goals = goalsOf(emitters, targets);
   if (goals.loud.rows === 0) {
@@ -43,28 +49,52 @@ export function solve(emitters: Emitters, targets: readonly Target[], settings: 
   const drive = constrain(x, settings);
   level(drive, goals, targets);
   const focal = focalAmplitudes(goals, drive);
-  return { drive, iterations, focal, residual: residualOf(goals, focal, targets) };
+  return { drive, iterations, focal, residual: residualOf(goals, focal) };
 }
 
-function iterate(goals: Goals, { algorithm, iterations, regularization }: SolverSettings): Outcome {
+function iterate(goals: Goals, settings: SolverSettings): Outcome {
+  const { algorithm, iterations, regularization, seed } = settings;
   switch (algorithm) {
     case 'Naive':
-      return naive(goals);
+      return naive(goals, seed);
     case 'IBP':
-      return iterativeBackpropagation(goals, iterations);
+      return iterativeBackpropagation(goals, iterations, seed);
     case 'WeightedGS':
-      return weightedGerchbergSaxton(goals, iterations);
+      return weightedGerchbergSaxton(goals, iterations, seed);
     case 'GSPAT':
       return gsPat(goals, iterations);
     case 'Eigen':
       return eigensolver(goals, iterations, regularization);
-    default:
-      throw new FieldError(
-        'Unsupported',
-        `the solver ${algorithm} is not part of this version`,
-        'spec.solver.algorithm',
-      );
+    case 'Adam':
+    case 'LBFGS':
+      return descend(goals, settings);
   }
+}
+
+const warmIterations = 50;
+
+/** Share of the mean amplitude of the warm start that is aimed at where no pressures are given: more than there is. */
+const stretch = 1.15;
+
+/** Gradient descent from what weighted Gerchberg–Saxton finds. */
+function descend(goals: Goals, { algorithm, iterations, amplitude, learningRate, seed }: SolverSettings): Outcome {
+  const warm = weightedGerchbergSaxton(goals, Math.min(iterations, warmIterations), seed);
+  const free = amplitude === 'Free';
+  const count = goals.loud.columns;
+  const start = new Float64Array(free ? 2 * count : count);
+  for (let t = 0; t < count; t++) start[t] = Math.atan2(warm.x.im[t]!, warm.x.re[t]!);
+  // Amplitudes start a little below full, where their parameter has a slope.
+  if (free) start.fill(1.2, count);
+  const focal = focalAmplitudes(goals, {
+    amplitudes: new Float64Array(count).fill(1),
+    phases: start.subarray(0, count),
+  });
+  const mean = focal.reduce((sum, each, j) => sum + each / goals.wanted[j]!, 0) / focal.length;
+  const scale = goals.absolute ? Math.min(1, mean) : stretch * mean;
+  const objective = targetObjective(goals, scale, free);
+  const found =
+    algorithm === 'Adam' ? adam(objective, start, iterations, learningRate) : lbfgs(objective, start, iterations);
+  return { x: driveOf(found.parameters, count, free), iterations: found.iterations };
 }
 
 /** Amplitudes and phases that the hardware has. */
@@ -95,7 +125,7 @@ function quantised(phase: number, levels: number): number {
 /** Turns all elements down alike where pressures were asked for that they exceed. */
 function level(drive: Drive, goals: Goals, targets: readonly Target[]): void {
   const loud = targets.filter(({ trap }) => trap !== 'Silence');
-  if (!loud.some(({ pressure }) => pressure !== undefined)) return;
+  if (!goals.absolute) return;
   const focal = focalAmplitudes(goals, drive);
   let asked = 0;
   let reached = 0;
@@ -121,8 +151,7 @@ function focalAmplitudes({ loud }: Goals, { amplitudes, phases }: Drive): Float6
 }
 
 /** Against the pressures asked for, or where there are none against the weights, scaled to the mean reached. */
-function residualOf({ wanted }: Goals, focal: Float64Array, targets: readonly Target[]): number {
-  const absolute = targets.some(({ trap, pressure }) => trap !== 'Silence' && pressure !== undefined);
+function residualOf({ wanted, absolute }: Goals, focal: Float64Array): number {
   const ratios = Array.from(focal, (each, j) => each / wanted[j]!);
   const mean = absolute ? 1 : ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   return Math.sqrt(ratios.reduce((sum, each) => sum + (each / mean - 1) ** 2, 0) / ratios.length);

@@ -26,6 +26,8 @@ export interface Goals {
   readonly loud: ComplexMatrix;
   /** Asked amplitude of each loud row, relative or in Pa. */
   readonly wanted: Float64Array;
+  /** True when `wanted` is in Pa, because a target asks for a pressure. */
+  readonly absolute: boolean;
   readonly quiet: ComplexMatrix;
 }
 
@@ -63,7 +65,7 @@ export function goalsOf(emitters: Emitters, targets: readonly Target[]): Goals {
       quiet.im[j * count + t] = value[1]!;
     });
   }
-  return { loud, wanted, quiet };
+  return { loud, wanted, absolute: given.length > 0, quiet };
 }
 
 /** Phase that the element adds to a focus to make the trap, radians. */
