@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { randomOf } from '../random.ts';
 import { evolve } from './local.ts';
 import { openModel } from './model.ts';
+import { predict } from './predict.ts';
 
 let folder: string;
 let file: string;
@@ -55,6 +56,15 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   expect(() => model.predict([{ b: 1, colour: 'red' }])).toThrow(/no row has the column a/);
   const [worst] = model.drift(Array.from({ length: 100 }, () => ({ a: 9, b: 0, colour: 'red' })));
   expect(worst!.index).toBeGreaterThan(0.25);
+
+  const lines: string[] = [];
+  const summary = await predict({
+    model: join(folder, 'out', 'model.quintet'),
+    file,
+    write: (line) => lines.push(line),
+  });
+  expect([summary.rows, summary.problems, summary.drifted, lines.length]).toEqual([160, [], [], 161]);
+  expect(lines[0]).toMatch(/^y,probability (no|yes),probability (no|yes)$/);
 
   const second = await evolve(options);
   expect(second.cacheHits.hits).toBe(second.cacheHits.asked);
