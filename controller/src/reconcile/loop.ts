@@ -17,7 +17,7 @@ import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import { References } from './references.ts';
-import { failureConditions, isTerminal, StatusWriter, statusOf, withFailure } from './status.ts';
+import { failureConditions, isTerminal, StatusWriter, statusOf, withFailure, withoutFailure } from './status.ts';
 import type { Watches } from './watches.ts';
 
 export interface ControllerOptions {
@@ -181,7 +181,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     let requeueAfterMs: number | undefined;
     let written: ChildWrites = { writes: 0, corrections: 0 };
     try {
-      resource = this.#kind.parse(stored);
+      resource = this.#kind.parse(withoutFailure(stored));
       this.#references.note(key, resource);
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;

@@ -90,12 +90,41 @@ export function failureConditions(failure: unknown, failures: number, isApplied 
   ];
 }
 
+/**
+ * Puts the conditions of a failure over a decision, and has phase and message say the same.
+ * The verdict on a run that has ended stands: kinds read it off the status, and must not begin the run again.
+ */
 export function withFailure(decision: StatusDecision, over: readonly ConditionDecision[]): StatusDecision {
-  const isReconciling = over.some(({ type, status }) => type === 'Reconciling' && status === 'True');
-  const isUnapplied = isReconciling && over.some(({ type }) => type === 'Ready');
+  const blocking = over.find(({ type, status }) => type === 'Stalled' && status === 'True');
+  const trouble = blocking ?? over.find(({ type, status }) => type === 'Reconciling' && status === 'True');
+  if (!trouble) return { ...decision, conditions: overlay(decision.conditions, over) };
+  const { reason, message } = trouble;
+  if (hasEnded(decision.fields)) {
+    const going: ConditionDecision = { type: 'Reconciling', status: 'True', reason, message };
+    return { ...decision, conditions: overlay(decision.conditions, [going]) };
+  }
+  const isUnapplied = !blocking && over.some(({ type }) => type === 'Ready');
   // That another generation stands still says nothing about this one.
   const conditions = isUnapplied ? decision.conditions.filter(({ type }) => type !== 'Stalled') : decision.conditions;
-  return { ...decision, conditions: overlay(conditions, over) };
+  const all = overlay(conditions, over);
+  const isStalled = all.some(({ type, status }) => type === 'Stalled' && status === 'True');
+  const { phase } = decision.fields;
+  if (isStalled && !blocking) return { ...decision, conditions: all };
+  const working = phase === 'Pending' ? phase : 'Progressing';
+  return { conditions: all, fields: { ...decision.fields, phase: blocking ? 'Failed' : working, message } };
+}
+
+/** `Failed` without a time of completion is what a failure put there, not an end that the kind found. */
+export function withoutFailure(stored: KubeObject): KubeObject {
+  const status = statusOf(stored);
+  if (status?.phase !== 'Failed' || hasEnded(status)) return stored;
+  const { phase: _phase, ...rest } = status;
+  return { ...stored, status: rest } as KubeObject;
+}
+
+/** Runs that end say when. */
+function hasEnded(fields: Record<string, unknown>): boolean {
+  return fields.completionTime !== undefined;
 }
 
 const bad: Record<string, string> = {
