@@ -1,0 +1,115 @@
+import '../testing/pg.ts';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { Registry, type RunRows } from './registry.ts';
+
+const run = promisify(execFile);
+let postgres: TestPostgres;
+let registry: Registry;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  registry = await Registry.open(postgres.url);
+}, 120_000);
+afterAll(async () => {
+  await registry.close();
+  await postgres.stop();
+});
+
+const rowsOf = (modelId: string, holdout: number): RunRows => ({
+  metric: 'RocAUC',
+  result: { modelId },
+  dataset: { hash: 'abc', rows: 10, features: 2, target: 'y', schema: [] },
+  generations: [{ generation: 0, complete: 1, best: 0.9 }],
+  individuals: [
+    {
+      index: 0,
+      generation: 0,
+      island: 0,
+      key: 'k',
+      learner: 'Linear',
+      genes: { penalty: 1 },
+      parents: [],
+      score: 0.9,
+      foldScores: [0.9, 0.9],
+      cost: 1,
+      onFront: true,
+    },
+  ],
+  model: {
+    modelId,
+    name: 'churn',
+    type: 'Linear',
+    score: 0.9,
+    holdout,
+    rocAuc: 0.9,
+    f1Score: 0.8,
+    parameters: {},
+    sha256: 'x',
+    content: Uint8Array.of(1, 2, 3),
+  },
+});
+const challenger = { mode: 'Challenger', weight: 0.1, minImprovement: 0.01, greaterIsBetter: true } as const;
+const finish = async (runId: string, holdout: number) => {
+  await registry.startRun({ runId, name: runId, spec: {}, seed: 0, teams: ['a'] });
+  return registry.finishRun(runId, rowsOf(`${runId}-m1`, holdout), challenger);
+};
+
+it('counts versions, and promotes only what is better by enough', async () => {
+  expect(await finish('r1', 0.8)).toEqual({ version: 1, role: 'Champion' });
+  expect(await finish('r2', 0.805)).toEqual({ version: 2, role: 'None' });
+  expect(await finish('r3', 0.9)).toEqual({ version: 3, role: 'Challenger' });
+  expect(await registry.deployment('churn')).toEqual({ champion: 'r1-m1', challenger: 'r3-m1', weight: 0.1 });
+  await registry.promote('r3-m1', 'Champion', 0, 'ann');
+  expect(await registry.deployment('churn')).toEqual({ champion: 'r3-m1', challenger: null, weight: 0 });
+  expect((await registry.models('churn')).map(({ version, active, deployed }) => [version, active, deployed])).toEqual([
+    [3, true, true],
+    [2, false, false],
+    [1, false, false],
+  ]);
+  expect((await registry.history('r3-m1')).map(({ actor, action }) => [actor, action])).toEqual([
+    ['ann', 'promote'],
+    ['coordinator', 'register'],
+  ]);
+});
+
+it('writes a run once, however often it is finished, and all of it or nothing', async () => {
+  expect(await finish('r1', 0.8)).toEqual({ version: 1, role: 'None' });
+  expect(await registry.individuals('r1')).toHaveLength(1);
+  await registry.startRun({ runId: 'bad', name: 'bad', spec: {}, seed: 0, teams: [] });
+  const twice = rowsOf('r1-m1', 0.8);
+  await expect(registry.finishRun('bad', twice, challenger)).rejects.toMatchObject({ reason: 'RegistryUnavailable' });
+  expect(await registry.individuals('bad')).toEqual([]);
+});
+
+it('several coordinators may open a fresh registry at once', async () => {
+  const url = await newDatabase('fresh');
+  const all = await Promise.all([1, 2, 3].map(() => Registry.open(url)));
+  expect(await all[0]!.models()).toEqual([]);
+  await Promise.all(all.map((each) => each.close()));
+});
+
+it('comes back whole from pg_dump and pg_restore', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'quintet-dump-'));
+  try {
+    const file = join(folder, 'registry.dump');
+    await run('pg_dump', ['--format=custom', '--file', file, postgres.url]);
+    const url = await newDatabase('restored');
+    await run('pg_restore', ['--no-owner', '--dbname', url, file]);
+    const restored = await Registry.open(url);
+    expect(await restored.models()).toEqual(await registry.models());
+    expect(Buffer.from((await restored.content('r3-m1'))!)).toEqual(Buffer.of(1, 2, 3));
+    await restored.close();
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+async function newDatabase(name: string): Promise<string> {
+  await run('psql', [postgres.url, '-c', `CREATE DATABASE ${name}`]);
+  return postgres.url.replace(/postgres$/, name);
+}
