@@ -11,7 +11,6 @@ export {
   validate,
 } from './parse.ts';
 export { claimsRoot, fileOf, type Reference, referenceAt, referencesOf, secretsRoot } from './references.ts';
-export { maxFileBytes, parseUserFile } from './userfile.ts';
 export { defaultGpuResource, extendedGpuResource, phases } from './v1alpha1/common.ts';
 export {
   type CompressionService,

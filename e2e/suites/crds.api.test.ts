@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { apiVersion, category, kinds, parseUserFile, validate } from '@quintet/crds';
+import { apiVersion, category, kinds, validate } from '@quintet/crds';
 import { fixtures } from '@quintet/crds/fixtures';
+import { parseUserFile } from '@quintet/crds/userfile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
 import { run } from '../cluster/command.ts';

@@ -358,6 +358,54 @@ describe('failures', () => {
     });
   });
 
+  test('a spec that cannot be read stalls, is not retried, and keeps the rest of the status', async () => {
+    const parse = (stored: KubeObject): Thing => {
+      if ((stored as Thing).spec.bad) throw new RangeError('spec.bad: is not known');
+      return stored as Thing;
+    };
+    putThing('one', { maps: ['x'] });
+    await start({ parse });
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    await settled();
+    putThing('one', { maps: ['x'], bad: true });
+    await until(() =>
+      expect(condition('one', 'Stalled')).toMatchObject({ reason: 'InvalidSpec', message: 'spec.bad: is not known' }),
+    );
+    await settled();
+    expect(statusOf('one')).toMatchObject({ maps: 1, pods: 0, phase: 'Failed', observedGeneration: 2 });
+    expect(controller.queue.failuresOf('a/one')).toBe(0);
+    putThing('one', { maps: ['x'] });
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 3 }));
+    expect(condition('one', 'Stalled')).toBeUndefined();
+  });
+
+  test('a status that the kind cannot work out is named, what was stored stays', async () => {
+    let isBroken = false;
+    await start({
+      status: (resource, observed) => {
+        if (isBroken) throw new TypeError('undefined has no pods');
+        return kind.status(resource, observed);
+      },
+    });
+    putThing('one', { maps: ['x'] });
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    await settled();
+    isBroken = true;
+    putThing('one', { maps: ['x', 'y'] });
+    await until(() =>
+      expect(condition('one', 'Reconciling')).toMatchObject({
+        status: 'True',
+        reason: 'ReconcileFailed',
+        message: 'undefined has no pods',
+      }),
+    );
+    expect(condition('one', 'Ready')).toMatchObject({ status: 'False' });
+    expect(statusOf('one')).toMatchObject({ maps: 1, observedGeneration: 1 });
+    isBroken = false;
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True', observedGeneration: 2 }));
+    expect(condition('one', 'Reconciling')).toBeUndefined();
+  });
+
   test('a status for a resource that is gone or was replaced is no failure', async () => {
     server.intercept = (request, response) => {
       if (!request.path.endsWith('/status')) return false;

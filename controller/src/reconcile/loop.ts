@@ -17,7 +17,7 @@ import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import { References } from './references.ts';
-import { failureConditions, isTerminal, StatusWriter, statusOf, withFailure, withoutFailure } from './status.ts';
+import { decisionOf, failureConditions, isTerminal, StatusWriter, statusOf, withFailure, withoutFailure } from './status.ts';
 import type { Watches } from './watches.ts';
 
 export interface ControllerOptions {
@@ -181,7 +181,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     let requeueAfterMs: number | undefined;
     let written: ChildWrites = { writes: 0, corrections: 0 };
     try {
-      resource = this.#kind.parse(withoutFailure(stored));
+      resource = this.#parse(stored);
       this.#references.note(key, resource);
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;
@@ -191,7 +191,13 @@ export class Controller<R extends KubeObject = KubeObject> {
       if (error instanceof FencedError) return 'success';
       failure = error;
     }
-    const wroteStatus = await this.#writeStatus(stored, resource, observed, failure);
+    let decision: StatusDecision | undefined;
+    try {
+      decision = resource && this.#kind.status(resource, observed);
+    } catch (error) {
+      failure ??= error;
+    }
+    const wroteStatus = await this.#writeStatus(stored, decision, observed, failure);
     if (failure !== undefined) return this.#failed(key, failure);
     this.queue.forget(key);
     this.#again(key, written, wroteStatus);
@@ -199,16 +205,33 @@ export class Controller<R extends KubeObject = KubeObject> {
     return requeueAfterMs === undefined ? 'success' : 'requeue_after';
   }
 
+  /** @throws TerminalError: as long as it is stored like this, it cannot be read. */
+  #parse(stored: KubeObject): R {
+    try {
+      return this.#kind.parse(withoutFailure(stored));
+    } catch (error) {
+      if (error instanceof TerminalError) throw error;
+      throw new TerminalError('InvalidSpec', error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param decision The kind's; undefined where it could not decide: what is stored stays. */
   async #writeStatus(
     stored: KubeObject,
-    resource: R | undefined,
+    decision: StatusDecision | undefined,
     observed: CachedObserved,
     failure: unknown,
   ): Promise<boolean> {
-    const isApplied = failure === undefined || this.#isApplied(stored);
-    const decision = this.#decideStatus(resource, observed, failure, isApplied);
+    let shown = decision ?? decisionOf(statusOf(stored));
+    let isObserved = true;
+    if (failure !== undefined) {
+      const isApplied = this.#isApplied(stored);
+      isObserved = isApplied || isTerminal(failure);
+      const failures = this.queue.failuresOf(observed.key) + 1;
+      shown = withFailure(shown, failureConditions(failure, failures, isApplied));
+    }
     try {
-      return await this.#status.write(stored, decision, observed.now, isApplied || isTerminal(failure));
+      return await this.#status.write(stored, shown, observed.now, isObserved);
     } catch (error) {
       // Deleted meanwhile. What else goes wrong here comes after what went wrong before.
       if (isNotFound(error) || error instanceof FencedError) return false;
@@ -216,24 +239,6 @@ export class Controller<R extends KubeObject = KubeObject> {
       this.#log.debug({ err: error, key: keyOf(stored.metadata) }, 'the status could not be written');
       return false;
     }
-  }
-
-  #decideStatus(
-    resource: R | undefined,
-    observed: CachedObserved,
-    failure: unknown,
-    isApplied: boolean,
-  ): StatusDecision {
-    let decision: StatusDecision = { conditions: [], fields: {} };
-    if (resource) {
-      try {
-        decision = this.#kind.status(resource, observed);
-      } catch (error) {
-        if (failure === undefined) throw error;
-      }
-    }
-    if (failure === undefined) return decision;
-    return withFailure(decision, failureConditions(failure, this.queue.failuresOf(observed.key) + 1, isApplied));
   }
 
   /** Whether the children are those of this generation. After a start, the status tells. */

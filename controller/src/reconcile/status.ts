@@ -61,6 +61,11 @@ export function statusOf(object: KubeObject): Status | undefined {
   return (object as KubeObject & { status?: Status }).status;
 }
 
+/** What is stored, as a decision: for when none can be made. */
+export function decisionOf({ conditions = [], observedGeneration: _, ...fields }: Status = {}): StatusDecision {
+  return { conditions: conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message })), fields };
+}
+
 /** Nothing but a change of the spec, or of what it names, helps. */
 export function isTerminal(failure: unknown): failure is TerminalError | NameConflictError {
   return failure instanceof TerminalError || failure instanceof NameConflictError;

@@ -1,7 +1,8 @@
 // `quintet run`: the three steps of a FieldJob one after the other in this process.
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve as absolute, join } from 'node:path';
-import { type FieldJob, InvalidResourceError, parseUserFile } from '@quintet/crds';
+import { type FieldJob, InvalidResourceError } from '@quintet/crds';
+import { parseUserFile } from '@quintet/crds/userfile';
 import {
   FieldError,
   type FinishResult,

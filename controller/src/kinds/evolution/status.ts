@@ -77,8 +77,8 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
 }
 
 /** An ended run reports what it reported: its Jobs and pods may be gone. */
-function whatIsStored(status: EvolutionRunStatus | undefined, revision: string): Record<string, unknown> {
-  const { conditions: _c, observedGeneration: _g, ...rest } = status ?? {};
+function whatIsStored(stored: EvolutionRunStatus | undefined, revision: string): Record<string, unknown> {
+  const { conditions: _c, observedGeneration: _g, ...rest } = stored ?? {};
   return { ...rest, revision };
 }
 

@@ -146,8 +146,8 @@ describe('the objects of a FieldJob', () => {
     const job = resource();
     const newer = fieldJob({ image: 'example.test/field:2' });
     const running = planned(job).withJob(shardsOf(job), 'Active');
-    const [, , plan, shards] = newer.desired(job, running).objects;
-    expect(names([plan, shards].filter((each) => each !== undefined))).toEqual([
+    const [, , first, shards] = newer.desired(job, running).objects;
+    expect(names([first, shards].filter((each) => each !== undefined))).toEqual([
       'Job/bead-field-plan',
       'Job/bead-field-shards',
     ]);

@@ -100,8 +100,8 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
 }
 
 /** An ended run reports what it reported: its Jobs and pods may be gone. */
-function whatIsStored(status: FieldJobStatus | undefined, revision: string): Record<string, unknown> {
-  const { conditions: _c, observedGeneration: _g, ...rest } = status ?? {};
+function whatIsStored(stored: FieldJobStatus | undefined, revision: string): Record<string, unknown> {
+  const { conditions: _c, observedGeneration: _g, ...rest } = stored ?? {};
   return { ...rest, revision };
 }
 

@@ -15,7 +15,7 @@ import type { EngineSettings } from '../image.ts';
 export const stepNames = ['plan', 'shards', 'finish'] as const;
 export type StepName = (typeof stepNames)[number];
 
-export const labelOfRevision = 'quintet.dev/revision';
+const labelOfRevision = 'quintet.dev/revision';
 const outputMount = '/output';
 const retriesOfSingleSteps = 3;
 

@@ -16,7 +16,7 @@ import { noon, type ObservedBuilder, observed } from '../testing.ts';
 import type { Served } from './engines.ts';
 import { servingKind } from './index.ts';
 
-const kind = servingKind(definition, { image: 'example.test/compression:1' }) as Kind<Served>;
+const kind: Kind<Served> = servingKind(definition, { image: 'example.test/compression:1' });
 
 function resource(spec: Record<string, unknown> = {}, from: typeof definition = definition): CompressionService {
   return parseStored(from, {
