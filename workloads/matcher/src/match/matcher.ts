@@ -125,7 +125,8 @@ export class Matcher {
     );
     const bankOf = (number: number) => {
       const item = items.get(number);
-      return item && item.tenant === query.tenant ? banks.get(item.bank) : undefined;
+      // The record is newer than the index may be, so what it says of an item's state counts.
+      return item && item.tenant === query.tenant && inForce(item) ? banks.get(item.bank) : undefined;
     };
     const exact = findings.flatMap(({ number }): Finding[] => {
       const { sha256 } = query.fingerprint ?? {};
@@ -224,6 +225,12 @@ export class Matcher {
       },
     };
   }
+}
+
+function inForce({ state, disabledUntil }: Item): boolean {
+  return (
+    state === 'Enabled' || (state === 'Disabled' && disabledUntil !== null && disabledUntil.getTime() <= Date.now())
+  );
 }
 
 /** Items of a stage that are looked up in the record. */

@@ -2,9 +2,9 @@
 // by value. Names are compared in every script; the sound is of the Latin one, which others are transcribed to where
 // Unicode knows how.
 export interface Profile {
-  readonly name?: string;
-  readonly aliases?: readonly string[];
-  readonly attributes?: Readonly<Record<string, string>>;
+  readonly name?: string | undefined;
+  readonly aliases?: readonly string[] | undefined;
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ProfileMatch {

@@ -178,9 +178,11 @@ export class Recorded {
     return rows[0];
   }
 
-  async byNumbers(numbers: readonly number[]): Promise<Item[]> {
+  /** Without their features unless asked for: a verdict has no use for them. */
+  async byNumbers(numbers: readonly number[], features = false): Promise<Item[]> {
     if (numbers.length === 0) return [];
-    return await this.#query<Item>(`select ${columns} from items where number = any($1)`, [numbers]);
+    const wanted = features ? columns : columns.replace('features', 'null as features');
+    return await this.#query<Item>(`select ${wanted} from items where number = any($1)`, [numbers]);
   }
 
   /** @throws MatcherError `ItemUnknown` */
@@ -247,7 +249,7 @@ export class Recorded {
        where position > $1 and transaction < pg_snapshot_xmin(pg_current_snapshot()) order by position limit $2`,
       [position, limit],
     );
-    const items = await this.byNumbers([...new Set(rows.flatMap(({ item }) => (item === null ? [] : [item])))]);
+    const items = await this.byNumbers([...new Set(rows.flatMap(({ item }) => (item === null ? [] : [item])))], true);
     return {
       position: rows.at(-1)?.position ?? position,
       items,

@@ -1,0 +1,62 @@
+// What a MatcherPool's spec tells the engine; the blocks that all engines share are the runtime's.
+import { readFileSync } from 'node:fs';
+import { parseDecimal, parsePercentage, secretsRoot } from '@quintet/crds';
+import { bytes, duration } from '@quintet/runtime';
+import { z } from 'zod';
+import { levels } from '../match/matcher.ts';
+
+const toggle = (value: 'Enabled' | 'Disabled') => z.enum(['Enabled', 'Disabled']).default(value);
+const share = (value: string) => z.string().max(32).default(value).transform(parsePercentage);
+const decimal = (value: string) => z.string().max(32).default(value).transform(parseDecimal);
+
+export const matcherConfig = z.object({
+  level: z.enum(levels).default('Balanced'),
+  hashing: z
+    .object({
+      maxDistance: z.int().min(0).max(255).default(31),
+      minQuality: z.int().min(0).max(100).default(50),
+      variants: z.enum(['Dihedral', 'None']).default('Dihedral'),
+      crops: toggle('Enabled'),
+    })
+    .prefault({}),
+  profiles: z
+    .object({ weight: share('30%'), minSimilarity: decimal('0.85'), phonetic: toggle('Enabled') })
+    .prefault({}),
+  banks: z
+    .array(
+      z.object({
+        name: z.string().min(1).max(253),
+        kind: z.enum(['Positive', 'Negative']).default('Positive'),
+        maxDistance: z.int().min(0).max(255).optional(),
+        enabledRatio: share('100%'),
+        suppresses: z.array(z.string().max(253)).max(32).optional(),
+      }),
+    )
+    .max(32)
+    .default([{ name: 'default', kind: 'Positive', enabledRatio: 1 }]),
+  index: z
+    .object({
+      postgres: z.looseObject({ directory: z.string().optional() }).optional(),
+      refresh: duration().prefault('500ms'),
+      snapshot: z.looseObject({ directory: z.string().optional() }).optional(),
+    })
+    .prefault({}),
+  quarantine: z.object({ itemsPerMinute: z.int().min(1).default(1000) }).optional(),
+  images: z.object({ maxSize: bytes().prefault('20Mi'), maxPixels: z.int().min(1).default(50_000_000) }).prefault({}),
+});
+
+export type MatcherConfig = z.output<typeof matcherConfig>;
+
+/** From the mounted Secret (key `url`), else from `QUINTET_POSTGRES_URL`. */
+export function postgresUrl({ index }: MatcherConfig, env: NodeJS.ProcessEnv = process.env): string {
+  const directory = index.postgres && (index.postgres.directory ?? `${secretsRoot}/index.postgres.secretRef`);
+  const url = directory === undefined ? env['QUINTET_POSTGRES_URL'] : readFileSync(`${directory}/url`, 'utf8').trim();
+  if (!url) throw new Error('no PostgreSQL: set index.postgres.secretRef, or QUINTET_POSTGRES_URL');
+  return url;
+}
+
+/** Where the snapshot lies; the controller mounts a volume there when the spec asks for one. */
+export function snapshotFile({ index }: MatcherConfig, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const directory = index.snapshot?.directory ?? env['QUINTET_SNAPSHOT_DIRECTORY'];
+  return directory === undefined ? undefined : `${directory}/matcher.snapshot`;
+}

@@ -1,0 +1,76 @@
+// The MatcherPool engine: what it starts, what it leaves behind, and where its routes are.
+import { type EngineContext, type EngineDefinition, gaugeOf } from '@quintet/runtime';
+import { Matcher } from '../match/matcher.ts';
+import { openRecord } from '../record/record.ts';
+import { Replica } from '../replica/replica.ts';
+import { type MatcherConfig, matcherConfig, postgresUrl, snapshotFile } from './config.ts';
+import { type Parts, routes } from './routes.ts';
+
+/** Milliseconds between snapshots. */
+const saveEvery = 600_000;
+
+/** A definition of its own for each process or test: what it starts is kept in it. */
+export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefinition<typeof matcherConfig> {
+  const started = Promise.withResolvers<Parts>();
+  started.promise.catch(() => undefined);
+  let saving: NodeJS.Timeout | undefined;
+  return {
+    name: 'matcher',
+    version: '0.1.0',
+    config: matcherConfig,
+    start: async (context) => {
+      const parts = await open(context, env);
+      const save = () =>
+        void parts.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
+      saving = setInterval(save, saveEvery);
+      saving.unref();
+      started.resolve(parts);
+    },
+    routes: (server, context) => routes(server, context, started.promise),
+    onDrain: async (context) => {
+      clearInterval(saving);
+      // Of a start that failed there is nothing to close.
+      const parts = await Promise.race([started.promise.catch(() => undefined), Promise.resolve(undefined)]);
+      if (!parts) return;
+      const { replica, record } = parts;
+      await replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
+      await replica.close();
+      await record.close();
+    },
+  };
+}
+
+async function open({ config, registry, log }: EngineContext<MatcherConfig>, env: NodeJS.ProcessEnv): Promise<Parts> {
+  const record = await openRecord({ url: postgresUrl(config, env) });
+  const crops = config.hashing.crops === 'Enabled' && config.level === 'Accuracy';
+  const replica = await Replica.open({
+    record,
+    snapshot: snapshotFile(config, env),
+    refresh: config.index.refresh,
+    tables: config.level === 'Memory' ? 0 : 16,
+    features: crops,
+    onError: (error) => log.warn({ err: error }, 'the record cannot be followed'),
+  });
+  gaugeOf(registry, 'quintet_matcher_items', 'Items of the index by state.', ['state'], () =>
+    Object.entries(replica.counts).map(([state, count]) => [{ state }, count] as [{ state: string }, number]),
+  );
+  gaugeOf(registry, 'quintet_matcher_index_age_seconds', 'Time since the index was known to be up to date.', [], () => [
+    [{}, replica.age / 1000],
+  ]);
+  gaugeOf(registry, 'quintet_matcher_index_bytes', 'Memory of the index.', [], () => [[{}, replica.bytes]]);
+  const matcher = new Matcher({
+    replica,
+    record,
+    rules: {
+      maxDistance: config.hashing.maxDistance,
+      profileWeight: config.profiles.weight,
+      minProfileSimilarity: config.profiles.minSimilarity,
+    },
+    minQuality: config.hashing.minQuality,
+    dihedral: config.hashing.variants === 'Dihedral',
+    crops,
+    phonetic: config.profiles.phonetic === 'Enabled',
+    limits: { maxBytes: config.images.maxSize, maxPixels: config.images.maxPixels, seconds: 10 },
+  });
+  return { record, replica, matcher };
+}

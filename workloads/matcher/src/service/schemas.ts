@@ -1,0 +1,58 @@
+// Bodies of requests: everything bounded, nothing unknown.
+import { z } from 'zod';
+import { levels } from '../match/matcher.ts';
+
+const identifier = z.string().min(1).max(512);
+const bankName = z.string().min(1).max(253);
+
+export const profile = z.strictObject({
+  name: z.string().max(512).optional(),
+  aliases: z.array(z.string().max(512)).max(64).optional(),
+  attributes: z.record(z.string().max(128), z.string().max(512)).optional(),
+});
+
+const metadata = z.record(z.string().max(128), z.unknown()).optional();
+const hash = z.string().regex(/^[0-9a-fA-F]{64}$/, 'a PDQ hash is 64 hexadecimal digits');
+
+const querySchema = {
+  profile: profile.optional(),
+  level: z.enum(levels).optional(),
+  topK: z.coerce.number().int().min(1).max(100).default(10),
+  minScore: z.coerce.number().min(0).max(1).default(0.5),
+  banks: z.array(bankName).max(32).optional(),
+};
+
+/** `image` is base64. In a multipart body it is the file, and the other members stand as JSON in the field `query`. */
+export const matchBody = z.strictObject({ image: z.string().optional(), hash: hash.optional(), ...querySchema });
+export const matchBatchBody = z.strictObject({ queries: z.array(matchBody).min(1).max(64) });
+
+export const itemBody = z.strictObject({
+  id: identifier,
+  bank: bankName.default('default'),
+  image: z.string().optional(),
+  hash: hash.optional(),
+  quality: z.int().min(0).max(100).optional(),
+  profile: profile.optional(),
+  metadata,
+});
+
+export const itemParams = z.object({ id: identifier });
+export const bankParams = z.object({ name: bankName });
+export const stateBody = z.strictObject({
+  state: z.enum(['Enabled', 'Disabled']),
+  until: z.iso.datetime({ offset: true }).optional(),
+});
+export const opinionBody = z.strictObject({
+  opinion: z.enum(['Confirm', 'Reject']),
+  note: z.string().max(2000).optional(),
+});
+export const bankBody = z.strictObject({
+  kind: z.enum(['Positive', 'Negative']).optional(),
+  maxDistance: z.int().min(0).max(255).nullable().optional(),
+  enabledRatio: z.number().min(0).max(1).optional(),
+  suppresses: z.array(bankName).max(32).nullable().optional(),
+});
+export const feedQuery = z.object({
+  cursor: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(500),
+});
