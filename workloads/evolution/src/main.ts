@@ -7,6 +7,7 @@ import { cpuThreads } from '@quintet/runtime';
 import { EvolutionError, messageOf } from './errors.ts';
 import { startWorker } from './queue/worker.ts';
 import type { RunProgress } from './run/run.ts';
+import { heapOf } from './run/settings.ts';
 import { coordinate, runIdOf } from './service/coordinator.ts';
 import { openPage } from './service/page.ts';
 
@@ -76,7 +77,7 @@ async function worker(resource: EvolutionRun): Promise<number> {
       fix: 'name a Secret with the url of a Redis',
     });
   }
-  const running = startWorker({ url, runId: runIdOf(resource), concurrency: 1 });
+  const running = startWorker({ url, runId: runIdOf(resource), concurrency: 1, ...heapOf(resource.spec) });
   const page = await openPage({
     port: Number(process.env['PORT'] ?? 8080),
     ready: () => true,

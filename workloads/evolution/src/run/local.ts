@@ -11,7 +11,7 @@ import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
 import type { Cut } from '../search/search.ts';
 import { type Artifacts, writeArtifacts } from './artifacts.ts';
 import { type RunProgress, type RunResult, runEvolution } from './run.ts';
-import { tableOptionsOf } from './settings.ts';
+import { heapOf, tableOptionsOf } from './settings.ts';
 
 export interface LocalOptions {
   /** CSV, or Parquet when the name ends so. */
@@ -54,6 +54,7 @@ export async function evolve(options: LocalOptions): Promise<LocalResult> {
         processes: workers,
         timeLimit: 1000 * parseDuration(spec.evaluation.timeLimit),
         retries: spec.evaluation.retries,
+        ...heapOf(spec),
       }),
     ...(options.cache === undefined ? {} : { cache: diskCache(options.cache, parseDuration(spec.caches.evaluation)) }),
     ...(options.replay ? { replay: options.replay } : {}),

@@ -63,6 +63,13 @@ export function searchOptionsOf(spec: EvolutionRunSpec, problem: Problem): Searc
   };
 }
 
+/** Megabytes of heap of one evaluation; what lives in LightGBM's own memory is bounded by the pod alone. */
+export function heapOf({ evaluation }: EvolutionRunSpec): { heap?: number } {
+  return evaluation.memoryLimit === undefined
+    ? {}
+    : { heap: Math.max(64, Math.floor(parseBytes(evaluation.memoryLimit) / 2 ** 20)) };
+}
+
 /** Seconds. */
 export function budgetOf(spec: EvolutionRunSpec): number {
   return parseDuration(spec.budget.time);

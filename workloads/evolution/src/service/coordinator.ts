@@ -14,7 +14,7 @@ import { metricsOf, writeArtifacts } from '../run/artifacts.ts';
 import { problemOptionsOf } from '../run/local.ts';
 import { packModel } from '../run/model.ts';
 import { type RunProgress, type RunResult, runEvolution } from '../run/run.ts';
-import { tableOptionsOf } from '../run/settings.ts';
+import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { frontsOf } from '../search/nsga2.ts';
 import { type DataFile, dataFileOf } from './data.ts';
@@ -144,7 +144,7 @@ function evaluatorsOf(
 ) {
   const timeLimit = 1000 * parseDuration(spec.evaluation.timeLimit);
   const { retries } = spec.evaluation;
-  if (redisUrl === undefined) return startPool(problem, judging, { processes, timeLimit, retries });
+  if (redisUrl === undefined) return startPool(problem, judging, { processes, timeLimit, retries, ...heapOf(spec) });
   return queueEvaluator(problem, judging, {
     url: redisUrl,
     runId,
