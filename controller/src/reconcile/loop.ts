@@ -17,7 +17,16 @@ import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import { References } from './references.ts';
-import { decisionOf, failureConditions, isTerminal, StatusWriter, statusOf, withFailure, withoutFailure } from './status.ts';
+import {
+  decisionOf,
+  failureConditions,
+  hasEnded,
+  isTerminal,
+  StatusWriter,
+  statusOf,
+  withFailure,
+  withoutFailure,
+} from './status.ts';
 import type { Watches } from './watches.ts';
 
 export interface ControllerOptions {
@@ -126,7 +135,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       this.#references.forget(key);
     }
     // After a restart, what is settled waits until what is new has been seen to.
-    const settled = statusOf(object)?.observedGeneration === object.metadata.generation;
+    const settled = isObservedIn(object);
     this.#enqueue(key, settled && !this.#resources.isSynced ? priorities.low : priorities.normal);
   }
 
@@ -225,8 +234,8 @@ export class Controller<R extends KubeObject = KubeObject> {
     let shown = decision ?? decisionOf(statusOf(stored));
     let isObserved = true;
     if (failure !== undefined) {
-      const isApplied = this.#isApplied(stored);
-      isObserved = isApplied || isTerminal(failure);
+      const isApplied = decision ? this.#isApplied(stored) : isObservedIn(stored);
+      isObserved = isApplied || (isTerminal(failure) && !hasEnded(shown.fields));
       const failures = this.queue.failuresOf(observed.key) + 1;
       shown = withFailure(shown, failureConditions(failure, failures, isApplied));
     }
@@ -246,9 +255,8 @@ export class Controller<R extends KubeObject = KubeObject> {
     const { uid, generation } = stored.metadata;
     const applied = this.#applied.get(keyOf(stored.metadata));
     if (applied?.uid === uid) return applied?.generation === generation;
-    const status = statusOf(stored);
-    const isStalled = status?.conditions?.some((each) => each.type === 'Stalled' && each.status === 'True');
-    return status?.observedGeneration === generation && !isStalled;
+    const isStalled = statusOf(stored)?.conditions?.some((each) => each.type === 'Stalled' && each.status === 'True');
+    return isObservedIn(stored) && !isStalled;
   }
 
   /** A reconcile that wrote is followed by another: what was written may change what is desired. */
@@ -294,6 +302,10 @@ export class Controller<R extends KubeObject = KubeObject> {
     else this.#log.warn(fields, 'reconcile failed');
     return 'error';
   }
+}
+
+function isObservedIn(resource: KubeObject): boolean {
+  return statusOf(resource)?.observedGeneration === resource.metadata.generation;
 }
 
 /** After a write of status alone, what follows from it may take its time. */

@@ -63,7 +63,10 @@ export function statusOf(object: KubeObject): Status | undefined {
 
 /** What is stored, as a decision: for when none can be made. */
 export function decisionOf({ conditions = [], observedGeneration: _, ...fields }: Status = {}): StatusDecision {
-  return { conditions: conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message })), fields };
+  return {
+    conditions: conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
+    fields,
+  };
 }
 
 /** Nothing but a change of the spec, or of what it names, helps. */
@@ -128,7 +131,7 @@ export function withoutFailure(stored: KubeObject): KubeObject {
 }
 
 /** Runs that end say when. */
-function hasEnded(fields: Record<string, unknown>): boolean {
+export function hasEnded(fields: Record<string, unknown>): boolean {
   return fields.completionTime !== undefined;
 }
 
