@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // Starts the command line: the built one where there is a build, else the sources as they are. Node 24 is needed; where an
 // older one was called, the one that the packages brought takes over.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -19,15 +20,21 @@ if (major < 24 || (fromSource && !process.execArgv.includes('--conditions=source
     console.error(`quintet needs Node 24 or newer; this is ${process.versions.node}. Run "npm ci", which brings one, or install it.`);
     process.exit(1);
   }
-  const { status, signal, error } = spawnSync(
-    node,
-    [...(fromSource ? ['--conditions=source', '--disable-warning=ExperimentalWarning'] : []), fileURLToPath(import.meta.url), ...process.argv.slice(2)],
-    { stdio: 'inherit' },
-  );
-  if (error) console.error(error.message);
-  process.exit(status ?? (signal === 'SIGINT' ? 130 : 1));
+  const flags = fromSource ? ['--conditions=source', '--disable-warning=ExperimentalWarning'] : [];
+  const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal sends Ctrl-C to both: the one that computes decides what becomes of it.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.once('error', (error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+  child.once('exit', (status, signal) => {
+    process.exitCode = status ?? 128 + (signal ? constants.signals[signal] : 0);
+  });
+} else {
+  await import(pathToFileURL(fromSource ? source : built).href);
 }
-await import(pathToFileURL(fromSource ? source : built).href);
 
 /** The Node of the optional packages node-OS-CPU. */
 function bundledNode() {

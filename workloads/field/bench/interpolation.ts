@@ -14,7 +14,7 @@ import { chunkCount, coordinate, pointsOf } from '../src/volume/layout.ts';
 import { levitator, noTables } from './direct-sum.ts';
 
 export async function interpolation(quick: boolean): Promise<Row[]> {
-  const job = levitator('0.5mm', quick ? '40mm' : '80mm');
+  const job = levitator('0.5mm', '80mm');
   const direct = resolve(job, noTables);
   const interpolated: Problem = { ...direct, method: 'Interpolated' };
   const points = pointsOf(direct.volume);
@@ -22,7 +22,7 @@ export async function interpolation(quick: boolean): Promise<Row[]> {
   const size = `T=512 N=${points} ${threads} threads`;
   const speeds: Record<'ours' | 'direct', number[]> = { ours: [], direct: [] };
   let error = 0;
-  for (let n = 0; n < (quick ? 2 : 5); n++) {
+  for (let n = 0; n < (quick ? 1 : 5); n++) {
     const fast = await computeOnce(interpolated, threads, quick ? 200 : 2000);
     speeds.ours.push(points / fast.seconds);
     error = Math.max(error, fast.error);

@@ -28,10 +28,10 @@ def levitate_pressure(request):
     array = transducers(request)
     points = np.array(request["points"]).reshape(-1, 3).T
     drive = np.exp(1j * np.array(request["phases"]))
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     pressure = (levitate.fields.Pressure(array) @ points)(drive)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "re": pressure.real.tolist(), "im": pressure.imag.tolist()}
+    seconds, cpu = time.perf_counter() - start, time.process_time() - busy
+    return {"seconds": seconds, "cpuSeconds": cpu, "re": pressure.real.tolist(), "im": pressure.imag.tolist()}
 
 
 def zarr_read(request):

@@ -9,7 +9,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const python = join(here, '.venv/bin/python');
 
 /** A Python that holds requirements.txt, or why there is none. */
-export function peerPython(install = true): { python: string; missing?: never } | { missing: string } {
+export function peerPython(install = true): { python: string; missing?: never } | { python?: never; missing: string } {
   const ready = join(here, '.venv/installed.txt');
   const wanted = readFileSync(join(here, 'requirements.txt'), 'utf8');
   if (existsSync(ready) && readFileSync(ready, 'utf8') === wanted) return { python };

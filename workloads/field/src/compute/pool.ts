@@ -41,14 +41,18 @@ export class ChunkPool {
     signal?.addEventListener('abort', stop, { once: true });
     try {
       await this.#all('find', chunks, keep);
+      signal?.throwIfAborted();
       const missing = chunks.filter((chunk) => !results.has(chunk));
       const { far, near } = this.#divide(missing);
       await this.#all('compute', near, keep);
+      signal?.throwIfAborted();
       for (const round of this.#rounds(far)) {
         const layers = this.#newLayers(round);
         const numbers = Array.from({ length: layers.to - layers.from }, (_, i) => layers.from + i);
         await this.#all('layer', numbers, keep, layers);
+        signal?.throwIfAborted();
         await this.#all('compute', round, keep, layers);
+        signal?.throwIfAborted();
       }
     } catch (error) {
       await this.close();

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { check } from './check.ts';
+import { smallProblem } from './testing.ts';
+
+const focus = (position: string[], changes: Record<string, unknown> = {}) => [{ name: 'focus', position, ...changes }];
+
+describe('bad input is refused with the field, before anything is computed', () => {
+  it.each([
+    {
+      title: 'a target inside a transducer',
+      spec: { array: { grid: { rows: 3, columns: 3 } }, targets: focus(['10mm', '0mm', '1mm']) },
+      field: 'spec.targets[0].position',
+      message: /inside a transducer/,
+    },
+    {
+      title: 'a target behind a reflector',
+      spec: {
+        medium: { reflectors: [{ name: 'roof', plane: 'XY', at: '50mm' }] },
+        targets: focus(['0mm', '0mm', '60mm']),
+        volume: { center: ['0mm', '0mm', '30mm'], size: ['10mm', '10mm', '10mm'], spacing: '1mm' },
+      },
+      field: 'spec.targets[0].position',
+      message: /behind reflector roof/,
+    },
+    {
+      title: 'a volume that reaches behind a reflector',
+      spec: { medium: { reflectors: [{ name: 'roof', plane: 'XY', at: '42mm' }] } },
+      field: 'spec.volume',
+      message: /behind reflector roof at 42mm/,
+    },
+    {
+      title: 'a reflector between the elements',
+      spec: { medium: { reflectors: [{ name: 'wall', plane: 'YZ', at: '0mm' }] } },
+      field: 'spec.medium.reflectors[0].at',
+      message: /between the elements/,
+    },
+    {
+      title: 'a pressure over the limit',
+      spec: { targets: focus(['0mm', '0mm', '40mm'], { pressure: '2kPa' }), safety: { maxPressure: '1kPa' } },
+      field: 'spec.targets[0].pressure',
+      message: /asks for 2kPa, over spec.safety.maxPressure 1kPa/,
+    },
+    {
+      title: 'a pressure over that of a zone around it',
+      spec: {
+        targets: focus(['0mm', '0mm', '40mm'], { pressure: '2kPa' }),
+        safety: { zones: [{ name: 'hand', center: ['0mm', '0mm', '45mm'], radius: '10mm', maxPressure: '100Pa' }] },
+      },
+      field: 'spec.targets[0].pressure',
+      message: /zone hand/,
+    },
+    {
+      title: 'a focus in a silence',
+      spec: {
+        targets: [
+          ...focus(['0mm', '0mm', '40mm']),
+          { name: 'quiet', position: ['0mm', '1mm', '40mm'], trap: 'Silence', radius: '5mm' },
+        ],
+      },
+      field: 'spec.targets[0].position',
+      message: /lies in the silence quiet/,
+    },
+    {
+      title: 'a single phase level',
+      spec: { solver: { phaseLevels: 1 } },
+      field: 'spec.solver.phaseLevels',
+      message: /nothing to steer/,
+    },
+  ])('$title', ({ spec, field, message }) => {
+    expect(() => check(smallProblem(spec))).toThrow(
+      expect.objectContaining({ field, message: expect.stringMatching(message) }),
+    );
+  });
+
+  it.each([
+    {
+      title: 'an enormous volume',
+      spec: { volume: { center: ['0mm', '0mm', '0mm'], size: ['99m', '99m', '99m'], spacing: '1um' } },
+      reason: 'VolumeTooLarge',
+    },
+    {
+      title: 'more elements than are supported',
+      spec: { array: { type: 'Custom', custom: { format: 'JSON', configMap: { name: 'none', key: 'none' } } } },
+      reason: 'InvalidResource',
+    },
+    {
+      title: 'a reflection louder than what arrives',
+      spec: { medium: { reflectors: [{ name: 'floor', plane: 'XY', at: '-5mm', coefficient: '1.5' }] } },
+      reason: 'InvalidMedium',
+    },
+    { title: 'frozen water', spec: { medium: { type: 'Water', temperature: '-4C' } }, reason: 'InvalidMedium' },
+    { title: 'what this version does not compute', spec: { quantities: ['Pressure', 'Force'] }, reason: 'Unsupported' },
+    {
+      title: 'a dead element that is none',
+      spec: { array: { grid: { rows: 2, columns: 2 }, hardware: { deadElements: [4] } } },
+      reason: 'InvalidArray',
+    },
+  ])('$title', ({ spec, reason }) => {
+    expect(() => smallProblem(spec)).toThrow(expect.objectContaining({ reason }));
+  });
+});
+
+describe('what is allowed and unwise is warned of', () => {
+  it.each([
+    {
+      title: 'points too far apart',
+      spec: { volume: { center: ['0mm', '0mm', '40mm'], size: ['20mm', '20mm', '20mm'], spacing: '5mm' } },
+      warning: /over half a wavelength \(4.33mm\).*missed by up to/,
+    },
+    {
+      title: 'a target outside the volume',
+      spec: { targets: focus(['0mm', '0mm', '90mm']) },
+      warning: /outside the volume/,
+    },
+    {
+      title: 'a target behind the array',
+      spec: { targets: focus(['0mm', '0mm', '-40mm']) },
+      warning: /behind the array/,
+    },
+  ])('$title', ({ spec, warning }) => {
+    expect(check(smallProblem(spec))).toContainEqual(expect.stringMatching(warning));
+  });
+
+  it('and nothing else', () => {
+    expect(check(smallProblem())).toEqual([]);
+  });
+});
