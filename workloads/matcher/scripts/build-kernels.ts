@@ -19,7 +19,7 @@ export async function compileKernel(name: string): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'quintet-kernel-'));
   try {
     const outFile = join(folder, `${name}.wasm`);
-    const { error, stderr } = await asc.main(
+    const { error } = await asc.main(
       [
         `kernels/${name}.ts`,
         '--outFile',
@@ -35,7 +35,7 @@ export async function compileKernel(name: string): Promise<Buffer> {
       ],
       {},
     );
-    if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
+    if (error) throw error;
     return await readFile(outFile);
   } finally {
     await rm(folder, { recursive: true, force: true });

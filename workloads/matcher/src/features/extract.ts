@@ -28,18 +28,18 @@ const mostPixels = 2048 * 2048;
 
 interface Exports {
   memory: KernelMemory;
-  pattern(): number;
-  descriptor(): number;
-  corners(): number;
-  image(): number;
-  widthOf(level: number): number;
-  heightOf(level: number): number;
-  plan(width: number, height: number): number;
-  pyramid(width: number, height: number): number;
-  detect(level: number, threshold: number): number;
-  describe(level: number, x: number, y: number): void;
-  directionX(): number;
-  directionY(): number;
+  readonly pattern: () => number;
+  readonly descriptor: () => number;
+  readonly corners: () => number;
+  readonly image: () => number;
+  readonly widthOf: (level: number) => number;
+  readonly heightOf: (level: number) => number;
+  readonly plan: (width: number, height: number) => number;
+  readonly pyramid: (width: number, height: number) => number;
+  readonly detect: (level: number, threshold: number) => number;
+  readonly describe: (level: number, x: number, y: number) => void;
+  readonly directionX: () => number;
+  readonly directionY: () => number;
 }
 
 interface Corner {

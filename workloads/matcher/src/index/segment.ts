@@ -11,15 +11,15 @@ const slice = 100_000;
 
 interface Exports {
   memory: KernelMemory;
-  layout(items: number, tables: number): number;
-  section(which: number): number;
-  spread(at: number, count: number): void;
-  gather(at: number, count: number): void;
-  count(table: number, from: number, to: number): void;
-  sum(table: number): void;
-  scatter(table: number, from: number, to: number): void;
-  settle(table: number): void;
-  search(items: number, radius: number, reach: number, hide: number): number;
+  readonly layout: (items: number, tables: number) => number;
+  readonly section: (which: number) => number;
+  readonly spread: (at: number, count: number) => void;
+  readonly gather: (at: number, count: number) => void;
+  readonly count: (table: number, from: number, to: number) => void;
+  readonly sum: (table: number) => void;
+  readonly scatter: (table: number, from: number, to: number) => void;
+  readonly settle: (table: number) => void;
+  readonly search: (items: number, radius: number, reach: number, hide: number) => number;
 }
 
 export interface Found {

@@ -44,8 +44,8 @@ const mostPixels = 1 << 24;
 
 interface Exports {
   memory: KernelMemory;
-  configure(base: number): void;
-  hash(
+  readonly configure: (base: number) => void;
+  readonly hash: (
     pixels: number,
     rows: number,
     columns: number,
@@ -54,9 +54,9 @@ interface Exports {
     lanes: number,
     sums: number,
     dihedral: boolean,
-  ): number;
-  output(): number;
-  thumbnail(): number;
+  ) => number;
+  readonly output: () => number;
+  readonly thumbnail: () => number;
 }
 
 /** The kernel keeps its constants and small buffers from here on; what is sized by the image follows. */

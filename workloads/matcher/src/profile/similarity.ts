@@ -167,8 +167,7 @@ export function jaroWinkler(a: string, b: string): number {
     }
   }
   if (matched.length === 0) return 0;
-  const others =
-    [...b].length === b.length ? [...b].filter((_, j) => taken[j]) : b.split('').filter((_, j) => taken[j]);
+  const others = b.split('').filter((_, j) => taken[j]);
   const swapped = matched.filter((letter, i) => letter !== others[i]).length / 2;
   const m = matched.length;
   const jaro = (m / a.length + m / b.length + (m - swapped) / m) / 3;

@@ -131,7 +131,7 @@ export class Recorded {
       const { rows: next } = await client.query<{ number: number }>(
         'select coalesce(min(n), -1)::int as number from generate_series(0, 255) n where n not in (select number from banks)',
       );
-      const number = before?.number ?? (next[0]?.number as number);
+      const number = before?.number ?? next[0]?.number ?? -1;
       if (number < 0) throw new MatcherError('BankInvalid', 'there are 256 banks already');
       const after = { kind: 'Positive', maxDistance: null, enabledRatio: 1, suppresses: null, ...before, ...change };
       const { rows } = await client.query<Bank>(

@@ -149,16 +149,16 @@ describe('replicas', () => {
 
   test('lose nothing that was acknowledged, however often PostgreSQL is killed meanwhile', async () => {
     const acknowledged: number[] = [];
-    let killing = true;
+    const killing = { now: true };
     const kills = (async () => {
       for (let i = 0; i < 2; i++) {
         await new Promise((resolve) => setTimeout(resolve, 150));
         await postgres.kill();
         await postgres.start();
       }
-      killing = false;
+      killing.now = false;
     })();
-    for (let seed = 1000; killing || acknowledged.length < 20; seed++) {
+    for (let seed = 1000; killing.now || acknowledged.length < 20; seed++) {
       await record.register(actor, [item(`k${seed}`, seed)]).then(
         () => acknowledged.push(seed),
         (error: unknown) => expect(error).toMatchObject({ code: 'RecordUnavailable' }),

@@ -157,7 +157,7 @@ export class Replica {
         for (let i = 0; i < part.count; i++) this.#note(part.numbers[i] as number, part.flags[i] as number);
       }
       for (const { number, profile, features, until, hidden } of known.extras) {
-        if (profile) this.#names.set(number, profile as Profile);
+        if (profile) this.#names.set(number, profile);
         if (features) this.#addFeatures(number, Buffer.from(features, 'base64'));
         if (until) this.#until.set(number, until);
         this.#names.hide(number, hidden === true);

@@ -15,7 +15,7 @@ import { MatcherError } from '../errors.ts';
 import { digest } from '../image/decode.ts';
 import type { Fingerprint, Level, Matcher, Verdict } from '../match/matcher.ts';
 import { formatHash, parseHash } from '../pdq/pdq.ts';
-import type { Actor, Item, NewItem, Recorded } from '../record/record.ts';
+import type { Actor, Bank, Item, NewItem, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
 import { asHttp, fromBase64, readBody } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
@@ -44,7 +44,7 @@ export async function routes(server: EngineServer, context: Context, started: Pr
     scope.setErrorHandler((error) => {
       throw asHttp(error);
     });
-    await addRoutes(scope as unknown as EngineServer, context, started);
+    await addRoutes(scope, context, started);
   });
 }
 
@@ -248,7 +248,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
   server.get('/api/v1/banks', async ({ identity }) => {
     await ensureBanks(identity.tenant);
     const { record } = await started;
-    return { banks: (await record.banks()).filter(({ tenant }) => tenant === identity.tenant).map(withoutNumber) };
+    return { banks: (await record.banks()).filter(({ tenant }) => tenant === identity.tenant).map(bankShown) };
   });
 
   const bankSchema = { params: schemas.bankParams, body: schemas.bankBody };
@@ -260,7 +260,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       ...(enabledRatio !== undefined && { enabledRatio }),
       ...(suppresses !== undefined && { suppresses }),
     });
-    return withoutNumber(bank);
+    return bankShown(bank);
   });
 
   server.get('/api/v1/feed', { schema: { querystring: schemas.feedQuery } }, async ({ query, identity }) => {
@@ -329,8 +329,8 @@ function shown(item: Item, banks: ReadonlyMap<number, string>) {
   };
 }
 
-function withoutNumber<T extends { number: number; tenant: string }>({ number: _, tenant: __, ...rest }: T) {
-  return rest;
+function bankShown({ name, kind, maxDistance, enabledRatio, suppresses }: Bank) {
+  return { name, kind, maxDistance, enabledRatio, suppresses };
 }
 
 /** Registrations of a client beyond its share of the minute wait for a person. */
