@@ -88,7 +88,7 @@ export function parseUserFile(text: string, fileName: string): AnyResource[] {
 }
 
 type Place = (offset: number) => Pick<Issue, 'file' | 'line' | 'column'>;
-type ParsedDocument = Document.Parsed<ParsedNode, true> | Document.Parsed<ParsedNode, false>;
+type ParsedDocument = Document.Parsed<ParsedNode> | Document.Parsed<ParsedNode, false>;
 
 function readDocument(document: ParsedDocument, place: Place): { resource?: AnyResource; issues?: Issue[] } {
   const value = plainValue(document, place);
@@ -111,7 +111,7 @@ function readDocument(document: ParsedDocument, place: Place): { resource?: AnyR
   }
   const validated = validate(definition, object);
   if (validated.issues !== undefined) return { issues: validated.issues.map(locate) };
-  return { resource: validated.resource as AnyResource };
+  return { resource: validated.resource };
 }
 
 /** A document as plain data; aliases that would blow up are refused by the parser's own limit. */
