@@ -86,9 +86,13 @@ export class Children {
         controller && `${controller.kind} "${controller.name}"`,
       );
     }
-    // What a namesake left, and what is being deleted: their end is an event that brings us back.
-    if (ownership === 'former' || live.metadata.deletionTimestamp) return;
+    // What a namesake left, and what is being deleted: their end is an event that brings us back, if we watch them.
+    if (ownership === 'former' || live.metadata.deletionTimestamp) {
+      done.awaitsUnseen ||= !cached;
+      return;
+    }
     if (live.metadata.annotations?.[annotations.revision] !== child.metadata.annotations?.[annotations.revision]) {
+      done.awaitsUnseen ||= !cached;
       return await this.#delete(type, live, 'to be made anew: an immutable part changed', done);
     }
     // Seen by GET only, as metadata: somebody took its labels. Applying puts them back.

@@ -420,6 +420,49 @@ describe('failures', () => {
   });
 });
 
+test('what a namesake left unlabelled is waited for too, though no watch sees it go', async () => {
+  const reference = { apiVersion: 'test.dev/v1', kind: 'Thing', name: 'one', uid: 'earlier', controller: true };
+  server.put(configMaps, { metadata: { namespace: 'a', name: 'x', ownerReferences: [reference] } });
+  putThing('one', { maps: ['x'] });
+  await start();
+  const looks = () => server.requests.filter(({ path }) => path.endsWith('/configmaps/x')).length;
+  // At first, and once more after the write of the status; from then on only what is asked for anew.
+  await until(() => expect(looks()).toBe(2));
+  server.remove(configMaps, 'a', 'x');
+  await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+});
+
+test('a spec mended while the status is written is carried out, though our own write hides its event', async () => {
+  let isMended = false;
+  server.intercept = (request) => {
+    if (isMended || !request.path.endsWith('/status')) return false;
+    isMended = true;
+    // No watch tells: the answer to the write of the status is all there is.
+    server.muted = true;
+    putThing('one', { maps: ['x'] });
+    return false;
+  };
+  putThing('one', { bad: true });
+  await start();
+  await until(() => expect(server.get(configMaps, 'a', 'x')).toBeDefined());
+  server.muted = false;
+});
+
+test('a standby queues nothing; all that is there is queued at the start', async () => {
+  client = new Client(server.connection, { timeoutMs: 2000 });
+  watches = new Watches({ client, backoff: [5, 50] });
+  controller = new Controller(kind, { client, watches });
+  putThing('one', { maps: ['x'] });
+  putThing('gone', {});
+  watches.start();
+  await watches.synced();
+  server.remove(things, 'a', 'gone');
+  await until(() => expect([...watches.all(things).store.values()]).toHaveLength(1));
+  expect(controller.queue.isIdle).toBe(true);
+  controller.start();
+  await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+});
+
 test('pods found by label count, also for a name too long for a label', async () => {
   const long = `thing-${'x'.repeat(100)}`;
   await start();

@@ -67,6 +67,7 @@ export class Controller<R extends KubeObject = KubeObject> {
   /** Keys reconciled once more only because their status was written. */
   readonly #echoed = new Set<string>();
   #workers: Promise<unknown> | undefined;
+  #isStarted = false;
 
   /** Watches what the kind needs; nothing is reconciled before `start`. */
   constructor(kind: Kind<R>, options: ControllerOptions) {
@@ -86,7 +87,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       watcher: this.#resources,
       ...(recorder && { onTransition: (resource, note) => recorder.record(resource, note) }),
     });
-    this.#references = new References(kind, watches, (key) => this.queue.add(key));
+    this.#references = new References(kind, watches, (key) => this.#enqueue(key));
     this.#observe = (resource, now) =>
       new CachedObserved(kind.type.kind, resource, now, children, observed, this.#references.watchers);
 
@@ -102,6 +103,11 @@ export class Controller<R extends KubeObject = KubeObject> {
 
   /** Starts the workers: call it once the watches are synced, and only as the leader. */
   start(): void {
+    this.#isStarted = true;
+    // What is settled waits until what is new has been seen to.
+    for (const resource of this.#resources.store.values()) {
+      this.#enqueue(keyOf(resource.metadata), isObservedIn(resource) ? priorities.low : priorities.normal);
+    }
     const workers = this.#options.workers ?? 16;
     this.#options.metrics?.maxWorkers.set({ controller: this.name }, workers);
     this.#workers = Promise.all(Array.from({ length: workers }, () => this.#work()));
@@ -134,9 +140,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       this.#echoed.delete(key);
       this.#references.forget(key);
     }
-    // After a restart, what is settled waits until what is new has been seen to.
-    const settled = isObservedIn(object);
-    this.#enqueue(key, settled && !this.#resources.isSynced ? priorities.low : priorities.normal);
+    this.#enqueue(key, isObservedIn(object) && !this.#resources.isSynced ? priorities.low : priorities.normal);
   }
 
   #onChild(child: KubeObject): void {
@@ -154,6 +158,8 @@ export class Controller<R extends KubeObject = KubeObject> {
   }
 
   #enqueue(key: string, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
+    // A standby only keeps its caches: what is there is added at the start.
+    if (!this.#isStarted) return;
     const waitMs = this.#pace.waitOf(key);
     if (waitMs > 0) this.queue.addAfter(key, waitMs);
     else this.queue.add(key, priority);
@@ -210,6 +216,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     if (failure !== undefined) return this.#failed(key, failure);
     this.queue.forget(key);
     this.#again(key, written, wroteStatus);
+    if (written.awaitsUnseen) this.queue.addAfter(key, unseenMs);
     if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
     return requeueAfterMs === undefined ? 'success' : 'requeue_after';
   }
@@ -231,21 +238,25 @@ export class Controller<R extends KubeObject = KubeObject> {
     observed: CachedObserved,
     failure: unknown,
   ): Promise<boolean> {
+    const { key } = observed;
     let shown = decision ?? decisionOf(statusOf(stored));
     let isObserved = true;
     if (failure !== undefined) {
       const isApplied = decision ? this.#isApplied(stored) : isObservedIn(stored);
       isObserved = isApplied || (isTerminal(failure) && !hasEnded(shown.fields));
-      const failures = this.queue.failuresOf(observed.key) + 1;
+      const failures = this.queue.failuresOf(key) + 1;
       shown = withFailure(shown, failureConditions(failure, failures, isApplied));
     }
     try {
-      return await this.#status.write(stored, shown, observed.now, isObserved);
+      const answer = await this.#status.write(stored, shown, observed.now, isObserved);
+      // The cache holds the newer spec now, so the watch has no news of it any more.
+      if (answer && answer.metadata.generation !== stored.metadata.generation) this.queue.add(key);
+      return answer !== undefined;
     } catch (error) {
       // Deleted meanwhile. What else goes wrong here comes after what went wrong before.
       if (isNotFound(error) || error instanceof FencedError) return false;
       if (failure === undefined) throw error;
-      this.#log.debug({ err: error, key: keyOf(stored.metadata) }, 'the status could not be written');
+      this.#log.debug({ err: error, key }, 'the status could not be written');
       return false;
     }
   }
@@ -310,3 +321,5 @@ function isObservedIn(resource: KubeObject): boolean {
 
 /** After a write of status alone, what follows from it may take its time. */
 const statusEchoMs = 100;
+/** What no watch of ours sees end is looked at again. */
+const unseenMs = 1_000;

@@ -6,6 +6,8 @@ export interface ChildWrites {
   writes: number;
   /** Those of them that only set right what somebody else had changed. */
   corrections: number;
+  /** Something was left alone until it is gone, and no watch of ours sees it go. */
+  awaitsUnseen?: boolean;
 }
 
 interface Habit {

@@ -33,9 +33,14 @@ export class StatusWriter {
   /**
    * @param reconciled The resource as it was reconciled.
    * @param isObserved Whether its generation is the one observed; else the one that was observed before stays.
-   * @returns whether something was written.
+   * @returns the resource as the server answered it; undefined when there was nothing to write.
    */
-  async write(reconciled: KubeObject, decision: StatusDecision, now: Date, isObserved = true): Promise<boolean> {
+  async write(
+    reconciled: KubeObject,
+    decision: StatusDecision,
+    now: Date,
+    isObserved = true,
+  ): Promise<KubeObject | undefined> {
     const { client, watcher } = this.#options;
     const latest =
       watcher.store.get(`${reconciled.metadata.namespace ?? ''}/${reconciled.metadata.name}`) ?? reconciled;
@@ -46,14 +51,15 @@ export class StatusWriter {
     const status = JSON.parse(
       JSON.stringify({ ...decision.fields, observedGeneration: generation, conditions }),
     ) as Status;
-    if (isDeepStrictEqual(status, before)) return false;
-    watcher.offer(await client.applyStatus(watcher.type, reconciled, status));
+    if (isDeepStrictEqual(status, before)) return undefined;
+    const answer = await client.applyStatus<KubeObject>(watcher.type, reconciled, status);
+    watcher.offer(answer);
     for (const condition of changedConditions(before?.conditions, conditions)) {
       const warns = decision.conditions.some(({ type, warn }) => type === condition.type && warn);
       const note = warns ? warning(condition) : noteOf(condition, before !== undefined);
       if (note) this.#options.onTransition?.(reconciled, note);
     }
-    return true;
+    return answer;
   }
 }
 
@@ -62,9 +68,15 @@ export function statusOf(object: KubeObject): Status | undefined {
 }
 
 /** What is stored, as a decision: for when none can be made. */
-export function decisionOf({ conditions = [], observedGeneration: _, ...fields }: Status = {}): StatusDecision {
+export function decisionOf(status: Status = {}): StatusDecision {
+  const { conditions = [], observedGeneration: _generation, ...fields } = status;
   return {
-    conditions: conditions.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
+    conditions: conditions.map(({ type, status: holds, reason, message }) => ({
+      type,
+      status: holds,
+      reason,
+      message,
+    })),
     fields,
   };
 }
