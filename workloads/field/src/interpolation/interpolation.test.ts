@@ -16,7 +16,13 @@ import { designLattice, interpolationWeights, planeWaveError, stencilOf } from '
 const limits = { memory: 2 ** 34, threads: 2 };
 const fine = { center: ['0mm', '0mm', '35mm'], size: ['30mm', '24mm', '60mm'], spacing: '0.6mm' };
 const interpolated = (changes: Record<string, unknown> = {}) =>
-  smallProblem({ method: 'Interpolated', array: { grid: { rows: 8, columns: 8 } }, volume: fine, ...changes });
+  smallProblem({
+    method: 'Interpolated',
+    array: { grid: { rows: 8, columns: 8 } },
+    volume: fine,
+    shards: { max: 1 },
+    ...changes,
+  });
 
 async function compute(problem: Problem, folder: string): Promise<void> {
   const { shards } = plan(problem, folder, limits);
@@ -87,7 +93,7 @@ describe('an interpolated volume', { timeout: 120_000 }, () => {
     const whole = temporaryFolder();
     const changes = { quantities: ['Pressure', 'GorkovPotential'] };
     await compute(interpolated({ ...changes, shards: { max: 1 } }), whole);
-    for (const max of [3, 32]) {
+    for (const max of [5]) {
       const folder = temporaryFolder();
       await compute(interpolated({ ...changes, shards: { max } }), folder);
       expect(resultFiles(folder)).toEqual(resultFiles(whole));
