@@ -120,3 +120,26 @@ test('of two that race for a free lease one wins', async () => {
   await vi.waitFor(() => expect(server.requests.length).toBeGreaterThan(before + 9));
   expect(contenders.filter(({ leads }) => leads)).toHaveLength(1);
 });
+
+test('who is released while acquiring leaves the lease free, also when the answer is lost', async () => {
+  for (const isLost of [false, true]) {
+    server.remove(leases, 'a', 'quintet');
+    server.put(leases, { metadata: { namespace: 'a', name: 'quintet' }, spec: {} });
+    const candidate = elector('first');
+    const releasing = Promise.withResolvers<void>();
+    server.intercept = ({ method }, response) => {
+      if (method !== 'PUT') return false;
+      server.intercept = undefined;
+      void candidate.release().then(releasing.resolve);
+      if (!isLost) return false;
+      const stored = lease();
+      server.put(leases, { ...stored, spec: { ...stored.spec, holderIdentity: 'first' } });
+      response.destroy();
+      return true;
+    };
+    expect(await candidate.acquire()).toBe(false);
+    await releasing.promise;
+    expect(candidate.leads).toBe(false);
+    expect(lease().spec.holderIdentity).toBe('');
+  }
+});

@@ -59,7 +59,10 @@ export class Elector {
   /** Start of the last renewal that succeeded. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #leads = false;
+  #acquiring: Promise<boolean> = Promise.resolve(false);
   #renewing: Promise<void> = Promise.resolve();
+  /** Whether the lease was ever written, or may have been: an answer may have been lost. */
+  #mayHold = false;
 
   constructor(options: ElectorOptions) {
     this.#options = options;
@@ -80,10 +83,39 @@ export class Elector {
   }
 
   /** Resolves true once elected, and keeps renewing from then on; false when released before. */
-  async acquire(): Promise<boolean> {
+  acquire(): Promise<boolean> {
+    this.#acquiring = this.#acquire();
+    return this.#acquiring;
+  }
+
+  /** Gives the lease up, also one that is being acquired just now, so that another takes it at its next try. */
+  async release(): Promise<void> {
+    this.#stop.abort();
+    await this.#acquiring;
+    await this.#renewing;
+    this.#leads = false;
+    if (!this.#mayHold) return;
+    try {
+      if (!this.#isHolder) await this.#read();
+      if (!this.#lease || !this.#isHolder) return;
+      const spec = { ...this.#lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.#microTime() };
+      await this.#options.client.update(leases, { ...this.#lease, spec });
+      this.#mayHold = false;
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the lease could not be released; it runs out by itself');
+    }
+  }
+
+  get #isHolder(): boolean {
+    return this.#lease?.spec.holderIdentity === this.#options.identity;
+  }
+
+  async #acquire(): Promise<boolean> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      if (await this.#try()) {
+      const isElected = await this.#try();
+      if (signal.aborted) return false;
+      if (isElected) {
         this.#leads = true;
         this.#log.info({ lease: this.#options.name, identity: this.#options.identity }, 'leading');
         this.#renewing = this.#renew();
@@ -93,20 +125,6 @@ export class Elector {
       await pause(this.#periodMs * (0.4 + 0.1 * Math.random()), signal);
     }
     return false;
-  }
-
-  /** Gives the lease up, so that another takes it at its next try. */
-  async release(): Promise<void> {
-    this.#stop.abort();
-    await this.#renewing;
-    if (!this.#leads || !this.#lease) return;
-    this.#leads = false;
-    const spec = { ...this.#lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: this.#microTime() };
-    try {
-      await this.#options.client.update(leases, { ...this.#lease, spec });
-    } catch (error) {
-      this.#log.warn({ err: error }, 'the lease could not be released; it runs out by itself');
-    }
   }
 
   async #renew(): Promise<void> {
@@ -171,11 +189,13 @@ export class Elector {
   async #create(): Promise<Lease> {
     const { client, namespace, name } = this.#options;
     const metadata = { namespace, name };
+    this.#mayHold = true;
     const spec = this.#spec(undefined);
     return await client.create<Lease>(leases, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
   }
 
   async #take(lease: Lease): Promise<Lease> {
+    this.#mayHold = true;
     return await this.#options.client.update<Lease>(leases, { ...lease, spec: this.#spec(lease.spec) });
   }
 
