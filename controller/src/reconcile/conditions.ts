@@ -7,7 +7,7 @@ export interface Condition extends Omit<ConditionDecision, 'warn'> {
   lastTransitionTime: string;
 }
 
-/** Messages copied from elsewhere (webhooks, schedulers) have no bound of their own. */
+/** Of conditions and of the status as a whole. */
 const maxMessageLength = 1000;
 
 /** Gives each decision its generation and time: the previous time while `status` stays. A later decision of a type wins. */
@@ -46,6 +46,7 @@ function timestamp(date: Date): string {
   return `${date.toISOString().slice(0, 19)}Z`;
 }
 
-function shorten(message: string): string {
+/** Messages copied from elsewhere (webhooks, schedulers) have no bound of their own. */
+export function shorten(message: string): string {
   return message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength - 1)}…`;
 }

@@ -463,6 +463,20 @@ test('a standby queues nothing; all that is there is queued at the start', async
   await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
 });
 
+test('messages from elsewhere are cut, in the conditions and in the status alike', async () => {
+  const message = 'because '.repeat(1000);
+  const decision = {
+    conditions: [{ type: 'Ready', status: 'False', reason: 'Long', message } as const],
+    fields: { message },
+  };
+  await start({ status: () => decision });
+  putThing('one', {});
+  await until(() => expect(condition('one', 'Ready')).toMatchObject({ reason: 'Long' }));
+  const cut = `${message.slice(0, 999)}…`;
+  expect(condition('one', 'Ready')).toMatchObject({ message: cut });
+  expect(statusOf('one')).toMatchObject({ message: cut });
+});
+
 test('pods found by label count, also for a name too long for a label', async () => {
   const long = `thing-${'x'.repeat(100)}`;
   await start();

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '../kube/client.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
-import { type Condition, changedConditions, overlay, stampConditions } from './conditions.ts';
+import { type Condition, changedConditions, overlay, shorten, stampConditions } from './conditions.ts';
 import { NameConflictError, reportFailure, TerminalError } from './errors.ts';
 import type { EventNote } from './events.ts';
 import type { ConditionDecision, StatusDecision } from './kind.ts';
@@ -47,10 +47,10 @@ export class StatusWriter {
     const before = statusOf(latest);
     const generation = isObserved ? (reconciled.metadata.generation ?? 0) : before?.observedGeneration;
     const conditions = stampConditions(decision.conditions, before?.conditions, generation ?? 0, now);
+    const fields = { ...decision.fields };
+    if (typeof fields.message === 'string') fields.message = shorten(fields.message);
     // Through JSON as the server would see it: without undefined members.
-    const status = JSON.parse(
-      JSON.stringify({ ...decision.fields, observedGeneration: generation, conditions }),
-    ) as Status;
+    const status = JSON.parse(JSON.stringify({ ...fields, observedGeneration: generation, conditions })) as Status;
     if (isDeepStrictEqual(status, before)) return undefined;
     const answer = await client.applyStatus<KubeObject>(watcher.type, reconciled, status);
     watcher.offer(answer);
