@@ -1,5 +1,5 @@
 // Procedural pictures and what is done to them: the same seed is the same picture, in the bench and in its peers.
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 
 export interface Picture {
   readonly data: Buffer;
@@ -104,11 +104,11 @@ function shape(image: Picture, next: Random): void {
   }
 }
 
-export function asSharp({ data, width, height }: Picture): sharp.Sharp {
+export function asSharp({ data, width, height }: Picture): Sharp {
   return sharp(data, { raw: { width, height, channels: 3 } });
 }
 
-export async function fromSharp(image: sharp.Sharp): Promise<Picture> {
+export async function fromSharp(image: Sharp): Promise<Picture> {
   const { data, info } = await image.removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height };
 }

@@ -1,0 +1,19 @@
+// `main.ts [--quick] [--json FILE] [--only hashing,search,robustness,service]`: ours and peers in one run.
+import { parseArgs } from 'node:util';
+import { type Row, report } from '../../runtime/src/bench/table.ts';
+import { hashing } from './hashing.ts';
+import { robustness } from './robustness.ts';
+import { search } from './search.ts';
+import { service } from './service.ts';
+
+const parts: Readonly<Record<string, (quick: boolean) => Promise<Row[]>>> = { hashing, search, robustness, service };
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, only: { type: 'string' } },
+});
+const rows: Row[] = [];
+for (const name of values.only?.split(',') ?? Object.keys(parts)) {
+  const part = parts[name];
+  if (!part) throw new Error(`no part ${name}; there are ${Object.keys(parts).join(', ')}`);
+  rows.push(...(await part(values.quick)));
+}
+report(rows, values.json);
