@@ -143,6 +143,8 @@ function refuseUnsupported(spec: FieldJobSpec): void {
     [!['Auto', 'DirectSum', 'Interpolated'].includes(spec.method), 'spec.method', `method ${spec.method}`],
     [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
     [spec.motion !== undefined, 'spec.motion', 'motion'],
+    [spec.array.hardware?.export !== undefined, 'spec.array.hardware.export', 'export for boards'],
+    [spec.array.hardware?.channelMap !== undefined, 'spec.array.hardware.channelMap', 'a channel map'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],
     [spec.output?.s3 !== undefined, 'spec.output.s3', 'output to S3'],
     ...spec.quantities
