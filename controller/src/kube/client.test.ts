@@ -149,6 +149,18 @@ test('401 makes the client read its token again, once', async () => {
   await rotating.close();
 });
 
+test('metadata of what is not there is undefined; every other refusal is an error', async () => {
+  expect(await client.findMetadata(configMaps, one.metadata)).toBeUndefined();
+  server.put(configMaps, one);
+  expect(await client.findMetadata(configMaps, one.metadata)).toMatchObject({ metadata: { name: 'one' } });
+  expect(server.requests.at(-1)?.query.get('resourceVersion')).toBe('0');
+  server.intercept = (_request, response) => {
+    refuse(response, 403, 'Forbidden');
+    return true;
+  };
+  await expect(client.findMetadata(configMaps, one.metadata)).rejects.toMatchObject({ status: 403 });
+});
+
 test('a fenced client reads but does not write', async () => {
   server.put(configMaps, one);
   const fenced = new Client(server.connection, { mayWrite: () => false });

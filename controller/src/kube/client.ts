@@ -62,6 +62,8 @@ interface Call {
   body?: string;
   contentType?: string;
   accept?: string;
+  /** 404 is an answer like any other (undefined): no error is made of it. */
+  mayBeAbsent?: boolean;
   signal?: AbortSignal;
 }
 
@@ -98,12 +100,16 @@ export class Client {
     return await this.#json<T>({ method: 'GET', path: resourcePath(type, namespace, name) });
   }
 
-  /** Metadata only, from the server's cache: the cheapest read there is. May lag behind by a few milliseconds. */
-  async getMetadata(type: ResourceType, { namespace, name }: Reference): Promise<KubeObject> {
+  /**
+   * Metadata only, from the server's cache: the cheapest read there is. May lag behind by a few milliseconds.
+   * Undefined when there is no such object.
+   */
+  async findMetadata(type: ResourceType, { namespace, name }: Reference): Promise<KubeObject | undefined> {
     const path = withQuery(resourcePath(type, namespace, name), { resourceVersion: '0' });
     return await this.#json({
       method: 'GET',
       path,
+      mayBeAbsent: true,
       accept: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
     });
   }
@@ -250,6 +256,7 @@ export class Client {
       const { statusCode, headers, body } = await this.#send(this.#calls, call);
       const text = await readBody(body, call);
       if (statusCode < 300) return parseBody<T>(text, call);
+      if (statusCode === 404 && call.mayBeAbsent) return undefined as T;
       const error = apiErrorOf(statusCode, text, headerOf(headers['retry-after']));
       const { retryAfterMs } = error;
       const mayWait = statusCode === 429 && retryAfterMs !== undefined && retryAfterMs <= maxThrottleWaitMs;

@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   server.intercept = undefined;
-  await Promise.all(electors.splice(0).map((elector) => elector.release()));
+  await Promise.all(electors.splice(0).map((each) => each.release()));
   await client.close();
   await server.stop();
 });

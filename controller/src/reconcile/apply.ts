@@ -50,10 +50,14 @@ export class Children {
   async bring(owner: KubeObject, documents: readonly KubeObject[]): Promise<ChildWrites> {
     const done: ChildWrites = { writes: 0, corrections: 0 };
     const wanted = new Set<string>();
+    const marks = {
+      labels: ownLabels(this.#options.owner.kind, owner.metadata.name),
+      ownerReferences: [ownerReferenceTo(this.#options.owner, owner)],
+    };
     for (const document of documents) {
       const watcher = this.#watchers.get(document.kind);
       if (!watcher) throw new Error(`${this.#options.owner.kind} declares no children of kind ${document.kind}`);
-      const child = this.#complete(owner, document);
+      const child = complete(document, owner.metadata.namespace, marks);
       wanted.add(`${document.kind}/${child.metadata.name}`);
       await this.#bringOne(owner, watcher, child, done);
     }
@@ -75,7 +79,9 @@ export class Children {
   async #bringOne(owner: KubeObject, watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<void> {
     const { type } = watcher;
     const cached = watcher.store.get(keyOf(child.metadata));
-    const live = cached ?? (await this.#unseen(type, child));
+    // The cache holds only what is labelled as ours. Before the first apply of a child it does not know, one cheap read
+    // makes sure that the name is free: an apply would adopt whatever bears it.
+    const live = cached ?? (await this.#options.client.findMetadata(type, child.metadata));
     if (!live) return await this.#apply(watcher, child, done);
     const ownership = ownershipOf(live, this.#options.owner, owner);
     if (ownership === 'foreign' && !isRetainedOf(live, this.#options.owner, owner)) {
@@ -106,19 +112,6 @@ export class Children {
       this.#log.info(fields, 'set right what somebody changed');
     }
     await this.#apply(watcher, child, done);
-  }
-
-  /**
-   * The cache holds only what is labelled as ours. Before the first apply of a child it does not know, one cheap read
-   * makes sure that the name is free: an apply would adopt whatever bears it.
-   */
-  async #unseen(type: ResourceType, { metadata }: KubeObject): Promise<KubeObject | undefined> {
-    try {
-      return await this.#options.client.getMetadata(type, metadata);
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
   }
 
   /** Where the live child is not as desired, but for spellings of the server's own. */
@@ -154,22 +147,22 @@ export class Children {
     this.#deleted.set(uid, now);
     done.writes++;
   }
+}
 
-  /** The document as it is applied: in the owner's namespace, marked as the owner's, with the hash of itself. */
-  #complete(owner: KubeObject, document: KubeObject): KubeObject {
-    const { namespace, name } = owner.metadata;
-    const { kind } = this.#options.owner;
-    const metadata: ObjectMeta = {
-      ...document.metadata,
-      ...(namespace && { namespace }),
-      labels: { ...document.metadata.labels, ...ownLabels(kind, name) },
-    };
-    if (document.metadata.annotations?.[annotations.retain] !== 'true') {
-      metadata.ownerReferences = [ownerReferenceTo(this.#options.owner, owner)];
-    }
-    const child = { ...document, metadata };
-    const digest = hash('sha256', JSON.stringify(child), 'hex').slice(0, 16);
-    metadata.annotations = { ...document.metadata.annotations, [annotations.desired]: digest };
-    return child;
-  }
+/** The document as it is applied: in the owner's namespace, marked as the owner's, with the hash of itself. */
+function complete(
+  document: KubeObject,
+  namespace: string | undefined,
+  marks: Required<Pick<ObjectMeta, 'labels' | 'ownerReferences'>>,
+): KubeObject {
+  const metadata: ObjectMeta = {
+    ...document.metadata,
+    ...(namespace && { namespace }),
+    labels: { ...document.metadata.labels, ...marks.labels },
+  };
+  if (document.metadata.annotations?.[annotations.retain] !== 'true') metadata.ownerReferences = marks.ownerReferences;
+  const child = { ...document, metadata };
+  const digest = hash('sha256', JSON.stringify(child), 'hex').slice(0, 16);
+  metadata.annotations = { ...document.metadata.annotations, [annotations.desired]: digest };
+  return child;
 }

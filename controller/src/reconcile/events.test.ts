@@ -19,7 +19,7 @@ beforeEach(async () => {
   client = new Client(server.connection);
 });
 afterEach(async () => {
-  await Promise.all(recorders.splice(0).map((recorder) => recorder.stop()));
+  await Promise.all(recorders.splice(0).map((each) => each.stop()));
   await client.close();
   await server.stop();
 });

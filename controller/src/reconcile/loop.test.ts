@@ -3,6 +3,7 @@ import { Client } from '../kube/client.ts';
 import { refuse, TestServer } from '../kube/testserver.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
 import { TerminalError } from './errors.ts';
+import type { EventNote, Recorder } from './events.ts';
 import { annotations, type Desired, type Kind, labels, managedBy, type Observed, type StatusDecision } from './kind.ts';
 import { Controller } from './loop.ts';
 import { createMetrics } from './metrics.ts';
@@ -83,11 +84,12 @@ afterEach(async () => {
   await server.stop();
 });
 
-async function start(overrides: Partial<Kind<Thing>> = {}): Promise<void> {
+async function start(overrides: Partial<Kind<Thing>> = {}, recorder?: Recorder): Promise<void> {
   client = new Client(server.connection, { timeoutMs: 2000 });
   watches = new Watches({ client, backoff: [5, 50] });
   const metrics = createMetrics({ processMetrics: false });
-  controller = new Controller({ ...kind, ...overrides }, { client, watches, metrics, conflictRetryMs: 50 });
+  const options = { client, watches, metrics, conflictRetryMs: 50, ...(recorder && { recorder }) };
+  controller = new Controller({ ...kind, ...overrides }, options);
   watches.start();
   await watches.synced();
   controller.start();
@@ -281,7 +283,7 @@ describe('failures', () => {
     server.intercept = undefined;
     await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
     expect(condition('one', 'Reconciling')).toBeUndefined();
-    expect(controller.queue.failuresOf('a/one')).toBe(0);
+    await until(() => expect(controller.queue.failuresOf('a/one')).toBe(0));
     // The condition was written once, not with every failure.
     expect(server.writes.filter((write) => write.endsWith('/status')).length).toBeLessThanOrEqual(3);
   });
@@ -461,6 +463,19 @@ test('a standby queues nothing; all that is there is queued at the start', async
   expect(controller.queue.isIdle).toBe(true);
   controller.start();
   await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+});
+
+test('Events tell of trouble and of its end, not that all is well from the start', async () => {
+  const notes: EventNote[] = [];
+  await start({}, { record: (_resource: KubeObject, note: EventNote) => notes.push(note) } as unknown as Recorder);
+  putThing('one', { maps: ['x'] });
+  await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+  expect(notes).toEqual([]);
+  putThing('one', { bad: true });
+  await until(() => expect(notes).toContainEqual(expect.objectContaining({ type: 'Warning', reason: 'BadSpec' })));
+  notes.length = 0;
+  putThing('one', { maps: ['x'] });
+  await until(() => expect(notes).toEqual([{ type: 'Normal', reason: 'Complete', message: 'Ready is True' }]));
 });
 
 test('messages from elsewhere are cut, in the conditions and in the status alike', async () => {

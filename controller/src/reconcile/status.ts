@@ -157,11 +157,11 @@ const bad: Record<string, string> = {
 
 const warning = ({ reason, message }: Condition): EventNote => ({ type: 'Warning', reason, message });
 
-/** What a transition is worth telling; work in progress is not, trouble and its end are. */
+/** What a transition is worth telling: trouble and its end; not work in progress, nor that all is well from the start. */
 function noteOf({ type, status, reason, message }: Condition, known: boolean): EventNote | undefined {
   if (type === 'Ready' && status === 'False') return undefined;
   const isBad = bad[type] === status;
-  if (type === 'Reconciling' || (type in bad && !isBad && !known && type !== 'Ready')) return undefined;
+  if (type === 'Reconciling' || (!isBad && !known)) return undefined;
   if ((type === 'Stalled' || type === 'Degraded') && !isBad) return undefined;
   return { type: isBad ? 'Warning' : 'Normal', reason, message: message || `${type} is ${status}` };
 }
