@@ -12,12 +12,16 @@ MINUTES ?= 10
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-setup: node_modules/.package-lock.json ## Install npm packages, Node 24 among them
+setup: node_modules/.package-lock.json build/lightgbm.stamp ## Install npm packages, Node 24 among them, and LightGBM's library
 
 node_modules/.package-lock.json: package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)"; exit 1; }
 	NODE_OPTIONS= npm ci --loglevel=error
 	@touch $@
+
+build/lightgbm.stamp: node_modules/.package-lock.json
+	npm run --silent fetch:lightgbm -w @quintet/evolution
+	@mkdir -p $(@D) && touch $@
 
 quickstart: setup ## A cluster (yours, kind, or one built here), the chart, the samples, and their results
 	node e2e/quickstart.ts
