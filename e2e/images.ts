@@ -11,6 +11,7 @@ const root = resolve(import.meta.dirname, '..');
 /** Image names and the workspace and file each starts. */
 export const images: Record<string, { workspace: string; folder: string; entry: string }> = {
   controller: { workspace: '@quintet/controller', folder: 'controller', entry: 'main.js' },
+  compression: { workspace: '@quintet/compression', folder: 'workloads/compression', entry: 'service/main.js' },
   field: { workspace: '@quintet/field', folder: 'workloads/field', entry: 'main.js' },
 };
 

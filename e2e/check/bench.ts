@@ -3,7 +3,10 @@ import { spawnSync } from 'node:child_process';
 
 const benches: Record<string, { shows: string; file: string }> = {
   field: { shows: 'acoustic fields beside levitate', file: 'workloads/field/bench/main.ts' },
-  compression: { shows: 'context compression beside BM25, LexRank and others', file: 'workloads/compression/bench/main.ts' },
+  compression: {
+    shows: 'context compression beside BM25, LexRank and others',
+    file: 'workloads/compression/bench/main.ts',
+  },
   evolution: { shows: 'AutoML beside FLAML, TPOT and LightGBM', file: 'workloads/evolution/bench/main.ts' },
   operator: { shows: 'the controller beside a controller-runtime operator', file: 'e2e/load/operator.ts' },
 };
