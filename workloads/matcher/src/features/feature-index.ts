@@ -13,7 +13,7 @@ const radius = 52;
 /** Of sixteen tables: with four a pair at distance 30 is met in 85 % of cases, and one at 45 in half of them. */
 const tables = 4;
 /** Of more corners that look like one, the nearest vote. */
-const common = 400;
+const common = 128;
 /** Items that geometry is asked about, by their votes. */
 const candidates = 24;
 const fewestVotes = 4;
@@ -22,7 +22,7 @@ const mostPairs = 600;
 /** Agreeing pairs below which a match is coincidence. */
 export const fewestAgreeing = 7;
 /** Features of one segment; a tail this large costs a scan for each corner, so it is kept small. */
-const tailSize = 4096;
+const tailSize = 2048;
 
 interface Owner {
   readonly number: number;

@@ -1,0 +1,147 @@
+import '../testing/commonjs.ts';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { MatchEntry } from '../match/matcher.ts';
+import { type Actor, openRecord, type Recorded } from '../record/record.ts';
+import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { importFeed } from './feeds.ts';
+import { deliver, enqueue, signature, type Webhook } from './webhooks.ts';
+
+let postgres: TestPostgres;
+let record: Recorded;
+let actor: Actor;
+let server: Server;
+let url: string;
+let answer: (path: string) => { status?: number; body?: unknown };
+let calls: { path: string; headers: Record<string, unknown>; body: string }[];
+let tenants = 0;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  record = await openRecord({ url: postgres.url });
+}, 60_000);
+
+afterAll(async () => {
+  await record?.close();
+  await postgres?.stop();
+});
+
+beforeEach(async () => {
+  actor = { tenant: `tenant-${++tenants}`, name: 'feed' };
+  await record.setBank(actor, 'shared', {});
+  calls = [];
+  answer = () => ({});
+  server = createServer((request, response) => {
+    void (async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      calls.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString() });
+      const { status = 200, body = {} } = answer(request.url ?? '');
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    })();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+});
+
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+describe('feeds', () => {
+  const feed = () => ({ name: 'partner', url, bank: 'shared' });
+  const entry = (id: string, digit: string, state = 'Enabled') => ({ id, hash: digit.repeat(64), state });
+
+  test('are read to their end, under their name, and again without effect', async () => {
+    const pages: Record<string, unknown> = {
+      '/': { cursor: 'a', entries: [entry('1', '1'), entry('2', '2')] },
+      '/?cursor=a': { cursor: 'b', entries: [entry('3', '3')] },
+      '/?cursor=b': { cursor: 'b', entries: [] },
+    };
+    answer = (path) => ({ body: pages[path] });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 3, withdrawn: 0 });
+    expect(await record.item(actor.tenant, 'partner:2')).toMatchObject({ source: 'partner', state: 'Enabled' });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0 });
+    expect(calls.at(-1)?.path).toBe('/?cursor=b');
+  });
+
+  test('take back what they withdraw, also in the page that brought it', async () => {
+    answer = (path) => ({
+      body:
+        path === '/'
+          ? { cursor: 1, entries: [entry('1', '1'), entry('2', '2'), entry('2', '2', 'Removed')] }
+          : { cursor: 2, entries: path === '/?cursor=1' ? [entry('1', '1', 'Removed')] : [] },
+    });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 1, withdrawn: 1 });
+    expect(await record.item(actor.tenant, 'partner:1')).toBeUndefined();
+  });
+
+  test('that break off go on where what is durable ends', async () => {
+    let broken = true;
+    answer = (path) =>
+      path === '/'
+        ? { body: { cursor: 'x', entries: [entry('1', '1')] } }
+        : broken
+          ? { status: 500 }
+          : { body: { cursor: 'x', entries: [] } };
+    await expect(importFeed(record, actor, feed())).rejects.toMatchObject({ code: 'FeedInvalid' });
+    broken = false;
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0 });
+    expect(calls.map(({ path }) => path)).toEqual(['/', '/?cursor=x', '/?cursor=x']);
+  });
+
+  test.each([[{ cursor: 1 }], [{ cursor: 1, entries: [{ id: '', hash: 'x' }] }], ['text']])(
+    'that are not as described are refused: %j',
+    async (body) => {
+      answer = () => ({ body });
+      await expect(importFeed(record, actor, feed())).rejects.toMatchObject({ code: 'FeedInvalid' });
+    },
+  );
+});
+
+describe('webhooks', () => {
+  const webhook = (retries = 3): Webhook => ({
+    name: `hook-${tenants}`,
+    url,
+    key: 'secret',
+    retries,
+    banks: ['shared'],
+  });
+  const found = (bank: string) => ({ item: 'a', bank, score: 1 }) as unknown as MatchEntry;
+
+  test('carry the match, signed with the time', async () => {
+    await enqueue(record, [webhook()], actor.tenant, [found('shared'), found('other')]);
+    expect(await deliver(record, [webhook()])).toBe(1);
+    const [call] = calls;
+    expect(JSON.parse(call?.body ?? '')).toEqual({ type: 'match', tenant: actor.tenant, matches: [found('shared')] });
+    const sent = String(call?.headers['x-quintet-signature']);
+    const seconds = Number(/^t=(\d+),/.exec(sent)?.[1]);
+    expect(sent).toBe(signature('secret', call?.body ?? '', seconds));
+    expect(await deliver(record, [webhook()])).toBe(0);
+  });
+
+  test('are not called for other banks', async () => {
+    await enqueue(record, [webhook()], actor.tenant, [found('other')]);
+    expect(await deliver(record, [webhook()])).toBe(0);
+  });
+
+  test('that fail are tried again later, and given up after their retries', async () => {
+    answer = () => ({ status: 503 });
+    await enqueue(record, [webhook(1)], actor.tenant, [found('shared')]);
+    expect(await deliver(record, [webhook(1)])).toBe(1);
+    expect(await deliver(record, [webhook(1)])).toBe(0);
+    await makeDue();
+    expect(await deliver(record, [webhook(1)])).toBe(1);
+    await makeDue();
+    expect(await deliver(record, [webhook(1)])).toBe(0);
+    expect(calls).toHaveLength(2);
+    expect(calls[0]?.headers['x-quintet-delivery']).toBe(calls[1]?.headers['x-quintet-delivery']);
+  });
+
+  async function makeDue() {
+    await record.transaction(async (client) => await client.query('update deliveries set due_at = now()'));
+  }
+});

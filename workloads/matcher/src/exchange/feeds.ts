@@ -1,0 +1,137 @@
+// Items from the feed of another pool or platform: each entry under its feed's name, withdrawals followed, the cursor
+// kept only after what it covers is durable. What is read twice changes nothing.
+import { z } from 'zod';
+import { MatcherError } from '../errors.ts';
+import { parseHash } from '../pdq/pdq.ts';
+import type { Actor, NewItem, Recorded } from '../record/record.ts';
+
+export interface Feed {
+  readonly name: string;
+  readonly url: string;
+  readonly bank: string;
+  readonly token?: string | undefined;
+}
+
+const page = z.object({
+  cursor: z.union([z.string().max(1024), z.number()]).transform(String),
+  entries: z
+    .array(
+      z.object({
+        id: z.string().min(1).max(400),
+        hash: z
+          .string()
+          .regex(/^[0-9a-fA-F]{64}$/)
+          .nullish(),
+        quality: z.int().min(0).max(100).nullish(),
+        profile: z
+          .object({
+            name: z.string().max(512).optional(),
+            aliases: z.array(z.string().max(512)).max(64).optional(),
+            attributes: z.record(z.string().max(128), z.string().max(512)).optional(),
+          })
+          .nullish(),
+        metadata: z.record(z.string(), z.unknown()).nullish(),
+        state: z.enum(['Enabled', 'Disabled', 'Quarantined', 'Removed']).default('Enabled'),
+      }),
+    )
+    .max(10_000),
+});
+
+/** Bytes of an answer. */
+const largestPage = 32 << 20;
+const timeout = 30_000;
+
+/** Reads a feed from its cursor to its end and returns how many items came and went. */
+export async function importFeed(
+  record: Recorded,
+  actor: Actor,
+  feed: Feed,
+): Promise<{ added: number; withdrawn: number }> {
+  const totals = { added: 0, withdrawn: 0 };
+  for (let cursor = await cursorOf(record, actor.tenant, feed.name); ; ) {
+    const { entries, cursor: after } = await fetchPage(feed, cursor);
+    const idOf = (id: string) => `${feed.name}:${id}`;
+    // An entry can come and go within a page: its last word counts.
+    const last = new Map(entries.map((entry) => [entry.id, entry]));
+    const present = [...last.values()].filter(({ state, hash, profile }) => state === 'Enabled' && (hash ?? profile));
+    const items = present.map(
+      ({ id, hash, quality, profile, metadata }): NewItem => ({
+        id: idOf(id),
+        bank: feed.bank,
+        hash: hash ? parseHash(hash) : undefined,
+        quality: quality ?? 100,
+        profile: profile ?? undefined,
+        metadata: metadata ?? undefined,
+        source: feed.name,
+      }),
+    );
+    totals.added += (await record.register(actor, items)).added.length;
+    for (const { id, state } of last.values()) {
+      if (state === 'Enabled') continue;
+      const gone = await record.setState(actor, idOf(id), 'Removed').then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof MatcherError && error.code === 'ItemUnknown') return false;
+          throw error;
+        },
+      );
+      if (gone) totals.withdrawn++;
+    }
+    await keepCursor(record, actor.tenant, feed.name, after);
+    if (entries.length === 0 || after === cursor) return totals;
+    cursor = after;
+  }
+}
+
+async function fetchPage({ name, url, token }: Feed, cursor: string | undefined) {
+  const address = new URL(url);
+  if (cursor !== undefined) address.searchParams.set('cursor', cursor);
+  const response = await fetch(address, {
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    redirect: 'error',
+    signal: AbortSignal.timeout(timeout),
+  });
+  if (!response.ok) throw new MatcherError('FeedInvalid', `feed ${name} answers ${response.status}`);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > largestPage)
+      throw new MatcherError('FeedInvalid', `feed ${name} sends more than ${largestPage} bytes`);
+    chunks.push(chunk);
+  }
+  const result = page.safeParse(parsed(Buffer.concat(chunks).toString()));
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new MatcherError('FeedInvalid', `feed ${name}: ${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  return result.data;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function cursorOf(record: Recorded, tenant: string, name: string): Promise<string | undefined> {
+  return await record.transaction(async (client) => {
+    const { rows } = await client.query<{ cursor: string }>(
+      'select cursor from feeds where tenant = $1 and name = $2',
+      [tenant, name],
+    );
+    return rows[0]?.cursor;
+  });
+}
+
+async function keepCursor(record: Recorded, tenant: string, name: string, cursor: string): Promise<void> {
+  await record.transaction(async (client) => {
+    await client.query(
+      `insert into feeds (tenant, name, cursor) values ($1, $2, $3)
+       on conflict (tenant, name) do update set cursor = $3, updated_at = now()`,
+      [tenant, name, cursor],
+    );
+  });
+}
