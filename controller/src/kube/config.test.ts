@@ -124,5 +124,5 @@ test.each([
   ['a proxy', kubeconfig({}, { 'proxy-url': 'http://proxy' }), 'proxy-url is not supported'],
 ])('%s in a kubeconfig is a ConfigError', async (_name, text, message) => {
   const path = await write('config', text);
-  await expect(fromKubeconfig([path])).rejects.toThrow(message as string);
+  await expect(fromKubeconfig([path])).rejects.toThrow(message);
 });

@@ -148,7 +148,7 @@ async function credentials(
   if (!plugin.isAuthProvider(user)) return async () => undefined;
   const run = async (): Promise<{ headers: Record<string, string>; cert?: string; key?: string }> => {
     const options: { headers: Record<string, string>; cert?: string; key?: string } = { headers: {} };
-    await plugin.applyAuthentication(user, options as never);
+    await plugin.applyAuthentication(user, options);
     return options;
   };
   const first = await run();

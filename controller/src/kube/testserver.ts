@@ -98,7 +98,7 @@ export class TestServer {
       apiVersion: apiVersionOf(type),
       kind: type.kind,
       ...object,
-    } as KubeObject);
+    });
   }
 
   remove(type: ResourceType, namespace: string, name: string): void {

@@ -70,7 +70,7 @@ describe('whatever happens', () => {
         }
         advance(1e6);
         while (working.length > 0 || queue.depth > 0) {
-          for (const key of working.splice(0)) queue.done(key);
+          for (const each of working.splice(0)) queue.done(each);
           await take();
           advance(1e6);
         }
