@@ -3,8 +3,12 @@ import { readFileSync } from 'node:fs';
 import { parseDecimal, parsePercentage, secretsRoot } from '@quintet/crds';
 import { bytes, duration } from '@quintet/runtime';
 import { z } from 'zod';
+import type { Feed } from '../exchange/feeds.ts';
+import type { Webhook } from '../exchange/webhooks.ts';
 import { levels } from '../match/matcher.ts';
 
+/** The controller mounts the Secret by the path of its reference; `directory` replaces where. */
+const secretRef = z.looseObject({ key: z.string().max(253).optional(), directory: z.string().optional() });
 const toggle = (value: 'Enabled' | 'Disabled') => z.enum(['Enabled', 'Disabled']).default(value);
 const share = (value: string) => z.string().max(32).default(value).transform(parsePercentage);
 const decimal = (value: string) => z.string().max(32).default(value).transform(parseDecimal);
@@ -36,9 +40,38 @@ export const matcherConfig = z.object({
     .default([{ name: 'default', kind: 'Positive', enabledRatio: 1 }]),
   index: z
     .object({
-      postgres: z.looseObject({ directory: z.string().optional() }).optional(),
+      postgres: z.looseObject({ secretRef: secretRef.optional() }).optional(),
       refresh: duration().prefault('500ms'),
       snapshot: z.looseObject({ directory: z.string().optional() }).optional(),
+    })
+    .prefault({}),
+  exchange: z
+    .object({
+      imports: z
+        .array(
+          z.looseObject({
+            name: z.string().min(1).max(253),
+            url: z.url(),
+            bank: z.string().min(1).max(253),
+            interval: duration().prefault('15m'),
+            secretRef: secretRef.optional(),
+          }),
+        )
+        .max(16)
+        .default([]),
+      export: toggle('Disabled'),
+      webhooks: z
+        .array(
+          z.looseObject({
+            name: z.string().min(1).max(253),
+            url: z.url(),
+            secretRef,
+            retries: z.int().min(0).max(100).default(10),
+            banks: z.array(z.string().max(253)).max(32).optional(),
+          }),
+        )
+        .max(16)
+        .default([]),
     })
     .prefault({}),
   quarantine: z.object({ itemsPerMinute: z.int().min(1).default(1000) }).optional(),
@@ -49,10 +82,29 @@ export type MatcherConfig = z.output<typeof matcherConfig>;
 
 /** From the mounted Secret (key `url`), else from `QUINTET_POSTGRES_URL`. */
 export function postgresUrl({ index }: MatcherConfig, env: NodeJS.ProcessEnv = process.env): string {
-  const directory = index.postgres && (index.postgres.directory ?? `${secretsRoot}/index.postgres.secretRef`);
-  const url = directory === undefined ? env['QUINTET_POSTGRES_URL'] : readFileSync(`${directory}/url`, 'utf8').trim();
+  const reference = index.postgres?.secretRef;
+  const url = reference ? secret(reference, 'index.postgres.secretRef', 'url') : env['QUINTET_POSTGRES_URL'];
   if (!url) throw new Error('no PostgreSQL: set index.postgres.secretRef, or QUINTET_POSTGRES_URL');
   return url;
+}
+
+export function webhooksOf({ exchange }: MatcherConfig): Webhook[] {
+  return exchange.webhooks.map(({ name, url, secretRef: reference, retries, banks }) => {
+    const key = secret(reference, `exchange.webhooks.${name}.secretRef`, 'key');
+    return { name, url, key, retries, banks };
+  });
+}
+
+/** With the milliseconds between two readings. */
+export function feedsOf({ exchange }: MatcherConfig): (Feed & { interval: number })[] {
+  return exchange.imports.map(({ name, url, bank, interval, secretRef: reference }) => {
+    const token = reference && secret(reference, `exchange.imports.${name}.secretRef`, 'token');
+    return { name, url, bank, interval, token };
+  });
+}
+
+function secret({ directory, key }: z.output<typeof secretRef>, path: string, defaultKey: string): string {
+  return readFileSync(`${directory ?? `${secretsRoot}/${path}`}/${key ?? defaultKey}`, 'utf8').trim();
 }
 
 /** Where the snapshot lies; the controller mounts a volume there when the spec asks for one. */

@@ -200,6 +200,7 @@ async function replica(name: string): Promise<Engine> {
     logging: { level: 'silent' },
     level: 'Accuracy',
     hashing: { minQuality: 30 },
+    exchange: { export: 'Enabled' },
     cache: { disk: { maxSize: '64Mi', directory: join(directory, `${name}-cache`) } },
   };
   await writeFile(configFile, JSON.stringify(config));

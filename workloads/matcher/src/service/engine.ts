@@ -1,9 +1,11 @@
 // The MatcherPool engine: what it starts, what it leaves behind, and where its routes are.
 import { type EngineContext, type EngineDefinition, gaugeOf } from '@quintet/runtime';
+import { startExchange } from '../exchange/loops.ts';
 import { Matcher } from '../match/matcher.ts';
 import { openRecord } from '../record/record.ts';
 import { Replica } from '../replica/replica.ts';
-import { type MatcherConfig, matcherConfig, postgresUrl, snapshotFile } from './config.ts';
+import { createBanks } from './banks.ts';
+import { feedsOf, type MatcherConfig, matcherConfig, postgresUrl, snapshotFile, webhooksOf } from './config.ts';
 import { type Parts, routes } from './routes.ts';
 
 /** Milliseconds between snapshots. */
@@ -14,6 +16,7 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
   const started = Promise.withResolvers<Parts>();
   started.promise.catch(() => undefined);
   let saving: NodeJS.Timeout | undefined;
+  let stopExchange: (() => void) | undefined;
   return {
     name: 'matcher',
     version: '0.1.0',
@@ -24,11 +27,16 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
         void parts.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
       saving = setInterval(save, saveEvery);
       saving.unref();
+      const { record, webhooks } = parts;
+      const feeds = feedsOf(context.config);
+      if (feeds.length > 0) await createBanks(parts, context.config, 'default');
+      stopExchange = startExchange(record, { webhooks, feeds }, context.log);
       started.resolve(parts);
     },
     routes: (server, context) => routes(server, context, started.promise),
     onDrain: async (context) => {
       clearInterval(saving);
+      stopExchange?.();
       // Of a start that failed there is nothing to close.
       const parts = await Promise.race([started.promise.catch(() => undefined), Promise.resolve(undefined)]);
       if (!parts) return;
@@ -72,5 +80,5 @@ async function open({ config, registry, log }: EngineContext<MatcherConfig>, env
     phonetic: config.profiles.phonetic === 'Enabled',
     limits: { maxBytes: config.images.maxSize, maxPixels: config.images.maxPixels, seconds: 10 },
   });
-  return { record, replica, matcher };
+  return { record, replica, matcher, webhooks: webhooksOf(config) };
 }

@@ -12,11 +12,13 @@ import {
 } from '@quintet/runtime';
 import type { z } from 'zod';
 import { MatcherError } from '../errors.ts';
+import { enqueue, type Webhook } from '../exchange/webhooks.ts';
 import { digest } from '../image/decode.ts';
 import type { Fingerprint, Level, Matcher, Verdict } from '../match/matcher.ts';
 import { formatHash, parseHash } from '../pdq/pdq.ts';
 import type { Actor, Bank, Item, NewItem, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
+import { createBanks } from './banks.ts';
 import { asHttp, fromBase64, readBody } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
 import { operations } from './operations.ts';
@@ -27,6 +29,7 @@ export interface Parts {
   readonly record: Recorded;
   readonly replica: Replica;
   readonly matcher: Matcher;
+  readonly webhooks: readonly Webhook[];
 }
 
 type Context = EngineContext<MatcherConfig>;
@@ -88,7 +91,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
 
   const decide = async (body: MatchBody, file: Uint8Array | undefined, tenant: string, signal: AbortSignal) => {
     const begun = performance.now();
-    const { matcher, replica } = await started;
+    const { matcher, replica, record, webhooks } = await started;
     const level = body.level ?? config.level;
     if (!file && !body.hash && !body.profile)
       throw new MatcherError('QueryEmpty', 'an image, a hash or a profile is needed');
@@ -108,6 +111,10 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       profile,
       fingerprint: print?.value ?? (body.hash ? ofHash(body.hash) : undefined),
     });
+    // The verdict does not wait for it, and is not withheld when PostgreSQL cannot take it.
+    void enqueue(record, webhooks, tenant, verdict.matches).catch((error: unknown) =>
+      context.log.warn({ err: error }, 'a webhook call was not kept'),
+    );
     verdicts.inc({ stage: verdict.decidedBy ?? 'None' });
     const done = performance.now();
     const milliseconds = { image: hashed - begun, search: done - hashed, total: done - begun };
@@ -263,12 +270,13 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
     return bankShown(bank);
   });
 
-  server.get('/api/v1/feed', { schema: { querystring: schemas.feedQuery } }, async ({ query, identity }) => {
-    const parts = await started;
-    const { items, position } = await parts.record.page(identity.tenant, query.cursor, query.limit);
-    const names = await bankNames(parts, identity.tenant);
-    return { cursor: position, entries: items.map((item) => shown(item, names)) };
-  });
+  if (config.exchange.export === 'Enabled')
+    server.get('/api/v1/feed', { schema: { querystring: schemas.feedQuery } }, async ({ query, identity }) => {
+      const parts = await started;
+      const { items, position } = await parts.record.page(identity.tenant, query.cursor, query.limit);
+      const names = await bankNames(parts, identity.tenant);
+      return { cursor: position, entries: items.map((item) => shown(item, names)) };
+    });
 
   operations(server, context, started, levels, prints);
 }
@@ -291,20 +299,6 @@ function ofHash(hash: string): Fingerprint {
 
 function actorOf({ tenant, client }: Identity): Actor {
   return { tenant, name: client };
-}
-
-async function createBanks({ record, replica }: Parts, config: MatcherConfig, tenant: string): Promise<void> {
-  const known = new Set((await record.banks()).filter((bank) => bank.tenant === tenant).map(({ name }) => name));
-  for (const { name, kind, maxDistance, enabledRatio, suppresses } of config.banks) {
-    if (known.has(name)) continue;
-    await record.setBank({ tenant, name: 'spec' }, name, {
-      kind,
-      enabledRatio,
-      maxDistance: maxDistance ?? null,
-      suppresses: suppresses ?? null,
-    });
-  }
-  await replica.look();
 }
 
 async function bankNames({ record, replica }: Parts, tenant: string): Promise<ReadonlyMap<number, string>> {

@@ -1,0 +1,41 @@
+// What a pod does between requests: sends due webhook calls and reads feeds, each on its own clock.
+import type { EngineContext } from '@quintet/runtime';
+import type { Recorded } from '../record/record.ts';
+import { type Feed, importFeed } from './feeds.ts';
+import { deliver, type Webhook } from './webhooks.ts';
+
+/** Items of feeds belong to the tenant of a pool without tokens. */
+const actor = { tenant: 'default', name: 'feed' };
+const deliverEvery = 1000;
+
+/** Returns what stops them; a reading or sending under way ends by itself. */
+export function startExchange(
+  record: Recorded,
+  { webhooks, feeds }: { webhooks: readonly Webhook[]; feeds: readonly (Feed & { interval: number })[] },
+  log: EngineContext<unknown>['log'],
+): () => void {
+  const loops = feeds.map((feed) =>
+    every(feed.interval, async () => {
+      const { added, withdrawn } = await importFeed(record, actor, feed);
+      if (added + withdrawn > 0) log.info({ feed: feed.name, added, withdrawn }, 'feed read');
+    }),
+  );
+  if (webhooks.length > 0) loops.push(every(deliverEvery, async () => void (await deliver(record, webhooks))));
+  return () => {
+    for (const stop of loops) stop();
+  };
+
+  function every(milliseconds: number, work: () => Promise<void>): () => void {
+    let busy = false;
+    const run = async () => {
+      if (busy) return;
+      busy = true;
+      await work().catch((error: unknown) => log.warn({ err: error }, 'exchange with others failed'));
+      busy = false;
+    };
+    void run();
+    const timer = setInterval(() => void run(), milliseconds);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+}
