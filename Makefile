@@ -16,7 +16,8 @@ setup: node_modules/.package-lock.json build/lightgbm.stamp ## Install npm packa
 
 node_modules/.package-lock.json: package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer with npm (Debian: apt-get install nodejs npm)"; exit 1; }
-	NODE_OPTIONS= npm ci --loglevel=error
+	# Not npm ci: it refuses a lock that lacks optional packages of other platforms.
+	NODE_OPTIONS= npm install --no-save --loglevel=error
 	@touch $@
 
 build/lightgbm.stamp: node_modules/.package-lock.json
