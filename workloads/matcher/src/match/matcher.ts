@@ -82,6 +82,7 @@ export class Matcher {
   readonly #options: MatcherOptions;
   readonly #hasher = new PdqHasher();
   readonly #extractor = new FeatureExtractor();
+  readonly #known = new Map<number, Item>();
 
   constructor(options: MatcherOptions) {
     this.#options = options;
@@ -116,7 +117,7 @@ export class Matcher {
     const { replica, rules } = this.#options;
     const age = replica.age;
     const findings = [...this.#byHash(query), ...this.#byFeatures(query), ...this.#byProfile(query)];
-    const items = new Map((await this.#items(findings)).map((item) => [item.number, item]));
+    const items = await this.#items(findings);
     const banks = new Map(
       replica
         .banksOf(query.tenant)
@@ -125,8 +126,7 @@ export class Matcher {
     );
     const bankOf = (number: number) => {
       const item = items.get(number);
-      // The record is newer than the index may be, so what it says of an item's state counts.
-      return item && item.tenant === query.tenant && inForce(item) ? banks.get(item.bank) : undefined;
+      return item?.tenant === query.tenant ? banks.get(item.bank) : undefined;
     };
     const exact = findings.flatMap(({ number }): Finding[] => {
       const { sha256 } = query.fingerprint ?? {};
@@ -189,8 +189,26 @@ export class Matcher {
       .map(({ number, similarity, fields }) => ({ number, stage: 'Profile', profile: { similarity, fields } }));
   }
 
-  async #items(findings: readonly Finding[]): Promise<Item[]> {
-    return await this.#options.record.byNumbers([...new Set(findings.map(({ number }) => number))]);
+  /**
+   * What the record says of the items found. All of it but the state is for good, and the index hides what is not in
+   * force, so items once read are known, also while PostgreSQL is away.
+   */
+  async #items(findings: readonly Finding[]): Promise<Map<number, Item>> {
+    const numbers = [...new Set(findings.map(({ number }) => number))];
+    const items = new Map<number, Item>();
+    const missing = numbers.filter((number) => {
+      const known = this.#known.get(number);
+      if (known) items.set(number, known);
+      return known === undefined;
+    });
+    for (const item of await this.#options.record.byNumbers(missing)) {
+      // The record is newer than the index may be.
+      if (!inForce(item)) continue;
+      items.set(item.number, item);
+      this.#known.set(item.number, item);
+      if (this.#known.size > mostKnown) this.#known.delete(this.#known.keys().next().value as number);
+    }
+    return items;
   }
 
   #entry(scored: Scored | Suppressed, item: Item | undefined, query: Query): MatchEntry {
@@ -233,6 +251,8 @@ function inForce({ state, disabledUntil }: Item): boolean {
   );
 }
 
+/** Items that were read and are kept, the oldest go first. */
+const mostKnown = 20_000;
 /** Items of a stage that are looked up in the record. */
 const mostFindings = 500;
 

@@ -183,6 +183,23 @@ describe('bad input', () => {
   });
 });
 
+test('verdicts on items seen before go on while PostgreSQL is away, and health says so', async () => {
+  const { id, png } = await registered();
+  expect((await match({ image: png })).matched).toBe(true);
+  await postgres.kill();
+  try {
+    expect(await match({ image: png })).toMatchObject({ matched: true, matches: [{ item: id }] });
+    const answer = await call('POST', '/api/v1/items', { id: 'later', hash: 'a'.repeat(64) });
+    expect(answer).toMatchObject({ status: 503, body: { error: { code: 'DEPENDENCY_UNAVAILABLE' } } });
+    await eventually(async () =>
+      expect((await call('GET', '/api/v1/health')).body).toMatchObject({ status: 'degraded' }),
+    );
+  } finally {
+    await postgres.start();
+  }
+  await eventually(async () => expect((await call('GET', '/api/v1/health')).body).toMatchObject({ status: 'ok' }));
+}, 60_000);
+
 test('health, performance, inference and service levels are told', async () => {
   expect((await call('GET', '/api/v1/health')).body).toMatchObject({ status: 'ok', index: { quarantined: 0 } });
   expect((await call('GET', '/api/v1/metrics/performance')).body).toMatchObject({ windows: [{ seconds: 60 }, {}, {}] });
