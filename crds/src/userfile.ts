@@ -88,7 +88,7 @@ export function parseUserFile(text: string, fileName: string): AnyResource[] {
 }
 
 type Place = (offset: number) => Pick<Issue, 'file' | 'line' | 'column'>;
-type ParsedDocument = Document.Parsed<ParsedNode> | Document.Parsed<ParsedNode, false>;
+type ParsedDocument = Document.Parsed | Document.Parsed<ParsedNode, false>;
 
 function readDocument(document: ParsedDocument, place: Place): { resource?: AnyResource; issues?: Issue[] } {
   const value = plainValue(document, place);

@@ -140,15 +140,14 @@ describe('a CompressionService', () => {
     await patch({ suspend: true });
     await eventually('it is Suspended', async () => (await get()).status?.phase === 'Suspended');
     await patch({ suspend: false });
-    await settled();
+    expect((await settled()).status?.readyReplicas).toBe(2);
   });
 
   it('leaves nothing behind', async () => {
     await kubectl.run(['delete', 'compressionservice', 'notes', '-n', namespace]);
-    await eventually('its children are gone', async () => {
-      const types = 'deployment,service,configmap,serviceaccount,networkpolicy,poddisruptionbudget,pod';
-      const left = await kubectl.run(['get', types, '-n', namespace, '-l', 'quintet.dev/name=notes', '-o', 'name']);
-      return left.trim() === '';
-    });
+    const types = 'deployment,service,configmap,serviceaccount,networkpolicy,poddisruptionbudget,pod';
+    const left = () => kubectl.run(['get', types, '-n', namespace, '-l', 'quintet.dev/name=notes', '-o', 'name']);
+    await eventually('its children are gone', async () => (await left()).trim() === '');
+    expect((await left()).trim()).toBe('');
   });
 });

@@ -17,7 +17,13 @@ const account = `system:serviceaccount:${namespace}:quintet`;
 
 interface Manifest {
   kind: string;
-  spec: { template: { spec: { containers: { env: { name: string; value?: string }[] }[] } } };
+  spec: { template: { spec: { containers: { env: Variable[] }[] } } };
+}
+
+interface Variable {
+  name: string;
+  value?: string;
+  valueFrom?: { fieldRef: { fieldPath: string } };
 }
 
 let api: ApiCluster | undefined;
@@ -90,7 +96,7 @@ async function install(kubectl: Kubectl, values: string[]): Promise<NodeJS.Proce
   await kubectl.apply(objects.map((object) => JSON.stringify(object)).join('\n---\n'));
   await kubectl.run(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
   const [container] = manifests.find(({ kind }) => kind === 'Deployment')?.spec.template.spec.containers ?? [];
-  return Object.fromEntries(container?.env.map(({ name, value }) => [name, value ?? 'controller-0']) ?? []);
+  return Object.fromEntries(container?.env.map((variable) => [variable.name, valueOf(variable)]) ?? []);
 }
 
 function startController(cluster: ApiCluster, env: NodeJS.ProcessEnv): ChildProcess {
@@ -98,4 +104,9 @@ function startController(cluster: ApiCluster, env: NodeJS.ProcessEnv): ChildProc
     env: { ...process.env, ...env, QUINTET_PORT: '0', KUBECONFIG: cluster.kubeconfigFor(account) },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
+}
+
+/** What the kubelet would fill in. */
+function valueOf({ value, valueFrom }: Variable): string {
+  return value ?? (valueFrom?.fieldRef.fieldPath === 'metadata.namespace' ? namespace : 'controller-0');
 }

@@ -7,15 +7,13 @@ export interface Verdict {
   conditions: ConditionDecision[];
 }
 
-const maxMessage = 1024;
-
 export function condition(
   type: string,
   status: ConditionDecision['status'],
   reason: string,
   message: string,
 ): ConditionDecision {
-  return { type, status, reason, message: message.slice(0, maxMessage) };
+  return { type, status, reason, message };
 }
 
 /** It serves, or is done. */
