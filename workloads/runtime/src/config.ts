@@ -118,7 +118,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Document {
     if (!name.startsWith(prefix) || text === undefined) continue;
     const path = name.slice(prefix.length).split('__').map(camelCase);
     let at = document;
-    for (const part of path.slice(0, -1)) at = (isPlain(at[part]) ? at[part] : (at[part] = {}));
+    for (const part of path.slice(0, -1)) at = isPlain(at[part]) ? at[part] : (at[part] = {});
     at[path.at(-1) ?? ''] = valueOf(text);
   }
   return document;
