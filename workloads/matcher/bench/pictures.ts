@@ -127,9 +127,9 @@ export const transforms: Readonly<Record<string, (from: Picture, next: Random) =
       .resize(Math.round(from.width / 4))
       .jpeg({ quality: 85 })
       .toBuffer(),
-  'crop to 90 %': (from, next) => crop(from, next, 0.9),
-  'crop to 70 %': (from, next) => crop(from, next, 0.7),
-  'crop to 50 %': (from, next) => crop(from, next, 0.5),
+  'crop to 90 % of each edge': (from, next) => crop(from, next, 0.9),
+  'crop to 70 % of each edge (half the area)': (from, next) => crop(from, next, 0.7),
+  'crop to 50 % of each edge (a quarter)': (from, next) => crop(from, next, 0.5),
   blur: (from) => asSharp(from).blur(2).jpeg({ quality: 85 }).toBuffer(),
   noise: (from, next) => {
     const data = Buffer.from(from.data);

@@ -13,14 +13,14 @@ const radius = 52;
 /** Of sixteen tables: with four a pair at distance 30 is met in 85 % of cases, and one at 45 in half of them. */
 const tables = 4;
 /** Of more corners that look like one, the nearest vote. */
-const common = 128;
+const common = 400;
 /** Items that geometry is asked about, by their votes. */
 const candidates = 24;
 const fewestVotes = 4;
 /** Pairs that geometry looks at; it compares each with each. */
 const mostPairs = 600;
 /** Agreeing pairs below which a match is coincidence. */
-export const fewestAgreeing = 7;
+export const fewestAgreeing = 8;
 /** Features of one segment; a tail this large costs a scan for each corner, so it is kept small. */
 const tailSize = 2048;
 
@@ -81,10 +81,14 @@ export class FeatureIndex {
   search(query: Features): FeatureMatch[] {
     const votes = new Map<Owner, Pair[]>();
     for (const part of [...this.#parts, this.#tail]) this.#vote(part, query, votes);
+    // How many corners of all items look like each of the query's: the fewer, the more it says.
+    const looks = new Map<number, number>();
+    for (const pairs of votes.values())
+      for (const { query: corner } of pairs) looks.set(corner, (looks.get(corner) ?? 0) + 1);
     return [...votes]
-      .map(([owner, pairs]) => ({ owner, pairs, corners: new Set(pairs.map((pair) => pair.query)).size }))
+      .map(([owner, pairs]) => ({ owner, pairs, ...weigh(pairs, looks) }))
       .filter(({ corners }) => corners >= fewestVotes)
-      .sort((a, b) => b.corners - a.corners || a.owner.number - b.owner.number)
+      .sort((a, b) => b.weight - a.weight || a.owner.number - b.owner.number)
       .slice(0, candidates)
       .flatMap(({ owner: { number, features }, pairs }) => {
         const alignment = align(query, features, nearest(pairs));
@@ -123,6 +127,14 @@ export class FeatureIndex {
     for (const _ of merged.segment.build()) continue;
     this.#parts.splice(from, this.#parts.length - from, merged);
   }
+}
+
+/** Each corner of the query counts once, by how rare its look is. */
+function weigh(pairs: readonly Pair[], looks: ReadonlyMap<number, number>): { corners: number; weight: number } {
+  const corners = new Set(pairs.map(({ query }) => query));
+  let weight = 0;
+  for (const corner of corners) weight += 1 / (looks.get(corner) as number);
+  return { corners: corners.size, weight };
 }
 
 /** Up to four pairs to a corner of the query, the nearest: stripes look alike, and geometry will tell them apart. */
