@@ -2,8 +2,8 @@
 import { defineConfig } from 'vitest/config';
 
 const shared = {
-  resolve: { conditions: ['source', 'module', 'node'] },
-  ssr: { resolve: { conditions: ['source', 'module', 'node'] } },
+  resolve: { conditions: ['source', 'node'] },
+  ssr: { resolve: { conditions: ['source', 'node'] } },
 };
 const exclude = ['**/node_modules/**', '**/dist/**', '**/build/**'];
 
