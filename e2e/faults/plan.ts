@@ -43,17 +43,30 @@ export interface PlanOptions {
 
 export function seededPlan({ seed, calls = 0.04, watches = 0.3, streams = 0.9, lines = 60 }: PlanOptions): Plan {
   const random = seededRandom(seed);
-  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  const callFault = dealer(
+    answerFaults.filter((fault) => fault !== 'gone'),
+    random,
+  );
+  const watchFault = dealer(answerFaults, random);
+  const streamFault = dealer(streamFaults, random);
   return {
     call(watch) {
       if (random() >= (watch ? watches : calls)) return undefined;
-      const fault = pick(answerFaults);
-      return fault === 'gone' && !watch ? 'serverError' : fault;
+      return watch ? watchFault() : callFault();
     },
     stream() {
       if (random() >= streams) return undefined;
-      return { fault: pick(streamFaults), afterLines: Math.floor(random() * lines) };
+      return { fault: streamFault(), afterLines: Math.floor(random() * lines) };
     },
+  };
+}
+
+/** Deals from a shuffled deck, and shuffles anew when it is empty: no card is missing for long, however few are dealt. */
+function dealer<T>(cards: readonly T[], random: () => number): () => T {
+  let deck: T[] = [];
+  return () => {
+    if (deck.length === 0) deck = [...cards];
+    return deck.splice(Math.floor(random() * deck.length), 1)[0] as T;
   };
 }
 
