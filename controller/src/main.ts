@@ -1,5 +1,4 @@
 // The controller: settings → connection → watches → lease → workers, and the way back on SIGTERM.
-import './heap.ts';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { pino } from 'pino';
