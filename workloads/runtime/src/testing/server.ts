@@ -1,5 +1,6 @@
 // A real server as a child process on a free loopback port: started, killed without warning, started again at the same port.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
@@ -67,15 +68,24 @@ export async function startServer(options: TestServerOptions): Promise<TestServe
   };
 }
 
-/** A port of loopback that nobody listened on a moment ago. */
+/**
+ * A port of loopback that nobody listened on a moment ago. It lies below the range that the kernel draws from for outgoing
+ * connections, so a server that a test stops finds it free again when it starts anew.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (let attempt = 1; ; attempt++) {
+    const port = randomInt(10_000, 30_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || attempt === 100) throw error;
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 function exitOf(child: ChildProcess, complaint: string): string | undefined {
