@@ -120,8 +120,10 @@ export function isAlive(identity: ProcessIdentity): boolean {
 /** Undefined when there is no such process, or only its unreaped remains. */
 export function identify(pid: number): ProcessIdentity | undefined {
   try {
-    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    return stat.state === 'Z' || stat.state === 'X' ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
+    const { state, startTime } = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    // The first thread of a killed process may be a remains while others still hold its ports and files.
+    const ended = (state === 'Z' || state === 'X') && readdirSync(`/proc/${pid}/task`).length <= 1;
+    return ended ? undefined : { pid, startTime, bootId: bootId() };
   } catch {
     return undefined;
   }
