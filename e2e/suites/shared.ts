@@ -7,7 +7,8 @@ import { type Cluster, chooseProvider, startCluster } from '../cluster/provider.
 import { installQuintet, release } from '../install.ts';
 import { Kubectl } from '../kubectl.ts';
 
-const name = 'e2e';
+/** Another name lets two runs stand side by side on one machine. */
+const name = process.env.E2E_CLUSTER || 'e2e';
 
 export interface Shared {
   cluster: Cluster;
