@@ -3,13 +3,27 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checks } from './checks.ts';
 
 interface Outcome {
   passed: number;
   failed: number;
+  /** What failed and why, said again at the very end, where a cut log still shows it. */
+  reasons: string[];
+}
+
+/** The part of Vitest's JSON report that is read here. */
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+  }[];
 }
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, list: { type: 'boolean' } } });
@@ -25,7 +39,7 @@ if (unknown.length > 0) {
 }
 
 const scratch = mkdtempSync(join(tmpdir(), 'quintet-check-'));
-const total: Outcome = { passed: 0, failed: 0 };
+const total: Outcome = { passed: 0, failed: 0, reasons: [] };
 const failures: string[] = [];
 for (const check of checks.filter(({ name }) => only?.includes(name) ?? true)) {
   const started = performance.now();
@@ -35,9 +49,12 @@ for (const check of checks.filter(({ name }) => only?.includes(name) ?? true)) {
     ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
     : check.args;
   const code = await run(check.vitest ? 'vitest' : check.command, args);
-  const outcome = check.vitest ? tally(report, code) : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
+  const outcome = check.vitest
+    ? tally(report, code)
+    : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, reasons: [] };
   total.passed += outcome.passed;
   total.failed += outcome.failed;
+  total.reasons.push(...outcome.reasons);
   if (outcome.failed > 0) failures.push(check.name);
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   console.log(
@@ -45,6 +62,7 @@ for (const check of checks.filter(({ name }) => only?.includes(name) ?? true)) {
   );
 }
 rmSync(scratch, { recursive: true, force: true });
+for (const reason of total.reasons) console.log(`\n✗ ${reason}`);
 if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed > 0 ? 1 : 0);
@@ -63,12 +81,26 @@ function run(command: string, args: readonly string[]): Promise<number> {
 /** Counts tests; a run that broke outside any test (a hook, a worker, no report) is at least one failure. */
 function tally(report: string, code: number): Outcome {
   try {
-    const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, 'utf8')) as {
-      numPassedTests: number;
-      numFailedTests: number;
-    };
-    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+    const {
+      numPassedTests: passed,
+      numFailedTests: failed,
+      testResults,
+    } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+    return { passed, failed: code !== 0 && failed === 0 ? 1 : failed, reasons: testResults.flatMap(reasonsOf) };
   } catch {
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, reasons: [] };
   }
+}
+
+function reasonsOf({ name, status, message, assertionResults }: Report['testResults'][number]): string[] {
+  const broken = assertionResults.filter((result) => result.status === 'failed');
+  if (broken.length === 0) return status === 'failed' ? [`${relative('.', name)}\n${short(message)}`] : [];
+  return broken.map(({ fullName, failureMessages }) => {
+    return `${relative('.', name)} > ${fullName}\n${short(failureMessages.join('\n'))}`;
+  });
+}
+
+/** The first lines of a failure: the message and the nearest frames. */
+function short(text: string): string {
+  return text.split('\n').slice(0, 12).join('\n').slice(0, 1_500);
 }
