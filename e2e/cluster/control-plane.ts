@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Identity, kubeRequest } from './kube.ts';
 import { openPki, type Pki } from './pki.ts';
 import { freePorts } from './ports.ts';
-import { logTail, runningDaemon, signal, startDaemon, stopDaemon } from './process.ts';
+import { type Daemon, logTail, runningDaemon, signal, startDaemon, stopDaemon } from './process.ts';
 
 /** First address of the Service range: the `kubernetes` Service, and so a name in the server's certificate. */
 const KUBERNETES_SERVICE = '10.96.0.1';
@@ -67,19 +67,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const ports = await assignedPorts(dir, host);
   const server = `https://${host}:${ports.api}`;
   const admin = pki.identity('admin', server);
-  if (!runningDaemon(dir, 'etcd')) {
-    startDaemon(dir, { name: 'etcd', command: options.tools.etcd, args: etcdArgs(dir, pki, ports) });
-  }
-  const startApiServer = async () => {
-    if (!runningDaemon(dir, 'kube-apiserver')) {
-      startDaemon(dir, {
-        name: 'kube-apiserver',
-        command: options.tools['kube-apiserver'],
-        args: apiServerArgs(options, pki, ports),
-      });
-    }
-    await waitUntilReady(dir, admin);
+  const etcd: Daemon = { name: 'etcd', command: options.tools.etcd, args: etcdArgs(dir, pki, ports) };
+  const apiServer: Daemon = {
+    name: 'kube-apiserver',
+    command: options.tools['kube-apiserver'],
+    args: apiServerArgs(options, pki, ports),
   };
+  const startApiServer = () => startUntilReady(dir, admin, [etcd, apiServer]);
   await startApiServer();
   return {
     server,
@@ -182,12 +176,22 @@ function apiServerArgs({ dir, host, withNode }: ControlPlaneOptions, pki: Pki, p
   ];
 }
 
-async function waitUntilReady(dir: string, admin: Identity, timeoutMs = 120_000): Promise<void> {
+/** Starts what does not run. One that was found running but was ending (killed a moment ago) is started again too. */
+async function startUntilReady(
+  dir: string,
+  admin: Identity,
+  daemons: readonly Daemon[],
+  timeoutMs = 120_000,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
+  const started = new Set<Daemon>();
   let last = '';
   while (Date.now() < deadline) {
-    for (const name of ['etcd', 'kube-apiserver']) {
-      if (!runningDaemon(dir, name)) throw new Error(`${name} ended while starting:\n${logTail(dir, name)}`);
+    for (const daemon of daemons) {
+      if (runningDaemon(dir, daemon.name)) continue;
+      if (started.has(daemon)) throw new Error(`${daemon.name} ended while starting:\n${logTail(dir, daemon.name)}`);
+      startDaemon(dir, daemon);
+      started.add(daemon);
     }
     try {
       const { status, body } = await kubeRequest(admin, 'GET', '/readyz?verbose');

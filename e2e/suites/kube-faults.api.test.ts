@@ -47,7 +47,7 @@ afterAll(async () => {
   await api?.stop();
 });
 
-test(`${changes} changes through every fault: all reconciled, none missed, no hot loop, steady memory`, {
+test(`at least ${changes} changes through every fault: all reconciled, none missed, no hot loop, steady memory`, {
   timeout: 400_000,
 }, async () => {
   const connection = { server: proxy.url, namespace: 'default', tls: {}, authorization: async () => undefined };
@@ -68,8 +68,12 @@ test(`${changes} changes through every fault: all reconciled, none missed, no ho
 
   const heaps: number[] = [];
   const storm = makeStorm(seed);
-  for (let change = 1; change <= changes; change++) {
+  const everyFault = () => [...answerFaults, ...streamFaults].every((fault) => proxy.struck.has(fault));
+  let made = 0;
+  // A fast machine is through before the last kind of fault was dealt: the storm then goes on until it was.
+  for (let change = 1; change <= changes || (!everyFault() && change <= 4 * changes); change++) {
     await storm();
+    made = change;
     if (change % 500 === 0) heaps.push(usedHeap());
     if (change === changes / 4) await api.killApiServer().then(() => api.startApiServer());
     if (change === changes / 2) proxy.breakAll();
@@ -111,7 +115,7 @@ test(`${changes} changes through every fault: all reconciled, none missed, no ho
   expect(proxy.total - quietFrom).toBe(opened);
   expect(opened).toBeLessThan(8);
 
-  const perChange = proxy.total / changes;
+  const perChange = proxy.total / made;
   console.log(
     JSON.stringify({
       seed,
