@@ -1,0 +1,253 @@
+// A GGUF model in this process by llama.cpp: many answers in one batch, and prompts that begin like an earlier one of the same tenant are not read twice.
+import { cpuThreads, memoryLimit, QuintetError } from '@quintet/runtime';
+import {
+  type ChatHistoryItem,
+  type ChatWrapper,
+  getLlama,
+  JinjaTemplateChatWrapper,
+  type Llama,
+  type LlamaContext,
+  LlamaLogLevel,
+  type LlamaModel,
+  LlamaText,
+  resolveChatWrapper,
+  type Token,
+} from 'node-llama-cpp';
+import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
+import { type Slot, slotsOf } from './slots.ts';
+import { stopScanner } from './stops.ts';
+
+export interface LlamaOptions {
+  path: string;
+  /** Part of cache keys; see `ModelFile.digest`. */
+  revision: string;
+  /** Name in answers. */
+  id: string;
+  /** Tokens of prompt and answer together. */
+  contextTokens: number;
+  /** Most answers in work at once; fewer where their state would not fit into half of the memory. */
+  sequences: number;
+  /** Jinja; the model's own when left out. */
+  chatTemplate?: string | undefined;
+  /** Layers on the GPU; as many as fit when left out. */
+  gpuLayers?: number | undefined;
+  /** False: CPU only. */
+  gpu: boolean;
+  threads?: number;
+  onProgress?: (share: number) => void;
+  onLog?: (level: 'warn' | 'error', message: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Tokens of a prompt read between looks at whether its client is still there: short enough that others' tokens are not held up. */
+const promptChunk = 128;
+/** Tokens that the repetition penalty looks back at, llama.cpp's own default. */
+const penaltyWindow = 64;
+/** A character has at most four bytes, and so at most four tokens. */
+const longestCharacter = 4;
+
+/** Throws `MODEL_DAMAGED`-like `MODEL_MISSING` with llama.cpp's reason when the file is no model that it can load. */
+export async function openLlama(options: LlamaOptions): Promise<TextModel> {
+  const threads = options.threads ?? cpuThreads();
+  const llama = await getLlama({
+    gpu: options.gpu ? 'auto' : false,
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads: threads,
+    logLevel: LlamaLogLevel.warn,
+    logger: (level, message) => options.onLog?.(level === LlamaLogLevel.warn ? 'warn' : 'error', message.trim()),
+  });
+  const model = await load(llama, options);
+  const context = await contextFor(model, threads, options);
+  const wrapper = options.chatTemplate
+    ? new JinjaTemplateChatWrapper({ template: options.chatTemplate })
+    : resolveChatWrapper(model);
+  return new LlamaTextModel(llama, model, context, wrapper, options);
+}
+
+async function load(llama: Llama, options: LlamaOptions): Promise<LlamaModel> {
+  try {
+    return await llama.loadModel({
+      modelPath: options.path,
+      ...(options.gpuLayers === undefined ? {} : { gpuLayers: options.gpuLayers }),
+      ...(options.onProgress && { onLoadProgress: options.onProgress }),
+      ...(options.signal && { loadSignal: options.signal }),
+    });
+  } catch (error) {
+    await llama.dispose();
+    throw new QuintetError(
+      'MODEL_MISSING',
+      { uri: options.path, reason: `llama.cpp cannot load it: ${(error as Error).message}` },
+      { cause: error },
+    );
+  }
+}
+
+async function contextFor(model: LlamaModel, threads: number, options: LlamaOptions): Promise<LlamaContext> {
+  const contextSize = Math.min(options.contextTokens, model.trainContextSize);
+  const shape = { contextSize, modelGpuLayers: model.gpuLayers, batchSize: Math.min(512, contextSize) };
+  const one = await model.fileInsights.estimateContextResourceRequirementsV2({ ...shape, sequences: 1 });
+  const two = await model.fileInsights.estimateContextResourceRequirementsV2({ ...shape, sequences: 2 });
+  const each = Math.max(1, two.cpuRam - one.cpuRam);
+  const room = Math.max(0, memoryLimit() / 2 - model.size - (one.cpuRam - each));
+  const sequences = Math.max(1, Math.min(options.sequences, Math.floor(room / each)));
+  return model.createContext({
+    sequences,
+    contextSize,
+    batchSize: shape.batchSize,
+    threads: { ideal: threads, min: 1 },
+    ...(options.signal && { createSignal: options.signal }),
+  });
+}
+
+class LlamaTextModel implements TextModel {
+  readonly id: string;
+  readonly revision: string;
+  readonly parallel: number;
+  readonly #llama: Llama;
+  readonly #model: LlamaModel;
+  readonly #context: LlamaContext;
+  readonly #wrapper: ChatWrapper;
+  readonly #slots;
+
+  constructor(llama: Llama, model: LlamaModel, context: LlamaContext, wrapper: ChatWrapper, options: LlamaOptions) {
+    this.#llama = llama;
+    this.#model = model;
+    this.#context = context;
+    this.#wrapper = wrapper;
+    this.id = options.id;
+    this.revision = `${options.revision}:${context.contextSize}:${wrapper.wrapperName}:${options.chatTemplate ?? ''}`;
+    this.parallel = context.totalSequences;
+    const sequences = Array.from({ length: this.parallel }, () => context.getSequence());
+    this.#slots = slotsOf(sequences, ({ contextTokens }) => contextTokens);
+  }
+
+  countTokens(prompt: Prompt): number {
+    return this.#read(prompt).tokens.length;
+  }
+
+  async *generate(request: TextRequest, signal: AbortSignal): AsyncGenerator<string, Ended, void> {
+    const { tokens, stops } = this.#read(request.prompt);
+    const prompt = fitted(tokens, request, this.#context.contextSize);
+    const slot = this.#slots.take(request.tenant, prompt);
+    try {
+      const reused = await this.#prefill(slot, prompt, signal);
+      return yield* this.#continue(slot, prompt, reused, { ...request, stop: [...request.stop, ...stops] }, signal);
+    } finally {
+      this.#slots.give(slot);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#context.dispose();
+    await this.#model.dispose();
+    await this.#llama.dispose();
+  }
+
+  /** Tokens of the prompt, and the texts at which the chat format ends an answer. */
+  #read(prompt: Prompt): { tokens: Token[]; stops: string[] } {
+    if ('text' in prompt) {
+      const tokens = this.#model.tokenize(prompt.text);
+      const { bos, shouldPrependBosToken } = this.#model.tokens;
+      const opened = shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
+      // An empty prompt: the model begins from its end-of-text token, as it learned texts to begin.
+      const start = bos ?? this.#model.tokens.eos;
+      return { tokens: opened.length > 0 || start === null ? opened : [start], stops: [] };
+    }
+    const history = prompt.messages.map(({ role, content }): ChatHistoryItem => {
+      if (role === 'assistant') return { type: 'model', response: [content] };
+      return role === 'system' ? { type: 'system', text: content } : { type: 'user', text: content };
+    });
+    if (history.at(-1)?.type !== 'model') history.push({ type: 'model', response: [''] });
+    const state = this.#wrapper.generateContextState({ chatHistory: history });
+    const stops = state.stopGenerationTriggers
+      .map((trigger) =>
+        LlamaText(trigger)
+          .values.filter((value) => typeof value === 'string')
+          .join(''),
+      )
+      .filter((text) => text !== '');
+    return { tokens: state.contextText.tokenize(this.#model.tokenizer), stops };
+  }
+
+  /** Reads all of the prompt but its last token, a chunk at a time; returns how many tokens were there already. */
+  async #prefill(slot: LlamaSlot, prompt: readonly Token[], signal: AbortSignal): Promise<number> {
+    const { sequence } = slot;
+    const most = prompt.slice(0, -1);
+    if (slot.foreign) await sequence.clearHistory();
+    else await sequence.adaptStateToTokens(most, false);
+    const reused = sequence.nextTokenIndex;
+    for (let at = reused; at < most.length; at += promptChunk) {
+      throwIfGone(signal);
+      await sequence.evaluateWithoutGeneratingNewTokens(most.slice(at, at + promptChunk));
+    }
+    return reused;
+  }
+
+  async *#continue(
+    slot: LlamaSlot,
+    prompt: readonly Token[],
+    reusedTokens: number,
+    request: TextRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, Ended, void> {
+    const scanner = stopScanner(request.stop);
+    const made: Token[] = [];
+    let pending: Token[] = [];
+    const ended = (finish: Ended['finish']): Ended => ({
+      finish,
+      promptTokens: prompt.length,
+      completionTokens: made.length,
+      reusedTokens,
+    });
+    throwIfGone(signal);
+    const seen = () => [...prompt.slice(-penaltyWindow), ...made].slice(-penaltyWindow);
+    const tokens = slot.sequence.evaluate(prompt.slice(-1), {
+      temperature: request.temperature,
+      topK: request.topK,
+      topP: request.topP,
+      ...(request.seed === undefined ? {} : { seed: request.seed }),
+      ...(request.repetitionPenalty === 1
+        ? {}
+        : { repeatPenalty: { punishTokens: seen, penalty: request.repetitionPenalty } }),
+    });
+    for await (const token of tokens) {
+      throwIfGone(signal);
+      made.push(token);
+      pending.push(token);
+      const text = this.#model.detokenize(pending, false, made.slice(-16, -pending.length));
+      if (!text.endsWith('\uFFFD') || pending.length >= longestCharacter) {
+        pending = [];
+        const { text: passed, stopped } = scanner.push(text);
+        if (passed !== '') yield passed;
+        if (stopped) return ended('stop');
+      }
+      if (made.length >= request.maxTokens) {
+        const rest = scanner.end();
+        if (rest !== '') yield rest;
+        return ended('length');
+      }
+    }
+    const rest = scanner.end();
+    if (rest !== '') yield rest;
+    return ended('stop');
+  }
+}
+
+type LlamaSlot = Slot<ReturnType<LlamaContext['getSequence']>>;
+
+/** The prompt as it will be read. Throws `INVALID_REQUEST` when it leaves no room and may not be cut. */
+function fitted(tokens: readonly Token[], request: TextRequest, contextSize: number): readonly Token[] {
+  const room = contextSize - Math.min(request.maxTokens, contextSize - 1);
+  if (tokens.length <= room) return tokens;
+  if (request.overflow === 'Truncate') return tokens.slice(-room);
+  throw new QuintetError('INVALID_REQUEST', {
+    field: 'messages' in request.prompt ? 'messages' : 'prompt',
+    reason: `the prompt has ${tokens.length} tokens and max_tokens is ${request.maxTokens}; together at most ${contextSize}`,
+  });
+}
+
+function throwIfGone(signal: AbortSignal): void {
+  if (signal.aborted) throw signal.reason instanceof Error ? signal.reason : new QuintetError('CANCELLED');
+}

@@ -1,0 +1,64 @@
+// Which of llama.cpp's sequences answers next: the free one that already holds most of the prompt, else the one unused for longest.
+import type { Token } from 'node-llama-cpp';
+
+export interface Slot<S> {
+  readonly sequence: S;
+  /** The state in it is another tenant's: it must be cleared, or an answer's speed would tell what others ask. */
+  readonly foreign: boolean;
+}
+
+export interface Slots<S> {
+  /** Throws when none is free: the caller lets no more in than there are. */
+  take: (tenant: string, prompt: readonly Token[]) => Slot<S>;
+  give: (slot: Slot<S>) => void;
+  readonly free: number;
+}
+
+interface Place<S> {
+  sequence: S;
+  tenant: string | undefined;
+  usedAt: number;
+}
+
+/** With at most 64 sequences a comparison with each is some microseconds; a radix tree over their tokens would find the same one. */
+export function slotsOf<S>(sequences: readonly S[], held: (sequence: S) => readonly Token[]): Slots<S> {
+  const free = new Set<Place<S>>(sequences.map((sequence) => ({ sequence, tenant: undefined, usedAt: 0 })));
+  const taken = new Map<Slot<S>, Place<S>>();
+  let clock = 0;
+  return {
+    get free() {
+      return free.size;
+    },
+    take: (tenant, prompt) => {
+      let best: Place<S> | undefined;
+      let bestShared = -1;
+      for (const place of free) {
+        const shared = place.tenant === tenant ? sharedPrefix(held(place.sequence), prompt) : 0;
+        if (shared > bestShared || (shared === bestShared && best && place.usedAt < best.usedAt)) {
+          best = place;
+          bestShared = shared;
+        }
+      }
+      if (!best) throw new RangeError('no sequence is free');
+      free.delete(best);
+      const slot: Slot<S> = { sequence: best.sequence, foreign: best.tenant !== undefined && best.tenant !== tenant };
+      best.tenant = tenant;
+      taken.set(slot, best);
+      return slot;
+    },
+    give: (slot) => {
+      const place = taken.get(slot);
+      if (!place) return;
+      taken.delete(slot);
+      place.usedAt = ++clock;
+      free.add(place);
+    },
+  };
+}
+
+function sharedPrefix(a: readonly Token[], b: readonly Token[]): number {
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a[at] === b[at]) at++;
+  return at;
+}
