@@ -25,6 +25,8 @@ export interface DeploymentSettings {
   component: string;
   /** Left out where something else owns the count. */
   replicas?: number | undefined;
+  /** Pods that a rollout may take away before their successors serve. 0: none. */
+  maxUnavailable?: number;
   /** Tells this Deployment's pods from all others; a part of the template's labels. */
   selector: Record<string, string>;
   template: PodTemplate;
@@ -45,7 +47,10 @@ export function deployment(owner: KubeObject, settings: DeploymentSettings): Dep
       ...(settings.replicas !== undefined && { replicas: settings.replicas }),
       revisionHistoryLimit: 2,
       progressDeadlineSeconds: settings.progressDeadlineSeconds,
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: 0 } },
+      strategy: {
+        type: 'RollingUpdate',
+        rollingUpdate: { maxSurge: '25%', maxUnavailable: settings.maxUnavailable ?? 0 },
+      },
       selector: { matchLabels: settings.selector },
       template: settings.template,
     },

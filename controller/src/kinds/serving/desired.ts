@@ -24,7 +24,7 @@ export function desired(resource: Served, observed: Observed, settings: EngineSe
       ...resourceClaimTemplates(resource, name, resource.spec.gpu),
       service(resource, name, selector),
       podDisruptionBudget(resource, name, selector),
-      mainDeployment(resource, settings, state.wanted),
+      mainDeployment(resource, settings, state.wanted, state.maxUnavailable),
       ...(state.bridged > 0 ? [bridgeDeployment(resource, settings, state.bridged)] : []),
     ],
     ...wakeForBridge(state, observed.now),

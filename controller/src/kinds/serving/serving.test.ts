@@ -228,6 +228,64 @@ describe('a GPU that is preferred', () => {
   });
 });
 
+describe('a rollout while every GPU is held', () => {
+  const surging = (replicas: number) => ({ ...rolled, replicas: replicas + 1, updatedReplicas: 1 });
+  const strategy = (one: Served, seen: ObservedBuilder) =>
+    (main(one, seen)?.spec.strategy as { rollingUpdate: { maxUnavailable: number } }).rollingUpdate.maxUnavailable;
+
+  it('takes the GPU of an old pod where others serve meanwhile', () => {
+    const one = resource({ gpu: { policy: 'Required' } });
+    const seen = observed().with(
+      live(main(one), surging(2)),
+      pod('gpu', 'Ready'),
+      pod('gpu', 'Ready'),
+      pod('gpu', 'NoGPU'),
+    );
+    expect(strategy(one, seen)).toBe(1);
+    const gone = observed().with(live(main(one), rolled), pod('gpu', 'Ready'), pod('gpu', 'Ready'));
+    expect(strategy(one, gone)).toBe(0);
+  });
+
+  it('does not end the only pod when a GPU is required, and says what helps', () => {
+    const one = resource({ replicas: 1, gpu: { policy: 'Required' } });
+    const seen = observed().with(live(main(one), surging(1), 1), pod('gpu', 'Ready'), pod('gpu', 'NoGPU'));
+    expect(strategy(one, seen)).toBe(0);
+    expect(condition(one, seen, 'Ready')?.message).toMatch(/Insufficient.*free a GPU, or delete that pod/);
+  });
+
+  it('serves on CPU for the old pod that ends, when a GPU is preferred', () => {
+    const one = resource({ replicas: 1, gpu: { policy: 'Preferred', fallbackAfter: '2m' } });
+    const held = [live(main(one), surging(1), 1), pod('gpu', 'Ready'), pod('gpu', 'NoGPU')];
+    expect(
+      bridge(
+        one,
+        observed()
+          .with(...held)
+          .at(60),
+      ),
+    ).toBeUndefined();
+    const due = observed()
+      .with(...held)
+      .at(120);
+    expect(bridge(one, due)?.spec.replicas).toBe(1);
+    expect(strategy(one, due)).toBe(0);
+    const bridged = observed()
+      .with(...held, pod('cpu', 'Ready'))
+      .at(120);
+    expect(strategy(one, bridged)).toBe(1);
+  });
+
+  it('takes as many away as are missing anyway, or the last old pod would never end', () => {
+    const one = resource({ gpu: { policy: 'Preferred', fallbackAfter: '2m' } });
+    const seen = observed()
+      .with(live(main(one), surging(2)), pod('gpu', 'Ready'), pod('gpu', 'NoGPU'), pod('gpu', 'NoGPU'))
+      .with(pod('cpu', 'Ready'), pod('cpu', 'Ready'))
+      .at(120);
+    expect(bridge(one, seen)?.spec.replicas).toBe(2);
+    expect(strategy(one, seen)).toBe(2);
+  });
+});
+
 describe('the status of a service', () => {
   const states: Record<
     string,
@@ -282,6 +340,19 @@ describe('the status of a service', () => {
       },
       phase: 'Progressing',
       reason: 'RollingOut',
+    },
+    'is not Failed however long a GPU does not come': {
+      one: resource({ gpu: { policy: 'Required' } }),
+      seen: (one) =>
+        observed().with(
+          live(main(one), {
+            observedGeneration: 3,
+            conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }],
+          }),
+          pod('gpu', 'NoGPU'),
+        ),
+      phase: 'Pending',
+      reason: 'InsufficientGPU',
     },
     'is Failed when the rollout stands still for too long': {
       seen: (one) =>

@@ -13,6 +13,7 @@ const decisions: readonly ((resource: Served, state: State) => Verdict | undefin
   scaledToZero, // none wanted, none there
   complete, // every pod of the latest revision serves
   bridged, // as many serve, on CPU for want of a GPU
+  queued, // a GPU or a place in the queue comes by itself, however long that takes
   stuck, // the rollout stood still for too long
   hindered, // pods exist and do not get on
   progressing,
@@ -53,6 +54,16 @@ function bridged(_resource: Served, state: State): Verdict | undefined {
   return good('Ready', 'ServingOnCPU', message);
 }
 
+const comesByItself = new Set(['InsufficientGPU', 'SchedulingGated']);
+
+function queued({ spec }: Served, { trouble, ready, blocked, maxUnavailable }: State): Verdict | undefined {
+  if (!trouble || !comesByItself.has(trouble.reason)) return undefined;
+  // With Preferred the bridge comes; with Required nothing can serve for the only pod there is.
+  const waitsForOld = blocked && maxUnavailable === 0 && spec.gpu.policy === 'Required';
+  const hint = waitsForOld ? '; the only pod holds a GPU and serves on: free a GPU, or delete that pod' : '';
+  return troubled(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, `${trouble.message}${hint}`);
+}
+
 function stuck({ spec }: Served, { rollout, trouble, main }: State): Verdict | undefined {
   if (rollout !== 'Stuck') return undefined;
   if (trouble) return stalled(trouble.reason, trouble.message);
@@ -77,19 +88,14 @@ function scalingCondition({ spec }: Served): ConditionDecision[] {
   return [condition('ScalingActive', 'False', 'NotAvailable', message)];
 }
 
-function gpuCondition(
-  { spec }: Served,
-  { onGpu, wanted, bridged: onCpu, waitingSince, trouble }: State,
-): ConditionDecision[] {
+function gpuCondition({ spec }: Served, { onGpu, wanted, bridged: onCpu, gpuTrouble }: State): ConditionDecision[] {
   if (spec.gpu.policy === 'None' || spec.suspend || wanted === 0) return [];
   if (onCpu > 0) {
     return [
       condition('GPUAllocated', 'False', 'FellBackToCPU', `${onCpu} of ${wanted} pods run on CPU until a GPU is free`),
     ];
   }
-  if (waitingSince) {
-    return [condition('GPUAllocated', 'False', 'InsufficientGPU', trouble?.message ?? 'no node has a free GPU')];
-  }
+  if (gpuTrouble) return [condition('GPUAllocated', 'False', gpuTrouble.reason, gpuTrouble.message)];
   if (onGpu >= wanted) return [condition('GPUAllocated', 'True', 'Allocated', `${onGpu} pods have a GPU`)];
   return [condition('GPUAllocated', 'Unknown', 'Pending', `${onGpu} of ${wanted} pods have a GPU`)];
 }

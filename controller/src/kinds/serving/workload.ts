@@ -40,8 +40,15 @@ export function engineSpec({ spec }: Served): Record<string, unknown> {
   return rest;
 }
 
-export function mainDeployment(resource: Served, settings: EngineSettings, replicas: number): Deployment {
-  return engineDeployment(resource, settings, firstBackend(resource.spec.gpu), mainName(resource), replicas);
+/** @param maxUnavailable Pods that a rollout may take away before their successors serve. */
+export function mainDeployment(
+  resource: Served,
+  settings: EngineSettings,
+  replicas: number,
+  maxUnavailable: number,
+): Deployment {
+  const backend = firstBackend(resource.spec.gpu);
+  return engineDeployment(resource, settings, backend, mainName(resource), replicas, maxUnavailable);
 }
 
 export function bridgeDeployment(resource: Served, settings: EngineSettings, replicas: number): Deployment {
@@ -54,6 +61,7 @@ function engineDeployment(
   backend: Backend,
   name: string,
   replicas: number,
+  maxUnavailable = 0,
 ): Deployment {
   const { startupSeconds } = engineOf(resource);
   // By role, not by backend: a selector cannot be changed, a policy can.
@@ -62,6 +70,7 @@ function engineDeployment(
     name,
     component: 'engine',
     replicas,
+    maxUnavailable,
     selector,
     template: template(resource, settings, backend, selector),
     queueName: resource.spec.scheduling.queueName,
