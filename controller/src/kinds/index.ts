@@ -5,6 +5,7 @@ import type { Kind } from '../reconcile/kind.ts';
 import { evolutionRun } from './evolution/index.ts';
 import { fieldJob } from './fieldjob/index.ts';
 import type { EngineSettings } from './image.ts';
+import { refuseInvalid } from './refusals.ts';
 import { servingKind } from './serving/index.ts';
 
 /** What the installation decides for each engine. */
@@ -12,11 +13,23 @@ export type EngineName = 'field' | 'evolution' | 'compression' | 'matcher' | 'co
 export type KindSettings = Record<EngineName, EngineSettings>;
 
 export function kinds({ field, evolution, compression, matcher, copy }: KindSettings): Kind<KubeObject>[] {
-  return [
+  const all = [
     fieldJob(field),
     evolutionRun(evolution),
     servingKind(compressionService, compression),
     servingKind(matcherPool, matcher),
     servingKind(copyEngine, copy),
   ] as Kind<KubeObject>[];
+  return all.map(checked);
+}
+
+/** The kind, with its specs held against what Kubernetes takes before anything is built of them. */
+function checked(kind: Kind<KubeObject>): Kind<KubeObject> {
+  return {
+    ...kind,
+    desired(resource, observed) {
+      refuseInvalid(resource);
+      return kind.desired(resource, observed);
+    },
+  };
 }
