@@ -34,7 +34,7 @@ const elector = new Elector({
   log,
 });
 const leads = () => !settings.QUINTET_LEADER_ELECTION || elector.leads;
-const client = new Client(connection, { mayWrite: leads, onRequest });
+const client = new Client(connection, { mayWrite: leads, onRequest, onClockSkew });
 const watches = new Watches({
   client,
   namespaces: settings.QUINTET_NAMESPACES,
@@ -45,6 +45,7 @@ const recorder = new Recorder({
   client,
   instance: settings.POD_NAME ?? hostname(),
   log,
+  now: () => client.now(),
   onDropped: () => metrics.eventsDropped.inc(),
 });
 const controllers = kinds(settings.engines).map(
@@ -86,6 +87,13 @@ async function stop(signal: string): Promise<void> {
   await watches.stop();
   await server.close();
   exit(0, 'stopped');
+}
+
+/** Times are told by the API server's clock, so this hinders nothing here; whatever else runs on this node may suffer. */
+function onClockSkew(aheadMs: number): void {
+  metrics.clockAhead.set(aheadMs / 1000);
+  if (aheadMs === 0) log.info("this node's clock agrees with the API server's again");
+  else log.warn({ aheadSeconds: aheadMs / 1000 }, "this node's clock is not the API server's; set it by NTP");
 }
 
 function exit(code: number, message: string): void {

@@ -18,6 +18,10 @@ export interface ClientOptions {
   mayWrite?: () => boolean;
   /** Told of every answer: for `rest_client_requests_total`. `code` is `<error>` without an answer, as in client-go. */
   onRequest?: (method: string, code: string) => void;
+  /** Told when this machine's clock and the server's begin to disagree, and when they agree again (0). */
+  onClockSkew?: (aheadMs: number) => void;
+  /** This machine's clock. */
+  wallClock?: () => number;
 }
 
 export interface ListOptions {
@@ -67,6 +71,10 @@ interface Call {
   signal?: AbortSignal;
 }
 
+/** Dates of answers have whole seconds and are as old as the way here took: less than this is no disagreement. */
+const clockToleranceMs = 5_000;
+/** How often an answer's date is looked at. */
+const clockCheckMs = 10_000;
 const maxThrottleRetries = 3;
 /** A longer Retry-After is not waited for here: the caller is told, and its own backoff takes over. */
 const maxThrottleWaitMs = 5_000;
@@ -79,11 +87,16 @@ export class Client {
   readonly #calls: Pool;
   readonly #watches: Pool;
   readonly #basePath: string;
+  readonly #wallClock: () => number;
+  /** By how much this machine's clock is ahead of the server's; 0 while they agree. */
+  #aheadMs = 0;
+  #clockCheckedAt = Number.NEGATIVE_INFINITY;
 
   constructor(connection: Connection, options: ClientOptions = {}) {
     this.#connection = connection;
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#wallClock = options.wallClock ?? Date.now;
     this.fieldManager = options.fieldManager ?? 'quintet';
     const { origin, pathname } = new URL(connection.server);
     this.#basePath = pathname === '/' ? '' : pathname.replace(/\/$/, '');
@@ -94,6 +107,11 @@ export class Client {
     };
     this.#calls = new Pool(origin, { ...shared, connections: options.connections ?? 16 });
     this.#watches = new Pool(origin, shared);
+  }
+
+  /** The server's time: whose clock an object's times are read off must not depend on which replica reads them. */
+  now(): Date {
+    return new Date(this.#wallClock() - this.#aheadMs);
   }
 
   async get<T extends KubeObject>(type: ResourceType, { namespace, name }: Reference): Promise<T> {
@@ -293,10 +311,25 @@ export class Client {
         throw connectionError(error, call);
       }
       this.#options.onRequest?.(call.method, String(response.statusCode));
+      this.#compareClocks(headerOf(response.headers.date));
       if (response.statusCode !== 401 || renewed || !authorization) return response;
       // The token may have been rotated since it was read.
       await response.body.dump();
     }
+  }
+
+  #compareClocks(date: string | undefined): void {
+    const now = performance.now();
+    if (date === undefined || now < this.#clockCheckedAt + clockCheckMs) return;
+    const local = this.#wallClock();
+    // The middle of the second that the date names.
+    const ahead = local - (Date.parse(date) + 500);
+    if (Number.isNaN(ahead)) return;
+    this.#clockCheckedAt = now;
+    const aheadMs = Math.abs(ahead) < clockToleranceMs ? 0 : ahead;
+    const hasTurned = Math.abs(aheadMs - this.#aheadMs) >= clockToleranceMs;
+    this.#aheadMs = aheadMs;
+    if (hasTurned) this.#options.onClockSkew?.(aheadMs);
   }
 }
 

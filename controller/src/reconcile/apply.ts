@@ -8,7 +8,7 @@ import { controllerOf, ownerIndex } from '../kube/store.ts';
 import type { KubeObject, ObjectMeta, ResourceType } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { differences } from './difference.ts';
-import { NameConflictError } from './errors.ts';
+import { NameConflictError, refusalOf } from './errors.ts';
 import { annotations } from './kind.ts';
 import { isRetainedOf, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
 import type { ChildWrites } from './pace.ts';
@@ -45,7 +45,7 @@ export class Children {
 
   /**
    * Applies the documents in order, then deletes children that are not among them. Answers what was written.
-   * @throws NameConflictError, ApiError: what comes after the child that failed is left for the next time.
+   * @throws BlockedError, ApiError: what comes after the child that failed is left for the next time.
    */
   async bring(owner: KubeObject, documents: readonly KubeObject[]): Promise<ChildWrites> {
     const done: ChildWrites = { writes: 0, corrections: 0 };
@@ -124,7 +124,9 @@ export class Children {
   }
 
   async #apply(watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<void> {
-    const applied = await this.#options.client.apply<KubeObject>(watcher.type, { ...child });
+    const applied = await this.#options.client
+      .apply<KubeObject>(watcher.type, { ...child })
+      .catch((error: unknown) => Promise.reject(refusalOf(error, child.kind, child.metadata.name) as Error));
     done.writes++;
     watcher.offer(applied);
     const paths = differences(applied, child);

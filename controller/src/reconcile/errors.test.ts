@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { apiErrorOf } from '../kube/errors.ts';
-import { NameConflictError, reportFailure } from './errors.ts';
+import { BlockedError, NameConflictError, refusalOf, reportFailure } from './errors.ts';
 
 const status = (code: number, reason: string, message: string, causes: string[] = []): string =>
   JSON.stringify({
@@ -54,4 +54,13 @@ test('a name conflict says whose the object is and what to do', () => {
     'Service "web" was made by somebody else; delete or rename it, or rename this resource',
   );
   expect(new NameConflictError('Service', 'web', 'Gateway "g"').message).toContain('belongs to Gateway "g"');
+});
+
+test('only a child that no retry makes valid is told as refused', () => {
+  const invalid = refusalOf(apiErrorOf(422, status(422, 'Invalid', 'spec.x: is immutable')), 'Job', 'plan');
+  expect(invalid).toBeInstanceOf(BlockedError);
+  expect(invalid).toMatchObject({ reason: 'ChildRefused', message: 'Job "plan" is refused: spec.x: is immutable' });
+  const message = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no";
+  const denied = apiErrorOf(422, status(422, 'Invalid', message));
+  expect(refusalOf(denied, 'Job', 'plan')).toBe(denied);
 });

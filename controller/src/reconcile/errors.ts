@@ -14,15 +14,32 @@ export class TerminalError extends Error {
   }
 }
 
-/** An object that is not ours bears the name of a child. It is never adopted; a slow retry notices when it is gone. */
-export class NameConflictError extends Error {
+/** Something else than the spec is in the way, and no watch of ours tells when it is gone: a slow retry notices. */
+export class BlockedError extends Error {
+  override readonly name: string = 'BlockedError';
+  /** CamelCase, for the condition. */
+  readonly reason: string;
+
+  constructor(reason: string, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** An object that is not ours bears the name of a child. It is never adopted. */
+export class NameConflictError extends BlockedError {
   override readonly name = 'NameConflictError';
-  readonly reason = 'NameConflict';
 
   constructor(kind: string, name: string, controller: string | undefined) {
     const whose = controller ? `belongs to ${controller}` : 'was made by somebody else';
-    super(`${kind} "${name}" ${whose}; delete or rename it, or rename this resource`);
+    super('NameConflict', `${kind} "${name}" ${whose}; delete or rename it, or rename this resource`);
   }
+}
+
+/** What is to be thrown of an API server's refusal of a child: one that no retry turns is told as such. */
+export function refusalOf(error: unknown, kind: string, name: string): unknown {
+  if (!(error instanceof ApiError) || error.status !== 422 || apiReason(error) !== 'Invalid') return error;
+  return new BlockedError('ChildRefused', `${kind} "${name}" is refused: ${error.message}`);
 }
 
 export interface FailureReport {

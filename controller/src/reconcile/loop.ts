@@ -7,7 +7,7 @@ import { controllerOf } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { Children } from './apply.ts';
-import { NameConflictError, TerminalError } from './errors.ts';
+import { BlockedError, TerminalError } from './errors.ts';
 import type { Recorder } from './events.ts';
 import type { Kind, StatusDecision } from './kind.ts';
 import { labels } from './kind.ts';
@@ -37,8 +37,9 @@ export interface ControllerOptions {
   metrics?: Metrics;
   recorder?: Recorder;
   log?: Log;
+  /** Default: the API server's clock, as its answers tell it. */
   now?: () => Date;
-  /** How often a name taken by a foreign object is looked at again. Default 60 000 ms. */
+  /** How often what is in the way (a name that is taken) is looked at again. Default 60 000 ms. */
   conflictRetryMs?: number;
 }
 
@@ -76,7 +77,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     this.#options = options;
     this.name = kind.type.kind.toLowerCase();
     this.#log = options.log ?? silentLog;
-    this.#now = options.now ?? (() => new Date());
+    this.#now = options.now ?? (() => client.now());
     this.queue = new WorkQueue({ name: this.name, ...(metrics && { metrics }) });
     this.#resources = watches.all(kind.type);
     const children = kind.children.map((type) => watches.own(type));
@@ -297,7 +298,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       return 'error';
     }
     metrics?.reconcileErrors.inc(labelled);
-    if (error instanceof NameConflictError) {
+    if (error instanceof BlockedError) {
       this.queue.addAfter(key, this.#options.conflictRetryMs ?? 60_000);
       return 'error';
     }

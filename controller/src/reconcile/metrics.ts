@@ -20,6 +20,7 @@ export interface Metrics {
   watchesOpened: Counter<'what' | 'resource'>;
   leader: Gauge<'name'>;
   eventsDropped: Counter;
+  clockAhead: Gauge;
 }
 
 export function createMetrics(options: { processMetrics?: boolean } = {}): Metrics {
@@ -62,6 +63,11 @@ export function createMetrics(options: { processMetrics?: boolean } = {}): Metri
     restRequests: counter('rest_client_requests_total', 'Requests to the API server by answer', ['code', 'method']),
     watchesOpened: counter('quintet_watch_opens_total', 'Lists and watches opened', ['what', 'resource']),
     leader: gauge('leader_election_master_status', '1 while this process leads', ['name']),
+    clockAhead: new Gauge({
+      name: 'quintet_clock_ahead_seconds',
+      help: "By how much this replica's clock is ahead of the API server's; 0 while they agree",
+      registers,
+    }),
     eventsDropped: new Counter({
       name: 'quintet_events_dropped_total',
       help: 'Events not written because there were too many',

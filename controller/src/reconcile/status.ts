@@ -4,7 +4,7 @@ import type { Client } from '../kube/client.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { type Condition, changedConditions, overlay, shorten, stampConditions } from './conditions.ts';
-import { NameConflictError, reportFailure, TerminalError } from './errors.ts';
+import { BlockedError, reportFailure, TerminalError } from './errors.ts';
 import type { EventNote } from './events.ts';
 import type { ConditionDecision, StatusDecision } from './kind.ts';
 
@@ -82,8 +82,8 @@ export function decisionOf(status: Status = {}): StatusDecision {
 }
 
 /** Nothing but a change of the spec, or of what it names, helps. */
-export function isTerminal(failure: unknown): failure is TerminalError | NameConflictError {
-  return failure instanceof TerminalError || failure instanceof NameConflictError;
+export function isTerminal(failure: unknown): failure is TerminalError | BlockedError {
+  return failure instanceof TerminalError || failure instanceof BlockedError;
 }
 
 /**
@@ -102,11 +102,11 @@ export function failureConditions(failure: unknown, failures: number, isApplied 
   }
   const { transient, ...report } = reportFailure(failure);
   const mayPass = transient && failures < persistentAfter;
-  if (isApplied) return mayPass ? [] : [{ type: 'Reconciling', status: 'True', ...report }];
+  if (isApplied) return mayPass ? [] : [{ type: 'Reconciling', status: 'True', ...report, warn: true }];
   const shown = mayPass ? { reason: 'Progressing', message: 'the latest change is being applied' } : report;
   return [
     { type: 'Ready', status: 'False', ...shown },
-    { type: 'Reconciling', status: 'True', ...shown },
+    { type: 'Reconciling', status: 'True', ...shown, ...(!mayPass && { warn: true }) },
   ];
 }
 
@@ -120,7 +120,7 @@ export function withFailure(decision: StatusDecision, over: readonly ConditionDe
   if (!trouble) return { ...decision, conditions: overlay(decision.conditions, over) };
   const { reason, message } = trouble;
   if (hasEnded(decision.fields)) {
-    const going: ConditionDecision = { type: 'Reconciling', status: 'True', reason, message };
+    const going: ConditionDecision = { type: 'Reconciling', status: 'True', reason, message, warn: true };
     return { ...decision, conditions: overlay(decision.conditions, [going]) };
   }
   const isUnapplied = !blocking && over.some(({ type }) => type === 'Ready');
