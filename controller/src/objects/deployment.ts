@@ -26,7 +26,7 @@ export interface DeploymentSettings {
   /** Left out where something else owns the count. */
   replicas?: number | undefined;
   /** Pods that a rollout may take away before their successors serve. 0: none. */
-  maxUnavailable?: number;
+  maxUnavailable?: number | string;
   /** Tells this Deployment's pods from all others; a part of the template's labels. */
   selector: Record<string, string>;
   template: PodTemplate;

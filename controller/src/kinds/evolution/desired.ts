@@ -2,12 +2,13 @@
 import { type EvolutionRun, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
 import { keepingImage } from '../../objects/job.ts';
-import { TerminalError } from '../../reconcile/errors.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
 import {
+  bridgeDeployment,
   coordinatorJob,
+  deviceClaims,
   isolation,
   outputClaim,
   progressService,
@@ -20,21 +21,23 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: En
   const state = readState(resource, observed, settings);
   const { now } = observed;
   if (state.finished) return whenFinished(resource, state, settings, now);
-  if (resource.spec.gpu.policy !== 'None') {
-    const message = 'spec.gpu.policy: the evolution engine has no GPU backend in this version; set it to None';
-    throw new TerminalError('Unsupported', message);
-  }
   requireImage('evolution', settings, resource.spec.pod?.image);
   const again = state.failure?.retry ? retryAt(state.failure, state.startTime) : undefined;
   const renew = again !== undefined && now >= again;
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
   const objects = [...standing(resource), ...(renew ? [] : coordinator(resource, state, settings))];
-  if (!ended) objects.push(workersDeployment(resource, state.revision, settings, workersWanted(resource, state)));
-  return { objects, ...wakeAt(now, state.failure ? undefined : state.deadline, again) };
+  if (!ended) objects.push(...workers(resource, state, settings));
+  return { objects, ...wakeAt(now, state.failure ? undefined : state.deadline, again, state.workers.gpu.bridgeAt) };
 }
 
 function standing(resource: EvolutionRun): KubeObject[] {
-  return [resourceConfig(resource), isolation(resource), ...outputClaim(resource), progressService(resource)];
+  return [
+    resourceConfig(resource),
+    isolation(resource),
+    ...outputClaim(resource),
+    progressService(resource),
+    ...deviceClaims(resource),
+  ];
 }
 
 /** Past the deadline the coordinator goes; one that failed by itself stays, for its log. */
@@ -44,9 +47,11 @@ function coordinator(resource: EvolutionRun, state: State, settings: EngineSetti
   return [state.live ? keepingImage(wanted, state.live) : wanted];
 }
 
-/** None before the coordinator has been admitted and started, and none while suspended. */
-function workersWanted({ spec }: EvolutionRun, { live }: State): number {
-  return spec.suspend || !live?.status?.active ? 0 : spec.workers.min;
+/** Those that the spec asks for, and with `Preferred` as many on CPU as wait for a GPU in vain. */
+function workers(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
+  const { wanted, gpu } = state.workers;
+  const main = workersDeployment(resource, state.revision, settings, wanted);
+  return gpu.bridged > 0 ? [main, bridgeDeployment(resource, state.revision, settings, gpu.bridged)] : [main];
 }
 
 function whenFinished(resource: EvolutionRun, state: State, settings: EngineSettings, now: Date): Desired {

@@ -10,7 +10,15 @@ export function evolutionRun(settings: EngineSettings): Kind<EvolutionRun> {
   const { group, version, plural, kind } = definition;
   return {
     type: { group, version, plural, kind, namespaced: true },
-    children: [types.configMap, types.networkPolicy, types.claim, types.service, types.job, types.deployment],
+    children: [
+      types.configMap,
+      types.networkPolicy,
+      types.claim,
+      types.service,
+      types.resourceClaimTemplate,
+      types.job,
+      types.deployment,
+    ],
     observes: [types.pod],
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),

@@ -3,6 +3,13 @@ import { type EvolutionRun, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap, resourceFile, resourceFolder } from '../../objects/configmap.ts';
 import { type Deployment, deployment } from '../../objects/deployment.ts';
+import {
+  type Backend,
+  firstBackend,
+  gpuResources,
+  type ResourceClaimTemplate,
+  resourceClaimTemplates,
+} from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
 import { childLabels, childName, hashOf, selectorLabels } from '../../objects/meta.ts';
 import { type NetworkPolicy, servingIsolation } from '../../objects/networkpolicy.ts';
@@ -11,6 +18,7 @@ import { referenceMounts } from '../../objects/references.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import { httpPort, type Service, service } from '../../objects/service.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
+import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 
 export const labelOfRevision = 'quintet.dev/revision';
@@ -21,6 +29,8 @@ const workerGraceSeconds = 30;
 
 export const mainName = ({ metadata }: EvolutionRun): string => childName(metadata.name, 'evolution');
 export const workersName = ({ metadata }: EvolutionRun): string => childName(metadata.name, 'evolution-workers');
+/** The workers on CPU in place of those that wait for a GPU. */
+export const bridgeName = ({ metadata }: EvolutionRun): string => childName(metadata.name, 'evolution-workers-cpu');
 
 /** Everything in the spec but what may change while it runs, or after, without touching the result. */
 export function searchSpec({ spec }: EvolutionRun): Record<string, unknown> {
@@ -70,16 +80,41 @@ export function workersDeployment(
   settings: EngineSettings,
   replicas: number,
 ): Deployment {
+  const { gpu } = resource.spec;
   return deployment(resource, {
     name: workersName(resource),
     component: 'worker',
     replicas,
+    // New workers get the GPUs of the old ones, which have nothing to do any more.
+    ...(gpu.policy !== 'None' && { maxUnavailable: '100%' }),
     selector: componentSelector(resource, 'worker'),
-    template: template(resource, settings, 'worker', revision, 'Always'),
+    template: template(resource, settings, 'worker', revision, 'Always', firstBackend(gpu)),
     queueName: resource.spec.scheduling.queueName,
     progressDeadlineSeconds: 600,
   });
 }
+
+/** Told from the workers that wait for a GPU by a component of their own: the selectors must not meet. */
+export function bridgeDeployment(
+  resource: EvolutionRun,
+  revision: string,
+  settings: EngineSettings,
+  replicas: number,
+): Deployment {
+  return deployment(resource, {
+    name: bridgeName(resource),
+    component: 'worker-cpu',
+    replicas,
+    selector: componentSelector(resource, 'worker-cpu'),
+    template: template(resource, settings, 'worker-cpu', revision, 'Always'),
+    queueName: resource.spec.scheduling.queueName,
+    progressDeadlineSeconds: 600,
+  });
+}
+
+/** From which each worker claims its devices. */
+export const deviceClaims = (resource: EvolutionRun): ResourceClaimTemplate[] =>
+  resourceClaimTemplates(resource, mainName(resource), resource.spec.gpu);
 
 function componentSelector(resource: EvolutionRun, component: string): Record<string, string> {
   return { ...selectorLabels(resource), 'app.kubernetes.io/component': component };
@@ -88,9 +123,10 @@ function componentSelector(resource: EvolutionRun, component: string): Record<st
 function template(
   resource: EvolutionRun,
   settings: EngineSettings,
-  component: 'coordinator' | 'worker',
+  component: 'coordinator' | 'worker' | 'worker-cpu',
   revision: string,
   restartPolicy: 'Never' | 'Always',
+  backend: Backend = 'CPU',
 ): PodTemplate {
   const { spec } = resource;
   const { pod = {} } = spec;
@@ -101,18 +137,23 @@ function template(
   const ours = { QUINTET_RESOURCE: resourceFile, PORT: String(httpPort), ...output.env, ...settings.env };
   return podTemplate({
     ...pod,
-    labels: { ...pod.labels, ...childLabels(resource, component), [labelOfRevision]: revision },
+    labels: {
+      ...pod.labels,
+      ...childLabels(resource, component),
+      [labelOfRevision]: revision,
+      ...(component !== 'coordinator' && spec.gpu.policy !== 'None' && backendLabels(backend)),
+    },
     restartPolicy,
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? workerGraceSeconds,
-    scheduling: schedulingOf(resource, { backend: 'CPU', claimTemplate: mainName(resource), selector }),
+    scheduling: schedulingOf(resource, { backend, claimTemplate: mainName(resource), selector }),
     container: {
       image: settings.image,
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
       ...pod,
-      args: [component],
+      args: [component === 'coordinator' ? 'coordinator' : 'worker'],
       env: variables(pod.env, ours),
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
-      resources: spec.resources,
+      resources: gpuResources(spec.gpu, backend, spec.resources),
       mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],
       http: { port: httpPort, startupSeconds: 120, drainSeconds },
     },

@@ -4,13 +4,14 @@ import { z } from 'zod';
 import type { Deployment } from '../../objects/deployment.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
+import { fallbackAt, type GpuWait, gpuWait, isReady, runsOn } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
-import { coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
+import { bridgeName, coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
 
 const count = z.number().int().min(0);
 
@@ -41,7 +42,7 @@ export interface State {
   finished: 'Succeeded' | 'Failed' | undefined;
   coordinator: JobState;
   live: Job | undefined;
-  workers: Deployment | undefined;
+  workers: Workers;
   outcome: Outcome | undefined;
   /** A pod of the coordinator has not reported its end yet. */
   speaking: boolean;
@@ -49,6 +50,22 @@ export interface State {
   trouble: Trouble | undefined;
   startTime: Date | undefined;
   deadline: Date | undefined;
+}
+
+interface Workers {
+  /** None before the coordinator has been admitted and started, and none while suspended. */
+  wanted: number;
+  ready: number;
+  gpu: WorkersOnGpu;
+}
+
+interface WorkersOnGpu {
+  onGpu: number;
+  wait: GpuWait | undefined;
+  /** Workers on CPU meanwhile: the policy lets them, and the wait was long enough. */
+  bridged: number;
+  /** When they come, if no GPU does. */
+  bridgeAt: Date | undefined;
 }
 
 export function readState(resource: EvolutionRun, observed: Observed, settings: EngineSettings): State {
@@ -64,19 +81,52 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const coordinator = live ? stateOfJob(live) : 'Waiting';
   const startTime = startOf(resource, status?.startTime ?? runningSince(live));
   const deadline = deadlineOf(resource, startTime);
+  const ofRevision = pods.filter((pod) => pod.metadata.labels?.[labelOfRevision] === revision);
+  const workers = workersOf(resource, observed, live, ofRevision);
+  // Others work in place of those that wait for a GPU.
+  const needed = workers.gpu.bridged > 0 ? ofRevision.filter((pod) => !gpuWait([pod])) : ofRevision;
   return {
     revision,
     finished: finishedAs(resource, revision, deadline, observed.now),
     coordinator,
     live,
-    workers: observed.get<Deployment>(types.deployment, workersName(resource)),
+    workers,
     outcome: coordinator === 'Complete' ? firstSuccess(coordinators, outcome) : undefined,
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
-    trouble: troubleOf(pods.filter((pod) => isActive(pod) && pod.metadata.labels?.[labelOfRevision] === revision)),
+    trouble: troubleOf(needed.filter(isActive)),
     startTime,
     deadline,
   };
+}
+
+function workersOf(resource: EvolutionRun, observed: Observed, live: Job | undefined, pods: readonly Pod[]): Workers {
+  const { suspend, workers } = resource.spec;
+  const wanted = suspend || !live?.status?.active ? 0 : workers.min;
+  const main = observed.get<Deployment>(types.deployment, workersName(resource));
+  const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
+  return {
+    wanted,
+    ready: (main?.status?.readyReplicas ?? 0) + (bridge?.status?.readyReplicas ?? 0),
+    gpu: workersOnGpu(resource, pods, wanted, bridge !== undefined, observed.now),
+  };
+}
+
+/** Once there, the workers on CPU stay until others have a GPU in their place. */
+function workersOnGpu(
+  { spec }: EvolutionRun,
+  pods: readonly Pod[],
+  wanted: number,
+  isBridged: boolean,
+  now: Date,
+): WorkersOnGpu {
+  const present = pods.filter(({ metadata }) => !metadata.deletionTimestamp);
+  const onGpu = present.filter((pod) => runsOn(pod, 'GPU') && isReady(pod)).length;
+  const wait = gpuWait(present);
+  const bridgeAt = fallbackAt(spec.gpu, wait);
+  const due = bridgeAt !== undefined && now >= bridgeAt;
+  const bridges = due || (isBridged && spec.gpu.policy === 'Preferred');
+  return { onGpu, wait, bridged: bridges ? Math.max(0, wanted - onGpu) : 0, bridgeAt };
 }
 
 /** A suspended run holds no start: going on brings a new one. */

@@ -1,7 +1,8 @@
 // What an EvolutionRun reports: ordered decisions on its conditions, then what its coordinator found.
 import type { EvolutionRun, EvolutionRunStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
-import type { Observed, StatusDecision } from '../../reconcile/kind.ts';
+import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import { gpuCondition } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { good, remembered, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
 import { readState, type State } from './state.ts';
@@ -21,7 +22,9 @@ export function status(resource: EvolutionRun, observed: Observed, settings: Eng
   const state = readState(resource, observed, settings);
   for (const decide of decisions) {
     const verdict = decide(resource, state);
-    if (verdict) return { conditions: verdict.conditions, fields: fields(resource, state, verdict, observed.now) };
+    if (!verdict) continue;
+    const conditions = [...verdict.conditions, ...gpuConditions(resource, state, verdict)];
+    return { conditions, fields: fields(resource, state, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
 }
@@ -53,10 +56,23 @@ function hindered(_resource: EvolutionRun, { trouble, live }: State): Verdict | 
   return trouble && troubled(live?.status?.ready ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
 }
 
-function searching(_resource: EvolutionRun, { live, workers }: State): Verdict {
+function searching(_resource: EvolutionRun, { live, workers: { ready } }: State): Verdict {
   if (!live?.status?.active) return working('Pending', 'Pending', 'waiting for the coordinator');
-  const ready = workers?.status?.readyReplicas ?? 0;
   return working('Progressing', 'Searching', `the search runs, ${ready} workers evaluate`);
+}
+
+function gpuConditions({ spec }: EvolutionRun, state: State, { phase }: Verdict): ConditionDecision[] {
+  const { gpu, wanted } = state.workers;
+  const works = phase === 'Pending' || phase === 'Progressing';
+  if (spec.gpu.policy === 'None' || !works || wanted === 0) return [];
+  return [gpuCondition({ wanted, onGpu: gpu.onGpu, onCpu: gpu.bridged, wait: gpu.wait })];
+}
+
+function gpuFields({ spec }: EvolutionRun, { gpu }: State['workers']): Record<string, unknown> {
+  const { onGpu, bridged, bridgeAt } = gpu;
+  if (spec.gpu.policy === 'None') return {};
+  const fellBackAt = bridged > 0 ? wholeSeconds(bridgeAt) : undefined;
+  return { gpu: { allocated: onGpu * spec.gpu.count, ...(fellBackAt && { fellBackAt }) } };
 }
 
 function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Date): Record<string, unknown> {
@@ -72,7 +88,8 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     revision: state.revision,
     startTime: wholeSeconds(state.startTime),
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
-    workers: over ? 0 : (state.workers?.status?.readyReplicas ?? 0),
+    workers: over ? 0 : state.workers.ready,
+    ...gpuFields(resource, state.workers),
   });
 }
 

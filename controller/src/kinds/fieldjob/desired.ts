@@ -6,7 +6,7 @@ import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
 import { isLost, type Run, readRun } from './run.ts';
-import { networkIsolation, outputClaim, resourceConfig, stepNames } from './steps.ts';
+import { deviceClaims, networkIsolation, outputClaim, resourceConfig, stepNames } from './steps.ts';
 
 export function desired(resource: FieldJob, observed: Observed, settings: EngineSettings): Desired {
   const run = readRun(resource, observed, settings);
@@ -17,17 +17,13 @@ export function desired(resource: FieldJob, observed: Observed, settings: Engine
   if (run.failure && !run.failure.retry) return { objects: present(resource, run, false) };
   const again = run.failure && retryAt(run.failure, run.startTime);
   const objects = present(resource, run, again !== undefined && now >= again);
-  return { objects, ...wakeAt(now, run.deadline, again) };
+  return { objects, ...wakeAt(now, run.deadline, again, run.gpu.fallbackAt) };
 }
 
 /** What the schema has ahead of the engine and only the controller would carry out. The engine refuses the rest. */
 function refuseUnsupported({ spec }: FieldJob): void {
   const unsupported: [boolean, string][] = [
     [spec.mode === 'Service', 'spec.mode: Service is not part of this version; set it to Batch'],
-    [
-      spec.gpu.policy !== 'None',
-      'spec.gpu.policy: the field engine has no GPU backend in this version; set it to None',
-    ],
     [spec.output?.s3 !== undefined, 'spec.output.s3 is not part of this version; write to a claim'],
   ];
   const found = unsupported.find(([applies]) => applies);
@@ -36,7 +32,12 @@ function refuseUnsupported({ spec }: FieldJob): void {
 
 /** What this revision has or should have now; a failed Job is left out, and so deleted, when it is time to try anew. */
 function present(resource: FieldJob, run: Run, renewFailed: boolean): KubeObject[] {
-  const objects: KubeObject[] = [resourceConfig(resource), networkIsolation(resource), ...outputClaim(resource)];
+  const objects: KubeObject[] = [
+    resourceConfig(resource),
+    networkIsolation(resource),
+    ...outputClaim(resource),
+    ...deviceClaims(resource),
+  ];
   const ended = run.finished !== undefined || (run.failure !== undefined && !run.failure.retry);
   for (const name of stepNames) {
     const step = run.steps[name];

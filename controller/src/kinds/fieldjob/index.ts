@@ -15,7 +15,7 @@ export function fieldJob(settings: EngineSettings): Kind<FieldJob> {
       kind: definition.kind,
       namespaced: true,
     },
-    children: [types.configMap, types.networkPolicy, types.claim, types.job],
+    children: [types.configMap, types.networkPolicy, types.claim, types.resourceClaimTemplate, types.job],
     observes: [types.pod],
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),

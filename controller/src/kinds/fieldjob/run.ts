@@ -4,13 +4,14 @@ import { keepingImage } from '../../objects/job.ts';
 import { hashOf } from '../../objects/meta.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
+import { type JobBackend, jobBackend } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { type Failure, failureOfJob, type JobState, silent, stateOfJob } from '../jobs/state.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import { type FinishResult, finishResult, type PlanResult, planResult } from './results.ts';
-import { finishJob, planJob, type StepName, shardsJob, stepNames } from './steps.ts';
+import { finishJob, planJob, type StepName, shardsJob, shardsName, stepNames } from './steps.ts';
 
 export interface Step {
   name: StepName;
@@ -39,6 +40,8 @@ export interface Run {
   /** Pods of earlier Jobs still write to the output: nothing new may begin beside them. */
   strangers: boolean;
   failure: Failure | undefined;
+  /** What the shards run on. */
+  gpu: JobBackend;
   /** Why pods that should run do not. */
   trouble: Trouble | undefined;
 }
@@ -51,7 +54,9 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
   const planStep = readStep('plan', planJob(resource, revision, settings), observed, pods);
   const solved = planStep.state === 'Complete' ? planResult(planStep.pods) : undefined;
   const plan = solved ?? status?.plan;
-  const shards = readStep('shards', plan && shardsJob(resource, revision, settings, plan.shards), observed, pods);
+  const gpu = shardsBackend(resource, observed, pods, status);
+  const wanted = plan && shardsJob(resource, revision, settings, plan.shards, gpu.backend);
+  const shards = readStep('shards', wanted, observed, pods);
   const computed = shards.state === 'Complete';
   const finishStep = readStep('finish', computed ? finishJob(resource, revision, settings) : undefined, observed, pods);
   const steps = { plan: planStep, shards, finish: finishStep };
@@ -70,10 +75,23 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
     finish: finishStep.state === 'Complete' ? finishResult(finishStep.pods) : undefined,
     strangers: pods.some((pod) => isActive(pod) && !known.has(pod)),
     failure: undefined,
+    gpu,
     trouble: troubleOf([...known].filter(isActive)),
   };
   run.failure = failureOf(run, observed.now);
   return run;
+}
+
+/** A run that was suspended asks for a GPU again. */
+function shardsBackend(
+  { metadata, spec }: FieldJob,
+  observed: Observed,
+  pods: readonly Pod[],
+  status: FieldJobStatus | undefined,
+): JobBackend {
+  const live = observed.get<Job>(types.job, shardsName(metadata.name));
+  const at = spec.suspend ? undefined : status?.gpu?.fellBackAt;
+  return jobBackend(spec.gpu, podsOfJob(live, pods), at === undefined ? undefined : new Date(at), observed.now);
 }
 
 const revisions = new WeakMap<FieldJob['spec'], string>();

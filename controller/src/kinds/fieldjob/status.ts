@@ -2,9 +2,20 @@
 
 import type { FieldJob, FieldJobStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
-import type { Observed, StatusDecision } from '../../reconcile/kind.ts';
+import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import { gpuCondition } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
-import { good, remembered, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
+import {
+  condition,
+  good,
+  remembered,
+  resting,
+  stalled,
+  troubled,
+  type Verdict,
+  wholeSeconds,
+  working,
+} from '../verdict.ts';
 import { type Run, readRun } from './run.ts';
 import { claimName } from './steps.ts';
 
@@ -25,7 +36,9 @@ export function status(resource: FieldJob, observed: Observed, settings: EngineS
   const run = readRun(resource, observed, settings);
   for (const decide of decisions) {
     const verdict = decide(resource, run);
-    if (verdict) return { conditions: verdict.conditions, fields: fields(resource, run, verdict, observed.now) };
+    if (!verdict) continue;
+    const conditions = [...verdict.conditions, ...gpuConditions(resource, run, verdict)];
+    return { conditions, fields: fields(resource, run, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
 }
@@ -70,6 +83,18 @@ function progressing(_resource: FieldJob, run: Run): Verdict {
   return working(phaseOf(run), stage, messages[stage]);
 }
 
+/** Of the shards while they compute: the other steps ask for no GPU. */
+function gpuConditions({ spec }: FieldJob, { gpu, steps }: Run, { phase }: Verdict): ConditionDecision[] {
+  const computes = phase === 'Pending' || phase === 'Progressing';
+  if (spec.gpu.policy === 'None' || !computes || steps.shards.state !== 'Active') return [];
+  const { onGpu, wait, fellBackAt } = gpu;
+  if (fellBackAt) {
+    const message = 'the shards run on CPU, no GPU was free in time; suspend and resume to ask for one again';
+    return [condition('GPUAllocated', 'False', 'FellBackToCPU', message)];
+  }
+  return [gpuCondition({ wanted: Math.max(1, onGpu), onGpu, onCpu: 0, wait: onGpu > 0 ? undefined : wait })];
+}
+
 const phaseOf = (run: Run): 'Pending' | 'Progressing' => (stageOf(run) === 'Pending' ? 'Pending' : 'Progressing');
 
 function stageOf({ steps, plan }: Run): Stage {
@@ -94,9 +119,16 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
     startTime: wholeSeconds(run.startTime),
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
     ...carried(old),
+    ...gpuFields(resource, run),
     ...planned(run),
     ...results(resource, run),
   });
+}
+
+function gpuFields({ spec }: FieldJob, { gpu }: Run): Record<string, unknown> {
+  if (spec.gpu.policy === 'None') return {};
+  const { onGpu, fellBackAt } = gpu;
+  return { gpu: { allocated: onGpu * spec.gpu.count, ...(fellBackAt && { fellBackAt: wholeSeconds(fellBackAt) }) } };
 }
 
 /** An ended run reports what it reported: its Jobs and pods may be gone. */

@@ -3,6 +3,7 @@
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap, resourceFile, resourceFolder } from '../../objects/configmap.ts';
+import { type Backend, gpuResources, type ResourceClaimTemplate, resourceClaimTemplates } from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
 import { childLabels, childName, selectorLabels } from '../../objects/meta.ts';
 import { isolation, type NetworkPolicy } from '../../objects/networkpolicy.ts';
@@ -10,6 +11,7 @@ import { podTemplate, variables } from '../../objects/pod.ts';
 import { referenceMounts } from '../../objects/references.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
+import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 
 export const stepNames = ['plan', 'shards', 'finish'] as const;
@@ -42,15 +44,24 @@ export function outputClaim(resource: FieldJob): Claim[] {
   return template ? [claim(resource, claimName(resource.metadata.name), 'output', template)] : [];
 }
 
+/** From which each pod of the shards claims its devices. */
+export const deviceClaims = (resource: FieldJob): ResourceClaimTemplate[] =>
+  resourceClaimTemplates(resource, configName(resource), resource.spec.gpu);
+
 export const planJob = (resource: FieldJob, revision: string, settings: EngineSettings): Job =>
   stepJob('plan', resource, revision, settings);
 
-export function shardsJob(resource: FieldJob, revision: string, settings: EngineSettings, shards: number): Job {
+/** Only the shards compute enough to be worth a GPU. */
+export function shardsJob(
+  resource: FieldJob,
+  revision: string,
+  settings: EngineSettings,
+  shards: number,
+  backend: Backend,
+): Job {
   const { max } = resource.spec.shards.parallelism;
-  return stepJob('shards', resource, revision, settings, {
-    completions: shards,
-    parallelism: Math.min(max, shards),
-  });
+  const indexed = { completions: shards, parallelism: Math.min(max, shards) };
+  return stepJob('shards', resource, revision, settings, { indexed, backend });
 }
 
 export const finishJob = (resource: FieldJob, revision: string, settings: EngineSettings): Job =>
@@ -61,11 +72,11 @@ function stepJob(
   resource: FieldJob,
   revision: string,
   settings: EngineSettings,
-  indexed?: { completions: number; parallelism: number },
+  { indexed, backend = 'CPU' }: { indexed?: { completions: number; parallelism: number }; backend?: Backend } = {},
 ): Job {
   const { spec } = resource;
   return job(resource, {
-    name: childName(resource.metadata.name, `field-${step}`),
+    name: jobName(resource.metadata.name, step),
     component: step,
     revision,
     suspend: spec.suspend,
@@ -73,11 +84,17 @@ function stepJob(
     ...(indexed && { indexed }),
     ...(spec.activeDeadline && { activeDeadlineSeconds: Math.ceil(parseDuration(spec.activeDeadline)) }),
     queueName: spec.scheduling.queueName,
-    template: stepTemplate(step, resource, revision, settings),
+    template: stepTemplate(step, resource, revision, settings, backend),
   });
 }
 
-function stepTemplate(step: StepName, resource: FieldJob, revision: string, settings: EngineSettings): PodTemplate {
+function stepTemplate(
+  step: StepName,
+  resource: FieldJob,
+  revision: string,
+  settings: EngineSettings,
+  backend: Backend,
+): PodTemplate {
   const { spec } = resource;
   const { pod = {} } = spec;
   const output = outputVolume(resource);
@@ -85,11 +102,16 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
   const s3Secret = spec.output?.s3?.secretRef;
   return podTemplate({
     ...pod,
-    labels: { ...pod.labels, ...childLabels(resource, step), [labelOfRevision]: revision },
+    labels: {
+      ...pod.labels,
+      ...childLabels(resource, step),
+      [labelOfRevision]: revision,
+      ...(step === 'shards' && spec.gpu.policy !== 'None' && backendLabels(backend)),
+    },
     restartPolicy: 'Never',
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? 10,
     scheduling: schedulingOf(resource, {
-      backend: 'CPU',
+      backend,
       claimTemplate: configName(resource),
       selector: selectorLabels(resource),
     }),
@@ -100,7 +122,7 @@ function stepTemplate(step: StepName, resource: FieldJob, revision: string, sett
       args: [step === 'shards' ? 'shard' : step],
       env: variables(pod.env, { QUINTET_RESOURCE: resourceFile, ...output.env }),
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
-      resources: spec.resources,
+      resources: gpuResources(spec.gpu, backend, spec.resources),
       mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],
     },
     volumes: [
@@ -124,6 +146,9 @@ function outputVolume({ metadata, spec }: FieldJob) {
     volumes: [{ name: 'output', persistentVolumeClaim: { claimName: name } }],
   };
 }
+
+const jobName = (resourceName: string, step: StepName): string => childName(resourceName, `field-${step}`);
+export const shardsName = (resourceName: string): string => jobName(resourceName, 'shards');
 
 /** The claim of `output.volumeClaimTemplate`. */
 export const claimName = (resourceName: string): string => childName(resourceName, 'field');

@@ -230,8 +230,10 @@ describe('a GPU that is preferred', () => {
 
 describe('a rollout while every GPU is held', () => {
   const surging = (replicas: number) => ({ ...rolled, replicas: replicas + 1, updatedReplicas: 1 });
-  const strategy = (one: Served, seen: ObservedBuilder) =>
-    (main(one, seen)?.spec.strategy as { rollingUpdate: { maxUnavailable: number } }).rollingUpdate.maxUnavailable;
+  const strategy = (one: Served, seen: ObservedBuilder) => {
+    const found = main(one, seen)?.spec.strategy as { rollingUpdate: { maxUnavailable: number } } | undefined;
+    return found?.rollingUpdate.maxUnavailable;
+  };
 
   it('takes the GPU of an old pod where others serve meanwhile', () => {
     const one = resource({ gpu: { policy: 'Required' } });

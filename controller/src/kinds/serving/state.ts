@@ -3,9 +3,10 @@ import { type Deployment, type Rollout, rolloutOf } from '../../objects/deployme
 import type { Pod } from '../../objects/types.ts';
 import { types } from '../../objects/types.ts';
 import type { Observed } from '../../reconcile/kind.ts';
+import { fallbackAt, type GpuWait, gpuWait, isReady, runsOn } from '../gpu.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import type { Served } from './engines.ts';
-import { bridgeName, fallbackSeconds, labelOfBackend, mainName } from './workload.ts';
+import { bridgeName, mainName } from './workload.ts';
 
 export interface State {
   main: Deployment | undefined;
@@ -17,8 +18,7 @@ export interface State {
   /** Pods that hold a GPU. */
   onGpu: number;
   trouble: Trouble | undefined;
-  /** Why a pod that wants a GPU has no node. */
-  gpuTrouble: Trouble | undefined;
+  wait: GpuWait | undefined;
   /** Pods that run on CPU meanwhile: the policy lets them, and the wait was long enough. */
   bridged: number;
   /** When the bridge comes, if no GPU does. */
@@ -34,15 +34,12 @@ export function readState(resource: Served, observed: Observed): State {
   const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
   const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => !metadata.deletionTimestamp);
   const wanted = wantedReplicas(resource);
-  const onGpu = pods.filter((pod) => runsOn(pod, 'gpu') && isReady(pod)).length;
-  const waiting = gpuWait(pods);
-  const bridgeAt =
-    resource.spec.gpu.policy === 'Preferred' && waiting
-      ? new Date(waiting.since.getTime() + fallbackSeconds(resource) * 1000)
-      : undefined;
+  const onGpu = pods.filter((pod) => runsOn(pod, 'GPU') && isReady(pod)).length;
+  const wait = gpuWait(pods);
+  const bridgeAt = fallbackAt(resource.spec.gpu, wait);
   const due = bridgeAt !== undefined && observed.now >= bridgeAt;
   const { replicas = 0, updatedReplicas = 0 } = main?.status ?? {};
-  const blocked = waiting !== undefined && onGpu > 0 && updatedReplicas < replicas;
+  const blocked = wait !== undefined && onGpu > 0 && updatedReplicas < replicas;
   // Once there, the bridge stays until GPU pods serve in its place. One more serves for the old pod that is to end.
   const missing = Math.max(0, wanted - onGpu + (blocked && due ? 1 : 0));
   const bridged = due || (bridge && resource.spec.gpu.policy === 'Preferred') ? missing : 0;
@@ -57,7 +54,7 @@ export function readState(resource: Served, observed: Observed): State {
     ready,
     onGpu,
     trouble: troubleOf(pods),
-    gpuTrouble: waiting?.trouble,
+    wait,
     bridged,
     bridgeAt,
     blocked,
@@ -70,24 +67,3 @@ function wantedReplicas({ spec }: Served): number {
   if (spec.suspend) return 0;
   return spec.autoscaling ? Math.max(1, spec.autoscaling.minReplicas) : spec.replicas;
 }
-
-/** Whatever keeps a GPU pod from a node may not keep one from it that runs on CPU. */
-const noPlace = new Set(['InsufficientGPU', 'Unschedulable']);
-
-/** The pod that has waited longest for a node with a GPU. */
-function gpuWait(pods: readonly Pod[]): { since: Date; trouble: Trouble } | undefined {
-  return pods
-    .filter((pod) => runsOn(pod, 'gpu'))
-    .flatMap((pod) => {
-      const trouble = troubleOf([pod]);
-      const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-      if (!trouble || !noPlace.has(trouble.reason) || !scheduled?.lastTransitionTime) return [];
-      return [{ since: new Date(scheduled.lastTransitionTime), trouble }];
-    })
-    .sort((a, b) => a.since.getTime() - b.since.getTime())[0];
-}
-
-const runsOn = ({ metadata }: Pod, backend: string) => metadata.labels?.[labelOfBackend] === backend;
-
-const isReady = ({ status }: Pod): boolean =>
-  status?.conditions?.some(({ type, status: state }) => type === 'Ready' && state === 'True') ?? false;

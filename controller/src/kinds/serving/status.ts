@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../kube/types.ts';
 import { service, serviceUrl } from '../../objects/service.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import { gpuCondition } from '../gpu.ts';
 import { condition, good, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
 import type { Served } from './engines.ts';
 import { readState, type State } from './state.ts';
@@ -25,7 +26,7 @@ export function status(resource: Served, observed: Observed): StatusDecision {
     const verdict = decide(resource, state);
     if (!verdict) continue;
     return {
-      conditions: [...verdict.conditions, ...gpuCondition(resource, state), ...scalingCondition(resource)],
+      conditions: [...verdict.conditions, ...gpuConditions(resource, state), ...scalingCondition(resource)],
       fields: fields(resource, state, verdict),
     };
   }
@@ -88,16 +89,9 @@ function scalingCondition({ spec }: Served): ConditionDecision[] {
   return [condition('ScalingActive', 'False', 'NotAvailable', message)];
 }
 
-function gpuCondition({ spec }: Served, { onGpu, wanted, bridged: onCpu, gpuTrouble }: State): ConditionDecision[] {
+function gpuConditions({ spec }: Served, { onGpu, wanted, bridged: onCpu, wait }: State): ConditionDecision[] {
   if (spec.gpu.policy === 'None' || spec.suspend || wanted === 0) return [];
-  if (onCpu > 0) {
-    return [
-      condition('GPUAllocated', 'False', 'FellBackToCPU', `${onCpu} of ${wanted} pods run on CPU until a GPU is free`),
-    ];
-  }
-  if (gpuTrouble) return [condition('GPUAllocated', 'False', gpuTrouble.reason, gpuTrouble.message)];
-  if (onGpu >= wanted) return [condition('GPUAllocated', 'True', 'Allocated', `${onGpu} pods have a GPU`)];
-  return [condition('GPUAllocated', 'Unknown', 'Pending', `${onGpu} of ${wanted} pods have a GPU`)];
+  return [gpuCondition({ wanted, onGpu, onCpu, wait })];
 }
 
 function fields(resource: Served, state: State, { phase, conditions }: Verdict): Record<string, unknown> {

@@ -1,5 +1,4 @@
 // The Deployments of a serving engine: one on its first backend, and with `Preferred` a bridge on CPU beside it.
-import { parseDuration } from '@quintet/crds';
 import { resourceFile, resourceFolder } from '../../objects/configmap.ts';
 import { type Deployment, deployment } from '../../objects/deployment.ts';
 import { type Backend, firstBackend, gpuResources } from '../../objects/gpu.ts';
@@ -9,10 +8,10 @@ import { referenceMounts } from '../../objects/references.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import { httpPort } from '../../objects/service.ts';
 import type { PodTemplate } from '../../objects/types.ts';
+import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { engines, type Served } from './engines.ts';
 
-export const labelOfBackend = 'quintet.dev/backend';
 const labelOfRole = 'quintet.dev/role';
 const cacheFolder = '/var/cache/quintet';
 /** Endpoints everywhere have forgotten a pod within this time after its end began. */
@@ -92,7 +91,7 @@ function template(
   return podTemplate({
     ...pod,
     serviceAccountName: pod.serviceAccountName ?? mainName(resource),
-    labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector, [labelOfBackend]: backend.toLowerCase() },
+    labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector, ...backendLabels(backend) },
     annotations: { ...pod.annotations, 'quintet.dev/config': hashOf(engineSpec(resource)) },
     restartPolicy: 'Always',
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? forgetSeconds + drainSeconds,
@@ -118,6 +117,3 @@ function template(
     ],
   });
 }
-
-/** Seconds that pods may wait for a GPU before the bridge serves in their place. */
-export const fallbackSeconds = ({ spec }: Served): number => parseDuration(spec.gpu.fallbackAfter);

@@ -1,0 +1,221 @@
+// GPUs of the kinds that end: asked for by the pods that compute, waited for, replaced by CPU, taken when they come.
+import {
+  type EvolutionRun,
+  evolutionRun as evolutionDefinition,
+  type FieldJob,
+  fieldJob as fieldDefinition,
+  parseStored,
+} from '@quintet/crds';
+import { describe, expect, it } from 'vitest';
+import type { KubeObject } from '../kube/types.ts';
+import type { Deployment } from '../objects/deployment.ts';
+import type { Job, Pod } from '../objects/types.ts';
+import type { Kind } from '../reconcile/kind.ts';
+import { evolutionRun } from './evolution/index.ts';
+import { fieldJob } from './fieldjob/index.ts';
+import { noon, type ObservedBuilder, observed, uidOf } from './testing.ts';
+
+const metadata = { name: 'one', namespace: 'team', uid: 'uid-1', generation: 1 };
+const preferred = { policy: 'Preferred', fallbackAfter: '2m' };
+
+let serial = 0;
+/** A pod of a Job or Deployment: it waits for a GPU since noon, or serves. */
+function podOf(owner: KubeObject | undefined, state: 'NoGPU' | 'Ready'): Pod {
+  if (!owner) throw new TypeError('nothing is desired that would have this pod');
+  const { template } = (owner as Job | Deployment).spec;
+  const scheduled = {
+    type: 'PodScheduled',
+    status: state === 'NoGPU' ? 'False' : 'True',
+    reason: 'Unschedulable',
+    message: '0/3 nodes are available: 3 Insufficient nvidia.com/gpu.',
+    lastTransitionTime: noon.toISOString(),
+  };
+  const controller = { apiVersion: 'batch/v1', kind: owner.kind, name: owner.metadata.name, controller: true };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `pod-${serial++}`,
+      labels: template.metadata.labels ?? {},
+      ownerReferences: [{ ...controller, uid: uidOf(owner) }],
+    },
+    status: {
+      phase: state === 'NoGPU' ? 'Pending' : 'Running',
+      conditions: [scheduled, { type: 'Ready', status: state === 'Ready' ? 'True' : 'False' }],
+    },
+  };
+}
+
+const named = <R extends KubeObject>(kind: Kind<R>, one: R, seen: ObservedBuilder, name: string) =>
+  kind.desired(one, seen).objects.find((each) => each.metadata.name === name);
+const conditionOf = <R extends KubeObject>(kind: Kind<R>, one: R, seen: ObservedBuilder, type: string) =>
+  kind.status(one, seen).conditions.find((each) => each.type === type);
+const asksForGpu = (object: KubeObject | undefined) => JSON.stringify(object).includes('"nvidia.com/gpu":"1"');
+
+describe('a FieldJob', () => {
+  const kind = fieldJob({ image: 'example.test/field:1' });
+  const plan = {
+    step: 'plan',
+    shards: 8,
+    points: 1_000_000,
+    bytes: 8_000_000,
+    memoryBytes: 200_000_000,
+    solution: { residual: '0.01', targets: [{ name: 'bead', pressure: '4kPa' }] },
+    safety: { verdict: 'Safe', maxPressure: '4.4kPa' },
+    warnings: [],
+  };
+  const resource = (spec: Record<string, unknown>, status?: Record<string, unknown>): FieldJob =>
+    parseStored(fieldDefinition, {
+      apiVersion: 'quintet.dev/v1alpha1',
+      kind: 'FieldJob',
+      metadata,
+      spec: {
+        array: { type: 'Grid', grid: { rows: 16, columns: 16 } },
+        targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'], trap: 'Twin' }],
+        volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
+        output: { persistentVolumeClaim: { claimName: 'fields' } },
+        ...spec,
+      },
+      ...(status && { status }),
+    });
+  const planned = (one: FieldJob) => {
+    const job = named(kind, one, observed(), 'one-field-plan');
+    return observed().withJob(job, 'Complete').withPod(job, { exitCode: 0, message: plan });
+  };
+  const shards = (one: FieldJob, seen = planned(one)) => named(kind, one, seen, 'one-field-shards');
+  const waiting = (one: FieldJob) =>
+    planned(one)
+      .withJob(shards(one), 'Active')
+      .with(podOf(shards(one), 'NoGPU'));
+
+  it('asks for a GPU where it computes, not where it plans', () => {
+    const one = resource({ gpu: { policy: 'Required' } });
+    expect(asksForGpu(named(kind, one, observed(), 'one-field-plan'))).toBe(false);
+    expect(asksForGpu(shards(one))).toBe(true);
+  });
+
+  it('claims devices by a template where the spec names a class', () => {
+    const one = resource({ gpu: { policy: 'Required', deviceClassName: 'gpu.example.test', count: 2 } });
+    const { objects } = kind.desired(one, planned(one));
+    expect(objects.map(({ kind: each }) => each)).toContain('ResourceClaimTemplate');
+    expect(JSON.stringify(shards(one))).toContain('"resourceClaimTemplateName":"one-field"');
+  });
+
+  it('waits for a required GPU however long, in the words of the scheduler', () => {
+    const one = resource({ gpu: { policy: 'Required' } });
+    const seen = waiting(one).at(9999);
+    expect(asksForGpu(shards(one, seen))).toBe(true);
+    expect(conditionOf(kind, one, seen, 'GPUAllocated')).toMatchObject({
+      status: 'False',
+      reason: 'InsufficientGPU',
+      message: expect.stringContaining('3 Insufficient nvidia.com/gpu'),
+    });
+  });
+
+  it('makes its shards anew for CPU when no GPU came in time, and remembers that', () => {
+    const one = resource({ gpu: preferred });
+    const early = waiting(one).at(119);
+    expect(asksForGpu(shards(one, early))).toBe(true);
+    expect(kind.desired(one, early).requeueAfterMs).toBe(1000);
+
+    const late = waiting(one).at(120);
+    // The Job that waits goes first: nothing new begins beside its pods.
+    expect(shards(one, late)).toBeUndefined();
+    const { fields } = kind.status(one, late);
+    expect(fields).toMatchObject({ gpu: { allocated: 0, fellBackAt: '2026-01-01T12:02:00Z' } });
+
+    const after = resource({ gpu: preferred }, fields);
+    const onCpu = shards(after, planned(one).at(121));
+    expect(onCpu).toBeDefined();
+    expect(asksForGpu(onCpu)).toBe(false);
+    const running = planned(one).withJob(onCpu, 'Active', { active: 1 }).with(podOf(onCpu, 'Ready')).at(300);
+    expect(shards(after, running)).toBeDefined();
+    expect(conditionOf(kind, after, running, 'GPUAllocated')).toMatchObject({
+      status: 'False',
+      reason: 'FellBackToCPU',
+    });
+  });
+
+  it('does not fall back while some of its pods have a GPU', () => {
+    const one = resource({ gpu: preferred });
+    const seen = waiting(one)
+      .with(podOf(shards(one), 'Ready'))
+      .at(9999);
+    expect(asksForGpu(shards(one, seen))).toBe(true);
+    expect(conditionOf(kind, one, seen, 'GPUAllocated')).toMatchObject({ status: 'True' });
+  });
+
+  it('asks for a GPU again after a pause', () => {
+    const fellBackAt = '2026-01-01T12:02:00Z';
+    const { revision } = kind.status(resource({ gpu: preferred }), observed()).fields as { revision: string };
+    const paused = resource({ gpu: preferred, suspend: true }, { revision, gpu: { allocated: 0, fellBackAt } });
+    expect(asksForGpu(shards(paused))).toBe(true);
+    expect(kind.status(paused, observed()).fields.gpu).toEqual({ allocated: 0 });
+  });
+});
+
+describe('an EvolutionRun', () => {
+  const kind = evolutionRun({ image: 'example.test/evolution:1' });
+  const resource = (gpu: Record<string, unknown>): EvolutionRun =>
+    parseStored(evolutionDefinition, {
+      apiVersion: 'quintet.dev/v1alpha1',
+      kind: 'EvolutionRun',
+      metadata,
+      spec: {
+        dataset: {
+          source: { persistentVolumeClaim: { claimName: 'data', path: 'churn.csv' } },
+          target: 'churned',
+          task: 'Binary',
+        },
+        workers: { min: 2, max: 4 },
+        gpu,
+      },
+    });
+  const running = (one: EvolutionRun) => {
+    const job = kind.desired(one, observed()).objects.find((each) => each.kind === 'Job');
+    return observed().withJob(job, 'Active', { active: 1, ready: 1 }).withPod(job);
+  };
+  const workers = (one: EvolutionRun, seen = running(one)) => named(kind, one, seen, 'one-evolution-workers');
+  const bridge = (one: EvolutionRun, seen: ObservedBuilder) =>
+    named(kind, one, seen, 'one-evolution-workers-cpu') as Deployment | undefined;
+
+  it('asks for GPUs for its workers alone', () => {
+    const one = resource({ policy: 'Required' });
+    const { objects } = kind.desired(one, running(one));
+    expect(objects.filter(asksForGpu).map(({ metadata: { name } }) => name)).toEqual(['one-evolution-workers']);
+  });
+
+  it('has workers on CPU when no GPU came in time, and loses them as GPUs come', () => {
+    const one = resource(preferred);
+    const waiting = (...ready: Pod[]) => running(one).with(podOf(workers(one), 'NoGPU'), ...ready);
+    expect(bridge(one, waiting().at(119))).toBeUndefined();
+    expect(kind.desired(one, waiting().at(119)).requeueAfterMs).toBe(1000);
+    const late = waiting().at(120);
+    expect(bridge(one, late)?.spec.replicas).toBe(2);
+    expect(asksForGpu(bridge(one, late))).toBe(false);
+    expect(bridge(one, late)?.spec.selector).not.toEqual((workers(one) as Deployment).spec.selector);
+    expect(conditionOf(kind, one, late, 'GPUAllocated')).toMatchObject({ reason: 'FellBackToCPU' });
+    // It gets on: what waits is no trouble then.
+    expect(conditionOf(kind, one, late, 'Reconciling')).toMatchObject({ reason: 'Searching' });
+
+    const half = waiting(podOf(workers(one), 'Ready')).at(130);
+    expect(bridge(one, half)?.spec.replicas).toBe(1);
+    const there = bridge(one, half);
+    if (!there) throw new TypeError('no bridge');
+    const whole = running(one)
+      .with(there, podOf(workers(one), 'Ready'), podOf(workers(one), 'Ready'))
+      .at(140);
+    expect(bridge(one, whole)).toBeUndefined();
+    expect(conditionOf(kind, one, whole, 'GPUAllocated')).toMatchObject({ status: 'True', reason: 'Allocated' });
+    expect(kind.status(one, whole).fields).toMatchObject({ gpu: { allocated: 2 } });
+  });
+
+  it('gives the GPUs of old workers to new ones at once', () => {
+    expect(workers(resource({ policy: 'Required' }))).toMatchObject({
+      spec: { strategy: { rollingUpdate: { maxUnavailable: '100%' } } },
+    });
+    expect(workers(resource({ policy: 'None' }))).toMatchObject({
+      spec: { strategy: { rollingUpdate: { maxUnavailable: 0 } } },
+    });
+  });
+});
