@@ -13,6 +13,7 @@ import {
   resolveChatWrapper,
   type Token,
 } from 'node-llama-cpp';
+import { checkGguf } from './gguf.ts';
 import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
 import { type Slot, slotsOf } from './slots.ts';
 import { stopScanner } from './stops.ts';
@@ -46,24 +47,38 @@ const penaltyWindow = 64;
 /** A character has at most four bytes, and so at most four tokens. */
 const longestCharacter = 4;
 
-/** Throws `MODEL_DAMAGED`-like `MODEL_MISSING` with llama.cpp's reason when the file is no model that it can load. */
+/** Throws `MODEL_MISSING` with the reason when the file is no model that it can load. */
 export async function openLlama(options: LlamaOptions): Promise<TextModel> {
   const threads = options.threads ?? cpuThreads();
-  const llama = await getLlama({
-    gpu: options.gpu ? 'auto' : false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    maxThreads: threads,
-    logLevel: LlamaLogLevel.warn,
-    logger: (level, message) => options.onLog?.(level === LlamaLogLevel.warn ? 'warn' : 'error', message.trim()),
-  });
+  await checkGguf(options.path);
+  const llama = await library(options, threads);
   const model = await load(llama, options);
   const context = await contextFor(model, threads, options);
   const wrapper = options.chatTemplate
     ? new JinjaTemplateChatWrapper({ template: options.chatTemplate })
     : resolveChatWrapper(model);
-  return new LlamaTextModel(llama, model, context, wrapper, options);
+  return new LlamaTextModel(model, context, wrapper, options);
+}
+
+const libraries = new Map<string, Promise<Llama>>();
+
+/** llama.cpp itself, loaded once a process: it takes a second, and models come and go in it. */
+function library({ gpu, onLog }: LlamaOptions, maxThreads: number): Promise<Llama> {
+  const key = `${gpu}:${maxThreads}`;
+  const loaded = libraries.get(key);
+  if (loaded) return loaded;
+  const loading = getLlama({
+    gpu: gpu ? 'auto' : false,
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads,
+    logLevel: LlamaLogLevel.warn,
+    logger: (level, message) => onLog?.(level === LlamaLogLevel.warn ? 'warn' : 'error', message.trim()),
+  });
+  libraries.set(key, loading);
+  loading.catch(() => libraries.delete(key));
+  return loading;
 }
 
 async function load(llama: Llama, options: LlamaOptions): Promise<LlamaModel> {
@@ -75,7 +90,6 @@ async function load(llama: Llama, options: LlamaOptions): Promise<LlamaModel> {
       ...(options.signal && { loadSignal: options.signal }),
     });
   } catch (error) {
-    await llama.dispose();
     throw new QuintetError(
       'MODEL_MISSING',
       { uri: options.path, reason: `llama.cpp cannot load it: ${(error as Error).message}` },
@@ -105,20 +119,20 @@ class LlamaTextModel implements TextModel {
   readonly id: string;
   readonly revision: string;
   readonly parallel: number;
-  readonly #llama: Llama;
+  readonly contextTokens: number;
   readonly #model: LlamaModel;
   readonly #context: LlamaContext;
   readonly #wrapper: ChatWrapper;
   readonly #slots;
 
-  constructor(llama: Llama, model: LlamaModel, context: LlamaContext, wrapper: ChatWrapper, options: LlamaOptions) {
-    this.#llama = llama;
+  constructor(model: LlamaModel, context: LlamaContext, wrapper: ChatWrapper, options: LlamaOptions) {
     this.#model = model;
     this.#context = context;
     this.#wrapper = wrapper;
     this.id = options.id;
     this.revision = `${options.revision}:${context.contextSize}:${wrapper.wrapperName}:${options.chatTemplate ?? ''}`;
     this.parallel = context.totalSequences;
+    this.contextTokens = context.contextSize;
     const sequences = Array.from({ length: this.parallel }, () => context.getSequence());
     this.#slots = slotsOf(sequences, ({ contextTokens }) => contextTokens);
   }
@@ -142,7 +156,6 @@ class LlamaTextModel implements TextModel {
   async close(): Promise<void> {
     await this.#context.dispose();
     await this.#model.dispose();
-    await this.#llama.dispose();
   }
 
   /** Tokens of the prompt, and the texts at which the chat format ends an answer. */
@@ -239,7 +252,11 @@ type LlamaSlot = Slot<ReturnType<LlamaContext['getSequence']>>;
 
 /** The prompt as it will be read. Throws `INVALID_REQUEST` when it leaves no room and may not be cut. */
 function fitted(tokens: readonly Token[], request: TextRequest, contextSize: number): readonly Token[] {
-  const room = contextSize - Math.min(request.maxTokens, contextSize - 1);
+  const room = contextSize - request.maxTokens;
+  if (room < 1) {
+    const reason = `max_tokens is ${request.maxTokens}; prompt and answer together have at most ${contextSize} tokens`;
+    throw new QuintetError('INVALID_REQUEST', { field: 'max_tokens', reason });
+  }
   if (tokens.length <= room) return tokens;
   if (request.overflow === 'Truncate') return tokens.slice(-room);
   throw new QuintetError('INVALID_REQUEST', {

@@ -50,6 +50,8 @@ export interface TextModel {
   readonly revision: string;
   /** Answers in work at once. */
   readonly parallel: number;
+  /** Tokens of prompt and answer together, where it is known. */
+  readonly contextTokens?: number;
   /** Tokens of the prompt, exactly or as well as the model's server lets one know. */
   countTokens: (prompt: Prompt) => number;
   /**

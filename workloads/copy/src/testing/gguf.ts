@@ -215,7 +215,7 @@ export function randomModel(path: string, shape: Shape, type: 'F32' | 'Q8_0' = '
 export function bigramModel(path: string, text: string, chatTemplate?: string): Float64Array {
   const size = 257;
   const width = 288;
-  const shape: Shape = { layers: 1, width, heads: 9, context: 512 };
+  const shape: Shape = { layers: 1, width, heads: 9, context: 1024 };
   const table = new Float64Array(size * size).fill(1e-6);
   const ids = [...Buffer.from(text)].map((byte) => (byte === 0 ? endToken : byte));
   for (let i = 0; i + 1 < ids.length; i++) {

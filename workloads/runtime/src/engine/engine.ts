@@ -252,7 +252,7 @@ async function prepare(
   server.addHook('onRoute', (route) => {
     const schema = route.schema as { hide?: boolean; response?: Record<string, unknown> } | undefined;
     if (schema?.hide) return;
-    route.schema = { ...schema, response: { ...schema?.response, '4xx': errorBody, '5xx': errorBody } };
+    route.schema = { ...schema, response: { '4xx': errorBody, '5xx': errorBody, ...schema?.response } };
   });
   await server.register(swagger, {
     openapi: {

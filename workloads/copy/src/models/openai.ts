@@ -1,0 +1,218 @@
+// Models on servers with OpenAI's API: several endpoints, the one with least to do for its weight, another when it fails, a fallback when all do.
+import { readFileSync } from 'node:fs';
+import { secretsRoot } from '@quintet/crds';
+import { type Dependency, dependency, QuintetError, type Registry } from '@quintet/runtime';
+import OpenAI, { APIError } from 'openai';
+import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
+
+export interface Endpoint {
+  name: string;
+  /** Base URL, up to /v1. */
+  url: string;
+  /** Model asked for; the first that it lists when left out. */
+  model?: string | undefined;
+  apiKey?: string | undefined;
+  /** Share of requests; 0 only takes over. */
+  weight: number;
+  maxConcurrent: number;
+  /** Milliseconds until the first token. */
+  timeout: number;
+}
+
+export interface OpenAiOptions {
+  endpoints: readonly Endpoint[];
+  /** Endpoint that takes over when the others are down. */
+  fallback?: string | undefined;
+  fallbackDuringStream: 'Error' | 'Restart';
+  registry?: Registry;
+}
+
+interface Server extends Endpoint {
+  client: OpenAI;
+  health: Dependency;
+  running: number;
+}
+
+/** The API key that is mounted for an endpoint, key `apiKey` unless the reference names one. */
+export function endpointKey(name: string, key = 'apiKey', root = secretsRoot): string {
+  return readFileSync(`${root}/openai.endpoints.${name}.secretRef/${key}`, 'utf8').trim();
+}
+
+export function openAiModel(options: OpenAiOptions): TextModel {
+  const servers = options.endpoints.map(
+    (endpoint): Server => ({
+      ...endpoint,
+      client: new OpenAI({
+        baseURL: endpoint.url,
+        apiKey: endpoint.apiKey ?? 'none',
+        maxRetries: 0,
+        timeout: endpoint.timeout,
+      }),
+      health: dependency(`openai:${endpoint.name}`, {
+        // Time is limited until the first token only; what comes after may take as long as the answer is.
+        timeout: endpoint.timeout,
+        retries: 0,
+        failures: 3,
+        isFailure: (error) => !isOfRequest(error),
+        ...(options.registry && { registry: options.registry }),
+      }),
+      running: 0,
+    }),
+  );
+  const [first] = servers;
+  if (!first) throw new RangeError('no endpoints');
+  const regular = servers.filter(({ weight, name }) => weight > 0 && name !== options.fallback);
+
+  /** Those to try, best first; the fallback and those of weight 0 last. */
+  const order = (): Server[] => {
+    const able = (server: Server) => server.health.available && server.running < server.maxConcurrent;
+    const others = servers.filter((server) => !regular.includes(server));
+    const load = ({ running, weight }: Server) => (running + 1) / weight;
+    return [...regular.filter(able).toSorted((a, b) => load(a) - load(b)), ...others.filter(able)];
+  };
+
+  async function* attempt(
+    server: Server,
+    request: TextRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, Ended, void> {
+    server.running++;
+    const stop = new AbortController();
+    const within = AbortSignal.any([signal, stop.signal]);
+    try {
+      const stream = await server.health.call(
+        async (limit) => open(server, request, AbortSignal.any([limit, within])),
+        signal,
+      );
+      return yield* read(stream, request.prompt);
+    } finally {
+      server.running--;
+      stop.abort();
+    }
+  }
+
+  return {
+    id: first.model ?? first.name,
+    revision: servers.map(({ name, model }) => `${name}=${model ?? ''}`).join(','),
+    parallel: regular.reduce((sum, { maxConcurrent }) => sum + maxConcurrent, 0) || first.maxConcurrent,
+    countTokens: estimate,
+    get unavailable() {
+      return servers.some(({ health }) => health.available) ? undefined : 'no endpoint answers';
+    },
+    async *generate(request, signal) {
+      let sent = '';
+      let problem: unknown;
+      for (const server of order()) {
+        const pieces = attempt(server, request, signal);
+        let repeated = '';
+        try {
+          for (;;) {
+            const { done, value } = await pieces.next();
+            if (done) return value;
+            // Begun again elsewhere: what the client has is skipped, and must be the same.
+            if (repeated.length < sent.length) {
+              repeated += value;
+              const known = Math.min(repeated.length, sent.length);
+              if (repeated.slice(0, known) !== sent.slice(0, known)) throw problem;
+              const rest = repeated.slice(sent.length);
+              if (rest === '') continue;
+              sent += rest;
+              yield rest;
+            } else {
+              sent += value;
+              repeated = sent;
+              yield value;
+            }
+          }
+        } catch (error) {
+          if (signal.aborted)
+            throw signal.reason instanceof QuintetError ? signal.reason : new QuintetError('CANCELLED');
+          if (error === problem || isOfRequest(error)) throw refused(error, server.name);
+          problem = error;
+          if (sent !== '' && options.fallbackDuringStream === 'Error') throw unavailable(server.name, error);
+        } finally {
+          await pieces.return(undefined as never);
+        }
+      }
+      throw problem
+        ? unavailable('every endpoint', problem)
+        : new QuintetError('OVERLOADED', { queue: 'endpoints', waiting: 'all', retryAfter: 1 });
+    },
+    close: async () => undefined,
+  };
+}
+
+type Stream = Awaited<ReturnType<typeof open>>;
+
+/** Opens the stream and waits for its first event, so that a server that accepts and then says nothing counts as failed. */
+async function open(server: Server, request: TextRequest, signal: AbortSignal) {
+  const { client } = server;
+  const model = server.model ?? (await client.models.list({ signal })).data[0]?.id ?? '';
+  const body = {
+    model,
+    max_tokens: request.maxTokens,
+    temperature: request.temperature,
+    top_p: request.topP,
+    stop: request.stop.length > 0 ? request.stop.slice(0, 4) : null,
+    stream: true as const,
+    stream_options: { include_usage: true },
+    ...(request.seed !== undefined && { seed: request.seed }),
+    // Of vLLM, SGLang, llama.cpp and Quintet; OpenAI's own server refuses them at their defaults too.
+    ...(request.topK > 0 && { top_k: request.topK }),
+    ...(request.repetitionPenalty !== 1 && { repetition_penalty: request.repetitionPenalty }),
+  };
+  const stream =
+    'text' in request.prompt
+      ? await client.completions.create({ ...body, prompt: request.prompt.text }, { signal })
+      : await client.chat.completions.create({ ...body, messages: [...request.prompt.messages] }, { signal });
+  const events = (stream as AsyncIterable<OpenAI.Completion | OpenAI.ChatCompletionChunk>)[Symbol.asyncIterator]();
+  return { first: await events.next(), events };
+}
+
+async function* read({ first, events }: Stream, prompt: Prompt): AsyncGenerator<string, Ended, void> {
+  let finish: Ended['finish'] | undefined;
+  let usage: { prompt_tokens: number; completion_tokens: number } | undefined;
+  let text = '';
+  for (let event = first; !event.done; event = await events.next()) {
+    const { choices, usage: counted } = event.value;
+    if (counted) usage = counted;
+    const [choice] = choices;
+    if (!choice) continue;
+    const piece = 'delta' in choice ? (choice.delta.content ?? '') : choice.text;
+    text += piece;
+    if (piece !== '') yield piece;
+    if (choice.finish_reason) finish = choice.finish_reason === 'length' ? 'length' : 'stop';
+  }
+  // A connection that ends in the middle ends the stream without a reason.
+  if (finish === undefined) throw new Error('the stream ended before the answer did');
+  return {
+    finish,
+    promptTokens: usage?.prompt_tokens ?? estimate(prompt),
+    completionTokens: usage?.completion_tokens ?? estimate({ text }),
+  };
+}
+
+/** About four characters a token: for fair turns and reservations; what is settled is the server's own count. */
+function estimate(prompt: Prompt): number {
+  const characters =
+    'text' in prompt ? prompt.text.length : prompt.messages.reduce((sum, { content }) => sum + content.length + 16, 0);
+  return Math.ceil(characters / 4);
+}
+
+/** The server understood and refused: another one would too. */
+function isOfRequest(error: unknown): error is APIError {
+  return error instanceof APIError && typeof error.status === 'number' && [400, 404, 413, 422].includes(error.status);
+}
+
+function refused(error: unknown, name: string): unknown {
+  if (!isOfRequest(error)) return error;
+  return new QuintetError('UNPROCESSABLE', { reason: `endpoint ${name} refused: ${error.message}` }, { cause: error });
+}
+
+function unavailable(name: string, error: unknown): QuintetError {
+  return new QuintetError(
+    'DEPENDENCY_UNAVAILABLE',
+    { dependency: name, reason: error instanceof Error ? error.message : String(error), retryAfter: 1 },
+    { cause: error },
+  );
+}

@@ -1,0 +1,156 @@
+// CopyEngine: language models, or templates, behind OpenAI's API and briefs, on the runtime every engine stands on.
+import { fileURLToPath } from 'node:url';
+import { type EngineContext, type EngineDefinition, engineCache, QuintetError } from '@quintet/runtime';
+import { type Prompts, readPrompts } from '../brief/template.ts';
+import { openModelFile } from '../models/file.ts';
+import type { TextModel } from '../models/model.ts';
+import { endpointKey, openAiModel } from '../models/openai.ts';
+import { type CopyConfig, config } from './config.ts';
+import { type Answer, type Generator, generator } from './generator.ts';
+import { routes } from './routes.ts';
+import { turns } from './turns.ts';
+import { writer } from './writer.ts';
+
+export interface CopyOptions {
+  /** Where claims are mounted. */
+  claims?: string;
+  /** Milliseconds between attempts to load a model that is missing or damaged. */
+  retryAfter?: number;
+}
+
+/** Requests that may wait for each that is in work. */
+const patience = 16;
+const builtIn = fileURLToPath(new URL('../../templates', import.meta.url));
+
+export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof config> {
+  let prompts: Prompts;
+  let serving: Generator | undefined;
+  const closing: (() => Promise<void>)[] = [];
+  const loadPrompts = ({ prompts: own }: CopyConfig) => {
+    prompts = readPrompts(builtIn, own?.directory);
+  };
+  return {
+    name: 'copy',
+    version: '0.1.0',
+    config,
+    reloadable: ['generation', 'guardrails', 'prompts', 'priorities'],
+    onReload: loadPrompts,
+    routes: async (server, context) => {
+      loadPrompts(context.config);
+      const write = writer({ context, prompts: () => prompts, generator: () => serving });
+      await routes(server, { context, write, prompts: () => prompts, generator: () => serving });
+    },
+    // Until the model is there the engine says what it waits for, and tries again: a claim that is filled later needs no restart.
+    start: async (context) => {
+      if (context.config.runtime === 'Template') return;
+      let said = '';
+      for (;;) {
+        try {
+          const model = await openModel(context, options);
+          serving = await serve(model, context, closing);
+          context.readiness.clear('model');
+          return;
+        } catch (error) {
+          const reason = error instanceof Error ? error.message : String(error);
+          if (reason !== said) context.log.error({ err: error }, 'the model cannot be served; trying again');
+          said = reason;
+          context.readiness.block('model', reason);
+          await pause(options.retryAfter ?? 10_000, context.signal);
+        }
+      }
+    },
+    onDrain: async () => {
+      for (const close of closing) await close();
+    },
+  };
+}
+
+async function serve(
+  model: TextModel,
+  context: EngineContext<CopyConfig>,
+  closing: (() => Promise<void>)[],
+): Promise<Generator> {
+  const cache = await engineCache<Answer[]>({
+    name: 'copy',
+    kind: 'answer',
+    version: `${model.id}:${model.revision}`,
+    ...context,
+  });
+  closing.push(
+    () => cache.close(),
+    () => model.close(),
+  );
+  const queue = turns({
+    parallel: () => model.parallel,
+    maxQueue: patience * model.parallel,
+    weightOf: (tenant) => Number(context.settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
+    registry: context.registry,
+  });
+  return generator({ model, cache, turns: queue, context });
+}
+
+async function openModel(context: EngineContext<CopyConfig>, options: CopyOptions): Promise<TextModel> {
+  const { config: own, registry, signal, log } = context;
+  if (own.runtime === 'OpenAI') {
+    if (!own.openai)
+      throw new QuintetError('CONFIG_INVALID', { field: 'openai', reason: 'runtime OpenAI needs openai.endpoints' });
+    const { endpoints, fallback, fallbackDuringStream } = own.openai;
+    const withKeys = endpoints.map((endpoint) => ({
+      ...endpoint,
+      apiKey: endpoint.secretRef && endpointKey(endpoint.name, endpoint.secretRef.key),
+    }));
+    return openAiModel({ endpoints: withKeys, fallback, fallbackDuringStream, registry });
+  }
+  if (own.runtime !== 'LlamaCpp') {
+    throw new QuintetError('NOT_READY', {
+      reason: `this image does not hold runtime ${own.runtime}; use LlamaCpp, OpenAI or Template`,
+    });
+  }
+  if (!own.model)
+    throw new QuintetError('MODEL_MISSING', { uri: 'model.source', reason: 'the resource names no model' });
+  const { model } = own;
+  const file = await openModelFile({
+    source: model.source,
+    sha256: model.sha256,
+    at: 'model.source',
+    directory: `${process.env['QUINTET_CACHE'] ?? '/var/cache/quintet'}/models`,
+    registry,
+    signal,
+    onProgress: (message) => context.readiness.block('model', message),
+    ...(options.claims && { claims: options.claims }),
+  });
+  // Loaded only where it is used: the library takes a second and many megabytes.
+  const { openLlama } = await import('../models/llama.ts');
+  return openLlama({
+    path: file.path,
+    revision: model.revision ?? file.digest,
+    id:
+      file.path
+        .split('/')
+        .at(-1)
+        ?.replace(/\.gguf$/i, '') ?? 'model',
+    contextTokens: model.contextTokens,
+    sequences: own.batching.maxSize,
+    chatTemplate: model.chatTemplate,
+    gpuLayers: model.gpuLayers,
+    gpu: own.gpu.policy !== 'None',
+    signal,
+    onProgress: (share) => context.readiness.block('model', `loading ${file.path}: ${Math.floor(100 * share)} %`),
+    onLog: (level, message) => log[level](message),
+  });
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, milliseconds);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

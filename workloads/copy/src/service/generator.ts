@@ -1,0 +1,223 @@
+// One text from a model: in turn, within the tenant's quota, counted. Whole answers go through the cache; streams read it and fill it.
+import { createHash, randomInt } from 'node:crypto';
+import {
+  type Cache,
+  type CacheRequest,
+  counter,
+  type EngineContext,
+  histogram,
+  QuintetError,
+  type Source,
+} from '@quintet/runtime';
+import type { Ended, Prompt, Sampling, TextModel, TextRequest, Usage } from '../models/model.ts';
+import type { CopyConfig } from './config.ts';
+import type { Turn, Turns } from './turns.ts';
+
+export interface Answer extends Usage {
+  text: string;
+  finish: 'stop' | 'length';
+}
+
+export interface Ask extends Omit<Sampling, 'seed'> {
+  prompt: Prompt;
+  tenant: string;
+  seed: number | undefined;
+  /** Answers to the same prompt; each has a seed of its own. */
+  n: number;
+  priority: Turn['priority'];
+  deadline: number | undefined;
+  /** What else the answer depends on: template, revision of the prompts. */
+  version: string;
+  /** False: neither read from the cache nor kept in it. */
+  cached: boolean;
+}
+
+export interface Generator {
+  readonly model: TextModel;
+  answers: (ask: Ask, signal: AbortSignal) => Promise<{ answers: Answer[]; source: Source }>;
+  /** Pieces of the `n` answers as they come, each with its index; an `end` for each. */
+  stream: (ask: Ask, signal: AbortSignal) => AsyncGenerator<StreamEvent, void, void>;
+}
+
+export type StreamEvent = { index: number; text: string } | { index: number; end: Answer; source: Source };
+
+export interface GeneratorOptions {
+  model: TextModel;
+  cache: Cache<Answer[]>;
+  turns: Turns;
+  context: EngineContext<CopyConfig>;
+}
+
+export function generator({ model, cache, turns, context }: GeneratorOptions): Generator {
+  const tokens = counter(context.registry, 'quintet_copy_tokens_total', 'Tokens read, reused and made.', [
+    'kind',
+    'model',
+  ]);
+  const first = histogram(
+    context.registry,
+    'quintet_copy_first_token_seconds',
+    'From the request to its first token.',
+    ['model'],
+  );
+
+  /** Runs one answer; yields its pieces. */
+  async function* one(
+    ask: Ask,
+    index: number,
+    seed: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<string, Answer, void> {
+    const asked = performance.now();
+    const promptTokens = model.countTokens(ask.prompt);
+    const cost = promptTokens + ask.maxTokens;
+    const reserved = await context.quotas.reserve(ask.tenant, cost);
+    let used = 0;
+    try {
+      const done = await turns.take(
+        { tenant: ask.tenant, priority: ask.priority, deadline: ask.deadline, cost },
+        signal,
+      );
+      try {
+        const request: TextRequest = {
+          ...ask,
+          seed: (seed + index) % 2 ** 31,
+          overflow: context.config.generation.overflow,
+        };
+        const within = ask.deadline === undefined ? signal : AbortSignal.any([signal, until(ask.deadline)]);
+        const pieces = model.generate(request, within);
+        let text = '';
+        let ended: Ended | undefined;
+        try {
+          for (;;) {
+            const { done: over, value } = await pieces.next();
+            if (over) {
+              ended = value;
+              break;
+            }
+            if (text === '') {
+              first.observe({ model: model.id }, (performance.now() - asked) / 1000);
+              used = promptTokens;
+            }
+            // Without the model's own count yet: what an answer that is broken off has cost, to about a token a piece.
+            used++;
+            text += value;
+            yield value;
+          }
+        } finally {
+          await pieces.return(undefined as never);
+        }
+        used = ended.promptTokens + ended.completionTokens;
+        tokens.inc({ kind: 'completion', model: model.id }, ended.completionTokens);
+        tokens.inc({ kind: 'prompt', model: model.id }, ended.promptTokens - (ended.reusedTokens ?? 0));
+        tokens.inc({ kind: 'reused', model: model.id }, ended.reusedTokens ?? 0);
+        return { text, ...ended };
+      } finally {
+        done();
+      }
+    } finally {
+      await reserved.settle(used);
+    }
+  }
+
+  const whole = async (ask: Ask, index: number, seed: number, signal: AbortSignal): Promise<Answer> => {
+    const pieces = one(ask, index, seed, signal);
+    for (;;) {
+      const { done, value } = await pieces.next();
+      if (done) return value;
+    }
+  };
+  const make = async (ask: Ask, signal: AbortSignal): Promise<Answer[]> => {
+    const seed = ask.seed ?? randomInt(2 ** 31);
+    const stop = new AbortController();
+    const within = AbortSignal.any([signal, stop.signal]);
+    try {
+      return await Promise.all(Array.from({ length: ask.n }, (_, index) => whole(ask, index, seed, within)));
+    } catch (error) {
+      // The others would be thrown away.
+      stop.abort(new QuintetError('CANCELLED'));
+      throw error;
+    }
+  };
+
+  return {
+    model,
+    answers: async (ask, signal) => {
+      if (!ask.cached) return { answers: await make(ask, signal), source: 'miss' };
+      const { value, source } = await cache.getOrMake(keyOf(ask), (cancelled) => make(ask, cancelled), { signal });
+      return { answers: value, source };
+    },
+    async *stream(ask, signal) {
+      const kept = ask.cached ? await cache.get(keyOf(ask)) : undefined;
+      if (kept) {
+        for (const [index, end] of kept.value.entries()) {
+          if (end.text !== '') yield { index, text: end.text };
+          yield { index, end, source: kept.source };
+        }
+        return;
+      }
+      const seed = ask.seed ?? randomInt(2 ** 31);
+      const stop = new AbortController();
+      const within = AbortSignal.any([signal, stop.signal]);
+      const made: Answer[] = [];
+      try {
+        const all = Array.from({ length: ask.n }, (_, index) => one(ask, index, seed, within));
+        for await (const { index, result } of merged(all)) {
+          if (result.done) {
+            made[index] = result.value;
+            yield { index, end: result.value, source: 'miss' };
+          } else yield { index, text: result.value };
+        }
+        if (ask.cached) await cache.set(keyOf(ask), made);
+      } finally {
+        stop.abort(new QuintetError('CANCELLED'));
+      }
+    },
+  };
+}
+
+/** What is asked for where the request does not say: as configured, but room is left for the prompt. */
+export function defaultLength({ contextTokens = Number.POSITIVE_INFINITY }: TextModel, maxLength: number): number {
+  return Math.min(maxLength, Math.floor(contextTokens / 2));
+}
+
+/** Everything that the answer depends on; when and how urgently it was asked for is not. */
+function keyOf(ask: Ask): CacheRequest {
+  const { tenant, prompt, n, maxTokens, temperature, topP, topK, repetitionPenalty, stop, seed, version } = ask;
+  return { tenant, input: { prompt, n, maxTokens, temperature, topP, topK, repetitionPenalty, stop, seed, version } };
+}
+
+/** What several generators give, as it comes. The first that throws ends all. */
+async function* merged<T, R>(
+  generators: readonly AsyncGenerator<T, R, void>[],
+): AsyncGenerator<{ index: number; result: IteratorResult<T, R> }, void, void> {
+  const next = (index: number) =>
+    (generators[index] as AsyncGenerator<T, R, void>).next().then((result) => ({ index, result }));
+  const open = new Map(generators.map((_, index) => [index, next(index)]));
+  try {
+    while (open.size > 0) {
+      const one = await Promise.race(open.values());
+      if (one.result.done) open.delete(one.index);
+      else open.set(one.index, next(one.index));
+      yield one;
+    }
+  } finally {
+    // Those that wait for a turn or a token end by their signal; their errors are of no interest any more.
+    for (const waiting of open.values()) waiting.catch(() => undefined);
+    for (const each of generators) void each.return(undefined as never).catch(() => undefined);
+  }
+}
+
+function until(deadline: number): AbortSignal {
+  const control = new AbortController();
+  const timer = setTimeout(
+    () => control.abort(new QuintetError('DEADLINE_EXCEEDED')),
+    Math.min(Math.max(0, deadline - Date.now()), 2 ** 31 - 1),
+  );
+  timer.unref();
+  return control.signal;
+}
+
+/** Short name of everything that an answer depends on besides the request: OpenAI's `system_fingerprint`. */
+export function fingerprintOf(...parts: string[]): string {
+  return `fp_${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 10)}`;
+}

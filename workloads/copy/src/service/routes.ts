@@ -1,0 +1,274 @@
+// The HTTP routes: OpenAI's completions, chat and models, and briefs.
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { asQuintetError, type EngineContext, type EngineServer, QuintetError } from '@quintet/runtime';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Prompts } from '../brief/template.ts';
+import type { Prompt, TextModel } from '../models/model.ts';
+import type { CopyConfig } from './config.ts';
+import { openAiBody, openAiError, sendOpenAiError } from './errors.ts';
+import { type Answer, type Ask, defaultLength, fingerprintOf, type Generator, type StreamEvent } from './generator.ts';
+import {
+  chatAnswer,
+  chatRequest,
+  completionAnswer,
+  completionRequest,
+  copyAnswer,
+  copyRequest,
+  modelsAnswer,
+  templatesAnswer,
+} from './schema.ts';
+import type { Write } from './writer.ts';
+
+export interface RouteOptions {
+  context: EngineContext<CopyConfig>;
+  /** Undefined with runtime Template. */
+  generator: () => Generator | undefined;
+  prompts: () => Prompts;
+  write: Write;
+}
+
+type CompletionRequest = z.output<typeof completionRequest>;
+type ChatRequest = z.output<typeof chatRequest>;
+type Common = Omit<CompletionRequest, 'prompt'> | Omit<ChatRequest, 'messages'>;
+
+const failures = { '4xx': openAiError, '5xx': openAiError };
+
+export async function routes(server: EngineServer, options: RouteOptions): Promise<void> {
+  // A scope of its own, so that all errors of these routes, those of hooks too, are in OpenAI's form.
+  await server.register(async (scope: EngineServer) => {
+    scope.setErrorHandler((error, request, reply) => sendOpenAiError(error, request, reply));
+    openAiRoutes(scope, options);
+    briefRoutes(scope, options);
+  });
+}
+
+function openAiRoutes(server: EngineServer, options: RouteOptions): void {
+  const { context } = options;
+  const started = Math.floor(Date.now() / 1000);
+  server.get(
+    '/v1/models',
+    { schema: { summary: 'The models that are served', response: { 200: modelsAnswer, ...failures } } },
+    async () => {
+      const generator = options.generator();
+      const data = generator
+        ? [{ id: generator.model.id, object: 'model' as const, created: started, owned_by: 'quintet' }]
+        : [];
+      return { object: 'list' as const, data };
+    },
+  );
+  server.post(
+    '/v1/completions',
+    {
+      schema: {
+        summary: "Continue a text, as OpenAI's API",
+        body: completionRequest,
+        response: { 200: completionAnswer, ...failures },
+      },
+    },
+    async (request, reply) => {
+      const generator = modelFor(options, request.body.model);
+      const ask = askOf(request.body, { text: request.body.prompt }, request, context.config, generator.model);
+      const fixed = fixedOf(generator, context.config, 'cmpl');
+      if (request.body.stream) {
+        const chunk = (index: number, text: string, finish: string | null) => ({
+          ...fixed,
+          object: 'text_completion',
+          choices: [{ index, text, finish_reason: finish, logprobs: null }],
+        });
+        return streamed(generator, ask, request, reply, { chunk, fixed: { ...fixed, object: 'text_completion' } });
+      }
+      const { answers, source } = await generator.answers(ask, request.signal);
+      reply.header('x-quintet-source', source);
+      return {
+        ...fixed,
+        object: 'text_completion' as const,
+        choices: answers.map(({ text, finish }, index) => ({ index, text, finish_reason: finish, logprobs: null })),
+        usage: usageOf(answers),
+      };
+    },
+  );
+  server.post(
+    '/v1/chat/completions',
+    {
+      schema: {
+        summary: "Answer a conversation, as OpenAI's API",
+        body: chatRequest,
+        response: { 200: chatAnswer, ...failures },
+      },
+    },
+    async (request, reply) => {
+      const generator = modelFor(options, request.body.model);
+      const ask = askOf(request.body, promptOf(request.body), request, context.config, generator.model);
+      const fixed = fixedOf(generator, context.config, 'chatcmpl');
+      if (request.body.stream) {
+        const object = 'chat.completion.chunk';
+        const chunk = (index: number, text: string, finish: string | null, begins: boolean) => ({
+          ...fixed,
+          object,
+          choices: [
+            {
+              index,
+              delta: { ...(begins && { role: 'assistant' }), ...(text !== '' && { content: text }) },
+              finish_reason: finish,
+              logprobs: null,
+            },
+          ],
+        });
+        return streamed(generator, ask, request, reply, { chunk, fixed: { ...fixed, object } });
+      }
+      const { answers, source } = await generator.answers(ask, request.signal);
+      reply.header('x-quintet-source', source);
+      return {
+        ...fixed,
+        object: 'chat.completion' as const,
+        choices: answers.map(({ text, finish }, index) => ({
+          index,
+          message: { role: 'assistant' as const, content: text, refusal: null },
+          finish_reason: finish,
+          logprobs: null,
+        })),
+        usage: usageOf(answers),
+      };
+    },
+  );
+}
+
+function briefRoutes(server: EngineServer, { prompts, write }: RouteOptions): void {
+  server.post(
+    '/v1/copy',
+    {
+      schema: {
+        summary: 'Turn a brief into ranked variants',
+        body: copyRequest,
+        response: { 200: copyAnswer, ...failures },
+      },
+    },
+    ({ body, identity, signal }) => write(identity.tenant, body, signal),
+  );
+  server.get(
+    '/v1/templates',
+    { schema: { summary: 'The templates that briefs may name', response: { 200: templatesAnswer, ...failures } } },
+    async () => ({
+      templates: [...prompts().templates.values()].map(({ name, title, parts }) => ({
+        name,
+        title,
+        needsModel: parts === undefined,
+      })),
+    }),
+  );
+}
+
+function modelFor({ generator, context }: RouteOptions, asked: string | undefined): Generator {
+  const served = generator();
+  if (!served) {
+    throw new QuintetError('UNPROCESSABLE', {
+      reason: `runtime ${context.config.runtime} has no language model: send a brief to /v1/copy, or mount a model`,
+    });
+  }
+  const { unavailable, id } = served.model;
+  if (unavailable) throw new QuintetError('NOT_READY', { reason: unavailable, retryAfter: 5 });
+  if (asked !== undefined && asked !== id)
+    throw new QuintetError('NOT_FOUND', { what: `The model ${asked} (served is ${id})`, field: 'model' });
+  return served;
+}
+
+function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: CopyConfig, model: TextModel): Ask {
+  const { generation } = config;
+  const longest = 'max_completion_tokens' in body ? (body.max_completion_tokens ?? body.max_tokens) : body.max_tokens;
+  const stop = typeof body.stop === 'string' ? [body.stop] : (body.stop ?? generation.stop);
+  const bypass = /\bno-(cache|store)\b/i.test(request.headers['cache-control'] ?? '');
+  return {
+    tenant: request.identity.tenant,
+    prompt,
+    n: body.n,
+    maxTokens: longest ?? defaultLength(model, generation.maxLength),
+    temperature: body.temperature ?? generation.temperature,
+    topP: body.top_p ?? generation.topP,
+    topK: body.top_k ?? generation.topK,
+    repetitionPenalty: body.repetition_penalty ?? generation.repetitionPenalty,
+    stop,
+    seed: body.seed ?? generation.seed,
+    priority: config.priorities === 'Enabled' ? (body.priority ?? 'Normal') : 'Normal',
+    deadline: body.deadline_ms === undefined ? undefined : Date.now() + body.deadline_ms,
+    version: '',
+    cached: !bypass,
+  };
+}
+
+function promptOf({ messages }: ChatRequest): Prompt {
+  return {
+    messages: messages.map(({ role, content }) => ({
+      role: role === 'developer' ? 'system' : role,
+      content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
+    })),
+  };
+}
+
+function fixedOf({ model }: Generator, config: CopyConfig, kind: string) {
+  return {
+    id: `${kind}-${randomUUID()}`,
+    created: Math.floor(Date.now() / 1000),
+    model: model.id,
+    system_fingerprint: fingerprintOf(model.revision, config.prompts?.revision ?? ''),
+  };
+}
+
+function usageOf(answers: readonly Answer[]) {
+  // OpenAI counts a prompt once, however many answers it has.
+  const prompt = answers[0]?.promptTokens ?? 0;
+  const completion = answers.reduce((sum, { completionTokens }) => sum + completionTokens, 0);
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: answers[0]?.reusedTokens ?? 0 },
+  };
+}
+
+interface Shape {
+  chunk: (index: number, text: string, finish: string | null, begins: boolean) => object;
+  fixed: object;
+}
+
+/** Server-sent events. What goes wrong before the first piece is an HTTP error; after it, an event with the error ends the stream. */
+async function streamed(
+  generator: Generator,
+  ask: Ask,
+  request: FastifyRequest & { body: Common },
+  reply: FastifyReply,
+  { chunk, fixed }: Shape,
+): Promise<FastifyReply> {
+  const events = generator.stream(ask, request.signal);
+  const first = await events.next();
+  async function* lines(): AsyncGenerator<string, void, void> {
+    const begun = new Set<number>();
+    const ends: Answer[] = [];
+    const line = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
+    const lineOf = (event: StreamEvent) => {
+      const begins = !begun.has(event.index);
+      begun.add(event.index);
+      if ('text' in event) return line(chunk(event.index, event.text, null, begins));
+      ends[event.index] = event.end;
+      return line(chunk(event.index, '', event.end.finish, begins));
+    };
+    try {
+      if (!first.done) yield lineOf(first.value);
+      for await (const event of events) yield lineOf(event);
+      if (request.body.stream_options?.include_usage) yield line({ ...fixed, choices: [], usage: usageOf(ends) });
+      yield 'data: [DONE]\n\n';
+    } catch (error) {
+      const known = asQuintetError(error, request);
+      if (known.code !== 'CANCELLED') request.log.warn({ err: error }, 'a stream broke');
+      yield line(openAiBody(known, request.id));
+    } finally {
+      await events.return(undefined);
+    }
+  }
+  return reply
+    .type('text/event-stream; charset=utf-8')
+    .header('cache-control', 'no-store')
+    .header('x-accel-buffering', 'no')
+    .send(Readable.from(lines(), { objectMode: false }));
+}

@@ -1,0 +1,101 @@
+// Who may use the model next: as many at a time as it takes in one batch, by priority, and fair between tenants by the tokens they ask for.
+import { type BoundedQueue, boundedQueue, gaugeOf, type Priority, QuintetError, type Registry } from '@quintet/runtime';
+
+export interface Turn {
+  tenant: string;
+  priority: Priority;
+  /** Milliseconds since the epoch. */
+  deadline?: number | undefined;
+  /** Tokens of prompt and answer. */
+  cost: number;
+}
+
+export interface Turns {
+  /**
+   * Resolves when it is the caller's turn, with what ends it. Rejects with `OVERLOADED` or `TENANT_QUEUE_FULL` at once, `DEADLINE_EXCEEDED` when the
+   * deadline passes while waiting, `CANCELLED` when `signal` aborts.
+   */
+  take: (turn: Turn, signal: AbortSignal) => Promise<() => void>;
+  readonly waiting: number;
+  readonly running: number;
+}
+
+export interface TurnsOptions {
+  /** Turns at a time. */
+  parallel: () => number;
+  /** Requests that may wait. */
+  maxQueue: number;
+  weightOf: (tenant: string) => number;
+  registry?: Registry;
+}
+
+export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions): Turns {
+  let running = 0;
+  /** Seconds that a turn took, averaged over the latest. */
+  let took = 1;
+  const retryAfter = (): number => Math.max(1, Math.ceil(((queue.size + 1) / parallel()) * took));
+  const queue: BoundedQueue<() => void> = boundedQueue(
+    { name: 'copy', maxSize: maxQueue, maxPerTenant: maxQueue / 2, weightOf },
+    retryAfter,
+  );
+  const next = () => {
+    while (running < parallel()) {
+      const item = queue.pop();
+      if (!item) return;
+      item.value();
+    }
+  };
+  if (registry) {
+    gaugeOf(registry, 'quintet_queue_depth', 'Requests that wait.', ['queue'], () => [[{ queue: 'copy' }, queue.size]]);
+    gaugeOf(registry, 'quintet_copy_sequences', 'Answers in work.', [], () => [[{}, running]]);
+  }
+  return {
+    get waiting() {
+      return queue.size;
+    },
+    get running() {
+      return running;
+    },
+    take: ({ tenant, priority, deadline, cost }, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) throw reasonOf(signal);
+        const start = () => {
+          clearTimeout(late);
+          signal.removeEventListener('abort', gone);
+          running++;
+          const began = performance.now();
+          let open = true;
+          resolve(() => {
+            if (!open) return;
+            open = false;
+            running--;
+            took += ((performance.now() - began) / 1000 - took) / 16;
+            next();
+          });
+        };
+        const drop = (reason: QuintetError) => {
+          clearTimeout(late);
+          signal.removeEventListener('abort', gone);
+          reject(reason);
+        };
+        const item = queue.push({
+          value: start,
+          drop,
+          tenant,
+          priority,
+          cost,
+          ...(deadline !== undefined && { deadline }),
+        });
+        const gone = () => queue.remove(item) && drop(reasonOf(signal));
+        const expire = () => queue.remove(item) && drop(new QuintetError('DEADLINE_EXCEEDED', { queue: 'copy' }));
+        const late =
+          deadline === undefined ? undefined : setTimeout(expire, Math.min(deadline - Date.now(), 2 ** 31 - 1));
+        signal.addEventListener('abort', gone, { once: true });
+        next();
+      }),
+  };
+}
+
+function reasonOf(signal: AbortSignal): QuintetError {
+  return signal.reason instanceof QuintetError ? signal.reason : new QuintetError('CANCELLED');
+}
