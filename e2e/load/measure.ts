@@ -70,6 +70,9 @@ export async function measure(operator: Operator, load: Load): Promise<Measureme
       await sleep(4000); // caches filled, lease taken
       return await Promise.race([drive(server, load, child.pid ?? 0), ended]);
     } finally {
+      // First politely: a profile is written at the end.
+      child.kill('SIGTERM');
+      await Promise.race([ended.catch(() => undefined), sleep(5_000)]);
       child.kill('SIGKILL');
     }
   } finally {

@@ -1,5 +1,6 @@
 // The controller beside a controller-runtime operator that writes as many objects: make bench NAME=operator
-//   node e2e/load/operator.ts [--quick] [--json FILE] [--count N] [--rounds N] [--only fieldjobs|services|scale|unrelated]
+//   node e2e/load/operator.ts [--quick] [--json FILE] [--count N] [--rounds N] [--only fieldjobs|services|scale|unrelated|profile]
+// profile writes a CPU profile of one run into build/profiles, for a browser's developer tools, and measures nothing else.
 // Each measurement has an API server of its own (etcd and kube-apiserver, no controllers), ours and the reference in turn.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -37,7 +38,11 @@ if (wanted('services'))
   );
 if (wanted('scale') && !values.quick) rows.push(...(await scaling()));
 if (wanted('unrelated')) rows.push(...(await unrelated()));
-report(rows, values.json);
+if (values.only === 'profile') {
+  const folder = join(import.meta.dirname, '../../build/profiles');
+  say(describe(await measure(ours(folder), { kind: 'CompressionService', count })));
+  say(`the profile is in ${folder}`);
+} else report(rows, values.json);
 
 /** `configMaps`: objects that the reference writes beyond its three, so that both write the same number. */
 async function compare(

@@ -85,7 +85,7 @@ class Tally {
 async function tryOne(kind: Kind<KubeObject>, definition: AnyDefinition, one: Written, tally: Tally): Promise<void> {
   const metadata = { ...one.metadata, namespace };
   const type = { ...kind.type };
-  const stored = await send('POST', withQuery(resourcePath(type, namespace), { dryRun: 'All' }), { ...one, metadata });
+  const stored = await post(withQuery(resourcePath(type, namespace), { dryRun: 'All' }), { ...one, metadata });
   if ('refused' in stored)
     return tally.fault(`the API server refuses a ${definition.kind} that zod takes`, one, stored.refused);
   const owner = stored.object as KubeObject;
@@ -150,25 +150,20 @@ function childrenOf(kind: Kind<KubeObject>, client: Client): Children {
 /** A client that only asks whether the API server would take what it is given. */
 function dryRun(told: (document: KubeObject, refused: string | undefined) => void): Client {
   return {
-    findMetadata: () => Promise.resolve(undefined),
-    async apply(type: ResourceType, document: KubeObject) {
-      const { namespace: place, name } = document.metadata;
-      const query = { dryRun: 'All', fieldManager: 'quintet', force: true };
-      const answer = await send('PATCH', withQuery(resourcePath(type, place, name), query), document);
+    fieldManager: 'quintet',
+    async create(type: ResourceType, document: KubeObject, fieldManager: string) {
+      const path = resourcePath(type, document.metadata.namespace);
+      const answer = await post(withQuery(path, { dryRun: 'All', fieldManager }), document);
       told(document, 'refused' in answer ? answer.refused : undefined);
       return 'object' in answer ? answer.object : document;
     },
   } as unknown as Client;
 }
 
-async function send(
-  method: 'POST' | 'PATCH',
-  path: string,
-  body: object,
-): Promise<{ object: unknown } | { refused: string }> {
-  const type = method === 'PATCH' ? 'application/apply-patch+yaml' : 'application/json';
-  const headers = { 'content-type': type };
-  const answer = await request(api.server + path, { method, dispatcher: agent, headers, body: JSON.stringify(body) });
+async function post(path: string, body: object): Promise<{ object: unknown } | { refused: string }> {
+  const headers = { 'content-type': 'application/json' };
+  const options = { method: 'POST', dispatcher: agent, headers, body: JSON.stringify(body) } as const;
+  const answer = await request(api.server + path, options);
   const object = (await answer.body.json()) as { message?: string };
   return answer.statusCode < 300 ? { object } : { refused: `${answer.statusCode} ${object.message}` };
 }

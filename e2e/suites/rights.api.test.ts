@@ -67,13 +67,14 @@ test.each([
 
   expect(denied(requests())).toEqual([]);
   expect([...new Set(requests().filter(isWrite).map(described))].sort()).toEqual([
+    'create configmaps',
     'create events',
+    'create jobs',
     'create leases',
-    'patch configmaps',
+    'create networkpolicies',
     'patch events',
     'patch fieldjobs/status',
     'patch jobs',
-    'patch networkpolicies',
     'update leases',
   ]);
 });

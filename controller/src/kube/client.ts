@@ -182,8 +182,9 @@ export class Client {
     return await this.apply<T>(type, document, { subresource: 'status', fieldManager: `${this.fieldManager}-status` });
   }
 
-  async create<T extends KubeObject>(type: ResourceType, object: Created): Promise<T> {
-    const path = withQuery(resourcePath(type, object.metadata.namespace), { fieldManager: this.fieldManager });
+  async create<T extends KubeObject>(type: ResourceType, object: Created, fieldManager?: string): Promise<T> {
+    const query = { fieldManager: fieldManager ?? this.fieldManager };
+    const path = withQuery(resourcePath(type, object.metadata.namespace), query);
     return await this.#json<T>({ method: 'POST', path, body: JSON.stringify(object) });
   }
 

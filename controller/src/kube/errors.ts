@@ -68,6 +68,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof ApiError && error.status === 409;
 }
 
+/** The name of what was to be made is taken. */
+export function isAlreadyExists(error: unknown): boolean {
+  return isConflict(error) && (error as ApiError).reason === 'AlreadyExists';
+}
+
 const reasons: Record<number, string> = {
   400: 'BadRequest',
   401: 'Unauthorized',

@@ -1,8 +1,9 @@
 // Brings the children of one resource to what is desired, with as few requests as possible: none when nothing differs.
 import { hash } from 'node:crypto';
 import type { Client } from '../kube/client.ts';
-import { isNotFound } from '../kube/errors.ts';
+import { isAlreadyExists, isNotFound } from '../kube/errors.ts';
 import { type Log, silentLog } from '../kube/log.ts';
+import { makerFor, ownershipPatch } from '../kube/managed.ts';
 import { keyOf } from '../kube/paths.ts';
 import { controllerOf, ownerIndex } from '../kube/store.ts';
 import type { KubeObject, ObjectMeta, ResourceType } from '../kube/types.ts';
@@ -79,10 +80,8 @@ export class Children {
   async #bringOne(owner: KubeObject, watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<void> {
     const { type } = watcher;
     const cached = watcher.store.get(keyOf(child.metadata));
-    // The cache holds only what is labelled as ours. Before the first apply of a child it does not know, one cheap read
-    // makes sure that the name is free: an apply would adopt whatever bears it.
-    const live = cached ?? (await this.#options.client.findMetadata(type, child.metadata));
-    if (!live) return await this.#apply(watcher, child, done);
+    const live = cached ?? (await this.#create(watcher, child, done));
+    if (!live) return;
     const ownership = ownershipOf(live, this.#options.owner, owner);
     if (ownership === 'foreign' && !isRetainedOf(live, this.#options.owner, owner)) {
       const controller = controllerOf(live);
@@ -102,7 +101,7 @@ export class Children {
       return await this.#delete(type, live, 'to be made anew: an immutable part changed', done);
     }
     // Seen by GET only, as metadata: somebody took its labels. Applying puts them back.
-    if (!cached) return await this.#apply(watcher, child, done);
+    if (!cached) return await this.#apply(watcher, live, child, done);
     const drift = this.#driftOf(live, child);
     if (drift.length === 0) return;
     const { kind, metadata } = child;
@@ -111,7 +110,26 @@ export class Children {
       const fields = { kind, name: metadata.name, namespace: metadata.namespace, paths: drift.slice(0, 5) };
       this.#log.info(fields, 'set right what somebody changed');
     }
-    await this.#apply(watcher, child, done);
+    await this.#apply(watcher, live, child, done);
+  }
+
+  /**
+   * Makes a child that the cache, which holds only what is labelled as ours, does not know. Never by an apply: that
+   * would adopt whatever bears the name.
+   * @returns nothing once it is made; else the metadata of what bears its name.
+   */
+  async #create(watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<KubeObject | undefined> {
+    const { client } = this.#options;
+    try {
+      const made = await client.create<KubeObject>(watcher.type, { ...child }, makerFor(client.fieldManager));
+      this.#written(watcher, made, child, done);
+      return undefined;
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw refusalOf(error, child.kind, child.metadata.name);
+      const found = await client.findMetadata(watcher.type, child.metadata);
+      if (!found) throw error;
+      return found;
+    }
   }
 
   /** Where the live child is not as desired, but for spellings of the server's own. */
@@ -123,14 +141,23 @@ export class Children {
     return found.filter((path) => !accepted.paths.has(path));
   }
 
-  async #apply(watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<void> {
-    const applied = await this.#options.client
-      .apply<KubeObject>(watcher.type, { ...child })
-      .catch((error: unknown) => Promise.reject(refusalOf(error, child.kind, child.metadata.name) as Error));
+  async #apply(watcher: Watcher, live: KubeObject, child: KubeObject, done: ChildWrites): Promise<void> {
+    const { client } = this.#options;
+    const { type } = watcher;
+    const patch = ownershipPatch(live, client.fieldManager);
+    if (patch) await client.patch(type, child.metadata, patch, { format: 'json' });
+    try {
+      this.#written(watcher, await client.apply<KubeObject>(type, { ...child }), child, done);
+    } catch (error) {
+      throw refusalOf(error, child.kind, child.metadata.name);
+    }
+  }
+
+  #written(watcher: Watcher, answer: KubeObject, child: KubeObject, done: ChildWrites): void {
     done.writes++;
-    watcher.offer(applied);
-    const paths = differences(applied, child);
-    const uid = applied.metadata.uid ?? '';
+    watcher.offer(answer);
+    const paths = differences(answer, child);
+    const uid = answer.metadata.uid ?? '';
     const desired = child.metadata.annotations?.[annotations.desired] ?? '';
     if (paths) this.#accepted.set(uid, { hash: desired, paths: new Set(paths) });
     else this.#accepted.delete(uid);

@@ -268,7 +268,7 @@ describe('failures', () => {
   test('a child that the API server refuses is named in Reconciling, retried with growing waits, and heals', async () => {
     let refused = 0;
     server.intercept = (request, response) => {
-      if (request.method !== 'PATCH' || !request.path.includes('configmaps')) return false;
+      if (request.method !== 'POST' || !request.path.includes('configmaps')) return false;
       refused++;
       refuse(response, 403, 'Forbidden', 'configmaps "x" is forbidden: exceeded quota: team-a');
       return true;
@@ -291,7 +291,7 @@ describe('failures', () => {
   test('one that passes by itself is not worth a condition', async () => {
     let failures = 1;
     server.intercept = (request, response) => {
-      if (request.method !== 'PATCH' || failures-- <= 0) return false;
+      if (request.method !== 'POST' || failures-- <= 0) return false;
       refuse(response, 500, 'InternalError');
       return true;
     };

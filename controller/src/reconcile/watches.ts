@@ -1,6 +1,7 @@
 // The watches of the whole process. Kinds that own the same type share one watch and one cache of it.
 import type { Client } from '../kube/client.ts';
 import type { FollowerOptions } from '../kube/follower.ts';
+import { noteManaged } from '../kube/managed.ts';
 import { apiVersionOf } from '../kube/paths.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
 import { stripBulk, Watcher } from '../kube/watcher.ts';
@@ -27,7 +28,12 @@ export class Watches {
 
   /** Objects of a type that are labelled as ours. */
   own(type: ResourceType): Watcher {
-    return this.#watcher(type, 'own', { labelSelector: `${labels.managedBy}=${managedBy}` });
+    const { fieldManager } = this.#options.client;
+    const transform = (object: KubeObject): KubeObject => {
+      noteManaged(object, fieldManager);
+      return stripBulk(object);
+    };
+    return this.#watcher(type, 'own', { labelSelector: `${labels.managedBy}=${managedBy}`, transform });
   }
 
   /** Every object of a type: for our own custom resources. */
