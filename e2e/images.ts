@@ -1,22 +1,50 @@
 // Builds the images of the controller and the engines: compiled sources and production packages over one base.
 //   node e2e/images.ts build [NAME…]
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ensurePrograms } from './cluster/debian.ts';
 import { type BuiltImage, buildImage } from './cluster/images.ts';
+import { sharedLibraries } from './cluster/shared-libraries.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** Image names and the workspace and file each starts. */
-export const images: Record<string, { workspace: string; folder: string; entry: string }> = {
+interface Image {
+  workspace: string;
+  folder: string;
+  /** File that it starts, below the workspace's dist. */
+  entry: string;
+  /** Shared libraries of no npm package, which the Containerfile's environment names. */
+  libraries?: () => Promise<string[]>;
+}
+
+/** The images, by name. */
+export const images: Record<string, Image> = {
   controller: { workspace: '@quintet/controller', folder: 'controller', entry: 'main.js' },
   compression: { workspace: '@quintet/compression', folder: 'workloads/compression', entry: 'service/main.js' },
+  copy: { workspace: '@quintet/copy', folder: 'workloads/copy', entry: 'main.js' },
+  evolution: {
+    workspace: '@quintet/evolution',
+    folder: 'workloads/evolution',
+    entry: 'main.js',
+    libraries: lightgbmLibraries,
+  },
   field: { workspace: '@quintet/field', folder: 'workloads/field', entry: 'main.js' },
+  matcher: { workspace: '@quintet/matcher', folder: 'workloads/matcher', entry: 'main.js' },
 };
 
 /** Stages `build/images/NAME`: what the Containerfile copies to /app. */
-export function stage(name: string): string {
+async function stage(name: string): Promise<void> {
   const image = images[name];
   if (!image) throw new Error(`no image is called ${name}; there are: ${Object.keys(images).join(', ')}`);
   const target = join(root, 'build/images', name);
@@ -27,9 +55,36 @@ export function stage(name: string): string {
     if (real === path) copy(path, join(target, relative(root, path)), true);
     else copyWorkspace(real, join(target, 'node_modules'));
   }
+  // Always there, so that the Containerfile's environment never names a folder that is not.
+  mkdirSync(join(target, 'lib'));
+  for (const library of (await image.libraries?.()) ?? [])
+    copyFileSync(library, join(target, 'lib', basename(library)));
   writeFileSync(join(target, 'package.json'), '{"type":"module"}\n');
   writeFileSync(join(target, 'main.js'), `import './node_modules/${image.workspace}/dist/${image.entry}';\n`);
-  return target;
+}
+
+/** LightGBM's library, fetched by `make setup`, and the OpenMP runtime that it needs and slim bases lack. */
+async function lightgbmLibraries(): Promise<string[]> {
+  await ensurePrograms(['libgomp.so.1']);
+  const library = lightgbmLibrary();
+  const openmp = sharedLibraries(library).find((path) => basename(path).startsWith('libgomp.so'));
+  if (!openmp) throw new Error('LightGBM needs libgomp: install the Debian package libgomp1');
+  return [library, openmp];
+}
+
+function lightgbmLibrary(): string {
+  const { status, stdout, stderr } = spawnSync(
+    'npm',
+    ['run', '--silent', 'fetch:lightgbm', '-w', '@quintet/evolution'],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  );
+  const path = /\S+lib_lightgbm\.so/.exec(stdout)?.[0] ?? '';
+  if (status !== 0 || !existsSync(path))
+    throw new Error(`LightGBM's library cannot be fetched: ${stderr.trim() || stdout.trim()}`);
+  return path;
 }
 
 /** Paths of the packages that a workspace needs at run time, itself included, as npm resolved them. */
@@ -44,7 +99,13 @@ function productionPackages(workspace: string): string[] {
     .split('\n')
     .filter((path) => path && path !== root);
   if (paths.length === 0) throw new Error(`npm ls knows no packages of ${workspace}: run make setup`);
-  return [...new Set(paths)];
+  return [...new Set(paths)].filter(isForThisMachine);
+}
+
+/** npm installs some packages of other processors beside those of this one. */
+function isForThisMachine(path: string): boolean {
+  const { cpu } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as { cpu?: string[] };
+  return !cpu || cpu.includes(process.arch);
 }
 
 /** A workspace's package.json and what it publishes: dist, and the folders its `files` name. */
@@ -58,7 +119,7 @@ function copyWorkspace(path: string, modules: string): void {
   }
 }
 
-const useless = /(\.d\.[cm]?ts|\.map|\.tsbuildinfo|\.md|\.test\.js)$/i;
+const useless = /(\.d\.[cm]?ts|\.map|\.tsbuildinfo|\.md|\.test\.js|gitRelease\.bundle)$/i;
 
 function copy(from: string, to: string, nestedModulesApart: boolean): void {
   mkdirSync(dirname(to), { recursive: true });
@@ -78,7 +139,7 @@ export async function buildImages(names: readonly string[], onProgress: (line: s
   compile(names);
   const built: BuiltImage[] = [];
   for (const name of names) {
-    stage(name);
+    await stage(name);
     built.push(await buildImage({ name, onProgress }));
   }
   return built;

@@ -6,7 +6,7 @@ import { run } from './command.ts';
 import { withLock } from './lock.ts';
 import type { OnProgress } from './tools.ts';
 
-/** Debian package of each program, named by command or by path. */
+/** Debian package of each program, named by command or by path, and of each library, named as it is loaded. */
 const PACKAGE_OF = {
   runc: 'runc',
   '/usr/lib/cni/ptp': 'containernetworking-plugins',
@@ -17,7 +17,15 @@ const PACKAGE_OF = {
   umount: 'mount',
   buildah: 'buildah',
   'dpkg-deb': 'dpkg',
+  'libgomp.so.1': 'libgomp1',
 } as const;
+
+const libraryFolders = ['/lib', '/usr/lib'].flatMap((folder) => [
+  folder,
+  `${folder}64`,
+  `${folder}/x86_64-linux-gnu`,
+  `${folder}/aarch64-linux-gnu`,
+]);
 
 export type Program = keyof typeof PACKAGE_OF;
 
@@ -47,11 +55,12 @@ export async function ensurePrograms(programs: Program[], onProgress: OnProgress
 }
 
 export function isPresent(program: string, path = process.env.PATH ?? ''): boolean {
-  const folders = [...path.split(delimiter), '/usr/sbin', '/sbin'];
+  const isLibrary = /\.so(\.|$)/.test(program);
+  const folders = isLibrary ? libraryFolders : [...path.split(delimiter), '/usr/sbin', '/sbin'];
   const places = isAbsolute(program) ? [program] : folders.map((folder) => join(folder, program));
   return places.some((place) => {
     try {
-      accessSync(place, constants.X_OK);
+      accessSync(place, isLibrary ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;

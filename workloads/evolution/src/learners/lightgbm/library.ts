@@ -52,7 +52,7 @@ export function lightgbmFolder(): string {
 
 function libraryPaths(): string[] {
   const told = process.env['QUINTET_LIGHTGBM'];
-  return [...(told ? [told] : []), join(lightgbmFolder(), 'lib_lightgbm.so'), '/opt/quintet/lib/lib_lightgbm.so'];
+  return [...(told ? [told] : []), join(lightgbmFolder(), 'lib_lightgbm.so')];
 }
 
 function load(): LightGbm {
