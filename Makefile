@@ -24,7 +24,7 @@ build/lightgbm.stamp: node_modules/.package-lock.json
 	npm run --silent fetch:lightgbm -w @quintet/evolution
 	@mkdir -p $(@D) && touch $@
 
-quickstart: setup ## A cluster (yours, kind, or one built here), the chart, the samples, and their results
+quickstart: setup ## A cluster (yours, kind, or one built here), the chart, a sample FieldJob, and its result
 	node e2e/quickstart.ts
 
 test: setup ## All that must hold: lint, drift, unit, real API server, real node
@@ -36,7 +36,7 @@ lint: setup ## Format, lint with types, unused code, compiler
 generate: setup ## Write everything generated: CRDs, RBAC, API reference, chart README
 	node e2e/check/generate.ts
 
-bench: setup ## NAME=field|operator [QUICK=1] [JSON=file]: ours beside its peers in one run
+bench: setup ## NAME=… [QUICK=1] [JSON=file]: ours beside its peers in one run; without a name, the list
 	@node e2e/check/bench.ts $(NAME) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 soak: setup ## MINUTES=10: steady state, memory, random kills; a verdict per check
