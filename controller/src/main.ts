@@ -10,6 +10,7 @@ import { Recorder } from './reconcile/events.ts';
 import { Controller } from './reconcile/loop.ts';
 import { createMetrics } from './reconcile/metrics.ts';
 import { startServer } from './reconcile/server.ts';
+import { Shard } from './reconcile/shard.ts';
 import { Watches } from './reconcile/watches.ts';
 import { settingsFrom } from './settings.ts';
 
@@ -28,7 +29,7 @@ const leaseClient = new Client(connection, { connections: 1, timeoutMs: 5_000, o
 const elector = new Elector({
   client: leaseClient,
   namespace: settings.QUINTET_LEASE_NAMESPACE,
-  name: 'quintet-controller',
+  name: settings.QUINTET_LEASE_NAME,
   identity,
   onLost: (reason) => exit(1, `leadership lost: ${reason}`),
   log,
@@ -41,6 +42,7 @@ const watches = new Watches({
   log,
   onOpen: (what, type) => metrics.watchesOpened.inc({ what, resource: type.plural }),
 });
+const shard = settings.QUINTET_SHARD_SELECTOR ? new Shard(settings.QUINTET_SHARD_SELECTOR, { client, log }) : undefined;
 const recorder = new Recorder({
   client,
   instance: settings.POD_NAME ?? hostname(),
@@ -49,14 +51,26 @@ const recorder = new Recorder({
   onDropped: () => metrics.eventsDropped.inc(),
 });
 const controllers = kinds(settings.engines).map(
-  (kind) => new Controller(kind, { client, watches, metrics, recorder, log, workers: settings.QUINTET_CONCURRENCY }),
+  (kind) =>
+    new Controller(kind, {
+      client,
+      watches,
+      metrics,
+      recorder,
+      log,
+      workers: settings.QUINTET_CONCURRENCY,
+      ...(shard && { shard }),
+    }),
 );
 
 const server = await startServer({
   host: settings.QUINTET_HOST,
   port: settings.QUINTET_PORT,
   registry: metrics.registry,
-  missing: () => watches.missing.map((plural) => `${plural} are not listed yet`),
+  missing: () =>
+    [...watches.missing, ...(shard && !shard.isSynced ? ['namespaces'] : [])].map(
+      (plural) => `${plural} are not listed yet`,
+    ),
   stuck: () =>
     controllers
       .filter(({ oldestWorkMs }) => oldestWorkMs > stuckAfterMs)
@@ -68,10 +82,11 @@ let stopping = false;
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(signal));
 
 watches.start();
-await watches.synced();
+shard?.start();
+await Promise.all([watches.synced(), shard?.synced]);
 if (settings.QUINTET_LEADER_ELECTION) await elector.acquire();
 if (!stopping) {
-  metrics.leader.set({ name: 'quintet-controller' }, 1);
+  metrics.leader.set({ name: settings.QUINTET_LEASE_NAME }, 1);
   for (const controller of controllers) controller.start();
   log.info({ identity, concurrency: settings.QUINTET_CONCURRENCY }, 'reconciling');
 }
@@ -84,7 +99,7 @@ async function stop(signal: string): Promise<void> {
   await Promise.all(controllers.map((controller) => controller.stop()));
   await recorder.stop();
   if (settings.QUINTET_LEADER_ELECTION) await elector.release();
-  await watches.stop();
+  await Promise.all([watches.stop(), shard?.stop()]);
   await server.close();
   exit(0, 'stopped');
 }

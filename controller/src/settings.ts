@@ -22,9 +22,13 @@ const schema = z.object({
   QUINTET_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   /** Comma-separated; empty watches the whole cluster. */
   QUINTET_NAMESPACES: names.default([]),
+  /** Label selector of the namespaces that this installation reconciles, where several share a cluster; empty: all. */
+  QUINTET_SHARD_SELECTOR: z.string().default(''),
   QUINTET_LEADER_ELECTION: toggle.default(true),
   /** Where the lease lies; inside a pod, its own namespace. */
   QUINTET_LEASE_NAMESPACE: z.string().default('default'),
+  /** Installations that share a namespace need leases of their own. */
+  QUINTET_LEASE_NAME: z.string().default('quintet-controller'),
   POD_NAME: z.string().optional(),
   QUINTET_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
   QUINTET_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -37,7 +41,13 @@ export type Settings = z.infer<typeof schema> & { engines: KindSettings };
 /** @throws Error that names every variable at fault. */
 export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
   const parsed = schema.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
-  if (parsed.success) return { ...parsed.data, engines: enginesOf(parsed.data) };
+  if (parsed.success) {
+    const { QUINTET_NAMESPACES: namespaces, QUINTET_SHARD_SELECTOR: selector } = parsed.data;
+    // Labels of namespaces are seen by those who see the whole cluster.
+    if (namespaces.length > 0 && selector !== '')
+      throw new Error('settings are wrong: set QUINTET_NAMESPACES or QUINTET_SHARD_SELECTOR, not both');
+    return { ...parsed.data, engines: enginesOf(parsed.data) };
+  }
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new Error(`settings are wrong: ${faults.join('; ')}`);
 }

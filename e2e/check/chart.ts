@@ -17,6 +17,7 @@ const samples = join(root, 'docs/samples');
 
 const renderings: Record<string, object> = {
   defaults: {},
+  'a shard of the cluster': { shard: { selector: 'shard in (a,b)' }, leaderElection: { leaseName: 'quintet-a' } },
   'two namespaces': { namespaces: ['team-a', 'team-b'], fullnameOverride: 'teams' },
   'the least of everything': {
     replicas: 1,
@@ -85,6 +86,7 @@ const refused: [says: string, values: object, names: RegExp][] = [
   ['a key of another level', { crds: { enable: true } }, /crds/],
   ['replicas as text', { replicas: 'two' }, /replicas/],
   ['two replicas without election', { replicas: 2, leaderElection: { enabled: false } }, /replicas|leaderElection/],
+  ['a shard and namespaces', { shard: { selector: 'a=b' }, namespaces: ['team-a'] }, /not both/],
   ['an unknown pull policy', { image: { pullPolicy: 'Sometimes' } }, /pullPolicy/],
   ['a tag in the repository', { image: { repository: 'quintet/controller:1' } }, /repository/],
   ['a digest without its algorithm', { engines: { field: { image: { digest: 'abc' } } } }, /digest/],

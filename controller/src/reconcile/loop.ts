@@ -17,6 +17,7 @@ import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import { References } from './references.ts';
+import type { Shard } from './shard.ts';
 import {
   decisionOf,
   failureConditions,
@@ -34,6 +35,8 @@ export interface ControllerOptions {
   watches: Watches;
   /** Reconciles at once. Default 16. */
   workers?: number;
+  /** Left out: every namespace that is watched. */
+  shard?: Pick<Shard, 'has' | 'onJoin'>;
   metrics?: Metrics;
   recorder?: Recorder;
   log?: Log;
@@ -100,6 +103,10 @@ export class Controller<R extends KubeObject = KubeObject> {
       });
     }
     for (const watcher of observed) watcher.onChange((object) => this.#onObserved(object));
+    options.shard?.onJoin((namespace) => {
+      for (const { metadata } of this.#resources.store.values())
+        if (metadata.namespace === namespace) this.#enqueue(keyOf(metadata));
+    });
   }
 
   /** Starts the workers: call it once the watches are synced, and only as the leader. */
@@ -160,10 +167,16 @@ export class Controller<R extends KubeObject = KubeObject> {
 
   #enqueue(key: string, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
     // A standby only keeps its caches: what is there is added at the start.
-    if (!this.#isStarted) return;
+    if (!this.#isStarted || !this.#isOurs(key)) return;
     const waitMs = this.#pace.waitOf(key);
     if (waitMs > 0) this.queue.addAfter(key, waitMs);
     else this.queue.add(key, priority);
+  }
+
+  /** Namespaces leave and join a shard at any time. */
+  #isOurs(key: string): boolean {
+    const { shard } = this.#options;
+    return shard === undefined || shard.has(key.slice(0, key.indexOf('/')));
   }
 
   async #work(): Promise<void> {
@@ -185,8 +198,8 @@ export class Controller<R extends KubeObject = KubeObject> {
 
   async #reconcile(key: string): Promise<string> {
     const stored = this.#resources.store.get(key);
-    if (!stored || stored.metadata.deletionTimestamp) {
-      // Its children are the garbage collector's.
+    if (!stored || stored.metadata.deletionTimestamp || !this.#isOurs(key)) {
+      // Its children are the garbage collector's, or another shard's.
       this.queue.forget(key);
       return 'success';
     }
