@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { kinds as definitions } from '@quintet/crds';
 import { dump, load } from 'js-yaml';
 import { kinds } from './kinds/index.ts';
-import { controllerRules, editorRules, leaderElectionRules, viewerRules } from './rbac.ts';
+import { controllerRules, editorRules, leaderElectionRules, storeRules, viewerRules } from './rbac.ts';
 import { settingsFrom } from './settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -36,6 +36,7 @@ if (process.argv.includes('--check')) {
 function rbacFile(): string {
   const rules = {
     controller: controllerRules(kinds(settingsFrom({}).engines)),
+    stores: storeRules,
     leaderElection: leaderElectionRules('quintet-controller'),
     view: viewerRules(definitions),
     edit: editorRules(definitions),

@@ -26,6 +26,9 @@ export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
   return rights.rules();
 }
 
+/** Added where the installation has stores of its own to hand out: each resource's Secret holds their addresses. */
+export const storeRules: PolicyRule[] = [{ apiGroups: [''], resources: ['secrets'], verbs: own }];
+
 /** The Lease of the election: `create` cannot be bound to a name, for the object is not there yet. */
 export function leaderElectionRules(leaseName: string): (PolicyRule & { resourceNames?: string[] })[] {
   const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };

@@ -19,6 +19,9 @@ const schema = z.object({
   QUINTET_COMPRESSION_IMAGE: image,
   QUINTET_MATCHER_IMAGE: image,
   QUINTET_COPY_IMAGE: image,
+  /** Stores of resources that name none of their own; empty: there are none. */
+  QUINTET_REDIS_URL: z.union([z.literal(''), z.url({ protocol: /^rediss?$/ })]).default(''),
+  QUINTET_POSTGRES_URL: z.union([z.literal(''), z.url({ protocol: /^postgres(ql)?$/ })]).default(''),
   QUINTET_IMAGE_PULL_POLICY: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   /** Comma-separated; empty watches the whole cluster. */
   QUINTET_NAMESPACES: names.default([]),
@@ -54,7 +57,11 @@ export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
 
 function enginesOf(values: z.infer<typeof schema>): KindSettings {
   const policy = values.QUINTET_IMAGE_PULL_POLICY;
-  const engine = (name: string) => ({ image: name, ...(policy && { imagePullPolicy: policy }) });
+  const stores = {
+    ...(values.QUINTET_REDIS_URL && { redis: values.QUINTET_REDIS_URL }),
+    ...(values.QUINTET_POSTGRES_URL && { postgres: values.QUINTET_POSTGRES_URL }),
+  };
+  const engine = (name: string) => ({ image: name, ...(policy && { imagePullPolicy: policy }), stores });
   return {
     field: engine(values.QUINTET_FIELD_IMAGE),
     evolution: engine(values.QUINTET_EVOLUTION_IMAGE),

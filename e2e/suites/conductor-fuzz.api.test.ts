@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kinds } from '../../controller/src/kinds/index.ts';
-import { type ObservedBuilder, observed } from '../../controller/src/kinds/testing.ts';
+import { type ObservedBuilder, observed, stores } from '../../controller/src/kinds/testing.ts';
 import type { Client } from '../../controller/src/kube/client.ts';
 import { resourcePath, withQuery } from '../../controller/src/kube/paths.ts';
 import type { KubeObject, ResourceType } from '../../controller/src/kube/types.ts';
@@ -23,7 +23,7 @@ import { resources, type Written } from '../load/specs.ts';
 const specs = Number(process.env.QUINTET_FUZZ_SPECS ?? 60);
 const seed = Number(process.env.QUINTET_FUZZ_SEED ?? 1);
 const namespace = 'fuzz';
-const engine = { image: 'local/engine:1', imagePullPolicy: 'IfNotPresent' };
+const engine = { image: 'local/engine:1', imagePullPolicy: 'IfNotPresent', stores };
 const all = kinds({ field: engine, evolution: engine, compression: engine, matcher: engine, copy: engine });
 
 let api: ApiCluster;

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { expect, vi } from 'vitest';
 import { kinds } from '../../controller/src/kinds/index.ts';
+import { stores } from '../../controller/src/kinds/testing.ts';
 import { Client, type ClientOptions } from '../../controller/src/kube/client.ts';
 import { fromKubeconfig } from '../../controller/src/kube/config.ts';
 import type { KubeObject, ResourceType } from '../../controller/src/kube/types.ts';
@@ -12,7 +13,7 @@ import { Watches } from '../../controller/src/reconcile/watches.ts';
 import type { ApiCluster } from '../cluster/api.ts';
 import { Kubectl } from '../kubectl.ts';
 
-const engine = { image: 'local/engine:1', imagePullPolicy: 'IfNotPresent' };
+const engine = { image: 'local/engine:1', imagePullPolicy: 'IfNotPresent', stores };
 export const everyKind = kinds({
   field: engine,
   evolution: engine,

@@ -13,7 +13,7 @@ import type { Job, Pod } from '../objects/types.ts';
 import type { Kind } from '../reconcile/kind.ts';
 import { evolutionRun } from './evolution/index.ts';
 import { fieldJob } from './fieldjob/index.ts';
-import { noon, type ObservedBuilder, observed, uidOf } from './testing.ts';
+import { noon, type ObservedBuilder, observed, stores, uidOf } from './testing.ts';
 
 const metadata = { name: 'one', namespace: 'team', uid: 'uid-1', generation: 1 };
 const preferred = { policy: 'Preferred', fallbackAfter: '2m' };
@@ -155,7 +155,7 @@ describe('a FieldJob', () => {
 });
 
 describe('an EvolutionRun', () => {
-  const kind = evolutionRun({ image: 'example.test/evolution:1' });
+  const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
   const resource = (gpu: Record<string, unknown>): EvolutionRun =>
     parseStored(evolutionDefinition, {
       apiVersion: 'quintet.dev/v1alpha1',

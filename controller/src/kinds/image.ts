@@ -1,12 +1,14 @@
 // The image of an engine: the resource's own, or the one that the installation brought.
 import { TerminalError } from '../reconcile/errors.ts';
+import type { Stores } from './stores.ts';
 
 export interface EngineSettings {
   /** Empty when the installation has none: then each resource names its own in `spec.pod.image`. */
   image: string;
   imagePullPolicy?: string;
-  /** More environment, such as where the chart's own Redis is. */
   env?: Record<string, string>;
+  /** What resources get that name no store of their own. */
+  stores?: Stores;
 }
 
 /** @throws TerminalError when neither names one. */

@@ -3,6 +3,12 @@ import type { KubeObject, ResourceType } from '../kube/types.ts';
 import type { Job, Pod } from '../objects/types.ts';
 import type { Observed } from '../reconcile/kind.ts';
 
+/** What an installation with the chart's Redis and PostgreSQL hands out. */
+export const stores = {
+  redis: 'redis://:secret@redis.test:6379',
+  postgres: 'postgres://quintet:secret@postgres.test:5432/quintet',
+};
+
 /** A moment that tests count from. */
 export const noon = new Date('2026-01-01T12:00:00Z');
 

@@ -21,6 +21,7 @@ export const types = {
     ...type('resource.k8s.io', 'resourceclaimtemplates', 'ResourceClaimTemplate'),
     optional: true,
   },
+  secret: type('', 'secrets', 'Secret'),
   service: type('', 'services', 'Service'),
   serviceAccount: type('', 'serviceaccounts', 'ServiceAccount'),
 } as const;

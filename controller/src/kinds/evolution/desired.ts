@@ -5,11 +5,13 @@ import { keepingImage } from '../../objects/job.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
+import { requireStores, storesOf } from '../stores.ts';
 import {
   bridgeDeployment,
   coordinatorJob,
   deviceClaims,
   isolation,
+  mainName,
   outputClaim,
   progressService,
   resourceConfig,
@@ -22,17 +24,19 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: En
   const { now } = observed;
   if (state.finished) return whenFinished(resource, state, settings, now);
   requireImage('evolution', settings, resource.spec.pod?.image);
+  requireStores(resource, settings.stores);
   const again = state.failure?.retry ? retryAt(state.failure, state.startTime) : undefined;
   const renew = again !== undefined && now >= again;
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
-  const objects = [...standing(resource), ...(renew ? [] : coordinator(resource, state, settings))];
+  const objects = [...standing(resource, settings), ...(renew ? [] : coordinator(resource, state, settings))];
   if (!ended) objects.push(...workers(resource, state, settings));
   return { objects, ...wakeAt(now, state.failure ? undefined : state.deadline, again, state.workers.gpu.bridgeAt) };
 }
 
-function standing(resource: EvolutionRun): KubeObject[] {
+function standing(resource: EvolutionRun, settings: EngineSettings): KubeObject[] {
   return [
     resourceConfig(resource),
+    ...storesOf(resource, mainName(resource), settings.stores).secrets,
     isolation(resource),
     ...outputClaim(resource),
     progressService(resource),
@@ -57,7 +61,7 @@ function workers(resource: EvolutionRun, state: State, settings: EngineSettings)
 function whenFinished(resource: EvolutionRun, state: State, settings: EngineSettings, now: Date): Desired {
   const { ttlAfterFinished } = resource.spec;
   const end = resource.status?.completionTime;
-  const kept = [...standing(resource), ...(state.live ? coordinator(resource, state, settings) : [])];
+  const kept = [...standing(resource, settings), ...(state.live ? coordinator(resource, state, settings) : [])];
   if (!ttlAfterFinished || !end) return { objects: kept };
   const left = new Date(end).getTime() + parseDuration(ttlAfterFinished) * 1000 - now.getTime();
   return left <= 0 ? { objects: outputClaim(resource) } : { objects: kept, requeueAfterMs: left };

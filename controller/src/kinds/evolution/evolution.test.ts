@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Deployment } from '../../objects/deployment.ts';
-import { type ObservedBuilder, observed } from '../testing.ts';
+import { type ObservedBuilder, observed, stores } from '../testing.ts';
 import { evolutionRun } from './index.ts';
 
-const kind = evolutionRun({ image: 'example.test/evolution:1' });
+const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
 
 const said = {
   step: 'coordinator',
@@ -72,6 +72,7 @@ describe('the objects of an EvolutionRun', () => {
     const run = resource();
     expect(names(kind.desired(run, done(run)).objects)).toEqual([
       'ConfigMap/churn-evolution',
+      'Secret/churn-evolution-stores',
       'NetworkPolicy/churn-evolution',
       'Service/churn-evolution',
       'Job/churn-evolution',

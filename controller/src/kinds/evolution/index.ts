@@ -3,6 +3,7 @@ import { evolutionRun as definition, type EvolutionRun, parseStored } from '@qui
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
 import { status } from './status.ts';
 
@@ -12,6 +13,7 @@ export function evolutionRun(settings: EngineSettings): Kind<EvolutionRun> {
     type: { group, version, plural, kind, namespaced: true },
     children: [
       types.configMap,
+      ...storeTypes(settings.stores),
       types.networkPolicy,
       types.claim,
       types.service,

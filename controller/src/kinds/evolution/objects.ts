@@ -20,6 +20,7 @@ import { httpPort, type Service, service } from '../../objects/service.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
 import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
+import { storesOf } from '../stores.ts';
 
 export const labelOfRevision = 'quintet.dev/revision';
 const outputMount = '/output';
@@ -151,7 +152,7 @@ function template(
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
       ...pod,
       args: [component === 'coordinator' ? 'coordinator' : 'worker'],
-      env: variables(pod.env, ours),
+      env: [...variables(pod.env, ours), ...storesOf(resource, mainName(resource), settings.stores).variables],
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
       resources: gpuResources(spec.gpu, backend, spec.resources),
       mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],

@@ -18,7 +18,7 @@ import { failureConditions, withFailure } from '../../reconcile/status.ts';
 import { evolutionRun } from '../evolution/index.ts';
 import { fieldJob } from '../fieldjob/index.ts';
 import { servingKind } from '../serving/index.ts';
-import { noon, type ObservedBuilder, observed } from '../testing.ts';
+import { noon, type ObservedBuilder, observed, stores } from '../testing.ts';
 
 export type ArgoHealth = 'Healthy' | 'Progressing' | 'Degraded' | 'Suspended';
 export type KStatus = 'Current' | 'InProgress' | 'Failed';
@@ -51,9 +51,14 @@ const generation = 4;
 export function allStates(): State[] {
   return [
     ...statesOf(fieldJobDefinition, fieldJob({ image: 'example.test/field:1' }), fieldJobSpec, fieldJobRows()),
-    ...statesOf(evolutionRunDefinition, evolutionRun({ image: 'example.test/evolution:1' }), runSpec, runRows()),
+    ...statesOf(
+      evolutionRunDefinition,
+      evolutionRun({ image: 'example.test/evolution:1', stores }),
+      runSpec,
+      runRows(),
+    ),
     ...[compressionService, matcherPool, copyEngine].flatMap((definition: AnyDefinition) => {
-      const kind = servingKind(definition, { image: 'example.test/engine:1' });
+      const kind = servingKind(definition, { image: 'example.test/engine:1', stores });
       const spec = { replicas: 2, ...(definition === copyEngine && { runtime: 'Template' }) };
       return statesOf(definition, kind, spec, serviceRows(kind as Kind<never>));
     }),
@@ -205,7 +210,7 @@ const runSpec = {
 };
 
 function runRows(): Record<string, Row> {
-  const kind = evolutionRun({ image: 'example.test/evolution:1' });
+  const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
   type Resource = Parameters<typeof kind.desired>[0];
   const job = (one: KubeObject) =>
     kind.desired(one as Resource, observed()).objects.find(({ kind: each }) => each === 'Job');

@@ -7,18 +7,21 @@ import { service } from '../../objects/service.ts';
 import { serviceAccount } from '../../objects/serviceaccount.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
+import { requireStores, storesOf } from '../stores.ts';
 import type { Served } from './engines.ts';
 import { readState, type State } from './state.ts';
 import { bridgeDeployment, engineOf, engineSpec, mainDeployment, mainName, servingSelector } from './workload.ts';
 
 export function desired(resource: Served, observed: Observed, settings: EngineSettings): Desired {
   requireImage(engineOf(resource).name, settings, resource.spec.pod?.image);
+  requireStores(resource, settings.stores);
   const state = readState(resource, observed);
   const name = mainName(resource);
   const selector = servingSelector(resource);
   return {
     objects: [
       configMap(resource, name, 'config', { 'resource.json': document(resource) }),
+      ...storesOf(resource, name, settings.stores).secrets,
       ...(resource.spec.pod?.serviceAccountName ? [] : [serviceAccount(resource, name)]),
       servingIsolation(resource, name),
       ...resourceClaimTemplates(resource, name, resource.spec.gpu),

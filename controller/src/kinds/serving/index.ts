@@ -3,6 +3,7 @@ import { type AnyDefinition, parseStored } from '@quintet/crds';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
 import type { Served } from './engines.ts';
 import { status } from './status.ts';
@@ -13,6 +14,7 @@ export function servingKind<R extends Served>(definition: AnyDefinition, setting
     type: { group, version, plural, kind, namespaced: true },
     children: [
       types.configMap,
+      ...storeTypes(settings.stores),
       types.serviceAccount,
       types.networkPolicy,
       types.resourceClaimTemplate,

@@ -12,7 +12,7 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { Deployment } from '../../objects/deployment.ts';
 import type { Pod } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
-import { noon, type ObservedBuilder, observed } from '../testing.ts';
+import { noon, type ObservedBuilder, observed, stores } from '../testing.ts';
 import type { Served } from './engines.ts';
 import { servingKind } from './index.ts';
 
@@ -103,11 +103,11 @@ describe('the objects of a service', () => {
 
   it('are named by engine, so that two kinds of one name do not meet', () => {
     const names = (from: typeof definition) =>
-      servingKind(from, { image: 'x:1' })
+      servingKind(from, { image: 'x:1', stores })
         .desired(resource({}, from), observed())
         .objects.map(({ metadata }) => metadata.name);
-    expect(new Set(names(definition))).toEqual(new Set(['news-compression']));
-    expect(new Set(names(matcherPool as never))).toEqual(new Set(['news-matcher']));
+    expect(new Set(names(definition))).toEqual(new Set(['news-compression', 'news-compression-stores']));
+    expect(new Set(names(matcherPool as never))).toEqual(new Set(['news-matcher', 'news-matcher-stores']));
   });
 
   it('roll the pods when what the engine reads changes, not when the count or the autoscaler does', () => {

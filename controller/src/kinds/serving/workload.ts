@@ -10,6 +10,7 @@ import { httpPort } from '../../objects/service.ts';
 import type { PodTemplate } from '../../objects/types.ts';
 import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
+import { storesOf } from '../stores.ts';
 import { engines, type Served } from './engines.ts';
 
 const labelOfRole = 'quintet.dev/role';
@@ -87,12 +88,17 @@ function template(
   const { pod = {} } = spec;
   const { startupSeconds, drainSeconds } = engineOf(resource);
   const references = referenceMounts(spec);
+  const stores = storesOf(resource, mainName(resource), settings.stores);
   const ours = { QUINTET_RESOURCE: resourceFile, QUINTET_CACHE: cacheFolder, PORT: String(httpPort), ...settings.env };
   return podTemplate({
     ...pod,
     serviceAccountName: pod.serviceAccountName ?? mainName(resource),
     labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector, ...backendLabels(backend) },
-    annotations: { ...pod.annotations, 'quintet.dev/config': hashOf(engineSpec(resource)) },
+    annotations: {
+      ...pod.annotations,
+      'quintet.dev/config': hashOf(engineSpec(resource)),
+      ...(stores.mark && { 'quintet.dev/stores': stores.mark }),
+    },
     restartPolicy: 'Always',
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? forgetSeconds + drainSeconds,
     scheduling: schedulingOf(resource, { backend, claimTemplate: mainName(resource), selector }),
@@ -101,7 +107,7 @@ function template(
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
       ...pod,
       args: ['serve'],
-      env: variables(pod.env, ours),
+      env: [...variables(pod.env, ours), ...stores.variables],
       resources: gpuResources(spec.gpu, backend, spec.resources),
       mounts: [
         { name: 'resource', mountPath: resourceFolder, readOnly: true },

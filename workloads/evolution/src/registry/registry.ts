@@ -110,6 +110,7 @@ export class Registry {
   async #migrate(): Promise<void> {
     await this.#transaction(async (client) => {
       await client.query('SELECT pg_advisory_xact_lock($1)', [migrationLock]);
+      await createSchema(client);
       await client.query(
         'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
       );
@@ -396,4 +397,14 @@ function unavailable(cause: unknown): EvolutionError {
     { field: 'spec.registry.postgres' },
     cause,
   );
+}
+
+/** The one that the address names by `options=-c search_path=NAME`, where several namespaces share a database. */
+async function createSchema(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ there: string | null; path: string }>(
+    `SELECT current_schema() AS there, current_setting('search_path') AS path`,
+  );
+  const { there, path } = rows[0] ?? {};
+  const name = path?.split(',')[0]?.trim().replaceAll('"', '');
+  if (!there && name) await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(name)}`);
 }

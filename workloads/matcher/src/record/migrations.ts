@@ -1,5 +1,5 @@
 // The tables of record, and how they came about: each migration runs once, in order, under a lock, in a transaction.
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 
 const migrations: readonly string[] = [
   `create table banks (
@@ -85,6 +85,7 @@ export async function migrate(pool: Pool): Promise<void> {
   try {
     await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [lock]);
+    await createSchema(client);
     await client.query(
       'create table if not exists migrations (version integer primary key, at timestamptz default now())',
     );
@@ -102,4 +103,14 @@ export async function migrate(pool: Pool): Promise<void> {
   } finally {
     client.release();
   }
+}
+
+/** The one that the address names by `options=-c search_path=NAME`, where several resources share a database. */
+async function createSchema(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ there: string | null; path: string }>(
+    `select current_schema() as there, current_setting('search_path') as path`,
+  );
+  const { there, path } = rows[0] ?? {};
+  const name = path?.split(',')[0]?.trim().replaceAll('"', '');
+  if (!there && name) await client.query(`create schema if not exists ${client.escapeIdentifier(name)}`);
 }
