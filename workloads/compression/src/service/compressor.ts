@@ -7,16 +7,16 @@ import { Feedback, type FeedbackState } from '../feedback.ts';
 import { tokenizer } from '../tokens.ts';
 import type { ServiceConfig } from './config.ts';
 import { inTurn } from './inTurn.ts';
+import { type Kept, keptCodec, keptOf, repliedFrom, type TextResult } from './kept.ts';
 import { type Originals, openOriginals } from './originals.ts';
 import type { CompressAnswer, CompressRequest } from './schema.ts';
 import type { Outcome, Task } from './work.ts';
 
-/** What is cached: the result and where its source is kept, so that a hit stores nothing. */
-type TextResult = Extract<Outcome, { text: unknown }>['text'] & Pick<CompressAnswer, 'original'>;
-
 export interface Compressor {
   readonly originals: Originals;
   answer(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer>;
+  /** As `answer`, but what a cache had comes as the JSON that was kept, neither read nor written again. */
+  reply(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer | Buffer>;
   /** Writes what was learned to Redis, or reads what others learned. */
   syncFeedback(): Promise<void>;
   close(): Promise<void>;
@@ -29,7 +29,13 @@ export async function openCompressor(
   pool: Pool,
   version: string,
 ): Promise<Compressor> {
-  const cache = await engineCache<TextResult>({ name: 'compression', kind: 'compress', version, ...context });
+  const cache = await engineCache<Kept>({
+    name: 'compression',
+    kind: 'compress',
+    version,
+    codec: keptCodec,
+    ...context,
+  });
   const originals = openOriginals(context.redis, () => context.config.originals.retention);
   const feedback = new Feedback();
   let learnedSince = 0;
@@ -69,7 +75,7 @@ export async function openCompressor(
           feedback.observe(result.analysis.type, result.rate.requested, result.strategy, result.fidelity.score);
           learnedSince++;
         }
-        return keep ? { ...result, original: await originals.keep(tenant, options.text) } : result;
+        return keptOf(keep ? { ...result, original: await originals.keep(tenant, options.text) } : result);
       },
       { signal },
     );
@@ -78,23 +84,10 @@ export async function openCompressor(
   return {
     originals,
     async answer(tenant, request, signal) {
-      const { config } = context;
-      check(request, config);
-      const timeout = request.deadlineMs ?? config.compression.latencyBudget;
-      const reserved = await context.quotas.reserve(tenant, Math.ceil(lengthOf(request) / 4));
-      try {
-        const answer = request.messages
-          ? conversationAnswer(await work({ conversation: conversationOptions(request, config) }, signal, timeout))
-          : await textAnswer(tenant, request, signal, timeout);
-        await reserved.settle(answer.source === 'miss' ? answer.originalTokens : 0);
-        return answer;
-      } catch (error) {
-        await reserved.settle(0);
-        if (isQuintetError(error) && error.code === 'DEADLINE_EXCEEDED')
-          return unchanged(request, config, `the deadline of ${timeout} ms passed`);
-        throw error;
-      }
+      const reply = await replyTo(tenant, request, signal);
+      return Buffer.isBuffer(reply) ? (JSON.parse(reply.toString('utf8')) as CompressAnswer) : reply;
     },
+    reply: replyTo,
     async syncFeedback() {
       const { redis, config } = context;
       if (!redis || config.compression.feedback === 'Disabled') return;
@@ -109,19 +102,42 @@ export async function openCompressor(
     close: () => cache.close(),
   };
 
+  async function replyTo(
+    tenant: string,
+    request: CompressRequest,
+    signal: AbortSignal,
+  ): Promise<CompressAnswer | Buffer> {
+    const { config } = context;
+    check(request, config);
+    const timeout = request.deadlineMs ?? config.compression.latencyBudget;
+    const reserved = await context.quotas.reserve(tenant, Math.ceil(lengthOf(request) / 4));
+    try {
+      const answer = request.messages
+        ? conversationAnswer(await work({ conversation: conversationOptions(request, config) }, signal, timeout))
+        : await textAnswer(tenant, request, signal, timeout);
+      await reserved.settle(Buffer.isBuffer(answer) || answer.source !== 'miss' ? 0 : answer.originalTokens);
+      return answer;
+    } catch (error) {
+      await reserved.settle(0);
+      if (isQuintetError(error) && error.code === 'DEADLINE_EXCEEDED')
+        return unchanged(request, config, `the deadline of ${timeout} ms passed`);
+      throw error;
+    }
+  }
+
   async function textAnswer(
     tenant: string,
     request: CompressRequest,
     signal: AbortSignal,
     timeout: number | undefined,
-  ): Promise<CompressAnswer> {
+  ): Promise<CompressAnswer | Buffer> {
     const { config } = context;
     const text = request.text as string;
     const options = textOptions(request, config);
     const keep = config.originals.mode === 'Kept';
     if (!request.baseId) {
       const { value, source } = await compressText(tenant, options, keep, signal, timeout);
-      return { ...(value as CompressAnswer), source };
+      return source === 'miss' ? { ...(value.result as CompressAnswer), source } : repliedFrom(value, source);
     }
     await originals.get(tenant, request.baseId);
     const result = await incremental(tenant, chunksOf(text), options, signal, timeout);
@@ -139,7 +155,7 @@ export async function openCompressor(
     const parts = await inTurn(chunks, ({ text }) =>
       compressText(tenant, { ...options, text }, false, signal, timeout),
     );
-    const results = parts.map(({ value }) => value);
+    const results = parts.map(({ value }) => value.result);
     const longest = results.toSorted((a, b) => b.originalTokens - a.originalTokens)[0];
     const reused = parts.filter(({ source }) => source !== 'miss').length;
     return {

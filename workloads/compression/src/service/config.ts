@@ -1,5 +1,5 @@
 // What the service can be told: the blocks of the custom resource it obeys, spelled as there.
-import { duration } from '@quintet/runtime';
+import { bytes, duration } from '@quintet/runtime';
 import { z } from 'zod';
 import { tokenizerNames } from '../tokens.ts';
 
@@ -69,7 +69,9 @@ export const config = z.object({
       maxQueued: z.int().min(1).max(10_000_000).default(10_000),
     })
     .prefault({}),
-  streaming: z.object({ maxConnections: z.int().min(1).default(10_000) }).prefault({}),
+  streaming: z
+    .object({ maxConnections: z.int().min(1).default(10_000), maxMessageSize: bytes().prefault('1Mi') })
+    .prefault({}),
 });
 
 export type ServiceConfig = z.output<typeof config>;

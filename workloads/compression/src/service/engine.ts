@@ -10,6 +10,8 @@ import { streamRoute } from './stream.ts';
 const version = '1';
 const pollMs = 100;
 const tickMs = 3000;
+const busyMs = 200;
+const neverAborted = new AbortController().signal;
 
 export function compressionService(): EngineDefinition<typeof config> {
   let pool: Pool;
@@ -20,7 +22,7 @@ export function compressionService(): EngineDefinition<typeof config> {
     name: 'compression',
     version: '0.1.0',
     config,
-    reloadable: ['compression', 'conversations', 'originals', 'jobs', 'streaming'],
+    reloadable: ['compression', 'conversations', 'originals', 'jobs', 'streaming.maxConnections'],
     async start() {
       // Threads load their tokenizer before the first request does.
       const task = { options: { text: 'Ready. Set. Go.', ratio: 1 }, maxTokens: 100 };
@@ -32,7 +34,10 @@ export function compressionService(): EngineDefinition<typeof config> {
       compressor = await openCompressor(context, pool, version);
       const jobs = openJobs(context);
       routes(server, compressor, jobs);
-      streamRoute(server, compressor, () => context.config.streaming.maxConnections);
+      streamRoute(server, compressor, {
+        maxMessageSize: context.config.streaming.maxMessageSize,
+        maxConnections: () => context.config.streaming.maxConnections,
+      });
       for (let i = 0; i < pool.threads; i++) loops.push(workOff(jobs, compressor, stopping.signal, context));
       loops.push(every(tickMs, stopping.signal, () => Promise.all([jobs.tick(), compressor.syncFeedback()])));
     },
@@ -70,10 +75,34 @@ async function workOff(
         continue;
       }
       // A job at work is finished even when the engine drains: its time limit is that of the compression.
-      const answer = await answerOrError(compressor, job.tenant, job.request, AbortSignal.timeout(600_000));
-      await jobs.finish(job, 'error' in answer ? { error: answer.error } : { result: answer });
+      const answer = await patiently(() =>
+        answerOrError(compressor, job.tenant, job.request, AbortSignal.timeout(600_000)),
+      );
+      await keep(() => jobs.finish(job, 'error' in answer ? { error: answer.error } : { result: answer }), signal);
     } catch (error) {
       log.warn({ err: error }, 'a job could not be taken or kept; trying again');
+      await pause(1000, signal);
+    }
+  }
+}
+
+/** Repeats while the threads have no room: a job waits, it does not fail for what others ask. */
+async function patiently<T extends object>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const answer = await work();
+    if (!('error' in answer) || (answer.error as { code: string }).code !== 'OVERLOADED') return answer;
+    await pause(busyMs, neverAborted);
+  }
+}
+
+/** Repeats while the store is away; at the end of the engine the job is left to another replica. */
+async function keep(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (signal.aborted) throw error;
       await pause(1000, signal);
     }
   }

@@ -104,3 +104,18 @@ test('jobs of a replica that died are done by another', async () => {
     expect((await two.take())?.id).toBe('a');
   });
 });
+
+test('jobs whose taking was not heard of are taken again by the same replica', async () => {
+  const one = await emptyRedis();
+  await one.submit(job('a'));
+  await redis.call((client) =>
+    client.lmove('quintet:compression:jobs:queue:Normal', 'quintet:compression:jobs:work:one', 'LEFT', 'RIGHT'),
+  );
+  await one.tick();
+  expect(await one.take()).toBeUndefined();
+  await one.tick();
+  expect((await one.take())?.id).toBe('a');
+  await one.tick();
+  await one.tick();
+  expect(await one.take()).toBeUndefined();
+});

@@ -38,6 +38,8 @@ export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: st
   const jobKey = (id: string): string => `${prefix}:job:${id}`;
   const queueKey = (priority: Priority): string => `${prefix}:queue:${priority}`;
   const workKey = (of: string): string => `${prefix}:work:${of}`;
+  const atWork = new Set<string>();
+  let unowned = new Set<string>();
   const waiting = (): Promise<number> =>
     redis.call(async (client) => {
       const lengths = await Promise.all(limits.priorities().map((priority) => client.llen(queueKey(priority))));
@@ -72,6 +74,7 @@ export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: st
             const [status, text] = await client.hmget(jobKey(id), 'status', 'job');
             if (text && (status === 'Queued' || status === 'Running')) {
               await client.hset(jobKey(id), 'status', 'Running');
+              atWork.add(id);
               return JSON.parse(text) as Job;
             }
             // Cancelled or expired while it waited.
@@ -90,6 +93,7 @@ export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: st
         if ((await client.hget(jobKey(job.id), 'status')) === 'Running') await client.hset(jobKey(job.id), fields);
         await client.multi().pexpire(jobKey(job.id), limits.retentionMs()).lrem(workKey(replica), 1, job.id).exec();
       });
+      atWork.delete(job.id);
     },
     async cancel(tenant, id) {
       const { status } = await read(tenant, id);
@@ -104,6 +108,15 @@ export function redisJobs(redis: RedisConnection, limits: JobLimits, replica: st
           .set(`${prefix}:alive:${replica}`, '1', 'EX', limits.aliveSeconds ?? 10)
           .sadd(`${prefix}:replicas`, replica)
           .exec();
+        // Taken, but Redis' answer was lost on the way. Twice in a row, as one may just be on its way.
+        const mine = await client.lrange(workKey(replica), 0, -1);
+        const stray = new Set(mine.filter((id) => !atWork.has(id)));
+        for (const id of stray) {
+          if (!unowned.has(id) || (await client.lrem(workKey(replica), 1, id)) === 0) continue;
+          await client.lpush(queueKey(limits.priorities()[0] as Priority), id);
+          stray.delete(id);
+        }
+        unowned = stray;
         for (const other of await client.smembers(`${prefix}:replicas`)) {
           if (other === replica || (await client.exists(`${prefix}:alive:${other}`))) continue;
           while (

@@ -29,7 +29,13 @@ export function routes(server: EngineServer, compressor: Compressor, jobs: JobSt
         response: { 200: compressAnswer, ...failures },
       },
     },
-    ({ body, identity, signal }) => compressor.answer(identity.tenant, body, signal),
+    async ({ body, identity, signal }, reply) => {
+      const answer = await compressor.reply(identity.tenant, body, signal);
+      if (!Buffer.isBuffer(answer)) return answer;
+      // Bytes are sent as they are: they were checked against the schema when they were kept.
+      reply.type('application/json; charset=utf-8');
+      return answer as never;
+    },
   );
 
   server.post(

@@ -19,12 +19,15 @@ const incoming = z.discriminatedUnion('type', [
 ]);
 
 /** Bytes that may wait in the socket before the next part is worked on. */
-const largestMessage = 1024 * 1024;
 const sendBuffer = 256 * 1024;
 const mostWaiting = 4;
 
-export function streamRoute(server: EngineServer, compressor: Compressor, maxConnections: () => number): void {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: largestMessage });
+export function streamRoute(
+  server: EngineServer,
+  compressor: Compressor,
+  { maxMessageSize, maxConnections }: { maxMessageSize: number; maxConnections: () => number },
+): void {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageSize });
   const upgrades = new WeakMap<IncomingMessage, { socket: Socket; head: Buffer }>();
   // An upgrade passes through the routes as any request does: token, limits and errors are those of all routes.
   server.server.on('upgrade', (raw: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -87,8 +90,21 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): void 
     if (waiting.length >= mostWaiting) socket.pause();
     void work();
   };
+  /** A stream has a way to say that it is slow: it is not read on. So it waits where a request would be refused. */
+  const whenThereIsRoom = async <T>(answer: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await answer();
+      } catch (error) {
+        if (gone.signal.aborted || !isQuintetError(error) || error.code !== 'OVERLOADED') throw error;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    }
+  };
   const part = (chunk: Chunk) => async (): Promise<void> => {
-    const answer = await compressor.answer(tenant, { ...options, text: chunk.text }, gone.signal);
+    const answer = await whenThereIsRoom(() =>
+      compressor.answer(tenant, { ...options, text: chunk.text }, gone.signal),
+    );
     totals = {
       originalTokens: totals.originalTokens + answer.originalTokens,
       compressedTokens: totals.compressedTokens + answer.compressedTokens,

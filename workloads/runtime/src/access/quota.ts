@@ -99,7 +99,9 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
       const limit = limitsOf(tenant)?.unitsPerDay;
       const key = dayKey(tenant);
       const reserved = Math.max(0, Math.ceil(units));
-      const [fits] = await take(key, reserved, limit, day);
+      // Without a limit nothing can be refused: what was used is counted once, when it is known.
+      const held = limit === undefined ? 0 : reserved;
+      const [fits] = limit === undefined ? [true] : await take(key, held, limit, day);
       if (!fits) refuse(tenant, 'units per day', limit ?? 0, day);
       let open = true;
       return {
@@ -108,7 +110,7 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
           open = false;
           const final = Math.max(0, Math.ceil(used));
           usage?.inc({ tenant }, final);
-          if (final !== reserved) await take(key, final - reserved, undefined, day);
+          if (final !== held) await take(key, final - held, undefined, day);
         },
       };
     },

@@ -71,15 +71,18 @@ describe('a pool of threads', () => {
     expect(await pool.run({ a: 1, b: 1 })).toBe(2);
   });
 
-  test('says 503 with Retry-After when its queue is full', async () => {
-    const pool = poolOf({ threads: 1, maxQueue: 1 });
-    const taken = [pool.run({}, { name: 'thread' }), pool.run({}, { name: 'thread' })];
-    const results = await Promise.allSettled([
-      ...taken,
-      ...Array.from({ length: 4 }, async () => pool.run({}, { name: 'thread' })),
-    ]);
+  test.each([
+    ['cannot be cancelled', undefined],
+    ['can be cancelled', new AbortController().signal],
+  ])('says 503 with Retry-After when its queue is full of tasks that %s', async (_what, signal) => {
+    const pool = poolOf({ threads: 1, maxQueue: 2 });
+    const options = { name: 'thread', ...(signal && { signal }) };
+    const runs = Array.from({ length: 9 }, async () => pool.run({}, options));
+    expect(pool.waiting).toBe(2);
+    const results = await Promise.allSettled(runs);
     const refused = results.filter((result) => result.status === 'rejected').map((result) => result.reason as unknown);
-    expect(refused.length).toBeGreaterThan(0);
+    expect(refused).toHaveLength(6);
     for (const reason of refused) expect(reason).toMatchObject({ code: 'OVERLOADED', status: 503, retryAfter: 1 });
+    expect(pool.waiting).toBe(0);
   });
 });

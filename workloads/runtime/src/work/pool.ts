@@ -51,7 +51,8 @@ export function createPool(options: PoolOptions): Pool {
     filename: options.filename,
     minThreads: 0,
     maxThreads: threads,
-    maxQueue,
+    // Counted here instead: Piscina's limit leaves out tasks that can be cancelled.
+    maxQueue: Number.POSITIVE_INFINITY,
     idleTimeout: options.idleTimeout ?? 60_000,
     // Workers that wait by Atomics cannot be reached by messages from outside; asynchronous waiting costs little here.
     atomics: 'async',
@@ -59,13 +60,18 @@ export function createPool(options: PoolOptions): Pool {
   });
   // A thread that ends between tasks is replaced; one that ends in a task rejects that task.
   piscina.on('error', () => undefined);
-  const measure = options.registry ? meters(options.name, options.registry, piscina, threads) : undefined;
+  let open = 0;
+  const waiting = () => Math.max(0, open - threads);
+  const measure = options.registry ? meters(options.name, options.registry, piscina, threads, waiting) : undefined;
   return {
     threads,
     get waiting() {
-      return piscina.queueSize;
+      return waiting();
     },
     run: async <R>(task: unknown, { name, signal, timeout, transfer }: RunOptions = {}) => {
+      if (open >= threads + maxQueue)
+        throw new QuintetError('OVERLOADED', { queue: options.name, waiting: maxQueue, retryAfter: 1 });
+      open += 1;
       const started = performance.now();
       const limit = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
       const either = limit && signal ? AbortSignal.any([limit, signal]) : (limit ?? signal);
@@ -81,7 +87,9 @@ export function createPool(options: PoolOptions): Pool {
         measure?.('failed', started);
         if (signal?.aborted) throw new QuintetError('CANCELLED', {}, { cause: error });
         if (limit?.aborted) throw new QuintetError('DEADLINE_EXCEEDED', {}, { cause: error });
-        throw translated(error, options.name, maxQueue);
+        throw translated(error);
+      } finally {
+        open -= 1;
       }
     },
     close: () => piscina.close(),
@@ -116,10 +124,8 @@ export interface SharableConstructor<T> {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-function translated(error: unknown, pool: string, waiting: number): unknown {
+function translated(error: unknown): unknown {
   const { message, code } = error as { message?: string; code?: string };
-  if (/task queue is at limit/i.test(message ?? ''))
-    return new QuintetError('OVERLOADED', { queue: pool, waiting, retryAfter: 1 });
   if (code === 'ERR_WORKER_OUT_OF_MEMORY')
     return new QuintetError('WORKER_FAILED', { reason: 'it ran out of memory' }, { cause: error });
   if (/worker (thread )?exited|process terminated|Terminating worker/i.test(message ?? '')) {
@@ -128,7 +134,7 @@ function translated(error: unknown, pool: string, waiting: number): unknown {
   return error;
 }
 
-function meters(pool: string, registry: Registry, piscina: Piscina, threads: number) {
+function meters(pool: string, registry: Registry, piscina: Piscina, threads: number, waiting: () => number) {
   const seconds = histogram(registry, 'quintet_pool_task_seconds', 'Time of a task from submission to result.', [
     'pool',
   ]);
@@ -137,7 +143,7 @@ function meters(pool: string, registry: Registry, piscina: Piscina, threads: num
     gaugeOf(registry, name, help, ['pool'], () => [[{ pool }, read()]]);
   add('quintet_pool_threads', 'Threads that exist.', () => piscina.threads.length);
   add('quintet_pool_threads_limit', 'Threads that may exist.', () => threads);
-  add('quintet_pool_waiting', 'Tasks that wait for a thread.', () => piscina.queueSize);
+  add('quintet_pool_waiting', 'Tasks that wait for a thread.', waiting);
   return (result: 'ok' | 'failed', started: number) => {
     tasks.inc({ pool, result });
     seconds.observe({ pool }, (performance.now() - started) / 1000);
