@@ -177,7 +177,7 @@ export async function startEngine<S extends z.ZodObject>(
       await Promise.race([finished.catch(() => undefined), pause(drainTimeout)]);
     } else await pause(drainDelay);
     const closed = server.close();
-    if (await Promise.race([closed.then(() => false), pause(drainTimeout).then(() => true)])) {
+    if (await Promise.race([closed.then(() => false), latest(drainTimeout).then(() => true)])) {
       server.log.warn('requests under way are cut off after the drain timeout');
       server.server.closeAllConnections();
       await closed;
@@ -276,4 +276,9 @@ function podName(env: NodeJS.ProcessEnv): string | undefined {
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** As `pause`, but a process that has nothing else left to do ends before. */
+function latest(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
 }
