@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { run } from './cluster/command.ts';
 import type { BuiltImage } from './cluster/images.ts';
 import type { Cluster } from './cluster/provider.ts';
+import { makeServiceImages } from './cluster/service-images.ts';
 import { ensureTools } from './cluster/tools.ts';
 import { buildImages, images } from './images.ts';
 
@@ -22,6 +23,9 @@ export interface InstallOptions {
 export async function installQuintet(cluster: Cluster, options: InstallOptions = {}): Promise<void> {
   const { values = {}, onProgress = () => undefined } = options;
   const built = cluster.provider === 'kubeconfig' ? [] : await buildImages(Object.keys(images), onProgress);
+  // A node of our own pulls nothing; kind and a user's cluster pull Redis and PostgreSQL as the chart names them.
+  if (cluster.provider === 'node')
+    built.push(...Object.values(await makeServiceImages(['redis', 'postgres'], onProgress)));
   for (const image of built) await cluster.loadImage(image);
   const { helm } = await ensureTools(['helm'], onProgress);
   onProgress('installing the chart');
@@ -41,6 +45,7 @@ export async function installQuintet(cluster: Cluster, options: InstallOptions =
 /** `image` and `engines.NAME.image` of the chart, from references `REGISTRY/REPOSITORY:TAG`. */
 function imageValues(built: readonly BuiltImage[]): Record<string, unknown> {
   const engines: Record<string, unknown> = {};
+  const stores: Record<string, unknown> = {};
   let controller: Record<string, unknown> = {};
   for (const { reference, archive } of built) {
     const [, registry = '', repository = '', tag = ''] = /^([^/]+)\/(.+):([^:]+)$/.exec(reference) ?? [];
@@ -48,7 +53,8 @@ function imageValues(built: readonly BuiltImage[]): Record<string, unknown> {
     const name = repository.split('/').at(-1) ?? '';
     // The tag is always the same: the archive's name, which holds a digest, makes a changed controller roll.
     if (name === 'controller') controller = { image, podAnnotations: { 'quintet.dev/archive': basename(archive) } };
+    else if (name === 'redis' || name === 'postgres') stores[name] = { image };
     else engines[name] = { image };
   }
-  return { ...controller, ...(Object.keys(engines).length > 0 && { engines }) };
+  return { ...controller, ...(built.length > 0 && { engines, stores }) };
 }
