@@ -8,6 +8,7 @@ const benches: Record<string, { shows: string; file: string }> = {
     file: 'workloads/compression/bench/main.ts',
   },
   evolution: { shows: 'AutoML beside FLAML, TPOT and LightGBM', file: 'workloads/evolution/bench/main.ts' },
+  copy: { shows: 'copy generation beside node-llama-cpp called directly', file: 'workloads/copy/bench/main.ts' },
   matcher: { shows: 'image matching beside pdqhash, imagehash and faiss', file: 'workloads/matcher/bench/main.ts' },
   operator: { shows: 'the controller beside a controller-runtime operator', file: 'e2e/load/operator.ts' },
 };

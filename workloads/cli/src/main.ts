@@ -1,5 +1,6 @@
 // The command line `quintet`: engines run on this machine from the very YAML that a cluster takes.
 import { Command, InvalidArgumentError } from 'commander';
+import type { CopyOptions } from './copy.ts';
 import { runField } from './run.ts';
 
 const program = new Command('quintet')
@@ -46,6 +47,23 @@ Exit codes: 0 done, 2 the YAML or the spec must change, 75 try again (disk full 
       process.exitCode = await runField(file, options);
     },
   );
+
+program
+  .command('copy')
+  .description('Write variants of marketing copy from a brief, by a GGUF model or by templates.')
+  .argument('<brief>', 'YAML with product, audience, facts and what else a brief may say')
+  .option('--model <file>', 'GGUF file that writes; without one, templates are filled, and the answer says so')
+  .option('--template <name>', 'such as aida, pas, email, or one of --prompts (default: aida)')
+  .option('--prompts <folder>', 'templates (.yaml) and brand voice (.md, .txt), as the ConfigMap holds them')
+  .option('--engine <file>', 'YAML with a CopyEngine, for its generation and guardrails')
+  .option('-n, --variants <n>', 'how many (default: 3)', positiveInteger)
+  .option('--seed <n>', 'the same seed, the same variants', positiveInteger)
+  .option('--json', 'print the answer of POST /v1/copy')
+  .action(async (file: string, { variants, ...options }: CopyOptions & { variants?: number }) => {
+    // Loaded only where it is used: the language model's library is large.
+    const { writeCopy } = await import('./copy.ts');
+    process.exitCode = await writeCopy(file, { ...options, ...(variants !== undefined && { n: variants }) });
+  });
 
 await program.parseAsync();
 

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { brief } from './brief.ts';
 import { checksOf, holds, orderIn, readingEase, similarity } from './checks.ts';
+import { otherLanguage } from './language.ts';
 import { ranked, scored } from './rank.ts';
 import { parseTemplate, readPrompts, realised } from './template.ts';
 
@@ -30,6 +31,21 @@ describe('checks', () => {
     expect(
       broken('Lumen necessitates considerable organisational reconfiguration.', { readingLevel: 'Plain' }),
     ).toEqual(['ReadingLevel']);
+  });
+
+  test('notice an answer in another language, and let names, short texts and unknown languages pass', () => {
+    const german = 'Die Lampe ist für alle, die nachts lesen und nicht auf das Licht verzichten.';
+    const english = 'This is the lamp for you and your nights: light that is warm.';
+    expect(otherLanguage(german, 'en')).toBe('de');
+    expect(otherLanguage(german, 'de-AT')).toBeUndefined();
+    expect(otherLanguage(english, 'pt-BR')).toBe('en');
+    expect(otherLanguage(english, 'ja')).toBe('en');
+    expect(otherLanguage('この灯りはあなたのために', 'en')).toBe('ja');
+    expect(otherLanguage('新しいランプ', 'ja')).toBeUndefined();
+    expect(otherLanguage('Лампа для чтения ночью', 'uk')).toBeUndefined();
+    expect(otherLanguage('Lumen die Marke', 'en')).toBeUndefined();
+    expect(otherLanguage(english, 'fi')).toBeUndefined();
+    expect(checksOf(german, given, rules).find(({ name }) => name === 'Language')?.detail).toMatch(/is in de/);
   });
 
   test('count characters as people do', () => {
@@ -103,9 +119,10 @@ describe('templates', () => {
   test('are realised only with what the brief says', () => {
     const template = parseTemplate(
       't.yaml',
-      'name: t\ntitle: T\nprompt: x\nparts: [["for {{audience}}", "about {{product}}"], ["{{fact}}."], ["{{fact}}!"]]',
+      'name: t\ntitle: T\nprompt: x\nparts: [["For {{audience}}", "{{product}}."], ["New. {{fact}}."], ["{{fact}}!"]]',
     );
-    expect(realised(template, given, () => 0)).toBe('About Lumen It runs 40 hours.');
+    const named = { ...given, product: 'iLamp' };
+    expect(realised(template, named, () => 0)).toBe('iLamp. New. It runs 40 hours.');
   });
 
   test('built in, all give distinct texts for a full brief', () => {

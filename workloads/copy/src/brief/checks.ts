@@ -1,5 +1,6 @@
 // What a variant is checked for, and what a brief may not contain. Pure: the same text and rules give the same checks.
 import type { Brief } from './brief.ts';
+import { otherLanguage } from './language.ts';
 
 export interface Rules {
   banned: readonly string[];
@@ -9,7 +10,7 @@ export interface Rules {
 }
 
 export interface Check {
-  name: 'Banned' | 'Required' | 'Length' | 'ReadingLevel' | 'Numbers';
+  name: 'Banned' | 'Required' | 'Length' | 'Language' | 'ReadingLevel' | 'Numbers';
   passed: boolean;
   /** What was found; empty when the check passed. */
   detail: string;
@@ -49,6 +50,7 @@ export function checksOf(text: string, given: Brief, rules: Rules): Check[] {
   const least = leastEase[rules.readingLevel];
   const invented = inventedNumbers(text, given);
   const english = given.language.toLowerCase().startsWith('en');
+  const other = otherLanguage(text, given.language);
   const check = (name: Check['name'], passed: boolean, detail: string): Check => ({
     name,
     passed,
@@ -58,6 +60,7 @@ export function checksOf(text: string, given: Brief, rules: Rules): Check[] {
     check('Banned', found.length === 0, `holds ${found.map((term) => `"${term}"`).join(', ')}`),
     check('Required', missing.length === 0, `lacks ${missing.map((term) => `"${term}"`).join(', ')}`),
     check('Length', !tooLong, `${length} characters, at most ${rules.maxCharacters}`),
+    check('Language', other === undefined, `is in ${other}, asked for was ${given.language}`),
     // The formula is of English.
     ...(english && rules.readingLevel !== 'Any'
       ? [check('ReadingLevel', ease >= least, `reading ease ${ease.toFixed(0)}, at least ${least}`)]

@@ -89,7 +89,13 @@ export function realised(template: Template, given: Brief, random: () => number)
     const possible = alternatives.filter((text) => canFill(text, given, used));
     const text = possible[Math.floor(random() * possible.length)];
     if (text === undefined) return [];
-    return [text.replace(slot, (_, name: SlotName) => valueOf(name, given, () => given.facts[used++]) ?? '')];
+    return [
+      text.replace(slot, (_, name: SlotName, at: number) => {
+        const value = valueOf(name, given, () => given.facts[used++]) ?? '';
+        // Names are written as they are, also where a sentence begins.
+        return name !== 'product' && /(^|[.!?]\s+)$/.test(text.slice(0, at)) ? capitalised(value) : value;
+      }),
+    ];
   });
   return chosen.length > 0 ? chosen.map(finished).join(template.separator) : undefined;
 }
@@ -105,11 +111,14 @@ function valueOf(name: SlotName, given: Brief, nextFact: () => string | undefine
   return given[name];
 }
 
-/** One space between words, a capital at the beginning, one mark at the end. */
+/** One space between words, one mark at the end. */
 function finished(text: string): string {
-  const tidy = text
+  return text
     .replace(/[ \t]+/g, ' ')
     .replace(/([.!?])\.(?=\s|$)/g, '$1')
     .trim();
-  return tidy.charAt(0).toLocaleUpperCase() + tidy.slice(1);
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }

@@ -14,8 +14,8 @@ import { writer } from './writer.ts';
 export interface CopyOptions {
   /** Where claims are mounted. */
   claims?: string;
-  /** Milliseconds between attempts to load a model that is missing or damaged. */
-  retryAfter?: number;
+  /** Milliseconds between attempts to load a model that is missing or damaged; `Never` gives up at once. */
+  retryAfter?: number | 'Never';
 }
 
 /** Requests that may wait for each that is in work. */
@@ -51,6 +51,7 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
           context.readiness.clear('model');
           return;
         } catch (error) {
+          if (options.retryAfter === 'Never') throw error;
           const reason = error instanceof Error ? error.message : String(error);
           if (reason !== said) context.log.error({ err: error }, 'the model cannot be served; trying again');
           said = reason;

@@ -96,7 +96,7 @@ export const copyRequest = z.strictObject({
 });
 
 const check = z.object({
-  name: z.enum(['Banned', 'Required', 'Length', 'ReadingLevel', 'Numbers']),
+  name: z.enum(['Banned', 'Required', 'Length', 'Language', 'ReadingLevel', 'Numbers']),
   passed: z.boolean(),
   detail: z.string(),
 });

@@ -18,7 +18,7 @@ export interface WriterOptions {
 }
 
 type CopyRequest = z.output<typeof copyRequest>;
-type CopyAnswer = z.output<typeof copyAnswer>;
+export type CopyAnswer = z.output<typeof copyAnswer>;
 export type Write = (tenant: string, request: CopyRequest, signal: AbortSignal) => Promise<CopyAnswer>;
 
 interface Draft {

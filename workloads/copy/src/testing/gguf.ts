@@ -160,6 +160,7 @@ function tensorsOf(
   { layers, width, context, vocabulary = 257 }: Shape,
   fill: (name: string, length: number) => Float32Array,
   type: 'F32' | 'Q8_0',
+  tied = false,
 ): Tensor[] {
   const matrix = (name: string, ...shape: [number, number]): Tensor => ({
     name,
@@ -173,7 +174,7 @@ function tensorsOf(
     { ...matrix('position_embd.weight', width, context), type: 'F32' },
     vector('output_norm.weight', width),
     vector('output_norm.bias', width),
-    matrix('output.weight', width, vocabulary),
+    ...(tied ? [] : [matrix('output.weight', width, vocabulary)]),
     ...Array.from({ length: layers }, (_, layer) => [
       vector(`blk.${layer}.attn_norm.weight`, width),
       vector(`blk.${layer}.attn_norm.bias`, width),
@@ -191,7 +192,10 @@ function tensorsOf(
   ];
 }
 
-/** A model of the given shape with small random weights: its speed is real, its text is noise. */
+/**
+ * A model of the given shape with small random weights, embedding and output shared as in GPT-2: its speed is real, its text is noise. The end of text has
+ * the logit 0, about the median, so that with top-k no answer ends before its length.
+ */
 export function randomModel(path: string, shape: Shape, type: 'F32' | 'Q8_0' = 'F32', seed = 1): void {
   let state = seed;
   const random = () => {
@@ -203,9 +207,10 @@ export function randomModel(path: string, shape: Shape, type: 'F32' | 'Q8_0' = '
     if (name.endsWith('norm.weight')) return data.fill(1);
     if (name.endsWith('.bias')) return data;
     for (let i = 0; i < length; i++) data[i] = random() * 0.08;
+    if (name === 'token_embd.weight') data.fill(0, endToken * shape.width, (endToken + 1) * shape.width);
     return data;
   };
-  writeGguf(path, metadataOf(shape), tensorsOf(shape, fill, type));
+  writeGguf(path, metadataOf(shape), tensorsOf(shape, fill, type, true));
 }
 
 /**

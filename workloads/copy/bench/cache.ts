@@ -1,0 +1,96 @@
+// Answers from the cache: how many a second and how late the last, against making them, and how often they are there on a mix of briefs.
+import { type Row, row } from '@quintet/runtime/bench';
+import { type BenchModel, post, quantile, type Served, serving, textOf } from './engine.ts';
+
+const connections = 16;
+const length = 800;
+
+export async function answersFromCache(model: BenchModel, quick: boolean): Promise<Row[]> {
+  const engine = await serving(model, 16, 1024);
+  const base = { bench: 'copy', case: `${model.title}, from the cache`, better: 'higher' } as const;
+  try {
+    const bodies = Array.from({ length: 20 }, (_, seed) => ({ prompt: 'copy for a lamp', max_tokens: length, seed }));
+    const misses: number[] = [];
+    let bytes = 0;
+    for (const body of bodies) {
+      const began = performance.now();
+      bytes += Buffer.byteLength(await textOf(await post(engine, '/v1/completions', body)));
+      misses.push(performance.now() - began);
+    }
+    const size = `${(bytes / bodies.length / 1024).toFixed(1)} KiB answers, ${connections} connections`;
+    const count = quick ? 5000 : 40_000;
+    await all(engine, count / 10, (i) => bodies[i % bodies.length] as object);
+    const hits = await all(engine, count, (i) => bodies[i % bodies.length] as object);
+    const one = await all(engine, count / 20, (i) => bodies[i % bodies.length] as object, 1);
+    const mix = await mixed(engine, quick ? 500 : 3000);
+    return [
+      row({ ...base, size, metric: 'throughput', unit: 'requests/s', ours: hits.rate, peers: {} }, { absolute: 2000 }),
+      row(
+        { ...base, size, metric: 'p99', unit: 'ms', better: 'lower', ours: quantile(hits.times, 0.99), peers: {} },
+        { absolute: 20 },
+      ),
+      row(
+        {
+          ...base,
+          size: `one at a time, ${length} tokens`,
+          metric: 'median',
+          unit: 'ms',
+          better: 'lower',
+          ours: quantile(one.times, 0.5),
+          peers: { 'made anew': quantile(misses, 0.5) },
+        },
+        { ratio: 20 },
+      ),
+      row(
+        {
+          ...base,
+          size: `${mix.requests} requests over 500 prompts, by Zipf's law with exponent 1`,
+          metric: 'answered from the cache',
+          unit: '%',
+          ours: mix.share * 100,
+          peers: {},
+        },
+        { absolute: 70 },
+      ),
+    ];
+  } finally {
+    await engine.stop();
+  }
+}
+
+async function all(engine: Served, count: number, bodyOf: (index: number) => object, parallel = connections) {
+  const times: number[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < count; i = next++) {
+      const began = performance.now();
+      await textOf(await post(engine, '/v1/completions', bodyOf(i)));
+      times.push(performance.now() - began);
+    }
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: parallel }, worker));
+  return { times, rate: (count * 1000) / (performance.now() - began) };
+}
+
+async function mixed(engine: Served, requests: number) {
+  const weights = Array.from({ length: 500 }, (_, rank) => 1 / (rank + 1));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  let state = 11;
+  const draw = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    let left = (state / 2 ** 32) * total;
+    return Math.max(
+      0,
+      weights.findIndex((weight) => (left -= weight) < 0),
+    );
+  };
+  let cached = 0;
+  for (let i = 0; i < requests; i++) {
+    const body = { prompt: `brief ${draw()}`, max_tokens: 4, seed: 1 };
+    const response = await post(engine, '/v1/completions', body);
+    if (response.headers['x-quintet-source'] !== 'miss') cached++;
+    await textOf(response);
+  }
+  return { requests, share: cached / requests };
+}

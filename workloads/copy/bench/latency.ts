@@ -1,0 +1,64 @@
+// Time to the first token: of short prompts alone and beside long ones, and of a prompt whose beginning was read before.
+import { median, type Row, row } from '@quintet/runtime/bench';
+import { type BenchModel, post, quantile, type Served, serving } from './engine.ts';
+
+export async function firstTokens(model: BenchModel, quick: boolean): Promise<Row[]> {
+  const engine = await serving(model, 8, 1024);
+  const base = { bench: 'copy', case: model.title, unit: 'ms', better: 'lower' } as const;
+  try {
+    await firstToken(engine, 'warm ');
+    const times = quick ? 10 : 40;
+    const alone: number[] = [];
+    for (let i = 0; i < times; i++) alone.push(await firstToken(engine, `${i} short`.padEnd(40, ' copy')));
+    const mixed: number[] = [];
+    let over = false;
+    const long = async (worker: number) => {
+      for (let i = 0; !over; i++) await firstToken(engine, `${worker}.${i} long`.padEnd(800, ' copy'), 16);
+    };
+    const workers = [0, 1].map(long);
+    for (let i = 0; i < times; i++) mixed.push(await firstToken(engine, `${i} again`.padEnd(40, ' copy')));
+    over = true;
+    await Promise.all(workers);
+    const shared: number[] = [];
+    const fresh: number[] = [];
+    for (let i = 0; i < (quick ? 3 : 9); i++) {
+      const prompt = `${i} shared`.padEnd(400, ' copy');
+      fresh.push(await firstToken(engine, `${prompt} one`));
+      shared.push(await firstToken(engine, `${prompt} two`));
+    }
+    return [
+      row(
+        {
+          ...base,
+          size: '40-token prompts beside 2 clients with 800-token prompts',
+          metric: 'first token p95',
+          ours: quantile(mixed, 0.95),
+          peers: { alone: quantile(alone, 0.95) },
+        },
+        { ratio: 0.5 },
+      ),
+      row(
+        {
+          ...base,
+          size: '404-token prompt, 400 of them read before',
+          metric: 'first token',
+          ours: median(shared),
+          peers: { 'first time': median(fresh) },
+        },
+        { ratio: 5 },
+      ),
+    ];
+  } finally {
+    await engine.stop();
+  }
+}
+
+/** Milliseconds until the first piece of a stream, which is read to its end. */
+async function firstToken(engine: Served, prompt: string, length = 1): Promise<number> {
+  const began = performance.now();
+  const body = { prompt, max_tokens: length, seed: 1, stream: true };
+  const response = await post(engine, '/v1/completions', body, true);
+  let first = 0;
+  for await (const _ of response) first ||= performance.now() - began;
+  return first;
+}
