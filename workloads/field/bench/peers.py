@@ -34,6 +34,32 @@ def levitate_pressure(request):
     return {"seconds": seconds, "cpuSeconds": cpu, "re": pressure.real.tolist(), "im": pressure.imag.tolist()}
 
 
+def levitate_gorkov(request):
+    """Gor'kov potential, its gradient and its second derivatives of levitate at the points, xyz fastest."""
+    import levitate
+
+    array = transducers(request)
+    points = np.array(request["points"]).reshape(-1, 3).T
+    drive = np.exp(1j * np.array(request["phases"]))
+    particle = request["particle"]
+    bead = levitate.materials.Material(c=particle["soundSpeed"], rho=particle["density"])
+    options = {"radius": particle["radius"], "material": bead}
+    fields = levitate.fields
+    return {
+        "potential": (fields.GorkovPotential(array, **options) @ points)(drive).tolist(),
+        "gradient": (fields.GorkovGradient(array, **options) @ points)(drive).T.ravel().tolist(),
+        "stiffness": (fields.GorkovLaplacian(array, **options) @ points)(drive).T.ravel().tolist(),
+    }
+
+
+def levitate_states(request):
+    """States that levitate reads from a file for boards."""
+    from levitate.hardware import data_from_cpp
+
+    states = data_from_cpp(request["path"], request["transducers"])
+    return {"re": states.real.ravel().tolist(), "im": states.imag.ravel().tolist(), "frames": states.shape[0]}
+
+
 def zarr_read(request):
     """A result as zarr-python and xarray read it."""
     import xarray
@@ -54,7 +80,12 @@ def zarr_read(request):
     }
 
 
-answers = {"levitate_pressure": levitate_pressure, "zarr_read": zarr_read}
+answers = {
+    "levitate_pressure": levitate_pressure,
+    "levitate_gorkov": levitate_gorkov,
+    "levitate_states": levitate_states,
+    "zarr_read": zarr_read,
+}
 
 for line in sys.stdin:
     request = json.loads(line)

@@ -14,7 +14,7 @@ type Step = (typeof steps)[number];
 
 /** Kubernetes keeps 4096 bytes of a termination message. */
 const longestMessage = 3500;
-const shownTargets = 24;
+const shownTargets = 20;
 const shownWarnings = 8;
 
 process.on('SIGTERM', () => {

@@ -3,6 +3,7 @@ import { FieldError } from '../errors.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
 import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { derivativeCounts } from '../physics/derivatives.ts';
 import { directivityOf, type Pattern } from '../physics/directivity.ts';
 import type { Sources } from '../physics/sources.ts';
 import { type Block, chunkBlock, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
@@ -96,7 +97,7 @@ export class ChunkComputer {
     const z = place(0, index);
     for (let iy = 0; iy < rows; iy++) {
       const y = place(1, iy);
-      const parts = fields === 4 ? this.#kernel.gradient(y, z) : Object.values(this.#kernel.pressure(y, z));
+      const parts = this.#parts(y, z);
       for (let field = 0; field < fields; field++) {
         const at = (((index - layers.from) * fields + field) * rows + iy) * rowFloats;
         interpolator.resample(parts[2 * field]!, parts[2 * field + 1]!, layers.data, at);
@@ -121,8 +122,7 @@ export class ChunkComputer {
       const z = coordinate(volume, 0, start[0] + iz);
       for (let iy = 0; iy < shape[1]; iy++) {
         const y = coordinate(volume, 1, start[1] + iy);
-        const parts =
-          fieldsOf(this.#work) === 4 ? this.#kernel.gradient(y, z) : Object.values(this.#kernel.pressure(y, z));
+        const parts = this.#parts(y, z);
         const fields: ComplexRow[] = [];
         for (let i = 0; i < parts.length; i += 2) fields.push({ re: parts[i]!, im: parts[i + 1]!, step: 1 });
         this.#writeRow(iz, iy, shape[2], fields);
@@ -137,6 +137,13 @@ export class ChunkComputer {
         this.#writeRow(iz, y - start[1], shape[2], fields);
       });
     }
+  }
+
+  /** Real and imaginary parts along the row that is set, of pressure and as many derivatives as are needed. */
+  #parts(y: number, z: number): Float32Array[] {
+    const order = orderOf(this.#work);
+    if (order === 0) return Object.values(this.#kernel.pressure(y, z));
+    return order === 1 ? this.#kernel.gradient(y, z) : this.#kernel.derivatives(order, y, z);
   }
 
   #writeRow(iz: number, iy: number, points: number, fields: readonly ComplexRow[]): void {
@@ -168,9 +175,14 @@ export class ChunkComputer {
   }
 }
 
-/** Complex numbers that each point of the sum gives: pressure, or pressure and its gradient. */
-export function fieldsOf({ quantities }: Pick<ChunkWork, 'quantities'>): 1 | 4 {
-  return quantities.some((quantity) => formats[quantity].needsGradient) ? 4 : 1;
+/** Highest order of derivatives of the pressure that the quantities are made of. */
+export function orderOf({ quantities }: Pick<ChunkWork, 'quantities'>): 0 | 1 | 2 | 3 {
+  return Math.max(...quantities.map((quantity) => formats[quantity].order)) as 0 | 1 | 2 | 3;
+}
+
+/** Complex numbers that each point of the sum gives: the pressure and its derivatives. */
+export function fieldsOf(work: Pick<ChunkWork, 'quantities'>): number {
+  return derivativeCounts[orderOf(work)];
 }
 
 function kernelFor({ sources: plain, pattern, volume, backend, lattice }: ChunkWork): RowKernel {

@@ -1,9 +1,11 @@
 // From pressure and gradient along a row to the quantities that are stored.
 
+import { type DerivativesAtPoint, forceOf, stiffnessOf } from '../physics/derivatives.ts';
+import type { Gorkov } from '../physics/particle.ts';
 import type { Volume } from '../volume/layout.ts';
 import type { ArrayDescription } from '../zarr/array.ts';
 
-export type StoredQuantity = 'Pressure' | 'Intensity' | 'Velocity' | 'GorkovPotential';
+export type StoredQuantity = 'Pressure' | 'Intensity' | 'Velocity' | 'GorkovPotential' | 'Force' | 'Stiffness';
 
 interface QuantityFormat {
   readonly array: string;
@@ -12,7 +14,8 @@ interface QuantityFormat {
   readonly components: 1 | 3;
   readonly unit: string;
   readonly description: string;
-  readonly needsGradient: boolean;
+  /** Highest order of the pressure's derivatives that it is made of. */
+  readonly order: 0 | 1 | 2 | 3;
 }
 
 export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
@@ -22,7 +25,7 @@ export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
     components: 1,
     unit: 'Pa',
     description: 'complex peak pressure; the wave is its real part times exp(-i·omega·t)',
-    needsGradient: false,
+    order: 0,
   },
   Intensity: {
     array: 'intensity',
@@ -30,7 +33,7 @@ export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
     components: 3,
     unit: 'W m-2',
     description: 'active intensity',
-    needsGradient: true,
+    order: 1,
   },
   Velocity: {
     array: 'velocity',
@@ -38,7 +41,7 @@ export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
     components: 3,
     unit: 'm s-1',
     description: 'complex peak particle velocity',
-    needsGradient: true,
+    order: 1,
   },
   GorkovPotential: {
     array: 'gorkov_potential',
@@ -46,7 +49,23 @@ export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
     components: 1,
     unit: 'J',
     description: "Gor'kov potential of the particle",
-    needsGradient: true,
+    order: 1,
+  },
+  Force: {
+    array: 'force',
+    dataType: 'float32',
+    components: 3,
+    unit: 'N',
+    description: "radiation force on the particle: minus the gradient of its Gor'kov potential",
+    order: 2,
+  },
+  Stiffness: {
+    array: 'stiffness',
+    dataType: 'float32',
+    components: 3,
+    unit: 'N m-1',
+    description: 'minus the slope of the force along x, y and z: positive where the particle is held',
+    order: 3,
   },
 };
 
@@ -54,8 +73,7 @@ export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
 export interface Constants {
   /** rad/s times kg/m³ */
   readonly omegaRho: number;
-  readonly gorkovOfPressure: number;
-  readonly gorkovOfGradient: number;
+  readonly gorkov: Gorkov;
 }
 
 export function arrayOf(quantity: StoredQuantity, volume: Volume): ArrayDescription {
@@ -86,7 +104,7 @@ export interface ComplexRow {
 
 /**
  * Writes one row of `points` to `out` from float `at` on.
- * @param fields p and, when the quantity needs them, ∂p/∂x, ∂p/∂y, ∂p/∂z.
+ * @param fields p and, as far as the quantity needs them, its derivatives in the order of `derivativeAxes`.
  */
 export function writeRow(
   quantity: StoredQuantity,
@@ -129,7 +147,18 @@ export function writeRow(
         const n = i * step;
         let slope = 0;
         for (let axis = 1; axis < 4; axis++) slope += fields[axis]!.re[n]! ** 2 + fields[axis]!.im[n]! ** 2;
-        out[at + i] = constants.gorkovOfPressure * (re[n]! ** 2 + im[n]! ** 2) + constants.gorkovOfGradient * slope;
+        out[at + i] = constants.gorkov.ofPressure * (re[n]! ** 2 + im[n]! ** 2) + constants.gorkov.ofGradient * slope;
       }
+      return;
+    case 'Force':
+    case 'Stiffness': {
+      const along = quantity === 'Force' ? forceOf : stiffnessOf;
+      let n = 0;
+      const here: DerivativesAtPoint = { re: (m) => fields[m]!.re[n]!, im: (m) => fields[m]!.im[n]! };
+      for (let i = 0; i < points; i++) {
+        n = i * step;
+        for (let axis = 0; axis < 3; axis++) out[at + 3 * i + axis] = along(here, constants.gorkov, axis);
+      }
+    }
   }
 }

@@ -14,10 +14,13 @@ export interface Choice {
 }
 
 const checkedPoints = 40;
+/** What a source at a point costs with derivatives up to an order, over the pressure alone; from the second on in 64 bits. */
+const costOfOrder = [1, 2.5, 60, 150] as const;
 
 /**
  * @param tolerance largest error over the largest pressure.
  * @param largest largest pressure, Pa.
+ * @param order of the pressure's derivatives that are summed.
  * @throws FieldError when interpolation is asked for and cannot keep the tolerance.
  */
 export function chooseMethod(
@@ -26,13 +29,14 @@ export function chooseMethod(
   sources: Sources,
   tolerance: number,
   largest: number,
+  order: 0 | 1 | 2 | 3 = 0,
 ): Choice {
   if (wanted === 'DirectSum') return { method: 'DirectSum' };
   const wavelength = (2 * Math.PI) / sources.wavenumber;
   // Whole rows are interpolated at once.
   const possible = volume.chunk[2] === volume.shape[2];
   for (const share of possible ? [1, 0.3, 0.1, 0.03] : []) {
-    const lattice = designLattice(volume, wavelength, sources.count, tolerance * share);
+    const lattice = designLattice(volume, wavelength, sources.count * costOfOrder[order], tolerance * share);
     if (!lattice) break;
     const points = farPoints(volume, lattice, wavelength, sources);
     if (points.length === 0) break;

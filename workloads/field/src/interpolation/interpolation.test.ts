@@ -153,3 +153,31 @@ function errorsOf(problem: Problem, folder: string, vectors: boolean): { pressur
   }
   return { pressure: worst.pressure / most.pressure, velocity: vectors ? worst.velocity / most.velocity : 0 };
 }
+
+describe('force and stiffness', () => {
+  it('come out of an interpolated volume as they do of a direct sum', async () => {
+    const files = { force: 'force/c/0/0/0/0', stiffness: 'stiffness/c/0/0/0/0' };
+    const quantities = ['Force', 'Stiffness'];
+    const box = { center: ['0mm', '0mm', '40mm'], size: ['12mm', '9mm', '9mm'], spacing: '0.6mm' };
+    const folders = { Interpolated: temporaryFolder(), DirectSum: temporaryFolder() };
+    for (const [method, folder] of Object.entries(folders)) {
+      await compute(
+        interpolated({ method, quantities, volume: box, array: { grid: { rows: 4, columns: 4 } } }),
+        folder,
+      );
+      expect(readPlan(folder).method).toBe(method);
+    }
+    for (const file of Object.values(files)) {
+      const read = (folder: string): Float32Array => {
+        const bytes = readFileSync(join(folder, file));
+        return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length - 4));
+      };
+      const direct = read(folders.DirectSum);
+      const fast = read(folders.Interpolated);
+      const most = direct.reduce((largest, each) => Math.max(largest, Math.abs(each)), 0);
+      const worst = direct.reduce((largest, each, i) => Math.max(largest, Math.abs(each - fast[i]!)), 0);
+      expect(most).toBeGreaterThan(0);
+      expect(worst / most).toBeLessThan(3e-3);
+    }
+  });
+});

@@ -28,7 +28,7 @@ export class Interpolator {
   /** Which layer each slot holds. */
   readonly #held: Int32Array;
 
-  /** @param fields complex numbers at each point: 1 for pressure, 4 with its gradient. */
+  /** @param fields complex numbers at each point: 1 for pressure, more with its derivatives. */
   constructor(volume: Volume, lattice: Lattice, wavelength: number, fields: number) {
     this.#volume = volume;
     this.#lattice = lattice;

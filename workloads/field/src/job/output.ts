@@ -18,7 +18,14 @@ export interface SolutionFile {
   readonly amplitudes: readonly number[];
   /** Radians. */
   readonly phases: readonly number[];
-  readonly targets: readonly { name: string; trap: string; position: readonly number[]; pressure: number }[];
+  readonly targets: readonly {
+    name: string;
+    trap: string;
+    position: readonly number[];
+    pressure: number;
+    /** Smallest of the three along the axes, N/m; of traps only. */
+    stiffness?: number;
+  }[];
 }
 
 /** `.quintet/plan.json`: what shards and finish go by. */

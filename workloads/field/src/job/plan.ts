@@ -1,6 +1,7 @@
 // The first step: solves the phases, judges safety, decides how the volume is cut, and lays out the result's files.
 import { readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { orderOf } from '../compute/chunk.ts';
 import { writeWhole } from '../compute/files.ts';
 import { arrayOf, formats, type StoredQuantity } from '../compute/quantities.ts';
 import { FieldError, outputError } from '../errors.ts';
@@ -18,6 +19,7 @@ import {
   groupMetadata,
   seal,
 } from '../zarr/array.ts';
+import { boardFiles, writeBoards } from './boards.ts';
 import { check } from './check.ts';
 import { estimateMemory } from './memory.ts';
 import {
@@ -32,9 +34,9 @@ import {
 } from './output.ts';
 import { digestOf, type Problem, problemDigestOf } from './problem.ts';
 import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
-import { sampleMaxima, targetPressures } from './sample.ts';
+import { sampleMaxima, targetPressures, targetStiffness } from './sample.ts';
 import { sweepStaging } from './shard.ts';
-import { figure, formatBytes, formatIntensity, formatPercent, formatPressure } from './units.ts';
+import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
 
 export interface PlanResult {
   step: 'plan';
@@ -51,7 +53,7 @@ export interface PlanResult {
 export interface SolutionSummary {
   residual: string;
   iterations: number;
-  targets: { name: string; pressure: string }[];
+  targets: { name: string; pressure: string; stiffness?: string }[];
 }
 
 export interface SafetySummary {
@@ -75,7 +77,7 @@ export const machineLimits = (): Limits => ({ memory: memoryLimit(), threads: us
  */
 export function plan(problem: Problem, folder: string, limits: Limits = machineLimits()): PlanResult {
   const warnings = check(problem);
-  const quantities = problem.quantities as StoredQuantity[];
+  const quantities = problem.quantities;
   const points = pointsOf(problem.volume);
   const bytes = resultBytes(problem.volume, quantities);
   refuseBeyond(limits, estimateMemory(problem, quantities, limits.threads), points);
@@ -94,12 +96,20 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const drive = turnedDown(solution.drive, verdict.factor);
   const sources = drivenSources(problem.emitters, drive);
   const pressures = targetPressures(problem, sources);
+  const stiffness = targetStiffness(problem, sources);
   const clamped = scaleMaxima(maxima, verdict.factor);
 
   const choice: Choice =
     problem.backend === 'Reference' && problem.method === 'Auto'
       ? { method: 'DirectSum' }
-      : chooseMethod(problem.method, problem.volume, sources, problem.tolerance, clamped.anywhere);
+      : chooseMethod(
+          problem.method,
+          problem.volume,
+          sources,
+          problem.tolerance,
+          clamped.anywhere,
+          orderOf({ quantities }),
+        );
   const memoryBytes = estimateMemory(problem, quantities, limits.threads, choice.lattice);
   refuseBeyond(limits, memoryBytes, points);
   const digest = digestOf(problem, drive, choice.lattice);
@@ -113,7 +123,13 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     residual: solution.residual,
     amplitudes: Array.from(drive.amplitudes),
     phases: Array.from(drive.phases),
-    targets: problem.targets.map(({ name, trap, position }, i) => ({ name, trap, position, pressure: pressures[i]! })),
+    targets: problem.targets.map(({ name, trap, position }, i) => ({
+      name,
+      trap,
+      position,
+      pressure: pressures[i]!,
+      ...(stiffness[i] !== undefined && { stiffness: stiffness[i] }),
+    })),
   };
   const solutionText = toJson(solutionFile);
   const planFile: PlanFile = {
@@ -132,6 +148,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     warnings,
   };
   layOutFiles(problem, folder, planFile, solutionText);
+  if (problem.boards) writeBoards(problem.boards, [drive], folder);
   return {
     step: 'plan',
     digest,
@@ -149,7 +166,11 @@ export function summarizeSolution({ residual, iterations, targets }: SolutionFil
   return {
     residual: figure(residual),
     iterations,
-    targets: targets.map(({ name, pressure }) => ({ name, pressure: formatPressure(pressure) })),
+    targets: targets.map(({ name, pressure, stiffness }) => ({
+      name,
+      pressure: formatPressure(pressure),
+      ...(stiffness !== undefined && { stiffness: formatStiffness(stiffness) }),
+    })),
   };
 }
 
@@ -238,7 +259,9 @@ function clear(folder: string): void {
     if (/^shard-\d+\.json$/.test(name)) remove(folder, join('.quintet', name));
   }
   for (const { array } of Object.values(formats)) remove(folder, array);
-  for (const name of entries(folder)) if (/^slice-.*\.png$/.test(name)) remove(folder, name);
+  for (const name of entries(folder)) {
+    if (/^slice-.*\.png$/.test(name) || Object.values(boardFiles).includes(name)) remove(folder, name);
+  }
 }
 
 function entries(folder: string): string[] {

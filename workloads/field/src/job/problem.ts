@@ -25,6 +25,7 @@ import type { Drive, Emitters, Reflector } from '../physics/sources.ts';
 import type { SolverSettings } from '../solver/solve.ts';
 import type { Target } from '../solver/targets.ts';
 import { layOut, type Volume } from '../volume/layout.ts';
+import { type Boards, resolveBoards } from './boards.ts';
 import type { SafetyLimits } from './safety.ts';
 import { type FileReader, readTable, type Tables } from './tables.ts';
 
@@ -51,6 +52,7 @@ export interface Problem {
   readonly quantities: readonly Quantity[];
   readonly safety: SafetyLimits;
   readonly slices: readonly Slice[];
+  readonly boards?: Boards;
   readonly shardsMax: number;
   readonly backend: 'CPU' | 'Reference';
   readonly method: 'Auto' | 'DirectSum' | 'Interpolated';
@@ -76,6 +78,7 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
     vector(box.size, 'spec.volume.size'),
     quantity(parseLength, box.spacing, 'spec.volume.spacing'),
   );
+  const boards = resolveBoards(spec, emitters.elements.count, tables);
   return {
     name: job.metadata.name,
     emitters,
@@ -105,6 +108,7 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
           : quantity(parseLength, slice.at, `spec.output.slices[${i}].at`),
       quantity: slice.quantity,
     })),
+    ...(boards && { boards }),
     shardsMax: spec.shards.max,
     backend: spec.backend === 'Reference' ? 'Reference' : 'CPU',
     method: spec.method as Problem['method'],
@@ -128,8 +132,8 @@ export function problemDigestOf(problem: Problem): string {
     .digest('hex');
 }
 
-function withoutPresentation(problem: Problem): Omit<Problem, 'name' | 'shardsMax' | 'slices'> {
-  const { name: _name, shardsMax: _shards, slices: _slices, ...rest } = problem;
+function withoutPresentation(problem: Problem): Omit<Problem, 'name' | 'shardsMax' | 'slices' | 'boards'> {
+  const { name: _name, shardsMax: _shards, slices: _slices, boards: _boards, ...rest } = problem;
   return rest;
 }
 
@@ -143,13 +147,8 @@ function refuseUnsupported(spec: FieldJobSpec): void {
     [!['Auto', 'DirectSum', 'Interpolated'].includes(spec.method), 'spec.method', `method ${spec.method}`],
     [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
     [spec.motion !== undefined, 'spec.motion', 'motion'],
-    [spec.array.hardware?.export !== undefined, 'spec.array.hardware.export', 'export for boards'],
-    [spec.array.hardware?.channelMap !== undefined, 'spec.array.hardware.channelMap', 'a channel map'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],
     [spec.output?.s3 !== undefined, 'spec.output.s3', 'output to S3'],
-    ...spec.quantities
-      .filter((each) => each === 'Force' || each === 'Stiffness')
-      .map((each): [boolean, string, string] => [true, 'spec.quantities', `quantity ${each}`]),
   ];
   for (const [applies, field, what] of refused) {
     if (applies) throw new FieldError('Unsupported', `${what} is not part of this version`, field);

@@ -3,6 +3,8 @@
 
 import { FieldError } from '../errors.ts';
 import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { derivativeCounts, derivativesAt, stiffnessOf } from '../physics/derivatives.ts';
+import { gorkov } from '../physics/particle.ts';
 import { pressureAt } from '../physics/reference.ts';
 import type { Sources } from '../physics/sources.ts';
 import type { Target } from '../solver/targets.ts';
@@ -24,6 +26,21 @@ export function targetPressures(problem: Problem, sources: Sources): number[] {
     const reach = 0.75 * problem.wavelength;
     const box = boxAround(position, reach);
     return largest(problem, sources, box, problem.wavelength / 12, (point) => distance(point, position) <= reach);
+  });
+}
+
+/** Smallest stiffness along an axis of each twin or vortex trap at its place, N/m; undefined for other targets. */
+export function targetStiffness(
+  { targets, particle, medium, frequency }: Problem,
+  sources: Sources,
+): (number | undefined)[] {
+  const weights = gorkov(particle, medium, frequency);
+  const values = new Float64Array(2 * derivativeCounts[3]);
+  return targets.map(({ trap, position }) => {
+    if (trap !== 'Twin' && trap !== 'Vortex') return undefined;
+    derivativesAt(sources, 3, ...position, values);
+    const here = { re: (m: number) => values[2 * m]!, im: (m: number) => values[2 * m + 1]! };
+    return Math.min(...[0, 1, 2].map((axis) => stiffnessOf(here, weights, axis)));
   });
 }
 

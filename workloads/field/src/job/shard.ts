@@ -155,11 +155,9 @@ function workOf(problem: Problem, plan: PlanFile, drive: Drive, folder: string):
 }
 
 function constantsOf({ particle, medium, frequency }: Problem): Constants {
-  const { ofPressure, ofGradient } = gorkov(particle, medium, frequency);
   return {
     omegaRho: 2 * Math.PI * frequency * medium.density,
-    gorkovOfPressure: ofPressure,
-    gorkovOfGradient: ofGradient,
+    gorkov: gorkov(particle, medium, frequency),
   };
 }
 

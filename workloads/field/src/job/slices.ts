@@ -19,7 +19,7 @@ const longestEdge = 1024;
 export function drawSlices(problem: Problem, plan: PlanFile, folder: string, maxima: FieldMaxima): string[] {
   return problem.slices.flatMap((slice, i) => {
     const index = Math.round((slice.at - problem.volume.first[2 - slice.axis]!) / problem.volume.spacing);
-    const quantity = slice.quantity as StoredQuantity;
+    const { quantity } = slice;
     const there = index >= 0 && index < problem.volume.shape[2 - slice.axis]! && plan.quantities.includes(quantity);
     if (!there) return [];
     const name = `slice-${i}-${planeName(slice.axis)}-${formats[quantity].array}.png`;
@@ -63,6 +63,8 @@ const labels: Readonly<Record<StoredQuantity, string>> = {
   Intensity: 'intensity',
   Velocity: 'particle velocity',
   GorkovPotential: "Gor'kov potential",
+  Force: 'radiation force',
+  Stiffness: 'stiffness',
 };
 
 const formatters: Readonly<Record<StoredQuantity, (value: number) => string>> = {
@@ -70,6 +72,8 @@ const formatters: Readonly<Record<StoredQuantity, (value: number) => string>> = 
   Intensity: formatIntensity,
   Velocity: (value) => `${Number(value.toPrecision(3))} m/s`,
   GorkovPotential: (value) => (value === 0 ? '0 J' : `${value.toExponential(1)} J`),
+  Force: (value) => (value === 0 ? '0 N' : `${value.toExponential(1)} N`),
+  Stiffness: (value) => (value === 0 ? '0 N/m' : `${value.toExponential(1)} N/m`),
 };
 
 function planeName(axis: number): string {

@@ -16,6 +16,14 @@ export function formatIntensity(wattsPerSquareMetre: number): string {
   ]);
 }
 
+export function formatStiffness(newtonsPerMetre: number): string {
+  return scaled(newtonsPerMetre, 'N/m', [
+    [1, 'N/m'],
+    [1e-3, 'mN/m'],
+    [1e-6, 'uN/m'],
+  ]);
+}
+
 export function formatLength(metres: number): string {
   return scaled(metres, 'm', [
     [1, 'm'],

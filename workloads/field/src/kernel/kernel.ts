@@ -1,6 +1,7 @@
 // The WebAssembly kernel, ready to sum one set of sources: rows of points at a time, in 32-bit floats.
 import { setFlagsFromString } from 'node:v8';
 import { FieldError } from '../errors.ts';
+import { derivativeCounts, derivativesAt } from '../physics/derivatives.ts';
 import { directivityPolynomial } from '../physics/directivity.ts';
 import { gradientAt, pressureAt } from '../physics/reference.ts';
 import type { Sources } from '../physics/sources.ts';
@@ -49,6 +50,8 @@ export interface RowKernel {
   setRow(x: Float64Array): void;
   pressure(y: number, z: number): { re: Float32Array; im: Float32Array };
   gradient(y: number, z: number): Float32Array[];
+  /** Pressure and its derivatives up to `order`, real and imaginary parts, in the order of `derivativeAxes`. */
+  derivatives(order: 2 | 3, y: number, z: number): Float32Array[];
 }
 
 export class FieldKernel implements RowKernel {
@@ -60,6 +63,7 @@ export class FieldKernel implements RowKernel {
   readonly #x32: Float32Array;
   readonly #out: Float32Array;
   readonly #pointers: { x32: number; x64: number; out: number };
+  readonly #sources: Sources;
   #row: Float64Array | undefined;
 
   /**
@@ -76,6 +80,7 @@ export class FieldKernel implements RowKernel {
         'spec.array.transducer',
       );
     }
+    this.#sources = sources;
     this.#exports = instantiate();
     this.scale = sources.wavenumber / Math.PI;
     this.#origin = origin;
@@ -163,6 +168,11 @@ export class FieldKernel implements RowKernel {
     return parts;
   }
 
+  /** In 64-bit floats, point by point: third derivatives of short waves leave 32 bits too little. */
+  derivatives(order: 2 | 3, y: number, z: number): Float32Array[] {
+    return derivativesOf(this.#sources, this.#row ?? new Float64Array(0), order, y, z);
+  }
+
   #local(axis: number, value: number): number {
     return (value - this.#origin[axis]!) * this.scale;
   }
@@ -208,6 +218,22 @@ export class ReferenceKernel implements RowKernel {
     });
     return parts;
   }
+
+  derivatives(order: 2 | 3, y: number, z: number): Float32Array[] {
+    return derivativesOf(this.#sources, this.#x, order, y, z);
+  }
+}
+
+function derivativesOf(sources: Sources, row: Float64Array, order: 2 | 3, y: number, z: number): Float32Array[] {
+  const value = new Float64Array(2 * derivativeCounts[order]);
+  const parts = Array.from(value, () => new Float32Array(row.length));
+  row.forEach((x, i) => {
+    derivativesAt(sources, order, x, y, z, value);
+    parts.forEach((part, n) => {
+      part[i] = value[n]!;
+    });
+  });
+  return parts;
 }
 
 /** A new instance with a memory of its own; constants of its own lie below 4096. */

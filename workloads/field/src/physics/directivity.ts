@@ -11,6 +11,10 @@ export interface Directivity {
   gain(cosSquared: number): number;
   /** Derivative of `gain` by cosSquared. */
   slope(cosSquared: number): number;
+  /** Second derivative. */
+  curvature(cosSquared: number): number;
+  /** Third derivative. */
+  third(cosSquared: number): number;
 }
 
 export function directivityOf(pattern: Pattern): Directivity {
@@ -31,12 +35,19 @@ export function directivityOf(pattern: Pattern): Directivity {
 export function piston(ka: number): Directivity {
   const quarter = (ka * ka) / 4;
   return {
-    gain: (cosSquared) => jinc(quarter * (1 - cosSquared)),
-    slope: (cosSquared) => -quarter * jincSlope(quarter * (1 - cosSquared)),
+    gain: (cosSquared) => besselQuotient(quarter * (1 - cosSquared), 1),
+    slope: (cosSquared) => quarter * besselQuotient(quarter * (1 - cosSquared), 2),
+    curvature: (cosSquared) => quarter ** 2 * besselQuotient(quarter * (1 - cosSquared), 3),
+    third: (cosSquared) => quarter ** 3 * besselQuotient(quarter * (1 - cosSquared), 4),
   };
 }
 
-export const omnidirectional: Directivity = { gain: () => 1, slope: () => 0 };
+export const omnidirectional: Directivity = {
+  gain: () => 1,
+  slope: () => 0,
+  curvature: () => 0,
+  third: () => 0,
+};
 
 /** Through measured gains, smoothed to a polynomial of degree 8 in cos²; angles in radians, rising from 0. Beyond the last, its gain. */
 export function measured(angles: readonly number[], gains: readonly number[]): Directivity {
@@ -51,10 +62,15 @@ export function measured(angles: readonly number[], gains: readonly number[]): D
     return (gains[above - 1] ?? 1) * (1 - part) + (gains[above] ?? 1) * part;
   };
   const smooth = fitPolynomial(gain, 8);
+  const slope = derivative(smooth);
+  const curvature = derivative(slope);
+  const third = derivative(curvature);
   // The polynomial is what is computed with everywhere, so that value and slope belong together.
   return {
     gain: (cosSquared) => horner(smooth, cosSquared - 0.5),
-    slope: (cosSquared) => hornerSlope(smooth, cosSquared - 0.5),
+    slope: (cosSquared) => horner(slope, cosSquared - 0.5),
+    curvature: (cosSquared) => horner(curvature, cosSquared - 0.5),
+    third: (cosSquared) => horner(third, cosSquared - 0.5),
   };
 }
 
@@ -80,24 +96,13 @@ export function directivityPolynomial(directivity: Directivity, tolerance = 1e-6
   return undefined;
 }
 
-/** J1(2√u)/√u = Σ (-u)^m / (m!·(m+1)!), the power series where it does not cancel, Bessel's integral beyond. */
-function jinc(u: number): number {
-  if (u > 30) {
-    const x = 2 * Math.sqrt(u);
-    return (2 * besselJ(1, x)) / x;
-  }
-  return series(u, 1);
-}
-
-/** d/du of jinc: -J2(2√u)/u. */
-function jincSlope(u: number): number {
-  if (u > 30) return -besselJ(2, 2 * Math.sqrt(u)) / u;
-  return -series(u, 2);
-}
-
-/** J_n(2√u)/u^(n/2) = Σ (-u)^m / (m!·(m+n)!) for n = 1 or 2. */
-function series(u: number, n: 1 | 2): number {
-  let term = n === 1 ? 1 : 0.5;
+/**
+ * J_n(2√u)/u^(n/2) = Σ (-u)^m / (m!·(m+n)!), the power series where it does not cancel, Bessel's integral beyond. Its
+ * derivative by u is minus that of n + 1; for n = 1 it is the piston's 2·J1(x)/x at x = 2√u.
+ */
+function besselQuotient(u: number, n: 1 | 2 | 3 | 4): number {
+  if (u > 30) return besselJ(n, 2 * Math.sqrt(u)) / u ** (n / 2);
+  let term = [1, 1 / 2, 1 / 6, 1 / 24][n - 1]!;
   let sum = term;
   for (let m = 1; m < 60 && Math.abs(term) > 1e-18; m++) {
     term *= -u / (m * (m + n));
@@ -150,8 +155,6 @@ export function horner(coefficients: Float64Array, u: number): number {
   return sum;
 }
 
-function hornerSlope(coefficients: Float64Array, u: number): number {
-  let sum = 0;
-  for (let i = coefficients.length - 1; i >= 1; i--) sum = sum * u + i * coefficients[i]!;
-  return sum;
+function derivative(coefficients: Float64Array): Float64Array {
+  return coefficients.slice(1).map((c, i) => c * (i + 1));
 }
