@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { pino } from 'pino';
+import { autoscalerOf } from './autoscaling/index.ts';
 import { kinds } from './kinds/index.ts';
 import { Client } from './kube/client.ts';
 import { loadConnection } from './kube/config.ts';
@@ -50,7 +51,17 @@ const recorder = new Recorder({
   now: () => client.now(),
   onDropped: () => metrics.eventsDropped.inc(),
 });
-const controllers = kinds(settings.engines).map(
+const autoscaler = autoscalerOf({
+  watches,
+  recorder,
+  log,
+  registry: metrics.registry,
+  now: () => client.now().getTime(),
+  intervalMs: settings.QUINTET_AUTOSCALING_INTERVAL_MS,
+  ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
+  onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),
+});
+const controllers: Controller[] = kinds(settings.engines, (kind, key) => autoscaler.of(kind, key)).map(
   (kind) =>
     new Controller(kind, {
       client,
@@ -88,6 +99,7 @@ if (settings.QUINTET_LEADER_ELECTION) await elector.acquire();
 if (!stopping) {
   metrics.leader.set({ name: settings.QUINTET_LEASE_NAME }, 1);
   for (const controller of controllers) controller.start();
+  autoscaler.start();
   log.info({ identity, concurrency: settings.QUINTET_CONCURRENCY }, 'reconciling');
 }
 
@@ -96,6 +108,7 @@ async function stop(signal: string): Promise<void> {
   stopping = true;
   log.info({ signal }, 'stopping');
   setTimeout(() => exit(1, 'did not stop in time'), 25_000).unref();
+  await autoscaler.stop();
   await Promise.all(controllers.map((controller) => controller.stop()));
   await recorder.stop();
   if (settings.QUINTET_LEADER_ELECTION) await elector.release();

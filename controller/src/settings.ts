@@ -34,6 +34,8 @@ const schema = z.object({
   QUINTET_LEASE_NAME: z.string().default('quintet-controller'),
   POD_NAME: z.string().optional(),
   QUINTET_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
+  /** Time between two looks at the metrics of scaled resources. */
+  QUINTET_AUTOSCALING_INTERVAL_MS: z.coerce.number().int().min(500).max(60_000).default(2_000),
   QUINTET_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   QUINTET_HOST: z.string().default('0.0.0.0'),
   QUINTET_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),

@@ -7,18 +7,22 @@ import { fieldJob } from './fieldjob/index.ts';
 import type { EngineSettings } from './image.ts';
 import { refuseInvalid } from './refusals.ts';
 import { servingKind } from './serving/index.ts';
+import type { ScalingSource } from './serving/scaling.ts';
 
 /** What the installation decides for each engine. */
 export type EngineName = 'field' | 'evolution' | 'compression' | 'matcher' | 'copy';
 export type KindSettings = Record<EngineName, EngineSettings>;
 
-export function kinds({ field, evolution, compression, matcher, copy }: KindSettings): Kind<KubeObject>[] {
+export function kinds(
+  { field, evolution, compression, matcher, copy }: KindSettings,
+  scaling?: ScalingSource,
+): Kind<KubeObject>[] {
   const all = [
     fieldJob(field),
     evolutionRun(evolution),
-    servingKind(compressionService, compression),
-    servingKind(matcherPool, matcher),
-    servingKind(copyEngine, copy),
+    servingKind(compressionService, compression, scaling),
+    servingKind(matcherPool, matcher, scaling),
+    servingKind(copyEngine, copy, scaling),
   ] as Kind<KubeObject>[];
   return all.map(checked);
 }

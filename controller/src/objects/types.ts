@@ -16,6 +16,10 @@ export const types = {
   job: type('batch', 'jobs', 'Job'),
   networkPolicy: type('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
   pod: type('', 'pods', 'Pod'),
+  horizontalPodAutoscaler: {
+    ...type('autoscaling', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler'),
+    version: 'v2',
+  },
   podDisruptionBudget: type('policy', 'poddisruptionbudgets', 'PodDisruptionBudget'),
   resourceClaimTemplate: {
     ...type('resource.k8s.io', 'resourceclaimtemplates', 'ResourceClaimTemplate'),
@@ -69,6 +73,7 @@ export interface Pod extends KubeObject {
   spec?: { nodeName?: string };
   status?: {
     phase?: string;
+    podIP?: string;
     reason?: string;
     message?: string;
     conditions?: ObjectCondition[];

@@ -9,13 +9,19 @@ import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { requireStores, storesOf } from '../stores.ts';
 import type { Served } from './engines.ts';
+import type { Scaling } from './scaling.ts';
 import { readState, type State } from './state.ts';
 import { bridgeDeployment, engineOf, engineSpec, mainDeployment, mainName, servingSelector } from './workload.ts';
 
-export function desired(resource: Served, observed: Observed, settings: EngineSettings): Desired {
+export function desired(
+  resource: Served,
+  observed: Observed,
+  settings: EngineSettings,
+  scaling: Scaling | undefined,
+): Desired {
   requireImage(engineOf(resource).name, settings, resource.spec.pod?.image);
   requireStores(resource, settings.stores);
-  const state = readState(resource, observed);
+  const state = readState(resource, observed, scaling);
   const name = mainName(resource);
   const selector = servingSelector(resource);
   return {

@@ -1,15 +1,23 @@
 // CompressionService, MatcherPool and CopyEngine: engines that serve behind a Deployment.
 import { type AnyDefinition, parseStored } from '@quintet/crds';
+import { keyOf } from '../../kube/paths.ts';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
 import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
 import type { Served } from './engines.ts';
+import type { ScalingSource } from './scaling.ts';
 import { status } from './status.ts';
 
-export function servingKind<R extends Served>(definition: AnyDefinition, settings: EngineSettings): Kind<R> {
+/** @param scaling What the autoscaler has decided; left out: nothing ever is, and what runs stays. */
+export function servingKind<R extends Served>(
+  definition: AnyDefinition,
+  settings: EngineSettings,
+  scaling: ScalingSource = () => undefined,
+): Kind<R> {
   const { group, version, plural, kind } = definition;
+  const decided = ({ metadata }: R) => scaling(kind, keyOf(metadata));
   return {
     type: { group, version, plural, kind, namespaced: true },
     children: [
@@ -23,9 +31,10 @@ export function servingKind<R extends Served>(definition: AnyDefinition, setting
       types.deployment,
     ],
     observes: [types.pod],
-    extraRules: [],
+    // Another autoscaler on the same pods is seen and left alone.
+    extraRules: [{ apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] }],
     parse: (stored) => parseStored(definition, stored) as R,
-    desired: (resource, observed) => desired(resource, observed, settings),
-    status: (resource, observed) => status(resource, observed),
+    desired: (resource, observed) => desired(resource, observed, settings, decided(resource)),
+    status: (resource, observed) => status(resource, observed, decided(resource)),
   };
 }

@@ -119,10 +119,15 @@ describe('the objects of a service', () => {
     expect(hash({ suspend: true })).toBe(hash({}));
   });
 
-  it('hold the least that an autoscaling block names, while nothing scales', () => {
+  it('hold what runs within the bounds of an autoscaling block, until something is decided', () => {
     const scaled = resource({ autoscaling: { minReplicas: 3, maxReplicas: 8 } });
     expect(main(scaled)?.spec.replicas).toBe(3);
-    expect(condition(scaled, observed(), 'ScalingActive')).toMatchObject({ status: 'False', reason: 'NotAvailable' });
+    expect(condition(scaled, observed(), 'ScalingActive')).toMatchObject({
+      status: 'Unknown',
+      reason: 'NotMeasuredYet',
+    });
+    expect(main(scaled, observed().with(live(main(scaled), {}, 6)))?.spec.replicas).toBe(6);
+    expect(main(scaled, observed().with(live(main(scaled), {}, 60)))?.spec.replicas).toBe(8);
     const paused = resource({ suspend: true, autoscaling: { minReplicas: 3, maxReplicas: 8 } });
     expect(main(paused)?.spec.replicas).toBe(0);
     expect(main(scaled, observed().with(live(main(paused), {}, 0)))?.spec.replicas).toBe(3);

@@ -6,6 +6,7 @@ import type { Observed } from '../../reconcile/kind.ts';
 import { fallbackAt, type GpuWait, gpuWait, isReady, runsOn } from '../gpu.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import type { Served } from './engines.ts';
+import type { Scaling } from './scaling.ts';
 import { bridgeName, mainName } from './workload.ts';
 
 export interface State {
@@ -29,11 +30,11 @@ export interface State {
   maxUnavailable: number;
 }
 
-export function readState(resource: Served, observed: Observed): State {
+export function readState(resource: Served, observed: Observed, scaling?: Scaling): State {
   const main = observed.get<Deployment>(types.deployment, mainName(resource));
   const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
   const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => !metadata.deletionTimestamp);
-  const wanted = wantedReplicas(resource);
+  const wanted = wantedReplicas(resource, scaling, main?.spec.replicas);
   const onGpu = pods.filter((pod) => runsOn(pod, 'GPU') && isReady(pod)).length;
   const wait = gpuWait(pods);
   const bridgeAt = fallbackAt(resource.spec.gpu, wait);
@@ -62,8 +63,14 @@ export function readState(resource: Served, observed: Observed): State {
   };
 }
 
-/** Nothing scales in this version: with an `autoscaling` block its least counts, one at least. */
-function wantedReplicas({ spec }: Served): number {
+/**
+ * With an `autoscaling` block what was decided counts; before anything is, what runs stays: a new leader knows nothing
+ * yet, and must not shrink what its predecessor had grown.
+ */
+function wantedReplicas({ spec }: Served, scaling: Scaling | undefined, live: number | undefined): number {
   if (spec.suspend) return 0;
-  return spec.autoscaling ? Math.max(1, spec.autoscaling.minReplicas) : spec.replicas;
+  if (!spec.autoscaling || scaling?.yieldsTo?.target === 'Resource') return spec.replicas;
+  if (scaling?.yieldsTo) return live ?? 1;
+  const least = Math.max(1, spec.autoscaling.minReplicas);
+  return Math.min(Math.max(least, scaling?.replicas ?? live ?? least), Math.max(least, spec.autoscaling.maxReplicas));
 }

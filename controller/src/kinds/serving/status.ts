@@ -5,6 +5,7 @@ import type { ConditionDecision, Observed, StatusDecision } from '../../reconcil
 import { gpuCondition } from '../gpu.ts';
 import { condition, good, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
 import type { Served } from './engines.ts';
+import type { Scaling } from './scaling.ts';
 import { readState, type State } from './state.ts';
 import { mainName, servingSelector } from './workload.ts';
 
@@ -20,14 +21,14 @@ const decisions: readonly ((resource: Served, state: State) => Verdict | undefin
   progressing,
 ];
 
-export function status(resource: Served, observed: Observed): StatusDecision {
-  const state = readState(resource, observed);
+export function status(resource: Served, observed: Observed, scaling: Scaling | undefined): StatusDecision {
+  const state = readState(resource, observed, scaling);
   for (const decide of decisions) {
     const verdict = decide(resource, state);
     if (!verdict) continue;
     return {
-      conditions: [...verdict.conditions, ...gpuConditions(resource, state), ...scalingCondition(resource)],
-      fields: fields(resource, state, verdict),
+      conditions: [...verdict.conditions, ...gpuConditions(resource, state), ...scalingConditions(resource, scaling)],
+      fields: { ...fields(resource, state, verdict), ...scalingFields(resource, scaling) },
     };
   }
   throw new TypeError('the last decision answers always');
@@ -83,10 +84,38 @@ function progressing(_resource: Served, { main, ready, wanted }: State): Verdict
   return working(ready > 0 ? 'Progressing' : 'Pending', 'RollingOut', message);
 }
 
-function scalingCondition({ spec }: Served): ConditionDecision[] {
+/** A new leader has decided nothing yet: what its predecessor told stays until then. */
+function scalingConditions({ spec, status: stored }: Served, scaling: Scaling | undefined): ConditionDecision[] {
   if (!spec.autoscaling) return [];
-  const message = 'this version does not scale by spec.autoscaling; its minReplicas run, one at least';
-  return [condition('ScalingActive', 'False', 'NotAvailable', message)];
+  if (spec.suspend)
+    return [condition('ScalingActive', 'False', 'Suspended', 'nothing is scaled while spec.suspend is set')];
+  if (scaling) {
+    const { active, limited } = scaling;
+    return [
+      { type: 'ScalingActive', ...active, ...(active.status === 'False' && { warn: true }) },
+      { type: 'ScalingLimited', ...limited },
+    ];
+  }
+  const known = stored?.conditions?.filter(({ type }) => type === 'ScalingActive' || type === 'ScalingLimited') ?? [];
+  if (known.length > 0 && known.every(({ reason }) => reason !== 'Suspended'))
+    return known.map(({ type, status: told, reason, message }) => condition(type, told, reason, message));
+  return [condition('ScalingActive', 'Unknown', 'NotMeasuredYet', 'no pod has been measured yet')];
+}
+
+function scalingFields({ spec, status: stored }: Served, scaling: Scaling | undefined): Record<string, unknown> {
+  if (!spec.autoscaling || spec.suspend) return {};
+  if (!scaling) return stored?.autoscaling ? { autoscaling: stored.autoscaling } : {};
+  const { replicas, reason, lastScaleTime, forecast } = scaling;
+  return {
+    autoscaling: {
+      ...(replicas !== undefined && { desired: replicas }),
+      reason: reason.slice(0, 1024),
+      ...(lastScaleTime && { lastScaleTime: wholeSeconds(lastScaleTime) }),
+      ...(forecast && {
+        forecast: { at: wholeSeconds(forecast.at), replicas: forecast.replicas, error: forecast.error.toFixed(2) },
+      }),
+    },
+  };
 }
 
 function gpuConditions({ spec }: Served, { onGpu, wanted, bridged: onCpu, wait }: State): ConditionDecision[] {

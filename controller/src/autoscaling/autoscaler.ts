@@ -1,0 +1,251 @@
+// Every few seconds, as the leader: scrape the pods of every scaled resource, decide, and have what changed reconciled.
+// The reconcile alone writes the count, so no two writers ever differ about it.
+import { type AnyDefinition, parseStored } from '@quintet/crds';
+import type { Served } from '../kinds/serving/engines.ts';
+import type { Scaling } from '../kinds/serving/scaling.ts';
+import { bridgeName, mainName } from '../kinds/serving/workload.ts';
+import { pause } from '../kube/backoff.ts';
+import { type Log, silentLog } from '../kube/log.ts';
+import { keyOf } from '../kube/paths.ts';
+import type { Store } from '../kube/store.ts';
+import type { KubeObject } from '../kube/types.ts';
+import type { Deployment } from '../objects/deployment.ts';
+import { httpPort } from '../objects/service.ts';
+import type { Pod } from '../objects/types.ts';
+import type { EventNote } from '../reconcile/events.ts';
+import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import { History } from './history.ts';
+import type { ScalingMetrics } from './metrics.ts';
+import { type Outcome, ScaledResource } from './resource.ts';
+import type { Scraper, Target } from './scrape.ts';
+import type { PodSignals } from './signals.ts';
+
+/** A HorizontalPodAutoscaler, as far as its aim goes. */
+export interface Rival extends KubeObject {
+  spec?: { scaleTargetRef?: { kind?: string; name?: string; apiVersion?: string } };
+}
+
+export interface AutoscalerOptions {
+  kinds: readonly { definition: AnyDefinition; resources: Store }[];
+  deployments: Store;
+  pods: Store;
+  rivals: Store;
+  scraper: Scraper;
+  /** The count or its reason changed: reconcile this one. */
+  onChange: (kind: string, key: string) => void;
+  onEvent?: (resource: KubeObject, note: EventNote) => void;
+  /** Left out: every namespace. */
+  isOurs?: (namespace: string) => boolean;
+  metrics?: ScalingMetrics;
+  log?: Log;
+  /** Milliseconds between the starts of two cycles. Default 2 000. */
+  intervalMs?: number;
+  now?: () => number;
+  /** Where pods answer. Default 8080. */
+  port?: number;
+}
+
+interface Candidate {
+  id: string;
+  key: string;
+  resource: Served;
+  pods: readonly Pod[];
+}
+
+export class Autoscaler {
+  readonly #options: AutoscalerOptions;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #history = new History();
+  readonly #states = new Map<string, ScaledResource>();
+  readonly #parsed = new WeakMap<KubeObject, Served>();
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #lastCycle: number | undefined;
+
+  constructor(options: AutoscalerOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** What was decided last, for the reconcile. */
+  of(kind: string, key: string): Scaling | undefined {
+    return this.#states.get(`${kind} ${key}`)?.scaling;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+    await this.#options.scraper.close();
+  }
+
+  /** One round over all scaled resources. */
+  async cycle(): Promise<void> {
+    const candidates = this.#candidates();
+    const targets = candidates.flatMap(({ pods }) => pods.flatMap((pod) => this.#targetOf(pod)));
+    const signals = await this.#scrape(targets);
+    const rivals = this.#rivals();
+    const now = this.#now();
+    const seconds = this.#lastCycle === undefined ? 0 : Math.min(60, Math.max(0, (now - this.#lastCycle) / 1000));
+    this.#lastCycle = now;
+    for (const candidate of candidates) {
+      try {
+        this.#update(candidate, now, signals, rivals);
+      } catch (error) {
+        this.#log.warn({ err: error, key: candidate.key, kind: candidate.resource.kind }, 'no decision on its scale');
+      }
+      this.#bill(candidate, seconds);
+    }
+    this.#forget(candidates);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const start = performance.now();
+      await this.cycle().catch((error: unknown) => this.#log.error({ err: error }, 'a cycle of the autoscaler failed'));
+      const tookMs = performance.now() - start;
+      this.#options.metrics?.cycleSeconds.observe(tookMs / 1000);
+      // Reconciles share this process: at least half of the time is theirs.
+      await pause(Math.max((this.#options.intervalMs ?? 2_000) - tookMs, tookMs), signal);
+    }
+  }
+
+  #candidates(): Candidate[] {
+    const found: Candidate[] = [];
+    for (const { definition, resources } of this.#options.kinds) {
+      for (const stored of resources.values()) {
+        const { namespace = '', name, deletionTimestamp } = stored.metadata;
+        const { spec } = stored as KubeObject & { spec?: { autoscaling?: unknown; suspend?: boolean } };
+        if (!spec?.autoscaling || spec.suspend || deletionTimestamp) continue;
+        if (this.#options.isOurs && !this.#options.isOurs(namespace)) continue;
+        const resource = this.#parse(definition, stored);
+        if (!resource) continue;
+        const index = resourceIndexKey(definition.kind, namespace, labelValue(name));
+        const pods = this.#options.pods.by(resourceIndex, index) as readonly Pod[];
+        const key = keyOf(stored.metadata);
+        found.push({ id: `${definition.kind} ${key}`, key, resource, pods });
+      }
+    }
+    return found;
+  }
+
+  /** What cannot be read is the reconcile's to report. */
+  #parse(definition: AnyDefinition, stored: KubeObject): Served | undefined {
+    const known = this.#parsed.get(stored);
+    if (known) return known;
+    try {
+      const resource = parseStored(definition, stored) as Served;
+      this.#parsed.set(stored, resource);
+      return resource;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #targetOf({ metadata, status }: Pod): Target[] {
+    if (!status?.podIP || status.phase !== 'Running' || metadata.deletionTimestamp) return [];
+    const host = status.podIP.includes(':') ? `[${status.podIP}]` : status.podIP;
+    return [{ id: metadata.uid ?? '', url: `http://${host}:${this.#options.port ?? httpPort}/metrics` }];
+  }
+
+  async #scrape(targets: readonly Target[]): Promise<Map<string, PodSignals>> {
+    const answers = await this.#options.scraper.all(targets);
+    const at = this.#now();
+    const signals = new Map<string, PodSignals>();
+    for (const [id, answer] of answers) {
+      if (answer instanceof Error) this.#options.metrics?.failures.inc();
+      else signals.set(id, this.#history.note(id, at, answer));
+    }
+    this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
+    return signals;
+  }
+
+  /** Other autoscalers by what they aim at. */
+  #rivals(): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const { metadata, spec } of this.#options.rivals.values() as Iterable<Rival>) {
+      const { kind = '', name = '' } = spec?.scaleTargetRef ?? {};
+      found.set(`${kind} ${metadata.namespace ?? ''}/${name}`, metadata.name);
+    }
+    return found;
+  }
+
+  #update(
+    { id, key, resource, pods }: Candidate,
+    now: number,
+    signals: ReadonlyMap<string, PodSignals>,
+    rivals: ReadonlyMap<string, string>,
+  ): void {
+    const { namespace = '' } = resource.metadata;
+    const deployment = this.#options.deployments.get(`${namespace}/${mainName(resource)}`) as Deployment | undefined;
+    const own = rivals.get(`${resource.kind} ${key}`);
+    const below = [mainName(resource), bridgeName(resource)]
+      .map((name) => rivals.get(`Deployment ${namespace}/${name}`))
+      .find((name) => name !== undefined);
+    const state = this.#states.get(id) ?? new ScaledResource();
+    this.#states.set(id, state);
+    const outcome = state.update({
+      now,
+      resource,
+      live: deployment && (deployment.spec.replicas ?? 1),
+      pods,
+      signals,
+      rival: rivalOf(own, 'Resource') ?? rivalOf(below, 'Deployment'),
+    });
+    if (outcome) this.#report(resource, key, outcome);
+  }
+
+  #report(resource: Served, key: string, { scaling, changed, by, ratios, forecast }: Outcome): void {
+    const { metrics } = this.#options;
+    const { namespace = '', name } = resource.metadata;
+    const labels = { kind: resource.kind, namespace, name };
+    if (scaling.replicas !== undefined) metrics?.desired.set(labels, scaling.replicas);
+    for (const [metric, ratio] of ratios) metrics?.value.set({ ...labels, metric }, ratio);
+    if (forecast) {
+      metrics?.forecast.set(labels, forecast.replicas);
+      metrics?.forecastError.set(labels, forecast.error);
+    }
+    if (by !== 0) {
+      const direction = by > 0 ? 'Up' : 'Down';
+      metrics?.changes.inc({ ...labels, direction });
+      const message = `from ${(scaling.replicas ?? 0) - by} to ${scaling.replicas} pods: ${scaling.reason}`;
+      this.#log.info({ key, kind: resource.kind, replicas: scaling.replicas, by }, scaling.reason);
+      this.#options.onEvent?.(resource, { type: 'Normal', reason: `Scaled${direction}`, message });
+    }
+    if (changed) this.#options.onChange(resource.kind, key);
+  }
+
+  #bill({ resource, pods }: Candidate, seconds: number): void {
+    const running = pods.filter(({ status }) => status?.phase === 'Running');
+    const { metrics } = this.#options;
+    if (!metrics || seconds === 0 || running.length === 0) return;
+    const { namespace = '', name } = resource.metadata;
+    const labels = { kind: resource.kind, namespace, name };
+    const onGpu = running.filter(({ metadata }) => metadata.labels?.['quintet.dev/backend'] === 'gpu').length;
+    metrics.podSeconds.inc(labels, seconds * running.length);
+    if (onGpu > 0) metrics.gpuSeconds.inc(labels, seconds * onGpu * resource.spec.gpu.count);
+  }
+
+  /** Who is scaled no more leaves nothing behind. */
+  #forget(candidates: readonly Candidate[]): void {
+    const ids = new Set(candidates.map(({ id }) => id));
+    for (const id of this.#states.keys()) {
+      if (ids.has(id)) continue;
+      this.#states.delete(id);
+      const [kind = '', key = ''] = id.split(' ');
+      const [namespace = '', name = ''] = key.split('/');
+      for (const gauge of [this.#options.metrics?.desired, this.#options.metrics?.forecast]) {
+        gauge?.remove({ kind, namespace, name });
+      }
+    }
+  }
+}
+
+const rivalOf = (name: string | undefined, target: 'Resource' | 'Deployment') =>
+  name === undefined ? undefined : { name, target };

@@ -1,0 +1,74 @@
+// What the autoscaler tells of itself.
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+export interface ScalingMetrics {
+  desired: Gauge<'kind' | 'namespace' | 'name'>;
+  value: Gauge<'kind' | 'namespace' | 'name' | 'metric'>;
+  forecast: Gauge<'kind' | 'namespace' | 'name'>;
+  forecastError: Gauge<'kind' | 'namespace' | 'name'>;
+  changes: Counter<'kind' | 'namespace' | 'name' | 'direction'>;
+  podSeconds: Counter<'kind' | 'namespace' | 'name'>;
+  gpuSeconds: Counter<'kind' | 'namespace' | 'name'>;
+  failures: Counter;
+  cycleSeconds: Histogram;
+}
+
+export function createScalingMetrics(registry: Registry): ScalingMetrics {
+  const registers = [registry];
+  const resource = ['kind', 'namespace', 'name'] as const;
+  return {
+    desired: new Gauge({
+      name: 'quintet_autoscaling_desired_replicas',
+      help: 'Pods that the autoscaler asks for',
+      labelNames: resource,
+      registers,
+    }),
+    value: new Gauge({
+      name: 'quintet_autoscaling_metric_ratio',
+      help: 'Measured value over its target; 1 is on target',
+      labelNames: [...resource, 'metric'],
+      registers,
+    }),
+    forecast: new Gauge({
+      name: 'quintet_autoscaling_forecast_replicas',
+      help: 'Pods that the forecast asks for, whether it is acted on or not',
+      labelNames: resource,
+      registers,
+    }),
+    forecastError: new Gauge({
+      name: 'quintet_autoscaling_forecast_error_ratio',
+      help: 'Measured error of the forecast as a share of the mean demand',
+      labelNames: resource,
+      registers,
+    }),
+    changes: new Counter({
+      name: 'quintet_autoscaling_changes_total',
+      help: 'Changes of the count of pods',
+      labelNames: [...resource, 'direction'],
+      registers,
+    }),
+    podSeconds: new Counter({
+      name: 'quintet_autoscaling_pod_seconds_total',
+      help: 'Seconds that pods of scaled resources ran, summed over pods',
+      labelNames: resource,
+      registers,
+    }),
+    gpuSeconds: new Counter({
+      name: 'quintet_autoscaling_gpu_seconds_total',
+      help: 'Seconds that GPUs were held by scaled resources, summed over GPUs',
+      labelNames: resource,
+      registers,
+    }),
+    failures: new Counter({
+      name: 'quintet_autoscaling_scrape_failures_total',
+      help: 'Metrics pages that could not be read',
+      registers,
+    }),
+    cycleSeconds: new Histogram({
+      name: 'quintet_autoscaling_cycle_seconds',
+      help: 'Time of one cycle over all scaled resources: scrape and decide',
+      buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,141 @@
+// Metrics pages as engines write them, and as broken or hostile ones would.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PageError, readPage } from './page.ts';
+import { mergeBuckets, quantile, signalsOf } from './signals.ts';
+
+const page = (over: Record<string, string> = {}): string =>
+  Object.entries({
+    quintet_requests_in_flight: '3',
+    'quintet_queue_depth{queue="compress",priority="High"}': '1',
+    'quintet_queue_depth{queue="compress",priority="Low"}': '4',
+    'quintet_requests_total{route="/v1/compress",method="POST",status="200"}': '90',
+    'quintet_requests_total{route="/v1/compress",method="POST",status="503"}': '10',
+    'quintet_request_seconds_bucket{le="0.1",route="/v1/compress"}': '50',
+    'quintet_request_seconds_bucket{le="1",route="/v1/compress"}': '100',
+    'quintet_request_seconds_bucket{le="+Inf",route="/v1/compress"}': '100',
+    process_cpu_seconds_total: '20',
+    quintet_cpu_limit: '2',
+    process_resident_memory_bytes: '5e+8',
+    quintet_memory_limit_bytes: '1000000000',
+    process_start_time_seconds: '1000',
+    ...over,
+  })
+    .map(([series, value]) => `${series} ${value}`)
+    .join('\n');
+
+const moment = (seconds: number, over: Record<string, string> = {}) => ({
+  at: seconds * 1000,
+  figures: readPage(page(over)),
+});
+const requests = 'quintet_requests_total{route="/v1/compress",method="POST",status="200"}';
+
+describe('a metrics page', () => {
+  it('gives sums over labels, and buckets over routes', () => {
+    expect(readPage(`# HELP x y\n${page()}\nnodejs_eventloop_lag_seconds 1\n`)).toMatchObject({
+      queueDepth: 5,
+      inFlight: 3,
+      requests: 100,
+      errors: 10,
+      cpuSeconds: 20,
+      memory: 5e8,
+      latency: [
+        { le: 0.1, count: 50 },
+        { le: 1, count: 100 },
+        { le: Number.POSITIVE_INFINITY, count: 100 },
+      ],
+    });
+  });
+
+  it('of an engine that had no request yet says zero, not unknown', () => {
+    expect(readPage('quintet_requests_in_flight 0')).toMatchObject({ queueDepth: 0, requests: 0, errors: 0 });
+  });
+
+  it('keeps braces and quotes inside label values apart', () => {
+    expect(readPage('quintet_queue_depth{queue="a}\\"b"} 7').queueDepth).toBe(7);
+  });
+
+  it.each(['NaN', '-1', '+Inf', '-Inf'])('with %s makes that figure unknown', (value) => {
+    expect(readPage(page({ quintet_requests_in_flight: value })).inFlight).toBeUndefined();
+  });
+
+  it.each([
+    ['nothing of an engine', 'up 1'],
+    ['HTML', '<html>quintet_queue_depth</html>'],
+    ['a word for a number', 'quintet_queue_depth many'],
+    ['labels without an end', 'quintet_queue_depth{queue="a 1'],
+    ['one series twice', 'quintet_queue_depth 1\nquintet_queue_depth 9'],
+    ['lines without end', 'x 1\n'.repeat(60_000)],
+    ['nothing', ''],
+  ])('with %s is refused', (_what, text) => {
+    expect(() => readPage(text)).toThrow(PageError);
+  });
+
+  it('of any bytes is read or refused, never anything else', () => {
+    const line = fc.oneof(
+      fc.string(),
+      fc.string().map((text) => `quintet_queue_depth${text}`),
+    );
+    fc.assert(
+      fc.property(fc.array(line), (lines) => {
+        const depth = depthIn(lines.join('\n'));
+        expect(depth === undefined || (Number.isFinite(depth) && depth >= 0)).toBe(true);
+      }),
+    );
+  });
+});
+
+/** Undefined for a page that is refused; any other error is thrown on. */
+function depthIn(text: string): number | undefined {
+  try {
+    return readPage(text).queueDepth;
+  } catch (error) {
+    if (error instanceof PageError) return undefined;
+    throw error;
+  }
+}
+
+describe('signals', () => {
+  it('are rates between two moments', () => {
+    const signals = signalsOf(
+      moment(2010, { [requests]: '190', process_cpu_seconds_total: '30' }),
+      moment(2000),
+      undefined,
+    );
+    expect(signals).toMatchObject({ requestsPerSecond: 10, errorsPerSecond: 0, cpu: 1, memory: 5e8 });
+  });
+
+  it('count from zero after a restart', () => {
+    const now = moment(2010, { [requests]: '10', process_start_time_seconds: '2000' });
+    expect(signalsOf(now, moment(1990), undefined).requestsPerSecond).toBe(2);
+  });
+
+  it('are unknown where a counter went back without a restart', () => {
+    const signals = signalsOf(moment(2010, { [requests]: '10' }), moment(2000), undefined);
+    expect(signals).toMatchObject({ requestsPerSecond: undefined, queueDepth: 5 });
+  });
+
+  it('have levels but no rates for a pod seen first', () => {
+    expect(signalsOf(moment(2000), undefined, undefined)).toMatchObject({
+      concurrency: 3,
+      requestsPerSecond: undefined,
+    });
+  });
+});
+
+describe('percentiles', () => {
+  const buckets = (...counts: number[]) =>
+    counts.map((count, i) => ({ le: [0.1, 1, Number.POSITIVE_INFINITY][i] ?? 0, count }));
+
+  it('interpolate as Prometheus does, over pods merged', () => {
+    const merged = mergeBuckets([buckets(50, 100, 100), buckets(0, 100, 100)]);
+    expect(merged.map(({ count }) => count)).toEqual([50, 200, 200]);
+    expect(quantile(0.95, merged)).toBeCloseTo(0.1 + (0.9 * 140) / 150);
+  });
+
+  it('leave out a pod with other bounds, and know nothing without a request', () => {
+    expect(mergeBuckets([buckets(1, 2, 2), buckets(1, 2, 2), [{ le: 5, count: 9 }]])).toHaveLength(3);
+    expect(quantile(0.95, buckets(0, 0, 0))).toBeUndefined();
+    expect(quantile(0.95, buckets(0, 0, 10))).toBe(1);
+  });
+});

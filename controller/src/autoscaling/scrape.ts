@@ -1,0 +1,74 @@
+// Fetches metrics pages of pods: many at once but not too many, each bounded in time and size, over kept connections.
+import { Agent, type Dispatcher, request } from 'undici';
+import { type Figures, PageError, readPage } from './page.ts';
+
+export interface ScrapeOptions {
+  /** Pages fetched at once. Default 64. */
+  concurrency?: number;
+  /** For one page, from the first byte sent to the last received. Default 1 500 ms. */
+  timeoutMs?: number;
+  /** Largest page. Default 2 MiB. */
+  maxBytes?: number;
+}
+
+export interface Target {
+  /** What the answer is kept under: a pod's uid. */
+  id: string;
+  url: string;
+}
+
+export class Scraper {
+  readonly #concurrency: number;
+  readonly #timeoutMs: number;
+  readonly #maxBytes: number;
+  readonly #agent: Agent;
+
+  constructor(options: ScrapeOptions = {}) {
+    this.#concurrency = options.concurrency ?? 64;
+    this.#timeoutMs = options.timeoutMs ?? 1_500;
+    this.#maxBytes = options.maxBytes ?? 2 * 1024 * 1024;
+    this.#agent = new Agent({
+      connections: 1,
+      keepAliveTimeout: 15_000,
+      connect: { timeout: this.#timeoutMs },
+      maxResponseSize: this.#maxBytes,
+    });
+  }
+
+  /** What each target says; an error where it says nothing of use. Never throws. */
+  async all(targets: readonly Target[]): Promise<Map<string, Figures | Error>> {
+    const answers = new Map<string, Figures | Error>();
+    let next = 0;
+    const work = async () => {
+      for (let target = targets[next++]; target; target = targets[next++]) {
+        answers.set(target.id, await this.#one(target.url).catch(asError));
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(this.#concurrency, targets.length) }, work));
+    return answers;
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #one(url: string): Promise<Figures> {
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    const { statusCode, body } = await request(url, {
+      dispatcher: this.#agent,
+      signal,
+      headers: { accept: 'text/plain; version=0.0.4' },
+    });
+    if (statusCode !== 200) {
+      await discard(body);
+      throw new PageError(`answered ${statusCode}`);
+    }
+    return readPage(await body.text());
+  }
+}
+
+async function discard(body: Dispatcher.ResponseData['body']): Promise<void> {
+  await body.dump({ limit: 4096 }).catch(() => undefined);
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

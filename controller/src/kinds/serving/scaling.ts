@@ -1,0 +1,17 @@
+// What the autoscaler has decided for a resource, as its desired state and its status read it.
+
+export interface Scaling {
+  /** Pods to ask for; undefined: nothing decided, what runs stays. */
+  replicas: number | undefined;
+  /** Another autoscaler aims at this resource or at its Deployment: ours stands back. */
+  yieldsTo?: { name: string; target: 'Resource' | 'Deployment' };
+  active: { status: 'True' | 'False'; reason: string; message: string };
+  limited: { status: 'True' | 'False'; reason: string; message: string };
+  /** Why the count is what it is, with the figures of the moment it was decided. */
+  reason: string;
+  lastScaleTime: Date | undefined;
+  forecast?: { at: Date; replicas: number; error: number };
+}
+
+/** By kind and key (namespace/name). */
+export type ScalingSource = (kind: string, key: string) => Scaling | undefined;
