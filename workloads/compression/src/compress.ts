@@ -3,7 +3,7 @@ import { type Analysis, analyse } from './detect.ts';
 import { type Document, readDocument } from './document.ts';
 import { CompressionError } from './errors.ts';
 import { type Fidelity, fidelityOf } from './fidelity.ts';
-import type { Span } from './render.ts';
+import { type Span, textOfSpans } from './render.ts';
 import type { Budget } from './selection.ts';
 import { pickStrategy, strategies } from './strategies/index.ts';
 import type { Strategy, StrategyInput, StrategyOutput } from './strategy.ts';
@@ -82,7 +82,7 @@ export function compress(options: CompressOptions): Compressed {
     const strategy = registry.get(each);
     if (!strategy)
       throw new CompressionError('UnknownStrategy', 'strategy', `there is no strategy ${JSON.stringify(each)}`);
-    return strategy.compress(input);
+    return strategies.get(each) === strategy ? strategy.compress(input) : checked(strategy, input);
   };
   const input: StrategyInput = {
     document,
@@ -110,6 +110,32 @@ export function compress(options: CompressOptions): Compressed {
     rate: rateOf(originalTokens, compressedTokens, budget),
     timing: { analyse: analysed - began, compress: compressed - analysed, total: performance.now() - began },
   };
+}
+
+/** What a plugin made, held to the law of all strategies: parts of the source and markers that tile it. */
+function checked(strategy: Strategy, input: StrategyInput): StrategyOutput {
+  const { text } = input.document;
+  const fail = (reason: string, cause?: unknown): never => {
+    throw Object.assign(new CompressionError('PluginFailed', 'strategy', `the strategy ${strategy.name} ${reason}`), {
+      cause,
+    });
+  };
+  let output: StrategyOutput | undefined;
+  try {
+    output = strategy.compress(input);
+  } catch (error) {
+    if (error instanceof CompressionError) throw error;
+    fail(`failed: ${(error as Error).message}`, error);
+  }
+  if (!Array.isArray(output?.spans) || typeof output.text !== 'string') return fail('returned no text and spans');
+  let at = 0;
+  for (const { start, end, kept, marker = '' } of output.spans) {
+    if (start !== at || end < start || (!kept && !/^…?\s?$/.test(marker))) fail('does not tile its source');
+    at = end;
+  }
+  if (at !== text.length) fail('does not tile its source');
+  if (output.legend || textOfSpans(text, output.spans) !== output.text) fail('wrote what is not in its source');
+  return output;
 }
 
 /** The output, or the source itself where markers made it no shorter. */

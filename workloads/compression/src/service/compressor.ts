@@ -1,5 +1,14 @@
 // One request from options to answer: checked, cached per tenant, done in a worker thread within its deadline, accounted for.
-import { type EngineContext, engineCache, isQuintetError, type Pool, QuintetError } from '@quintet/runtime';
+import {
+  counter,
+  type EngineContext,
+  engineCache,
+  isQuintetError,
+  type MemoryTier,
+  type Pool,
+  prefetcher,
+  QuintetError,
+} from '@quintet/runtime';
 import { type Chunk, chunksOf, joined } from '../chunks.ts';
 import type { CompressOptions } from '../compress.ts';
 import type { ConversationOptions, Policy } from '../conversation.ts';
@@ -8,7 +17,8 @@ import { tokenizer } from '../tokens.ts';
 import type { ServiceConfig } from './config.ts';
 import { inTurn } from './inTurn.ts';
 import { type Kept, keptCodec, keptOf, repliedFrom, type TextResult } from './kept.ts';
-import { type Originals, openOriginals } from './originals.ts';
+import { type OriginalStores, type Originals, openOriginals } from './originals.ts';
+import { type PluginFile, pluginFiles } from './plugins.ts';
 import type { CompressAnswer, CompressRequest } from './schema.ts';
 import type { Outcome, Task } from './work.ts';
 
@@ -17,17 +27,24 @@ export interface Compressor {
   answer(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer>;
   /** As `answer`, but what a cache had comes as the JSON that was kept, neither read nor written again. */
   reply(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer | Buffer>;
-  /** Writes what was learned to Redis, or reads what others learned. */
-  syncFeedback(): Promise<void>;
+  /** Writes what was learned to Redis, or reads what others learned; takes changed plugins over. */
+  sync(): Promise<void>;
+  /** For healing: the first tier, and everything this process holds. */
+  readonly memory: MemoryTier;
+  clearCache(): Promise<void>;
+  purge(tenant: string): Promise<void>;
   close(): Promise<void>;
 }
 
 const feedbackKey = 'quintet:compression:feedback';
+/** Longest text that is worth being made ahead and remembered for it. */
+const longestPrefetched = 32_768;
 
 export async function openCompressor(
   context: EngineContext<ServiceConfig>,
   pool: Pool,
   version: string,
+  stores: OriginalStores,
 ): Promise<Compressor> {
   const cache = await engineCache<Kept>({
     name: 'compression',
@@ -36,10 +53,16 @@ export async function openCompressor(
     codec: keptCodec,
     ...context,
   });
-  const originals = openOriginals(context.redis, () => context.config.originals.retention);
+  const originals = openOriginals(stores, () => context.config.originals.retention);
   const feedback = new Feedback();
   let learnedSince = 0;
-
+  let plugins: readonly PluginFile[] = pluginFiles(context.config);
+  const tokens = counter(
+    context.registry,
+    'quintet_compression_tokens_total',
+    'Tokens compressed: what came in, and what went out.',
+    ['tenant', 'which'],
+  );
   const work = async (task: Omit<Task, 'maxTokens'>, signal: AbortSignal, timeout?: number): Promise<Outcome> => {
     const outcome = await pool.run<Outcome>(
       { ...task, maxTokens: context.config.compression.maxInputTokens },
@@ -66,30 +89,53 @@ export async function openCompressor(
       compression.strategies.map((each) => [each.contentType.toLowerCase(), each.strategy.toLowerCase()]),
     );
     return cache.getOrMake(
-      { tenant, input: { ...options, fixed, keep } },
+      { tenant, input: { ...options, fixed, keep, ...(plugins.length > 0 && { plugins: plugins.map(identity) }) } },
       async (cancelled) => {
         const learned = compression.feedback === 'Enabled' ? { learned: feedback.state } : {};
-        const outcome = await work({ options, fixed, ...learned }, cancelled, timeout);
+        const outcome = await work({ options, fixed, plugins, ...learned }, cancelled, timeout);
         const result: TextResult = (outcome as { text: TextResult }).text;
+        tokens.inc({ tenant, which: 'in' }, result.originalTokens);
+        tokens.inc({ tenant, which: 'out' }, result.compressedTokens);
         if (result.fidelity) {
           feedback.observe(result.analysis.type, result.rate.requested, result.strategy, result.fidelity.score);
           learnedSince++;
         }
         return keptOf(keep ? { ...result, original: await originals.keep(tenant, options.text) } : result);
       },
-      { signal },
+      // A kept answer must not outlive the original that it names.
+      {
+        signal,
+        ttl: Math.min(context.settings.cache.ttl, keep ? context.config.originals.retention : Number.MAX_SAFE_INTEGER),
+      },
     );
   };
+  const ahead =
+    context.settings.cache.prefetch === 'Enabled'
+      ? prefetcher<{ options: CompressOptions; keep: boolean }>({
+          name: 'compression',
+          keyOf: ({ options }) => JSON.stringify(options),
+          // Only while no request waits for a thread.
+          fetch: async (tenant, { options, keep }, signal) => {
+            if (pool.waiting === 0) await compressText(tenant, options, keep, signal);
+          },
+          maxKeys: 2000,
+          registry: context.registry,
+        })
+      : undefined;
 
   return {
     originals,
+    memory: cache.memory,
+    clearCache: () => cache.clear(),
+    purge: (tenant) => cache.invalidateTenant(tenant),
     async answer(tenant, request, signal) {
       const reply = await replyTo(tenant, request, signal);
       return Buffer.isBuffer(reply) ? (JSON.parse(reply.toString('utf8')) as CompressAnswer) : reply;
     },
     reply: replyTo,
-    async syncFeedback() {
+    async sync() {
       const { redis, config } = context;
+      plugins = pluginFiles(config);
       if (!redis || config.compression.feedback === 'Disabled') return;
       if (learnedSince > 0) {
         learnedSince = 0;
@@ -99,7 +145,11 @@ export async function openCompressor(
         if (stored) feedback.restore(JSON.parse(stored) as FeedbackState);
       }
     },
-    close: () => cache.close(),
+    async close() {
+      ahead?.close();
+      await ahead?.settled();
+      await cache.close();
+    },
   };
 
   async function replyTo(
@@ -136,6 +186,7 @@ export async function openCompressor(
     const options = textOptions(request, config);
     const keep = config.originals.mode === 'Kept';
     if (!request.baseId) {
+      if (text.length <= longestPrefetched) ahead?.observe(tenant, { options, keep });
       const { value, source } = await compressText(tenant, options, keep, signal, timeout);
       return source === 'miss' ? { ...(value.result as CompressAnswer), source } : repliedFrom(value, source);
     }
@@ -166,6 +217,10 @@ export async function openCompressor(
       source: reused === parts.length ? (parts[0]?.source ?? 'miss') : 'miss',
     };
   }
+}
+
+function identity({ name, digest }: PluginFile): string {
+  return `${name}:${digest}`;
 }
 
 function check(request: CompressRequest, { compression }: ServiceConfig): void {
@@ -243,11 +298,11 @@ function conversationAnswer(outcome: Outcome): CompressAnswer {
 
 /** The request's own text, said to be unchanged: late is worse than long. */
 function unchanged(request: CompressRequest, { compression }: ServiceConfig, reason: string): CompressAnswer {
-  const counter = tokenizer(request.tokenizer ?? compression.tokenizer);
+  const exact = tokenizer(request.tokenizer ?? compression.tokenizer);
   const tokens =
     request.text === undefined
-      ? (request.messages ?? []).reduce((sum, { content }) => sum + counter.count(content), 0)
-      : counter.count(request.text);
+      ? (request.messages ?? []).reduce((sum, { content }) => sum + exact.count(content), 0)
+      : exact.count(request.text);
   return {
     ...(request.text === undefined
       ? { messages: request.messages }

@@ -1,4 +1,6 @@
 // What the service can be told: the blocks of the custom resource it obeys, spelled as there.
+import { readFileSync } from 'node:fs';
+import { secretsRoot } from '@quintet/crds';
 import { bytes, duration } from '@quintet/runtime';
 import { z } from 'zod';
 import { tokenizerNames } from '../tokens.ts';
@@ -19,6 +21,12 @@ const strategy = z.enum(strategyNames);
 const ratio = z.number().min(1).max(64);
 const role = z.enum(['System', 'User', 'Assistant', 'Tool']);
 
+/** A Secret with the key `url`; the controller mounts it, and `directory` replaces where. */
+const connection = z.object({
+  secretRef: z.looseObject({ key: z.string().optional() }).optional(),
+  directory: z.string().optional(),
+});
+
 export const config = z.object({
   compression: z
     .object({
@@ -33,6 +41,22 @@ export const config = z.object({
       fidelity: z.enum(['Measure', 'Sample', 'None']).default('Measure'),
       feedback: z.enum(['Enabled', 'Disabled']).default('Enabled'),
       latencyBudget: duration().optional(),
+      plugins: z
+        .array(
+          z.object({
+            name: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/),
+            configMap: z.object({
+              name: z.string().optional(),
+              key: z.string().max(253).default('index.js'),
+              directory: z
+                .string()
+                .optional()
+                .describe('Where it is mounted, when not where the controller mounts it.'),
+            }),
+          }),
+        )
+        .max(16)
+        .default([]),
       maxInputTokens: z.int().min(1).max(10_000_000).default(200_000),
     })
     .prefault({}),
@@ -56,7 +80,12 @@ export const config = z.object({
     })
     .prefault({}),
   originals: z
-    .object({ mode: z.enum(['Kept', 'Dropped']).default('Kept'), retention: duration().prefault('24h') })
+    .object({
+      mode: z.enum(['Kept', 'Dropped']).default('Kept'),
+      retention: duration().prefault('24h'),
+      redis: connection.optional(),
+      postgres: connection.optional(),
+    })
     .prefault({}),
   jobs: z
     .object({
@@ -67,6 +96,7 @@ export const config = z.object({
         .default(['High', 'Normal', 'Low']),
       retention: duration().prefault('24h'),
       maxQueued: z.int().min(1).max(10_000_000).default(10_000),
+      redis: connection.optional(),
     })
     .prefault({}),
   streaming: z
@@ -75,3 +105,10 @@ export const config = z.object({
 });
 
 export type ServiceConfig = z.output<typeof config>;
+
+/** The URL that a mounted Secret holds; undefined where the spec names none. Throws when it cannot be read. */
+export function mountedUrl(ref: z.output<typeof connection> | undefined, path: string): string | undefined {
+  if (!ref) return undefined;
+  const directory = ref.directory ?? `${secretsRoot}/${path}.secretRef`;
+  return readFileSync(`${directory}/${ref.secretRef?.key ?? 'url'}`, 'utf8').trim();
+}

@@ -1,9 +1,17 @@
 // CompressionService: the compression library behind HTTP and WebSocket, on the runtime every engine stands on.
-import { createPool, type EngineContext, type EngineDefinition, type Pool } from '@quintet/runtime';
+import {
+  createPool,
+  type EngineContext,
+  type EngineDefinition,
+  type Pool,
+  type RedisConnection,
+} from '@quintet/runtime';
+import { actions } from './actions.ts';
 import { type Compressor, openCompressor } from './compressor.ts';
 import { config, type ServiceConfig } from './config.ts';
 import { type JobStore, memoryJobs, redisJobs } from './jobs.ts';
 import { answerOrError, routes } from './routes.ts';
+import { openStores, type Stores } from './stores.ts';
 import { streamRoute } from './stream.ts';
 
 /** Part of every cache key: results of another version of the strategies are not served. */
@@ -16,13 +24,24 @@ const neverAborted = new AbortController().signal;
 export function compressionService(): EngineDefinition<typeof config> {
   let pool: Pool;
   let compressor: Compressor;
+  let stores: Stores;
   const stopping = new AbortController();
   const loops: Promise<void>[] = [];
   return {
     name: 'compression',
     version: '0.1.0',
     config,
-    reloadable: ['compression', 'conversations', 'originals', 'jobs', 'streaming.maxConnections'],
+    reloadable: [
+      'compression',
+      'conversations',
+      'originals.mode',
+      'originals.retention',
+      'jobs.priorities',
+      'jobs.retention',
+      'jobs.maxQueued',
+      'streaming.maxConnections',
+    ],
+    actions: actions(() => compressor),
     async start() {
       // Threads load their tokenizer before the first request does.
       const task = { options: { text: 'Ready. Set. Go.', ratio: 1 }, maxTokens: 100 };
@@ -31,33 +50,35 @@ export function compressionService(): EngineDefinition<typeof config> {
     async routes(server, context) {
       const filename = new URL(import.meta.url.endsWith('.ts') ? './work.ts' : './work.js', import.meta.url).href;
       pool = createPool({ name: 'compression', filename, registry: context.registry, idleTimeout: 600_000 });
-      compressor = await openCompressor(context, pool, version);
-      const jobs = openJobs(context);
-      routes(server, compressor, jobs);
+      stores = openStores(context);
+      compressor = await openCompressor(context, pool, version, stores.originals);
+      const jobs = openJobs(context, stores.jobs);
+      routes(server, compressor, jobs, context);
       streamRoute(server, compressor, {
         maxMessageSize: context.config.streaming.maxMessageSize,
         maxConnections: () => context.config.streaming.maxConnections,
       });
       for (let i = 0; i < pool.threads; i++) loops.push(workOff(jobs, compressor, stopping.signal, context));
-      loops.push(every(tickMs, stopping.signal, () => Promise.all([jobs.tick(), compressor.syncFeedback()])));
+      loops.push(every(tickMs, stopping.signal, () => Promise.all([jobs.tick(), compressor.sync(), stores.sweep()])));
     },
     async onDrain() {
       stopping.abort();
       await Promise.all(loops);
-      await compressor.syncFeedback();
+      await compressor.sync().catch(() => undefined);
       await compressor.close();
+      await stores.close();
       await pool.close();
     },
   };
 }
 
-function openJobs(context: EngineContext<ServiceConfig>): JobStore {
+function openJobs(context: EngineContext<ServiceConfig>, redis: RedisConnection | undefined): JobStore {
   const limits = {
     maxQueued: () => context.config.jobs.maxQueued,
     retentionMs: () => context.config.jobs.retention,
     priorities: () => context.config.jobs.priorities,
   };
-  return context.redis ? redisJobs(context.redis, limits) : memoryJobs(limits);
+  return redis ? redisJobs(redis, limits) : memoryJobs(limits);
 }
 
 /** Takes one job after another until the engine stops. */

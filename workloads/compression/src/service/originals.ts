@@ -1,6 +1,7 @@
 // The texts that were compressed, by tenant: what an elision stands for can be had back byte for byte, from any replica.
 import { createHash } from 'node:crypto';
 import { QuintetError, type RedisConnection } from '@quintet/runtime';
+import type { PostgresOriginals } from './postgres.ts';
 
 export interface Originals {
   /** Keeps a text; the same text of the same tenant has the same id. */
@@ -9,10 +10,16 @@ export interface Originals {
   get(tenant: string, id: string): Promise<string>;
 }
 
-/** Characters kept in this process where there is no Redis; the oldest go first. */
+/** Where they are kept beyond this process; PostgreSQL where both are given. */
+export interface OriginalStores {
+  readonly redis: RedisConnection | undefined;
+  readonly postgres: PostgresOriginals | undefined;
+}
+
+/** Characters kept in this process where there is no store; the oldest go first. */
 const mostCharacters = 64 * 1024 * 1024;
 
-export function openOriginals(redis: RedisConnection | undefined, retentionMs: () => number): Originals {
+export function openOriginals({ redis, postgres }: OriginalStores, retentionMs: () => number): Originals {
   const local = new Map<string, string>();
   let held = 0;
   const keepHere = (key: string, text: string): void => {
@@ -33,13 +40,15 @@ export function openOriginals(redis: RedisConnection | undefined, retentionMs: (
     async keep(tenant, text) {
       const id = createHash('sha256').update(JSON.stringify(text)).digest('hex').slice(0, 32);
       const key = keyOf(tenant, id);
-      // JSON escapes lone surrogates, which UTF-8 cannot carry.
-      const durable = redis
-        ? await redis.callOr(
-            async (client) => (await client.set(key, JSON.stringify(text), 'PX', retentionMs())) === 'OK',
-            false,
-          )
-        : false;
+      const durable = postgres
+        ? await postgres.put(tenant, id, text, retentionMs())
+        : redis
+          ? await redis.callOr(
+              // JSON escapes lone surrogates, which UTF-8 cannot carry.
+              async (client) => (await client.set(key, JSON.stringify(text), 'PX', retentionMs())) === 'OK',
+              false,
+            )
+          : false;
       if (!durable) keepHere(key, text);
       return { id, durable };
     },
@@ -47,11 +56,16 @@ export function openOriginals(redis: RedisConnection | undefined, retentionMs: (
       const key = keyOf(tenant, id);
       const here = local.get(key);
       if (here !== undefined) return here;
-      const stored = redis ? await redis.call((client) => client.get(key)) : null;
-      if (stored === null) throw new QuintetError('NOT_FOUND', { what: `Original ${id}` });
-      return JSON.parse(stored) as string;
+      const stored = postgres ? await postgres.get(tenant, id) : await fromRedis(redis, key);
+      if (stored === undefined) throw new QuintetError('NOT_FOUND', { what: `Original ${id}` });
+      return stored;
     },
   };
+}
+
+async function fromRedis(redis: RedisConnection | undefined, key: string): Promise<string | undefined> {
+  const stored = redis ? await redis.call((client) => client.get(key)) : null;
+  return stored === null ? undefined : (JSON.parse(stored) as string);
 }
 
 function keyOf(tenant: string, id: string): string {

@@ -1,8 +1,16 @@
 // The HTTP routes of the service.
 import { randomUUID } from 'node:crypto';
-import { type EngineServer, errorBody, isQuintetError, QuintetError } from '@quintet/runtime';
+import {
+  type EngineContext,
+  type EngineServer,
+  errorBody,
+  httpCache,
+  isQuintetError,
+  QuintetError,
+} from '@quintet/runtime';
 import { z } from 'zod';
 import type { Compressor } from './compressor.ts';
+import type { ServiceConfig } from './config.ts';
 import { inTurn } from './inTurn.ts';
 import type { JobStore } from './jobs.ts';
 import {
@@ -14,12 +22,18 @@ import {
   type errorItem,
   jobAnswer,
   jobRequest,
+  usageAnswer,
 } from './schema.ts';
 
 const failures = { '4xx': errorBody, '5xx': errorBody };
 const jobId = z.object({ id: z.string().max(64) });
 
-export function routes(server: EngineServer, compressor: Compressor, jobs: JobStore): void {
+export function routes(
+  server: EngineServer,
+  compressor: Compressor,
+  jobs: JobStore,
+  context: EngineContext<ServiceConfig>,
+): void {
   server.post(
     '/v1/compress',
     {
@@ -81,9 +95,28 @@ export function routes(server: EngineServer, compressor: Compressor, jobs: JobSt
         response: { 200: z.object({ text: z.string() }), ...failures },
       },
     },
-    async ({ params, query, identity }) => ({
-      text: (await compressor.originals.get(identity.tenant, params.id)).slice(query.start, query.end),
-    }),
+    async (request, reply) => {
+      const { params, query, identity } = request;
+      const text = (await compressor.originals.get(identity.tenant, params.id)).slice(query.start, query.end);
+      // What an id stands for never changes, and is its tenant's alone.
+      const known = httpCache(request, reply, { maxAge: 3600, etag: [params.id, query.start, query.end].join('-') });
+      return known ? ('' as never) : { text };
+    },
+  );
+
+  server.get(
+    '/v1/usage',
+    { schema: { summary: "The tenant's use of today, in tokens", response: { 200: usageAnswer, ...failures } } },
+    async ({ identity: { tenant } }) => {
+      const { tokensPerDay, requestsPerMinute } = context.settings.tenants.find(({ name }) => name === tenant) ?? {};
+      return {
+        tenant,
+        day: new Date().toISOString().slice(0, 10),
+        tokens: await context.quotas.used(tenant),
+        ...(tokensPerDay && { tokensPerDay }),
+        ...(requestsPerMinute && { requestsPerMinute }),
+      };
+    },
   );
 }
 

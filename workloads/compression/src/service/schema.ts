@@ -110,3 +110,11 @@ export const jobAnswer = z.object({
   error: errorItem.shape.error.optional(),
 });
 export type JobAnswer = z.output<typeof jobAnswer>;
+
+export const usageAnswer = z.object({
+  tenant: z.string(),
+  day: z.string().describe('UTC.'),
+  tokens: z.int().describe('Of originals compressed today; what came from a cache is free.'),
+  tokensPerDay: z.int().optional().describe('The limit, where there is one.'),
+  requestsPerMinute: z.int().optional(),
+});

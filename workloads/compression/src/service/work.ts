@@ -4,6 +4,7 @@ import { type CompressedConversation, type ConversationOptions, compressConversa
 import { CompressionError } from '../errors.ts';
 import { Feedback, type FeedbackState } from '../feedback.ts';
 import { tokenizer } from '../tokens.ts';
+import { loadPlugin, type PluginFile } from './plugins.ts';
 
 export interface Task {
   readonly options?: CompressOptions;
@@ -11,6 +12,7 @@ export interface Task {
   /** Overrules what `auto` picks, by content type. */
   readonly fixed?: Readonly<Record<string, string>>;
   readonly learned?: FeedbackState;
+  readonly plugins?: readonly PluginFile[];
   readonly maxTokens: number;
 }
 
@@ -19,7 +21,7 @@ export type Outcome =
   | { conversation: CompressedConversation }
   | { refused: { code: string; field: string; message: string } };
 
-export default function work(task: Task): Outcome {
+export default async function work(task: Task): Promise<Outcome> {
   try {
     if (task.conversation) {
       for (const { content } of task.conversation.messages) checkLength(content, task, 'messages');
@@ -30,7 +32,8 @@ export default function work(task: Task): Outcome {
     const feedback = task.learned && new Feedback(task.learned);
     const prefer: CompressOptions['prefer'] = (type, ratio, usual) =>
       task.fixed?.[type] ?? feedback?.prefer(type, ratio, usual);
-    return { text: compress({ ...options, prefer }) };
+    const plugins = await Promise.all((task.plugins ?? []).map(loadPlugin));
+    return { text: compress({ ...options, prefer, plugins }) };
   } catch (error) {
     if (!(error instanceof CompressionError)) throw error;
     return { refused: { code: error.code, field: error.field, message: error.message } };
