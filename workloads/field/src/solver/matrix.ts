@@ -23,18 +23,27 @@ export function complexVector(length: number): ComplexVector {
 
 /** out = A·x */
 export function multiply({ rows, columns, re, im }: ComplexMatrix, x: ComplexVector, out: ComplexVector): void {
+  const { re: xRe, im: xIm } = x;
+  const { re: outRe, im: outIm } = out;
   for (let j = 0; j < rows; j++) {
-    let sumRe = 0;
-    let sumIm = 0;
+    // Four sums: each product waits for none but its own.
+    let reRe = 0;
+    let imIm = 0;
+    let reIm = 0;
+    let imRe = 0;
     const from = j * columns;
     for (let t = 0; t < columns; t++) {
       const aRe = re[from + t]!;
       const aIm = im[from + t]!;
-      sumRe += aRe * x.re[t]! - aIm * x.im[t]!;
-      sumIm += aRe * x.im[t]! + aIm * x.re[t]!;
+      const bRe = xRe[t]!;
+      const bIm = xIm[t]!;
+      reRe += aRe * bRe;
+      imIm += aIm * bIm;
+      reIm += aRe * bIm;
+      imRe += aIm * bRe;
     }
-    out.re[j] = sumRe;
-    out.im[j] = sumIm;
+    outRe[j] = reRe - imIm;
+    outIm[j] = reIm + imRe;
   }
 }
 
@@ -57,19 +66,28 @@ export function multiplyAdjoint({ rows, columns, re, im }: ComplexMatrix, y: Com
 
 /** A·Aᴴ, Hermitian, rows × rows. */
 export function gram(a: ComplexMatrix): ComplexMatrix {
-  const out = complexMatrix(a.rows, a.rows);
-  for (let j = 0; j < a.rows; j++) {
+  const { rows, columns, re: aRe, im: aIm } = a;
+  const out = complexMatrix(rows, rows);
+  for (let j = 0; j < rows; j++) {
     for (let k = 0; k <= j; k++) {
-      let re = 0;
-      let im = 0;
-      for (let t = 0; t < a.columns; t++) {
-        const jRe = a.re[j * a.columns + t]!;
-        const jIm = a.im[j * a.columns + t]!;
-        const kRe = a.re[k * a.columns + t]!;
-        const kIm = a.im[k * a.columns + t]!;
-        re += jRe * kRe + jIm * kIm;
-        im += jIm * kRe - jRe * kIm;
+      let reRe = 0;
+      let imIm = 0;
+      let imRe = 0;
+      let reIm = 0;
+      const atJ = j * columns;
+      const atK = k * columns;
+      for (let t = 0; t < columns; t++) {
+        const jRe = aRe[atJ + t]!;
+        const jIm = aIm[atJ + t]!;
+        const kRe = aRe[atK + t]!;
+        const kIm = aIm[atK + t]!;
+        reRe += jRe * kRe;
+        imIm += jIm * kIm;
+        imRe += jIm * kRe;
+        reIm += jRe * kIm;
       }
+      const re = reRe + imIm;
+      const im = imRe - reIm;
       out.re[j * a.rows + k] = re;
       out.im[j * a.rows + k] = im;
       out.re[k * a.rows + j] = re;
