@@ -43,8 +43,14 @@ else {
     for (const { name, title, shape, type } of models) {
       const model = { path: join(folder, 'models', `${name}.gguf`), name, title, folder };
       randomModel(model.path, shape, type);
-      rows.push(...(await tokensPerSecond(model, values.quick)), ...(await firstTokens(model, values.quick)));
-      if (name === 'small') rows.push(...(await answersFromCache(model, values.quick)));
+      const parts = [tokensPerSecond, firstTokens, ...(name === 'small' ? [answersFromCache] : [])];
+      for (const part of parts) {
+        const measured = await part(model, values.quick);
+        // It takes minutes: what is known is said at once.
+        for (const { size, metric, ours, unit } of measured)
+          console.error(`${title}, ${size}: ${metric} ${ours} ${unit}`);
+        rows.push(...measured);
+      }
     }
     report(rows, values.json);
   } finally {

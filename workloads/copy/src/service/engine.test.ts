@@ -281,7 +281,12 @@ describe('a model that is not there', { timeout: 30_000 }, () => {
     const ready = () =>
       fetch(`${engine.url}/readyz`).then(async (response) => `${response.status} ${await response.text()}`);
     await expect.poll(ready).toMatch(/503.*later\.gguf.*ENOENT/s);
-    expect(await post(engine, '/v1/completions', { prompt: 'a' })).toMatchObject({ status: 422 });
+    for (const [path, body] of [
+      ['/v1/completions', { prompt: 'a' }],
+      ['/v1/copy', { brief: { product: 'lamp', facts: ['it is warm'] } }],
+    ] as const) {
+      expect(await post(engine, path, body)).toMatchObject({ status: 503, body: { error: { code: 'NOT_READY' } } });
+    }
     bigramModel(join(folder, 'claims/models/later.gguf'), corpus);
     await expect.poll(ready, { timeout: 10_000 }).toMatch(/^200/);
   });

@@ -19,7 +19,7 @@ import {
   modelsAnswer,
   templatesAnswer,
 } from './schema.ts';
-import type { Write } from './writer.ts';
+import { notLoaded, type Write } from './writer.ts';
 
 export interface RouteOptions {
   context: EngineContext<CopyConfig>;
@@ -162,6 +162,7 @@ function briefRoutes(server: EngineServer, { prompts, write }: RouteOptions): vo
 
 function modelFor({ generator, context }: RouteOptions, asked: string | undefined): Generator {
   const served = generator();
+  if (!served && context.config.runtime !== 'Template') throw notLoaded();
   if (!served) {
     throw new QuintetError('UNPROCESSABLE', {
       reason: `runtime ${context.config.runtime} has no language model: send a brief to /v1/copy, or mount a model`,

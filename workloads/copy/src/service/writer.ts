@@ -41,6 +41,8 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
     const given: Brief = { ...request.brief, ...rules, banned: [...rules.banned], required: [...rules.required] };
     const n = request.n ?? config.generation.sequences;
     const model = generator();
+    // Templates stand in for a model only where the resource says so.
+    if (!model && config.runtime !== 'Template') throw notLoaded();
     const draw = model
       ? modelDrafts(model, tenant, request, given, template, voice, config)
       : templateDrafts(template, given, request.seed ?? config.generation.seed ?? randomInt(2 ** 31));
@@ -61,6 +63,11 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
       },
     };
   };
+}
+
+/** Of requests that came before the model did; `/readyz` says what it waits for. */
+export function notLoaded(): QuintetError {
+  return new QuintetError('NOT_READY', { reason: 'the model is not loaded', retryAfter: 5 });
 }
 
 function templateOf(templates: Prompts['templates'], name: string): Template {
