@@ -8,6 +8,8 @@ import { startEngine } from '@quintet/runtime';
 import { copyEngine } from '../src/service/engine.ts';
 
 export interface BenchModel {
+  /** Threads that the model computes with. */
+  threads: number;
   path: string;
   name: string;
   title: string;
@@ -21,8 +23,8 @@ export interface Served {
 }
 
 /** Serves by the configuration in `folder` until its parent is gone. */
-export async function serve(folder: string): Promise<void> {
-  const engine = await startEngine(copyEngine({ claims: folder }), {
+export async function serve(folder: string, threads: number): Promise<void> {
+  const engine = await startEngine(copyEngine({ claims: folder, threads }), {
     configFile: join(folder, 'config.json'),
     env: {},
   });
@@ -31,7 +33,11 @@ export async function serve(folder: string): Promise<void> {
   process.on('disconnect', () => process.exit(0));
 }
 
-export async function serving({ folder, name }: BenchModel, sequences: number, contextTokens: number): Promise<Served> {
+export async function serving(
+  { folder, name, threads }: BenchModel,
+  sequences: number,
+  contextTokens: number,
+): Promise<Served> {
   const config = {
     runtime: 'LlamaCpp',
     model: { source: { persistentVolumeClaim: { claimName: 'models', path: `${name}.gguf` } }, contextTokens },
@@ -42,7 +48,7 @@ export async function serving({ folder, name }: BenchModel, sequences: number, c
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const main = join(import.meta.dirname, 'main.ts');
-  const child = fork(main, ['--serve', folder], { execArgv: ['--conditions=source'] });
+  const child = fork(main, ['--serve', folder, '--threads', String(threads)], { execArgv: ['--conditions=source'] });
   const [url] = (await Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(() => Promise.reject(new Error('the engine ended'))),

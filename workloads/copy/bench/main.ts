@@ -1,9 +1,10 @@
 // The copy engine beside node-llama-cpp called directly: tokens a second, first tokens, prefixes used again, and answers from the cache.
-//   node --conditions=source workloads/copy/bench/main.ts [--quick] [--json FILE]
+//   node --conditions=source workloads/copy/bench/main.ts [--quick] [--threads N] [--json FILE]
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cpuThreads } from '@quintet/runtime';
 import { type Row, report } from '@quintet/runtime/bench';
 import { randomModel, type Shape } from '../src/testing/gguf.ts';
 import { answersFromCache } from './cache.ts';
@@ -14,9 +15,12 @@ import { tokensPerSecond } from './throughput.ts';
 const options = {
   quick: { type: 'boolean', default: false },
   json: { type: 'string' },
+  /** On busy cores fewer than there are, for both sides: threads that wait for each other are slow there. */
+  threads: { type: 'string' },
   serve: { type: 'string' },
 } as const;
 const { values } = parseArgs({ options });
+const threads = Number(values.threads ?? cpuThreads());
 
 /** GPT-2 of 124 million parameters, and one so small that what is around the model shows. */
 const models: { name: string; title: string; shape: Shape; type: 'F32' | 'Q8_0' }[] = [
@@ -34,14 +38,14 @@ const models: { name: string; title: string; shape: Shape; type: 'F32' | 'Q8_0' 
   },
 ];
 
-if (values.serve) await serve(values.serve);
+if (values.serve) await serve(values.serve, threads);
 else {
   const folder = mkdtempSync(join(tmpdir(), 'quintet-bench-'));
   mkdirSync(join(folder, 'models'));
   try {
     const rows: Row[] = [];
     for (const { name, title, shape, type } of models) {
-      const model = { path: join(folder, 'models', `${name}.gguf`), name, title, folder };
+      const model = { path: join(folder, 'models', `${name}.gguf`), name, title, folder, threads };
       randomModel(model.path, shape, type);
       const parts = [tokensPerSecond, firstTokens, ...(name === 'small' ? [answersFromCache] : [])];
       for (const part of parts) {

@@ -1,5 +1,4 @@
 // Tokens a second of whole answers over HTTP, beside the same answers made by node-llama-cpp without anything around it.
-import { cpuThreads } from '@quintet/runtime';
 import { median, type Row, row } from '@quintet/runtime/bench';
 import { getLlama, type LlamaContextSequence, LlamaLogLevel, type LlamaModel } from 'node-llama-cpp';
 import { type BenchModel, post, type Served, serving, textOf } from './engine.ts';
@@ -15,7 +14,7 @@ export async function tokensPerSecond(model: BenchModel, quick: boolean): Promis
     build: 'never',
     skipDownload: true,
     progressLogs: false,
-    maxThreads: cpuThreads(),
+    maxThreads: model.threads,
     logLevel: LlamaLogLevel.error,
   });
   const loaded = await llama.loadModel({ modelPath: model.path });
@@ -23,7 +22,7 @@ export async function tokensPerSecond(model: BenchModel, quick: boolean): Promis
     sequences: most,
     contextSize: contextTokens,
     batchSize: 512,
-    threads: cpuThreads(),
+    threads: model.threads,
   });
   const sequences = Array.from({ length: most }, () => context.getSequence());
   const engine = await serving(model, most, contextTokens);
@@ -57,7 +56,7 @@ export async function tokensPerSecond(model: BenchModel, quick: boolean): Promis
           {
             bench: 'copy',
             case: model.title,
-            size: `${concurrent} at a time, 65 + ${length} tokens`,
+            size: `${concurrent} at a time, 65 + ${length} tokens, ${model.threads} threads`,
             metric: 'answers over HTTP',
             unit: 'tokens/s',
             better: 'higher',

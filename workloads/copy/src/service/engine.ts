@@ -16,6 +16,8 @@ export interface CopyOptions {
   claims?: string;
   /** Milliseconds between attempts to load a model that is missing or damaged; `Never` gives up at once. */
   retryAfter?: number | 'Never';
+  /** Threads that the model computes with; the cgroup's quota when left out. */
+  threads?: number;
 }
 
 /** Requests that may wait for each that is in work. */
@@ -135,6 +137,7 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
     chatTemplate: model.chatTemplate,
     gpuLayers: model.gpuLayers,
     gpu: own.gpu.policy !== 'None',
+    ...(options.threads !== undefined && { threads: options.threads }),
     signal,
     onProgress: (share) => context.readiness.block('model', `loading ${file.path}: ${Math.floor(100 * share)} %`),
     onLog: (level, message) => log[level](message),
