@@ -2,12 +2,11 @@
 //   node e2e/load/operator.ts [--quick] [--json FILE] [--count N] [--rounds N] [--only fieldjobs|services|scale|unrelated|profile]
 // profile writes a CPU profile of one run into build/profiles, for a browser's developer tools, and measures nothing else.
 // Each measurement has an API server of its own (etcd and kube-apiserver, no controllers), ours and the reference in turn.
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { median, type Row, report, row } from '@quintet/runtime/bench';
 import { type Measurement, measure } from './measure.ts';
-import { buildReference, type Operator, ours, reference } from './operators.ts';
+import { buildOurs, buildReference, type Operator, ours, reference } from './operators.ts';
 
 const { values } = parseArgs({
   options: {
@@ -22,11 +21,7 @@ const count = Number(values.count ?? (values.quick ? 150 : 1000));
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
 const wanted = (name: string) => values.only === undefined || values.only.split(',').includes(name);
 
-const { status } = spawnSync('tsc', ['-b', 'controller'], {
-  cwd: join(import.meta.dirname, '../..'),
-  stdio: 'inherit',
-});
-if (status !== 0) throw new Error('the controller does not compile');
+buildOurs();
 await buildReference();
 
 const rows: Row[] = [];

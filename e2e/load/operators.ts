@@ -1,5 +1,5 @@
 // The two operators that are compared, as processes outside the cluster: ours as its image runs it, and the reference.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,28 +17,40 @@ const source = join(import.meta.dirname, 'reference');
 /** The options that the chart gives the process: they are what the memory figure is about. */
 const nodeFlags = ['--optimize-for-size', '--max-semi-space-size=4', '--max-old-space-size=180', '--v8-pool-size=1'];
 
+/** Compiles the controller, as its image holds it. */
+export function buildOurs(): void {
+  const { status } = spawnSync('tsc', ['-b', 'controller'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('the controller does not compile');
+}
+
 /** @param profiles Folder for a CPU profile of each run. */
 export function ours(profiles?: string): Operator {
   const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
-  return {
-    name: 'quintet',
-    start: (kubeconfig) =>
-      spawn('node', [...nodeFlags, ...profiling, join(root, 'controller/dist/main.js')], {
-        stdio: ['ignore', 'ignore', 'inherit'],
-        env: {
-          ...process.env,
-          NODE_OPTIONS: '',
-          MALLOC_ARENA_MAX: '2',
-          NODE_ENV: 'production',
-          KUBECONFIG: kubeconfig,
-          QUINTET_HOST: '127.0.0.1',
-          QUINTET_PORT: '0',
-          QUINTET_LOG_LEVEL: 'warn',
-          QUINTET_FIELD_IMAGE: 'local/engine:1',
-          QUINTET_COMPRESSION_IMAGE: 'local/engine:1',
-        },
-      }),
-  };
+  return { name: 'quintet', start: (kubeconfig) => startOurs(kubeconfig, profiling) };
+}
+
+/** The compiled controller as a process of this machine; its log, warnings alone, goes to ours. */
+export function startOurs(
+  kubeconfig: string,
+  flags: readonly string[] = [],
+  env: Record<string, string> = {},
+): ChildProcess {
+  const engines = ['FIELD', 'EVOLUTION', 'COMPRESSION', 'MATCHER', 'COPY'];
+  return spawn('node', [...nodeFlags, ...flags, join(root, 'controller/dist/main.js')], {
+    stdio: ['ignore', 'ignore', flags.length > 0 ? 'pipe' : 'inherit'],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      MALLOC_ARENA_MAX: '2',
+      NODE_ENV: 'production',
+      KUBECONFIG: kubeconfig,
+      QUINTET_HOST: '127.0.0.1',
+      QUINTET_PORT: '0',
+      QUINTET_LOG_LEVEL: 'warn',
+      ...Object.fromEntries(engines.map((engine) => [`QUINTET_${engine}_IMAGE`, 'local/engine:1'])),
+      ...env,
+    },
+  });
 }
 
 export function reference(kind: string, configMaps: number): Operator {

@@ -4,10 +4,14 @@ import { pause } from './backoff.ts';
 import type { Connection } from './config.ts';
 import { ApiError, apiErrorOf, FencedError } from './errors.ts';
 import { apiVersionOf, type Query, type Reference, resourcePath, withQuery } from './paths.ts';
+import { Slots } from './slots.ts';
 import type { KubeObject, ResourceType } from './types.ts';
 
 export interface ClientOptions {
-  /** Requests under way at once; further ones wait. Default 16. Watches have connections of their own. */
+  /**
+   * Requests under way at once; further ones wait. Default 16. Those that are not answered within half a second no longer
+   * count, up to seven times as many. Watches have connections of their own.
+   */
   connections?: number;
   /** Longest time of one call from start to last byte, waiting included, in milliseconds. Default 30 000. */
   timeoutMs?: number;
@@ -75,6 +79,8 @@ interface Call {
 const clockToleranceMs = 5_000;
 /** How often an answer's date is looked at. */
 const clockCheckMs = 10_000;
+const slowAfterMs = 500;
+const slowShare = 7;
 const maxThrottleRetries = 3;
 /** A longer Retry-After is not waited for here: the caller is told, and its own backoff takes over. */
 const maxThrottleWaitMs = 5_000;
@@ -85,6 +91,7 @@ export class Client {
   readonly #options: ClientOptions;
   readonly #timeoutMs: number;
   readonly #calls: Pool;
+  readonly #slots: Slots;
   readonly #watches: Pool;
   readonly #basePath: string;
   readonly #wallClock: () => number;
@@ -105,7 +112,9 @@ export class Client {
       connect: { ...connection.tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
       keepAliveTimeout: 30_000,
     };
-    this.#calls = new Pool(origin, { ...shared, connections: options.connections ?? 16 });
+    const quick = options.connections ?? 16;
+    this.#slots = new Slots({ quick, slow: quick * slowShare, slowAfterMs });
+    this.#calls = new Pool(origin, { ...shared, connections: quick * (1 + slowShare) });
     this.#watches = new Pool(origin, shared);
   }
 
@@ -272,8 +281,7 @@ export class Client {
       if (call.method !== 'GET' && this.#options.mayWrite?.() === false) {
         throw new FencedError(`${call.method} ${call.path}: not the leader any more`);
       }
-      const { statusCode, headers, body } = await this.#send(this.#calls, call);
-      const text = await readBody(body, call);
+      const { statusCode, headers, text } = await this.#inTurn(call);
       if (statusCode < 300) return parseBody<T>(text, call);
       if (statusCode === 404 && call.mayBeAbsent) return undefined as T;
       const error = apiErrorOf(statusCode, text, headerOf(headers['retry-after']));
@@ -281,6 +289,20 @@ export class Client {
       const mayWait = statusCode === 429 && retryAfterMs !== undefined && retryAfterMs <= maxThrottleWaitMs;
       if (!mayWait || attempt >= maxThrottleRetries) throw error;
       await pause(retryAfterMs * (1 + Math.random() * 0.2), call.signal);
+    }
+  }
+
+  async #inTurn(
+    call: Call,
+  ): Promise<{ statusCode: number; headers: Dispatcher.ResponseData['headers']; text: string }> {
+    const slot = await this.#slots.take();
+    // Webhooks and the like are slow by type and namespace, not by object.
+    slot.begin(call.method === 'POST' ? call.path.replace(/\?.*/, '') : call.path.replace(/\/[^/]*$/, ''));
+    try {
+      const { statusCode, headers, body } = await this.#send(this.#calls, call);
+      return { statusCode, headers, text: await readBody(body, call) };
+    } finally {
+      slot.release();
     }
   }
 

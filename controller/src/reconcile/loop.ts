@@ -3,6 +3,7 @@ import type { Client } from '../kube/client.ts';
 import { ApiError, FencedError, isNotFound } from '../kube/errors.ts';
 import { type Log, silentLog } from '../kube/log.ts';
 import { apiVersionOf, keyOf } from '../kube/paths.ts';
+import { Slots } from '../kube/slots.ts';
 import { controllerOf } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
@@ -33,7 +34,7 @@ import type { Watches } from './watches.ts';
 export interface ControllerOptions {
   client: Client;
   watches: Watches;
-  /** Reconciles at once. Default 16. */
+  /** Reconciles at once. Default 16. Those under way for half a second no longer count, up to seven times as many. */
   workers?: number;
   /** Left out: every namespace that is watched. */
   shard?: Pick<Shard, 'has' | 'onJoin'>;
@@ -118,7 +119,9 @@ export class Controller<R extends KubeObject = KubeObject> {
     }
     const workers = this.#options.workers ?? 16;
     this.#options.metrics?.maxWorkers.set({ controller: this.name }, workers);
-    this.#workers = Promise.all(Array.from({ length: workers }, () => this.#work()));
+    const slow = workers * slowShare;
+    const slots = new Slots({ quick: workers, slow, slowAfterMs });
+    this.#workers = Promise.all(Array.from({ length: workers + slow }, () => this.#work(slots)));
   }
 
   /** Ends when the reconciles under way have ended. */
@@ -179,21 +182,29 @@ export class Controller<R extends KubeObject = KubeObject> {
     return shard === undefined || shard.has(key.slice(0, key.indexOf('/')));
   }
 
-  async #work(): Promise<void> {
+  async #work(slots: Slots): Promise<void> {
+    for (;;) {
+      const slot = await slots.take();
+      const key = await this.queue.take();
+      if (key !== undefined) {
+        slot.begin(key.slice(0, key.indexOf('/')));
+        await this.#workOn(key);
+      }
+      slot.release();
+      if (key === undefined) return;
+    }
+  }
+
+  async #workOn(key: string): Promise<void> {
     const { metrics } = this.#options;
     const labelled = { controller: this.name };
-    const seconds = metrics?.reconcileSeconds.labels(labelled);
-    for (;;) {
-      const key = await this.queue.take();
-      if (key === undefined) return;
-      const start = performance.now();
-      metrics?.activeWorkers.inc(labelled);
-      const result = await this.#reconcile(key).catch((error: unknown) => this.#failed(key, error));
-      metrics?.activeWorkers.dec(labelled);
-      metrics?.reconciles.inc({ ...labelled, result });
-      seconds?.observe((performance.now() - start) / 1000);
-      this.queue.done(key);
-    }
+    const start = performance.now();
+    metrics?.activeWorkers.inc(labelled);
+    const result = await this.#reconcile(key).catch((error: unknown) => this.#failed(key, error));
+    metrics?.activeWorkers.dec(labelled);
+    metrics?.reconciles.inc({ ...labelled, result });
+    metrics?.reconcileSeconds.observe(labelled, (performance.now() - start) / 1000);
+    this.queue.done(key);
   }
 
   async #reconcile(key: string): Promise<string> {
@@ -333,6 +344,9 @@ function isObservedIn(resource: KubeObject): boolean {
   return statusOf(resource)?.observedGeneration === resource.metadata.generation;
 }
 
+/** One resource that is slow to bring about must not keep others waiting; it is likely to be all of its namespace. */
+const slowAfterMs = 500;
+const slowShare = 7;
 /** After a write of status alone, what follows from it may take its time. */
 const statusEchoMs = 100;
 /** What no watch of ours sees end is looked at again. */
