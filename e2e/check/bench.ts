@@ -10,6 +10,10 @@ const benches: Record<string, { shows: string; file: string }> = {
   evolution: { shows: 'AutoML beside FLAML, TPOT and LightGBM', file: 'workloads/evolution/bench/main.ts' },
   copy: { shows: 'copy generation beside node-llama-cpp called directly', file: 'workloads/copy/bench/main.ts' },
   matcher: { shows: 'image matching beside pdqhash, imagehash and faiss', file: 'workloads/matcher/bench/main.ts' },
+  autoscaling: {
+    shows: "the autoscaler beside the HPA's algorithm and KEDA's polling",
+    file: 'e2e/load/autoscaling.ts',
+  },
   operator: { shows: 'the controller beside a controller-runtime operator', file: 'e2e/load/operator.ts' },
 };
 const [name = '', ...flags] = process.argv.slice(2);

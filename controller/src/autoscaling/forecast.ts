@@ -6,14 +6,14 @@ export interface ForecastOptions {
   binSeconds?: number;
   /** Length of a season in seconds. Default a day. */
   seasonSeconds?: number;
-  /** How far ahead, in seconds. */
-  horizonSeconds: number;
+  /** How far ahead, in seconds: changed by `aim`. */
+  leadSeconds: number;
 }
 
 export interface Forecast {
   /** In pods, not rounded. */
   value: number;
-  /** Mean absolute error as a share of the mean demand, of the forecast that was chosen. */
+  /** Root of the mean squared error as a share of the mean demand, of the forecast that was chosen. */
   error: number;
   /** Whether it beats the naive forecast clearly enough to be acted on. */
   isBetter: boolean;
@@ -21,16 +21,19 @@ export interface Forecast {
 
 type Name = 'Naive' | 'Trend' | 'Seasonal';
 const names: readonly Name[] = ['Naive', 'Trend', 'Seasonal'];
-/** Forecasts judged before one is trusted, and how quickly old mistakes are forgotten. */
+/** Forecasts judged before one is trusted. */
 const leastJudged = 12;
-const forgetting = 0.97;
+/** Of each mistake so much is left a bin later: half after some six hours, so that calm does not make peaks forgotten. */
+const forgetting = 0.9995;
+/** Bins beyond the lead that a season is looked at: growing takes a few steps. */
+const reach = 2;
 /** A forecast must have at most this share of the naive one's error. */
 const margin = 0.85;
 
 export class Forecaster {
   readonly #binMs: number;
   readonly #season: number;
-  readonly #ahead: number;
+  #ahead: number;
   /** Demand by bin, oldest first; at most two seasons. */
   readonly #bins: number[] = [];
   readonly #open: { bin: number; sum: number; count: number } = { bin: -1, sum: 0, count: 0 };
@@ -45,7 +48,19 @@ export class Forecaster {
     const binSeconds = options.binSeconds ?? 15;
     this.#binMs = binSeconds * 1000;
     this.#season = Math.round((options.seasonSeconds ?? 86_400) / binSeconds);
-    this.#ahead = Math.max(1, Math.round(options.horizonSeconds / binSeconds));
+    this.#ahead = this.#binsOf(options.leadSeconds);
+  }
+
+  /** Looks so many seconds ahead from now on; what was foretold for another distance is not judged. */
+  aim(leadSeconds: number): void {
+    const ahead = this.#binsOf(leadSeconds);
+    if (ahead === this.#ahead) return;
+    this.#ahead = ahead;
+    this.#pending = [];
+  }
+
+  #binsOf(seconds: number): number {
+    return Math.max(1, Math.ceil((seconds * 1000) / this.#binMs));
   }
 
   /** @param demand Pods that the load of this moment would need, not rounded. */
@@ -64,9 +79,10 @@ export class Forecaster {
   /** Undefined until enough forecasts were judged. */
   forecast(): Forecast | undefined {
     if (this.#judged < leastJudged || this.#demand <= 0) return undefined;
-    const relative = (name: Name) => this.#errors[name] / this.#demand;
+    const relative = (name: Name) => Math.sqrt(this.#errors[name] / this.#weight) / (this.#demand / this.#weight);
     const best = names.reduce((a, b) => (relative(b) < relative(a) ? b : a));
-    const value = this.#predict()[best];
+    const ahead = Array.from({ length: best === 'Seasonal' ? reach + 1 : 1 }, (_, i) => this.#predict(i)[best]);
+    const value = Math.max(...ahead);
     return { value, error: relative(best), isBetter: best !== 'Naive' && relative(best) < margin * relative('Naive') };
   }
 
@@ -90,17 +106,17 @@ export class Forecaster {
   #judge(bin: number, came: number): void {
     const due = this.#pending.find((each) => each.bin === bin);
     if (!due) return;
-    for (const name of names) this.#errors[name] = forgetting * this.#errors[name] + Math.abs(due.values[name] - came);
+    for (const name of names) this.#errors[name] = forgetting * this.#errors[name] + (due.values[name] - came) ** 2;
     this.#demand = forgetting * this.#demand + came;
     this.#weight = forgetting * this.#weight + 1;
     this.#judged += 1;
   }
 
-  #predict(): Record<Name, number> {
+  #predict(beyond = 0): Record<Name, number> {
     const bins = this.#bins;
     const last = bins.at(-1) ?? 0;
     const then = bins[bins.length - 1 - this.#season];
-    const next = bins[bins.length - 1 - this.#season + this.#ahead];
+    const next = bins[bins.length - 1 - this.#season + this.#ahead + beyond];
     const shift = then !== undefined && then > 0 ? Math.min(2, Math.max(0.5, last / then)) : 1;
     return {
       Naive: last,

@@ -38,7 +38,7 @@ export class ScaledResource {
   scaling: Scaling | undefined;
   #memory: Memory | undefined;
   #forecaster: Forecaster | undefined;
-  #horizon = 0;
+  #lead = 0;
 
   /** Undefined: there is nothing to scale yet. */
   update(seen: Seen): Outcome | undefined {
@@ -48,7 +48,7 @@ export class ScaledResource {
     const current = this.scaling?.replicas ?? seen.live;
     if (this.scaling?.yieldsTo || (current === 0 && seen.live === 0)) this.#memory = undefined;
     const readings = readingsOf(seen, spec);
-    const ahead = this.#foresee(spec, seen.now, readings, current);
+    const ahead = this.#foresee(spec, seen, readings, current);
     // More pods than GPUs would only wait: while one waits, no more are asked for.
     const waits = gpuWait(seen.pods)?.trouble.message;
     const decision = decide({
@@ -63,13 +63,13 @@ export class ScaledResource {
     this.#memory = decision.memory;
     const scaling = scalingOf(decision, current, seen.now, this.scaling, waits);
     const forecast = ahead && { replicas: Math.ceil(ahead.value), error: ahead.error };
-    if (forecast) scaling.forecast = { at: new Date(seen.now + this.#horizon * 1000), ...forecast };
+    if (forecast) scaling.forecast = { at: new Date(seen.now + this.#lead * 1000), ...forecast };
     return { ...this.#tell(scaling, decision.desired - current), ratios: ratiosOf(readings, current), forecast };
   }
 
   #foresee(
     { predictive }: Autoscaling,
-    now: number,
+    { now, pods }: Seen,
     readings: readonly (Reading & { name: string })[],
     current: number,
   ) {
@@ -77,10 +77,10 @@ export class ScaledResource {
       this.#forecaster = undefined;
       return undefined;
     }
-    const horizon = Math.min(86_400, Math.max(15, parseDuration(predictive.horizon)));
-    if (horizon !== this.#horizon) this.#forecaster = undefined;
-    this.#horizon = horizon;
-    this.#forecaster ??= new Forecaster({ horizonSeconds: horizon });
+    // As early as a pod must be asked for to serve in time, no earlier: that would only cost.
+    this.#lead = Math.min(parseDuration(predictive.horizon), startSeconds(pods) + decisionSeconds);
+    this.#forecaster ??= new Forecaster({ leadSeconds: this.#lead });
+    this.#forecaster.aim(this.#lead);
     const demand = demandOf(readings, current);
     if (demand !== undefined) this.#forecaster.observe(now, demand);
     return this.#forecaster.forecast();
@@ -100,6 +100,20 @@ export class ScaledResource {
 }
 
 const nothing = { up: 0, down: 0 };
+/** From a change of the load to a Deployment that asks for more, amply. */
+const decisionSeconds = 15;
+/** Where no pod has told yet. */
+const usualStartSeconds = 30;
+
+/** From the making of a pod until it serves: the least of all, for a container that was started anew says nothing. */
+function startSeconds(pods: readonly Pod[]): number {
+  const times = pods.filter(isReady).flatMap(({ metadata, status }) => {
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime;
+    const seconds = (Date.parse(ready ?? '') - Date.parse(metadata.creationTimestamp ?? '')) / 1000;
+    return Number.isFinite(seconds) && seconds >= 0 ? [seconds] : [];
+  });
+  return times.length > 0 ? Math.min(...times) : usualStartSeconds;
+}
 
 function readingsOf({ resource, pods, signals }: Seen, spec: Autoscaling): (Reading & { name: string })[] {
   const { requests = {} } = resource.spec.resources ?? {};
