@@ -23,7 +23,7 @@ const verbsOn = (group: string, resource: string, kinds = [kite]) =>
 
 describe('rights of the controller', () => {
   it('reads its kinds and writes nothing of them but their status', () => {
-    expect(verbsOn('quintet.dev', 'kites')).toEqual(['get', 'list', 'watch']);
+    expect(verbsOn('quintet.dev', 'kites')).toEqual(['list', 'watch']);
     expect(verbsOn('quintet.dev', 'kites/status')).toEqual(['patch']);
     expect(verbsOn('quintet.dev', 'kites/finalizers')).toEqual(['update']);
   });
@@ -31,7 +31,7 @@ describe('rights of the controller', () => {
   it('applies and deletes children, and only reads what it observes', () => {
     expect(verbsOn('batch', 'jobs')).toEqual(['get', 'list', 'watch', 'create', 'patch', 'delete']);
     expect(verbsOn('', 'configmaps')).toEqual(['get', 'list', 'watch', 'create', 'patch', 'delete']);
-    expect(verbsOn('', 'pods')).toEqual(['get', 'list', 'watch']);
+    expect(verbsOn('', 'pods')).toEqual(['list', 'watch']);
   });
 
   it('has no rights on secrets and no wildcard', () => {
@@ -47,7 +47,7 @@ describe('rights of the controller', () => {
       extraRules: [{ apiGroups: [''], resources: ['pods'], verbs: ['delete'] }],
     };
     expect(verbsOn('batch', 'jobs', [kite, crate])).toEqual(['get', 'list', 'watch', 'create', 'patch', 'delete']);
-    expect(verbsOn('', 'pods', [kite, crate])).toEqual(['get', 'list', 'watch', 'delete']);
+    expect(verbsOn('', 'pods', [kite, crate])).toEqual(['list', 'watch', 'delete']);
   });
 
   it('only follows what a resource names without owning it', () => {

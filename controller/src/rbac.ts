@@ -5,21 +5,23 @@ import type { Kind, PolicyRule } from './reconcile/kind.ts';
 /** The part of a kind that rights follow from. */
 export type Declared = Pick<Kind<KubeObject>, 'type' | 'children' | 'observes' | 'references' | 'extraRules'>;
 
-const read = ['get', 'list', 'watch'];
-/** Server-side apply asks for `patch`, and for `create` where the object is new. */
-const own = [...read, 'create', 'patch', 'delete'];
+const follow = ['list', 'watch'];
+/** For the users of the kinds, who look at one as well. */
+const read = ['get', ...follow];
+/** `get` looks at what bears a child's name; server-side apply asks for `patch`. */
+const own = ['get', ...follow, 'create', 'patch', 'delete'];
 
 /** What the controller does: nothing more is granted. */
 export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
   const rights = new Rights();
   for (const { type, children, observes, references } of kinds) {
-    rights.add(type.group, type.plural, read);
+    rights.add(type.group, type.plural, follow);
     rights.add(type.group, `${type.plural}/status`, ['patch']);
     // Where the admission plugin OwnerReferencesPermissionEnforcement is on, blockOwnerDeletion needs it (OpenShift).
     rights.add(type.group, `${type.plural}/finalizers`, ['update']);
     for (const child of children) rights.add(child.group, child.plural, own);
-    for (const seen of observes) rights.add(seen.group, seen.plural, read);
-    for (const named of references?.types ?? []) rights.add(named.group, named.plural, ['list', 'watch']);
+    for (const seen of observes) rights.add(seen.group, seen.plural, follow);
+    for (const named of references?.types ?? []) rights.add(named.group, named.plural, follow);
   }
   rights.add('events.k8s.io', 'events', ['create', 'patch']);
   for (const rule of kinds.flatMap(({ extraRules }) => extraRules)) rights.addRule(rule);
