@@ -1,0 +1,86 @@
+// Scripts that run inside the cluster by an engine's image, which has Node: once in a pod that serves, or in one of their own.
+import { eventually, type Kubectl } from '../kubectl.ts';
+
+/** Runs a script in a pod's engine. @returns what it wrote to standard output, as JSON. */
+export async function inside<T>(kubectl: Kubectl, namespace: string, target: string, script: string): Promise<T> {
+  const args = ['exec', target, '-n', namespace, '-c', 'engine', '--', 'node', '--input-type=module', '-e', script];
+  return JSON.parse(await kubectl.run(args, { timeoutMs: 60_000 })) as T;
+}
+
+/** One request to a service from a pod that serves. */
+export function ask<T>(
+  kubectl: Kubectl,
+  { namespace, from, url, body }: { namespace: string; from: string; url: string; body?: object },
+): Promise<{ status: number; body: T }> {
+  const init = body
+    ? { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+    : {};
+  const script = `
+    const answer = await fetch(${JSON.stringify(url)}, { ...${JSON.stringify(init)}, signal: AbortSignal.timeout(30000) });
+    const text = await answer.text();
+    console.log(JSON.stringify({ status: answer.status, body: text === '' ? null : JSON.parse(text) }));`;
+  return inside(kubectl, namespace, from, script);
+}
+
+export interface Client<T> {
+  /** The last line that it wrote, as JSON. */
+  latest: () => Promise<T>;
+  /** Waits for its end. @returns its last line. */
+  ended: () => Promise<T>;
+}
+
+/** Starts a pod that runs a script; the script reports in lines of JSON. */
+export async function startClient<T>(
+  kubectl: Kubectl,
+  { namespace, name, image, script }: { namespace: string; name: string; image: string; script: string },
+): Promise<Client<T>> {
+  const container = {
+    name: 'client',
+    image,
+    command: ['node', '--input-type=module', '-e', script],
+    resources: { requests: { cpu: '20m', memory: '64Mi' } },
+    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+  };
+  const spec = {
+    restartPolicy: 'Never',
+    automountServiceAccountToken: false,
+    terminationGracePeriodSeconds: 0,
+    securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [container],
+  };
+  await kubectl.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, spec }));
+  const log = (lines: number) => kubectl.run(['logs', name, '-n', namespace, `--tail=${lines}`]);
+  const latest = async () => {
+    const line = (await log(1)).trim();
+    if (line === '') throw new Error(`${name} has said nothing yet`);
+    return JSON.parse(line) as T;
+  };
+  await eventually(`${name} says its first`, latest, { timeoutMs: 90_000 });
+  const ended = async () => {
+    await eventually(
+      `${name} ends`,
+      async () => {
+        const { status } = await kubectl.json<{ status: { phase: string } }>(['get', 'pod', name, '-n', namespace]);
+        if (status.phase === 'Failed') throw new Error(`it failed: ${await log(20)}`);
+        return status.phase === 'Succeeded';
+      },
+      { timeoutMs: 180_000, everyMs: 1000 },
+    );
+    return await latest();
+  };
+  return { latest, ended };
+}
+
+/** The image that a resource's pods run. */
+export async function imageOf(kubectl: Kubectl, namespace: string, name: string): Promise<string> {
+  const args = ['get', 'pods', '-n', namespace, '-l', `quintet.dev/name=${name}`];
+  const { items } = await kubectl.json<{ items: { spec: { containers: { image: string }[] } }[] }>(args);
+  const image = items[0]?.spec.containers[0]?.image;
+  if (!image) throw new Error(`${name} has no pod`);
+  return image;
+}
+
+/** Ends a pod as a lost node does: at once, without a word to its processes. */
+export async function kill(kubectl: Kubectl, namespace: string, pod: string): Promise<void> {
+  await kubectl.run(['delete', 'pod', pod, '-n', namespace, '--grace-period=0', '--force', '--wait=false']);
+}
