@@ -15,7 +15,7 @@ const root = join(import.meta.dirname, '..', '..');
 interface Variable {
   name: string;
   value?: string;
-  valueFrom?: { fieldRef?: { fieldPath: string } };
+  valueFrom?: { fieldRef?: { fieldPath: string }; secretKeyRef?: { name: string; key: string } };
 }
 
 interface Manifest {
@@ -64,11 +64,14 @@ export class Installed {
     await kubectl.apply(objects.map((object) => JSON.stringify(object)).join('\n---\n'));
     await kubectl.run(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
     const [container] = manifests.find(({ kind }) => kind === 'Deployment')?.spec.template.spec.containers ?? [];
-    const env = container?.env.map((variable) => [variable.name, installed.#valueOf(variable)]) ?? [];
+    const env: [string, string][] = [];
+    for (const variable of container?.env ?? []) {
+      env.push([variable.name, await installed.#valueOf(variable, kubectl)]);
+    }
     installed.#controller = spawn(process.execPath, ['--conditions=source', join(root, 'controller/src/main.ts')], {
       env: {
         ...process.env,
-        ...(Object.fromEntries(env) as Record<string, string>),
+        ...Object.fromEntries(env),
         QUINTET_PORT: '0',
         KUBECONFIG: api.kubeconfigFor(installed.account),
       },
@@ -95,9 +98,14 @@ export class Installed {
     await once(controller, 'close');
   }
 
-  /** What the kubelet would fill in; what Secrets hold is left out. */
-  #valueOf({ value, valueFrom }: Variable): string {
+  /** What the kubelet would fill in. */
+  async #valueOf({ value, valueFrom }: Variable, kubectl: Kubectl): Promise<string> {
     if (value !== undefined) return value;
+    if (valueFrom?.secretKeyRef) {
+      const { name, key } = valueFrom.secretKeyRef;
+      const secret = await kubectl.find<{ data?: Record<string, string> }>(['secret', name, '-n', this.#namespace]);
+      return Buffer.from(secret?.data?.[key] ?? '', 'base64').toString('utf8');
+    }
     const path = valueFrom?.fieldRef?.fieldPath;
     if (path === 'metadata.namespace') return this.#namespace;
     return path === undefined ? '' : `${this.#release}-0`;
