@@ -37,7 +37,8 @@ const schema = z.object({
   /** Time between two looks at the metrics of scaled resources. */
   QUINTET_AUTOSCALING_INTERVAL_MS: z.coerce.number().int().min(500).max(60_000).default(2_000),
   QUINTET_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  QUINTET_HOST: z.string().default('0.0.0.0'),
+  /** Left out: every address, of IPv6 where the machine has it. */
+  QUINTET_HOST: z.string().optional(),
   QUINTET_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
 });
 

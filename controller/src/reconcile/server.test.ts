@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
 import { createMetrics } from './metrics.ts';
 import { type RunningServer, startServer } from './server.ts';
@@ -27,4 +28,15 @@ test('probes say what is missing and what hangs; metrics are for Prometheus', as
   const { text } = await get('/metrics');
   expect(text).toContain('controller_runtime_reconcile_total{controller="fieldjob",result="success"} 1');
   expect(text).toContain('process_resident_memory_bytes');
+});
+
+test('without a host it answers on every address the machine has', async () => {
+  const { registry } = createMetrics({ processMetrics: false });
+  server = await startServer({ port: 0, registry, missing: () => [], stuck: () => [] });
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const hosts = ['127.0.0.1', ...(own.some(({ address }) => address === '::1') ? ['[::1]'] : [])];
+  for (const host of hosts) {
+    const { status } = await fetch(`http://${host}:${server.port}/healthz`);
+    expect(status, host).toBe(200);
+  }
 });

@@ -3,7 +3,8 @@ import { type FastifyInstance, fastify } from 'fastify';
 import type { Registry } from 'prom-client';
 
 export interface ServerOptions {
-  host?: string;
+  /** Default: every address, of IPv6 and IPv4, or of IPv4 alone where the machine has no IPv6. */
+  host?: string | undefined;
   /** 0 takes a free port. */
   port: number;
   registry: Registry;
@@ -26,9 +27,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     void reply.type(options.registry.contentType);
     return await options.registry.metrics();
   });
-  const address = await server.listen({ host: options.host ?? '0.0.0.0', port: options.port });
+  const { host, port } = options;
+  const listen = (on: string): Promise<string> => server.listen({ host: on, port });
+  const address = await (host === undefined ? listen('::').catch(unlessNoIpv6(() => listen('0.0.0.0'))) : listen(host));
   return { port: Number(new URL(address).port), close: () => server.close() };
 }
+
+const unlessNoIpv6 =
+  <T>(otherwise: () => Promise<T>) =>
+  (error: unknown): Promise<T> => {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL') return otherwise();
+    throw error;
+  };
 
 function verdict(reply: { code(status: number): unknown }, problems: string[]): { status: string; problems: string[] } {
   reply.code(problems.length === 0 ? 200 : 503);
