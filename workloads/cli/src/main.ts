@@ -1,10 +1,14 @@
 // The command line `quintet`: engines run on this machine from the very YAML that a cluster takes.
-import { Command, InvalidArgumentError } from 'commander';
+
+import type { CompressFlags } from '@quintet/compression/cli';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CopyOptions } from './copy.ts';
+import type { EvolveFlags } from './evolve.ts';
+import type { MatchFlags } from './match.ts';
 import { runField } from './run.ts';
 
 const program = new Command('quintet')
-  .description('Runs an engine of Quintet on this machine, from the same YAML that a cluster takes.')
+  .description('Runs the engines of Quintet on this machine, without a cluster.')
   .version('0.1.0')
   .showHelpAfterError('(quintet --help shows how)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
@@ -65,7 +69,136 @@ program
     process.exitCode = await writeCopy(file, { ...options, ...(variants !== undefined && { n: variants }) });
   });
 
+program
+  .command('compress')
+  .description('Shorten a text for a language model: whole lines, sentences and fields of it, nothing made up.')
+  .argument('<file>', 'UTF-8 text of any kind: prose, code, JSON, logs, tables; - for standard input')
+  .addOption(
+    new Option('-r, --ratio <times>', 'tokens of the original for each that is kept (default: 8)').argParser(ratio),
+  )
+  .addOption(
+    new Option('-t, --target-tokens <n>', 'most tokens, instead of a ratio').argParser(tokens).conflicts('ratio'),
+  )
+  .option('-q, --query <text>', 'what the reader wants to know: decides what is kept')
+  .option(
+    '-s, --strategy <name>',
+    'extractive, hierarchical, clustering, frequency, template, structural, pruning, ensemble (default: by content)',
+  )
+  .addOption(
+    new Option('--tokenizer <name>', 'whose tokens are counted (default: o200k_base)').choices([
+      'o200k_base',
+      'cl100k_base',
+      'p50k_base',
+      'r50k_base',
+    ]),
+  )
+  .option('--json', 'print the whole result: text, counts, analysis, fidelity, spans of the original')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ quintet compress notes.md --ratio 8 > short.md
+  $ quintet compress app.log --ratio 16 --query 'which replica refused connections?'
+  $ journalctl -b | quintet compress - --target-tokens 2000
+  $ quintet compress data.json --json | jq .fidelity
+
+The text alone goes to standard output, what was kept of it to standard error.`,
+  )
+  .action(async (file: string, flags: CompressFlags) => {
+    const { compressCommand } = await import('./compress.ts');
+    process.exitCode = await compressCommand(file, flags);
+  });
+
+program
+  .command('evolve')
+  .description('Search pipelines that predict a column of a table, on this machine, and keep the best as one file.')
+  .argument('<file>', 'CSV or Parquet')
+  .requiredOption('--target <column>', 'column to predict')
+  .addOption(
+    new Option('--task <task>', 'what the column is (default: seen from its values)').choices([
+      'Binary',
+      'Multiclass',
+      'Regression',
+    ]),
+  )
+  .option('--metric <name>', 'what is better, such as RocAUC or MeanSquaredError (default: usual for the task)')
+  .option('--budget <time>', 'how long, such as 90s or 10m', '2m')
+  .option('-o, --out <folder>', 'folder of model, metrics and report', 'model')
+  .option('--seed <n>', 'the same seed, the same pipelines', positiveInteger)
+  .option('--workers <n>', 'processes (default: the cores of this machine)', positiveInteger)
+  .option('--cache <folder>', 'scores of earlier runs, found again')
+  .option('--json', 'print the result as one JSON object')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ quintet evolve churn.csv --target churned --budget 2m --out churn
+  $ quintet predict churn/model.quintet new.csv > predictions.csv
+
+The folder then holds model.quintet, its schema, metrics and an HTML report.`,
+  )
+  .action(async (file: string, flags: EvolveFlags) => {
+    const { evolveCommand } = await import('./evolve.ts');
+    process.exitCode = await evolveCommand(file, flags);
+  });
+
+program
+  .command('predict')
+  .description('Predict the rows of a CSV file with a model of quintet evolve.')
+  .argument('<model>', 'model.quintet')
+  .argument('<file>', 'CSV with the columns that the model was taught with')
+  .option('-o, --out <file>', 'where predictions go (default: standard output)')
+  .addHelpText('after', '\nExample:\n  $ quintet predict churn/model.quintet new.csv --out predictions.csv')
+  .action(async (model: string, file: string, flags: { out?: string }) => {
+    const { predictCommand } = await import('./evolve.ts');
+    process.exitCode = await predictCommand(model, file, flags);
+  });
+
+program
+  .command('models')
+  .description('List the models of a registry of EvolutionRuns.')
+  .option('--postgres <url>', 'its PostgreSQL (default: $QUINTET_POSTGRES_URL)')
+  .option('--name <name>', 'of this EvolutionRun alone')
+  .option('--json', 'print them as a JSON array')
+  .addHelpText('after', '\nExample:\n  $ quintet models --postgres postgres://user@localhost/registry --name churn')
+  .action(async (flags: { postgres?: string; name?: string; json?: boolean }) => {
+    const { modelsCommand } = await import('./evolve.ts');
+    process.exitCode = await modelsCommand(flags);
+  });
+
+program
+  .command('match')
+  .description(
+    'Find the images of one folder among those of another: copies, crops, overlays, turned and mirrored ones.',
+  )
+  .argument('<folder>', 'images to look up')
+  .requiredOption('--against <folder>', 'known images')
+  .addOption(
+    new Option('--level <level>', 'how thoroughly; Accuracy also finds crops and overlays (default: Accuracy)').choices(
+      ['Speed', 'Balanced', 'Accuracy'],
+    ),
+  )
+  .option('--max-distance <bits>', 'largest distance of two hashes that match, of 256 (default: 31)', positiveInteger)
+  .option('--json', 'print matches with their evidence as one JSON object')
+  .addHelpText('after', '\nExample:\n  $ quintet match uploads --against originals --json | jq .matches')
+  .action(async (folder: string, flags: MatchFlags) => {
+    const { matchCommand } = await import('./match.ts');
+    process.exitCode = await matchCommand(folder, flags);
+  });
+
 await program.parseAsync();
+
+function ratio(text: string): number {
+  const value = Number(text);
+  if (!(value >= 1 && value <= 10_000)) throw new InvalidArgumentError('must be a number from 1 to 10000');
+  return value;
+}
+
+function tokens(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a whole number of at least 1');
+  return value;
+}
 
 function positiveInteger(text: string): number {
   const value = Number(text);

@@ -20,14 +20,14 @@ export class ProgressBar {
     this.#now = now;
   }
 
-  show(done: number, total: number, pointsPerSecond: number): void {
+  show(done: number, total: number, perSecond: number, things = 'points'): void {
     const now = this.#now();
     const pause = this.#screen.isTTY ? betweenFrames : betweenLines;
     if (now - this.#last < pause && done < total) return;
     this.#last = now;
     const part = total > 0 ? done / total : 1;
-    const left = pointsPerSecond > 0 ? `, ${duration((total - done) / pointsPerSecond)} left` : '';
-    const figures = `${Math.floor(part * 100)}%  ${count(done)} of ${count(total)} points, ${count(pointsPerSecond)}/s${done < total ? left : ''}`;
+    const left = perSecond > 0 ? `, ${duration((total - done) / perSecond)} left` : '';
+    const figures = `${Math.floor(part * 100)}%  ${count(done)} of ${count(total)} ${things}, ${count(perSecond)}/s${done < total ? left : ''}`;
     if (this.#screen.isTTY) {
       const full = Math.round(part * width);
       this.#screen.write(`\r[${'█'.repeat(full)}${'░'.repeat(width - full)}] ${figures}\u001b[K`);

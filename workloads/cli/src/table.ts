@@ -32,7 +32,8 @@ export function summaryTable(
   return [name, ...columns([['TARGET', 'PRESSURE'], ...targets]), '', ...columns(rows)].join('\n');
 }
 
-function columns(rows: readonly (readonly string[])[]): string[] {
+/** Rows as columns of equal width. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
   return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('   ')}`.trimEnd());
 }

@@ -1,7 +1,9 @@
 // `quintet compress FILE --ratio 8`: the library on a file, no service needed.
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
-import { text as readAll } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { type Compressed, type CompressOptions, compress } from './compress.ts';
+import { CompressionError } from './errors.ts';
 import type { TokenizerName } from './tokens.ts';
 
 export interface CompressFlags {
@@ -31,7 +33,10 @@ export async function compressFile(
   flags: CompressFlags = {},
   stdin: NodeJS.ReadableStream = process.stdin,
 ): Promise<CompressOutput> {
-  const text = file === '-' ? await readAll(stdin) : await readFile(file, 'utf8');
+  const bytes = file === '-' ? await buffer(stdin) : await readFile(file);
+  // Replaced bytes would be kept as if the file had said so.
+  if (!isUtf8(bytes)) throw new CompressionError('InvalidField', file, 'this is no UTF-8 text');
+  const text = bytes.toString('utf8');
   const { json = false, ...rest } = flags;
   const options: CompressOptions = { text, ...rest };
   const result = compress(options);

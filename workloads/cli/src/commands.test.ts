@@ -1,0 +1,84 @@
+// `compress`, `evolve`, `predict`, `models` and `match` as a person calls them.
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const bin = fileURLToPath(new URL('../bin/quintet.js', import.meta.url));
+const picture = fileURLToPath(new URL('../../../docs/images/levitator.png', import.meta.url));
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'quintet-commands-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function quintet(...args: string[]): Promise<{ code: unknown; out: string; err: string }> {
+  return new Promise((done) => {
+    const environment = { ...process.env, QUINTET_POSTGRES_URL: '' };
+    execFile(process.execPath, [bin, ...args], { cwd: folder, env: environment }, (error, out, err) =>
+      done({ code: error?.code ?? 0, out, err }),
+    );
+  });
+}
+
+describe('the command line', { timeout: 120_000 }, () => {
+  it('compresses a file: the text to standard output, what was kept to standard error', async () => {
+    const text = Array.from({ length: 200 }, (_, i) => `Cabinet ${i} holds case ${i * 31}.\n`).join('');
+    writeFileSync(join(folder, 'notes.txt'), text);
+    const { code, out, err } = await quintet('compress', 'notes.txt', '--ratio', '8', '--query', 'case 3100');
+    expect({ code, err }).toMatchObject({ code: 0, err: expect.stringMatching(/^\d+ → \d+ tokens/) as string });
+    expect(out).toContain('case 3100.');
+    expect(out.length).toBeLessThan(text.length / 6);
+  });
+
+  it('evolves a model and predicts with it', async () => {
+    const rows = Array.from({ length: 120 }, (_, i) => `${i},${(i * 7) % 20},${(i * 7) % 20 > 9 ? 'yes' : 'no'}`);
+    writeFileSync(join(folder, 'churn.csv'), `id,calls,churned\n${rows.join('\n')}\n`);
+    const evolved = await quintet('evolve', 'churn.csv', '--target', 'churned', '--budget', '5s', '--workers', '1');
+    expect(evolved).toMatchObject({ code: 0, out: expect.stringContaining('model.quintet') as string });
+    const { code, out, err } = await quintet('predict', 'model/model.quintet', 'churn.csv');
+    expect({ code, err }).toMatchObject({ code: 0, err: expect.stringContaining('120 rows predicted') as string });
+    expect(out.trimEnd().split('\n')).toHaveLength(121);
+  });
+
+  it('finds the copies of images', async () => {
+    for (const name of ['new', 'known']) mkdirSync(join(folder, name));
+    cpSync(picture, join(folder, 'new', 'a.png'));
+    cpSync(picture, join(folder, 'known', 'b.png'));
+    writeFileSync(join(folder, 'new', 'notes.txt'), 'no image');
+    const { code, out, err } = await quintet('match', 'new', '--against', 'known', '--level', 'Speed');
+    expect({ code, err }).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/skipped new\/notes.txt[^]*1 matches/) as string,
+    });
+    expect(out).toMatch(/a\.png +b\.png +Exact/);
+  });
+
+  it.each([
+    { args: ['compress', 'bytes.bin'], err: /bytes\.bin: this is no UTF-8 text/ },
+    { args: ['compress', 'missing.txt'], err: /missing\.txt: there is no such file/ },
+    { args: ['compress', 'short.csv', '--strategy', 'magic'], err: /strategy: there is no strategy "magic"/ },
+    { args: ['compress', 'short.csv', '--ratio', '0'], err: /--ratio[^]*1 to 10000/ },
+    { args: ['compress', 'short.csv', '--ratio', '8', '--target-tokens', '9'], err: /cannot be used with/ },
+    {
+      args: ['evolve', 'short.csv', '--target', 'c', '--budget', '5s'],
+      err: /spec\.dataset\.target, column c.*columns are a, b/,
+    },
+    { args: ['predict', 'short.csv', 'short.csv'], err: /ModelDamaged/ },
+    { args: ['models'], err: /--postgres or QUINTET_POSTGRES_URL/ },
+    { args: ['match', 'missing', '--against', '.'], err: /missing: there is no such file or folder/ },
+  ])('ends with 2 and names what is wrong for $args', async ({ args, err }) => {
+    writeFileSync(join(folder, 'bytes.bin'), Buffer.from([0xff, 0xfe, 0]));
+    writeFileSync(join(folder, 'short.csv'), 'a,b\n1,2\n3,4\n');
+    expect(await quintet(...args)).toMatchObject({ code: 2, err: expect.stringMatching(err) as string });
+  });
+
+  it('names its commands, and explains each', async () => {
+    const { out } = await quintet('--help');
+    for (const command of ['run', 'copy', 'compress', 'evolve', 'predict', 'models', 'match'])
+      expect(out).toMatch(new RegExp(`^ {2}${command} `, 'm'));
+    expect((await quintet('compress', '--help')).out).toMatch(/Examples:[^]*--target-tokens 2000/);
+  });
+});

@@ -1,0 +1,74 @@
+// What all commands share: Ctrl-C, and what an error means to whoever called.
+
+const again = 75;
+
+interface Failure {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly path?: string;
+  readonly reason?: string;
+  readonly field?: string;
+  readonly retryable?: boolean;
+  readonly where?: { readonly field?: string; readonly column?: string; readonly row?: number };
+}
+
+/**
+ * Runs a command with a signal that Ctrl-C aborts; a second Ctrl-C does not wait.
+ * @returns the exit code: 0, 2 where file or flags must change, 75 where it may go well later, 130 interrupted, 1 for anything else.
+ * What went wrong has been said on standard error.
+ */
+export async function guarded(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
+  const stop = new AbortController();
+  const interrupt = (): void => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  try {
+    await work(stop.signal);
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted) {
+      console.error('interrupted');
+      return 130;
+    }
+    return explained(error as Failure);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+function explained(error: Failure): number {
+  const system: Record<string, [message: string, code: number]> = {
+    ENOENT: ['there is no such file or folder', 2],
+    EISDIR: ['this is a folder', 2],
+    ENOTDIR: ['this is no folder', 2],
+    EACCES: ['this may not be read or written', 2],
+    ENOSPC: ['the disk is full', again],
+    ECONNREFUSED: ['nothing answers there', again],
+  };
+  const [message, code] = system[error.code ?? ''] ?? [];
+  if (message !== undefined && code !== undefined) {
+    console.error(error.path === undefined ? error.message : `${error.path}: ${message}`);
+    return code;
+  }
+  const kinds = ['CompressionError', 'EvolutionError', 'MatcherError', 'UsageError'];
+  if (!kinds.includes(error.name)) {
+    console.error(error);
+    return 1;
+  }
+  const { field, column, row }: NonNullable<Failure['where']> =
+    error.where ?? (error.field ? { field: error.field } : {});
+  const place = [field, column && `column ${column}`, row && `line ${row}`].filter(Boolean).join(', ');
+  console.error([error.reason, place, error.message].filter(Boolean).join(': '));
+  return error.retryable ? again : 2;
+}
+
+/** Flags or files that cannot be followed. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'UsageError';
+  }
+}
