@@ -40,6 +40,33 @@ it.skipIf(found.missing !== undefined)(
 );
 
 it.skipIf(found.missing !== undefined)(
+  `AcousTools reads the frames that are exported for it${why}`,
+  { timeout: 60_000 },
+  async (context) => {
+    const folder = temporaryFolder();
+    const problem = smallProblem({ array: { grid: { rows: 4, columns: 4 }, hardware: { export: ['AcousTools'] } } });
+    plan(problem, folder);
+    const { phases } = readDrive(problem, folder, readPlan(folder));
+    const peer = startPeer(found.python!);
+    try {
+      const read = await peer
+        .ask<{ phases: number[]; frames: number }>({
+          ask: 'acoustools_phases',
+          path: join(folder, boardFiles.AcousTools),
+        })
+        .catch((error: Error) => {
+          if (/No module named/.test(error.message)) return context.skip(`needs python3-torch: ${error.message}`);
+          throw error;
+        });
+      expect(read.frames).toBe(1);
+      phases.forEach((phase, t) => expect(Math.cos(read.phases[t]! - phase)).toBeCloseTo(1, 6));
+    } finally {
+      peer.close();
+    }
+  },
+);
+
+it.skipIf(found.missing !== undefined)(
   `Gor'kov potential, force and stiffness agree with levitate's within 1e-3${why}`,
   { timeout: 60_000 },
   async () => {

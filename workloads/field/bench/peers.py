@@ -60,6 +60,53 @@ def levitate_states(request):
     return {"re": states.real.ravel().tolist(), "im": states.imag.ravel().tolist(), "frames": states.shape[0]}
 
 
+def torch_of_the_system():
+    """torch is on PyPI only with CUDA for Linux, so it is the system's: Debian's python3-torch."""
+    import types
+
+    sys.path += [path for path in ["/usr/lib/python3/dist-packages"] if path not in sys.path]
+    # What AcousTools draws with; nothing is drawn here.
+    for name in ("vedo", "matplotlib", "matplotlib.pyplot"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+        sys.modules[name].__getattr__ = lambda _: object
+    import torch
+
+    if not hasattr(torch.optim.lr_scheduler, "LRScheduler"):
+        torch.optim.lr_scheduler.LRScheduler = torch.optim.lr_scheduler._LRScheduler
+    return torch
+
+
+def acoustools_phases(request):
+    """Phases that AcousTools reads from a file of frames."""
+    torch = torch_of_the_system()
+    from acoustools.Export.CSV import read_phases_from_file
+
+    read = read_phases_from_file(request["path"], invert=False)
+    return {"phases": torch.angle(read).flatten().tolist(), "frames": read.shape[0]}
+
+
+def acoustools_solve(request):
+    """Phases that each of AcousTools' solvers finds on our matrices, one set after the other, and milliseconds a set."""
+    torch = torch_of_the_system()
+    from acoustools import Solvers
+
+    sets, rows, columns = request["sets"], request["rows"], request["columns"]
+    parts = np.fromfile(request["path"]).reshape(sets, 2, rows, columns)
+    points = torch.zeros(1, 3, rows)
+    answer = {}
+    for name in ("naive", "wgs", "gspat", "iterative_backpropagation"):
+        solver = getattr(Solvers, name)
+        phases, busy = [], 0.0
+        for re, im in parts:
+            matrix = torch.tensor(re + 1j * im).to(Solvers.DTYPE).unsqueeze(0)
+            start = time.perf_counter()
+            found = solver(points, A=matrix, board=torch.zeros(columns, 3), iterations=request["iterations"])
+            busy += time.perf_counter() - start
+            phases.append(torch.angle(found).flatten().tolist())
+        answer[name] = {"phases": phases, "milliseconds": 1000 * busy / sets}
+    return answer
+
+
 def zarr_read(request):
     """A result as zarr-python and xarray read it."""
     import xarray
@@ -84,6 +131,8 @@ answers = {
     "levitate_pressure": levitate_pressure,
     "levitate_gorkov": levitate_gorkov,
     "levitate_states": levitate_states,
+    "acoustools_phases": acoustools_phases,
+    "acoustools_solve": acoustools_solve,
     "zarr_read": zarr_read,
 }
 

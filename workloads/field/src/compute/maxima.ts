@@ -41,13 +41,17 @@ export function maximaOf(
   let most = -1;
   let mostAt: [number, number, number] = [0, 0, 0];
   forRows(volume, block, (iz, iy, offset) => {
-    for (let ix = 0; ix < block.shape[2]; ix++) {
-      const square = pressure[offset + 2 * ix]! ** 2 + pressure[offset + 2 * ix + 1]! ** 2;
+    let foundAt = -1;
+    for (let i = offset; i < offset + 2 * block.shape[2]; i += 2) {
+      const re = pressure[i]!;
+      const im = pressure[i + 1]!;
+      const square = re * re + im * im;
       if (square > most) {
         most = square;
-        mostAt = [ix, iy, iz];
+        foundAt = i;
       }
     }
+    if (foundAt >= 0) mostAt = [(foundAt - offset) / 2, iy, iz];
     const y = coordinate(volume, 1, block.start[1] + iy);
     const z = coordinate(volume, 0, block.start[0] + iz);
     for (const { name, center, radius } of zones) {

@@ -117,6 +117,10 @@ export function writeRow(
   const { re, im, step } = fields[0]!;
   switch (quantity) {
     case 'Pressure':
+      if (step === 2 && im.buffer === re.buffer && im.byteOffset === re.byteOffset + 4) {
+        out.set(re.subarray(0, 2 * points), at);
+        return;
+      }
       for (let i = 0; i < points; i++) {
         out[at + 2 * i] = re[i * step]!;
         out[at + 2 * i + 1] = im[i * step]!;

@@ -155,7 +155,7 @@ function errorsOf(problem: Problem, folder: string, vectors: boolean): { pressur
 }
 
 describe('force and stiffness', () => {
-  it('come out of an interpolated volume as they do of a direct sum', async () => {
+  it('come out of an interpolated volume as they do of a direct sum', { timeout: 60_000 }, async () => {
     const files = { force: 'force/c/0/0/0/0', stiffness: 'stiffness/c/0/0/0/0' };
     const quantities = ['Force', 'Stiffness'];
     const box = { center: ['0mm', '0mm', '40mm'], size: ['12mm', '9mm', '9mm'], spacing: '0.6mm' };
