@@ -1,5 +1,5 @@
 // The copy engine beside node-llama-cpp called directly: tokens a second, first tokens, prefixes used again, and answers from the cache.
-//   node --conditions=source workloads/copy/bench/main.ts [--quick] [--threads N] [--json FILE]
+//   node --conditions=source workloads/copy/bench/main.ts [--quick] [--threads N] [--model small|gpt2] [--json FILE]
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ const options = {
   json: { type: 'string' },
   /** On busy cores fewer than there are, for both sides: threads that wait for each other are slow there. */
   threads: { type: 'string' },
+  model: { type: 'string' },
   serve: { type: 'string' },
 } as const;
 const { values } = parseArgs({ options });
@@ -44,7 +45,7 @@ else {
   mkdirSync(join(folder, 'models'));
   try {
     const rows: Row[] = [];
-    for (const { name, title, shape, type } of models) {
+    for (const { name, title, shape, type } of models.filter((one) => [one.name, undefined].includes(values.model))) {
       const model = { path: join(folder, 'models', `${name}.gguf`), name, title, folder, threads };
       randomModel(model.path, shape, type);
       const parts = [tokensPerSecond, firstTokens, ...(name === 'small' ? [answersFromCache] : [])];

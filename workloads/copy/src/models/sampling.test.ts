@@ -20,7 +20,15 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'quintet-sampling-'));
   const path = join(folder, 'bigram.gguf');
   table = bigramModel(path, corpus);
-  model = await openLlama({ path, revision: '1', id: 'bigram', contextTokens: 256, sequences: 8, gpu: false });
+  model = await openLlama({
+    path,
+    revision: '1',
+    id: 'bigram',
+    contextTokens: 256,
+    sequences: 8,
+    gpu: false,
+    threads: 1,
+  });
 }, 60_000);
 afterAll(async () => {
   await model.close();

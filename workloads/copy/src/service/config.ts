@@ -74,6 +74,37 @@ export const config = z.object({
       onViolation: z.enum(['Retry', 'Report', 'Refuse']).default('Retry'),
     })
     .prefault({}),
+  budgets: z
+    .looseObject({
+      postgres: z
+        .looseObject({
+          secretRef: z.looseObject({ key: z.string().default('url') }),
+          directory: z.string().default(`${secretsRoot}/budgets.postgres.secretRef`),
+        })
+        .optional(),
+      prices: z
+        .array(
+          z.object({
+            name: z.string().max(256),
+            inputPerMillion: decimal(0, 1e9),
+            outputPerMillion: decimal(0, 1e9),
+          }),
+        )
+        .max(64)
+        .default([]),
+      currency: z.string().length(3).default('USD'),
+      keys: z
+        .array(
+          z.looseObject({
+            name: z.string().max(253),
+            tokensPerDay: z.int().min(1).optional(),
+            costPerDay: decimal(0, 1e9).optional(),
+          }),
+        )
+        .max(64)
+        .default([]),
+    })
+    .optional(),
   batching: z.looseObject({ maxSize: z.int().min(1).max(512).default(64) }).prefault({}),
   priorities: z.enum(['Enabled', 'Disabled']).default('Enabled'),
 });

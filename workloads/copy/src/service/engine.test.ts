@@ -29,7 +29,7 @@ async function engineWith(spec: object): Promise<Engine> {
   const configFile = join(folder, `engine-${made++}.json`);
   const server = { port: 0, host: '127.0.0.1', drainDelay: '0s' };
   writeFileSync(configFile, JSON.stringify({ server, logging: { level: 'silent' }, ...spec }));
-  const engine = await startEngine(copyEngine({ claims: join(folder, 'claims'), retryAfter: 50 }), {
+  const engine = await startEngine(copyEngine({ claims: join(folder, 'claims'), retryAfter: 50, threads: 1 }), {
     configFile,
     env: {},
   });

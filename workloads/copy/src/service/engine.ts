@@ -1,12 +1,15 @@
 // CopyEngine: language models, or templates, behind OpenAI's API and briefs, on the runtime every engine stands on.
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type EngineContext, type EngineDefinition, engineCache, QuintetError } from '@quintet/runtime';
 import { type Prompts, readPrompts } from '../brief/template.ts';
 import { openModelFile } from '../models/file.ts';
 import type { TextModel } from '../models/model.ts';
 import { endpointKey, openAiModel } from '../models/openai.ts';
+import { accounts } from './accounts.ts';
 import { type CopyConfig, config } from './config.ts';
 import { type Answer, type Generator, generator } from './generator.ts';
+import { openLedger } from './ledger.ts';
 import { routes } from './routes.ts';
 import { turns } from './turns.ts';
 import { writer } from './writer.ts';
@@ -89,7 +92,12 @@ async function serve(
     weightOf: (tenant) => Number(context.settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
     registry: context.registry,
   });
-  return generator({ model, cache, turns: queue, context });
+  const { postgres } = context.config.budgets ?? {};
+  const ledger =
+    postgres &&
+    openLedger(readFileSync(`${postgres.directory}/${postgres.secretRef.key}`, 'utf8').trim(), context.registry);
+  if (ledger) closing.push(() => ledger.close());
+  return generator({ model, cache, turns: queue, accounts: accounts(context, ledger), context });
 }
 
 async function openModel(context: EngineContext<CopyConfig>, options: CopyOptions): Promise<TextModel> {

@@ -10,6 +10,7 @@ import {
   type Source,
 } from '@quintet/runtime';
 import type { Ended, Prompt, Sampling, TextModel, TextRequest, Usage } from '../models/model.ts';
+import type { Accounts } from './accounts.ts';
 import type { CopyConfig } from './config.ts';
 import type { Turn, Turns } from './turns.ts';
 
@@ -28,6 +29,8 @@ export interface Ask extends Omit<Sampling, 'seed'> {
   deadline: number | undefined;
   /** What else the answer depends on: template, revision of the prompts. */
   version: string;
+  /** Says in the ledger what it was for. */
+  tag: string;
   /** False: neither read from the cache nor kept in it. */
   cached: boolean;
 }
@@ -45,10 +48,11 @@ export interface GeneratorOptions {
   model: TextModel;
   cache: Cache<Answer[]>;
   turns: Turns;
+  accounts: Accounts;
   context: EngineContext<CopyConfig>;
 }
 
-export function generator({ model, cache, turns, context }: GeneratorOptions): Generator {
+export function generator({ model, cache, turns, accounts, context }: GeneratorOptions): Generator {
   const tokens = counter(context.registry, 'quintet_copy_tokens_total', 'Tokens read, reused and made.', [
     'kind',
     'model',
@@ -70,14 +74,17 @@ export function generator({ model, cache, turns, context }: GeneratorOptions): G
     const asked = performance.now();
     const promptTokens = model.countTokens(ask.prompt);
     const cost = promptTokens + ask.maxTokens;
-    const reserved = await context.quotas.reserve(ask.tenant, cost);
-    let used = 0;
+    const { tenant, tag, maxTokens } = ask;
+    const account = await accounts.open({ tenant, tag, model: model.id, promptTokens, maxTokens });
+    const used = { promptTokens: 0, completionTokens: 0 };
+    let state: 'Done' | 'Aborted' = 'Aborted';
     try {
       const done = await turns.take(
         { tenant: ask.tenant, priority: ask.priority, deadline: ask.deadline, cost },
         signal,
       );
       try {
+        await account.begin();
         const request: TextRequest = {
           ...ask,
           seed: (seed + index) % 2 ** 31,
@@ -96,17 +103,18 @@ export function generator({ model, cache, turns, context }: GeneratorOptions): G
             }
             if (text === '') {
               first.observe({ model: model.id }, (performance.now() - asked) / 1000);
-              used = promptTokens;
+              used.promptTokens = promptTokens;
             }
             // Without the model's own count yet: what an answer that is broken off has cost, to about a token a piece.
-            used++;
+            used.completionTokens++;
             text += value;
             yield value;
           }
         } finally {
           await pieces.return(undefined as never);
         }
-        used = ended.promptTokens + ended.completionTokens;
+        Object.assign(used, { promptTokens: ended.promptTokens, completionTokens: ended.completionTokens });
+        state = 'Done';
         tokens.inc({ kind: 'completion', model: model.id }, ended.completionTokens);
         tokens.inc({ kind: 'prompt', model: model.id }, ended.promptTokens - (ended.reusedTokens ?? 0));
         tokens.inc({ kind: 'reused', model: model.id }, ended.reusedTokens ?? 0);
@@ -115,7 +123,7 @@ export function generator({ model, cache, turns, context }: GeneratorOptions): G
         done();
       }
     } finally {
-      await reserved.settle(used);
+      await account.settle(used, state);
     }
   }
 
@@ -139,16 +147,22 @@ export function generator({ model, cache, turns, context }: GeneratorOptions): G
     }
   };
 
+  const hit = ({ tenant, tag }: Ask, answers: readonly Answer[]) => {
+    for (const answer of answers) accounts.cached({ tenant, tag, model: model.id }, answer);
+  };
+
   return {
     model,
     answers: async (ask, signal) => {
       if (!ask.cached) return { answers: await make(ask, signal), source: 'miss' };
       const { value, source } = await cache.getOrMake(keyOf(ask), (cancelled) => make(ask, cancelled), { signal });
+      if (source !== 'miss') hit(ask, value);
       return { answers: value, source };
     },
     async *stream(ask, signal) {
       const kept = ask.cached ? await cache.get(keyOf(ask)) : undefined;
       if (kept) {
+        hit(ask, kept.value);
         for (const [index, end] of kept.value.entries()) {
           if (end.text !== '') yield { index, text: end.text };
           yield { index, end, source: kept.source };

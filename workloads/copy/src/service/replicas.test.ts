@@ -106,7 +106,8 @@ test('200 requests at once over three replicas, one killed, never use more than 
   const used = answered.reduce((sum, { tokens: count }) => sum + count, 0);
   expect(answered.length).toBeGreaterThan(10);
   expect(used).toBeLessThanOrEqual(budget);
-  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200, 429]));
+  // 503: Redis was too slow to tell, and what cannot be told is not spent.
+  for (const { status } of replies) expect([200, 429, 503]).toContain(status);
   // What the killed replica had reserved stays taken; nothing is given out twice.
   const left: Reply[] = [];
   for (let i = 0; i < 400; i++) {
@@ -116,7 +117,7 @@ test('200 requests at once over three replicas, one killed, never use more than 
       seed: 1000 + i,
     });
     if (reply) left.push(reply);
-    if (reply?.status !== 200) break;
+    if (reply?.status === 429) break;
   }
   const total = used + left.reduce((sum, { tokens: count }) => sum + count, 0);
   expect(left.at(-1)?.status).toBe(429);

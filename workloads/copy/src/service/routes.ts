@@ -194,6 +194,7 @@ function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: Co
     priority: config.priorities === 'Enabled' ? (body.priority ?? 'Normal') : 'Normal',
     deadline: body.deadline_ms === undefined ? undefined : Date.now() + body.deadline_ms,
     version: '',
+    tag: body.user ?? '',
     cached: !bypass,
   };
 }

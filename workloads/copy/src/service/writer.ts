@@ -128,6 +128,7 @@ function modelDrafts(
         priority: priorities === 'Enabled' ? (request.priority ?? 'Normal') : 'Normal',
         deadline: request.deadlineMs === undefined ? undefined : Date.now() + request.deadlineMs,
         version: `${template.name}:${prompts?.revision ?? ''}:${round}`,
+        tag: template.name,
         cached: true,
       },
       signal,

@@ -194,4 +194,22 @@ describe('limits of replicas that share a Redis', () => {
     await eventually(async () => expect((await limiters[0]?.consume(`probe ${Math.random()}`))?.remaining).toBe(9));
     expect(await askAll('c')).toBe(10);
   }, 60_000);
+
+  test('that are strict are refused while Redis is away, and never given out twice', async () => {
+    const limits = { t: { unitsPerDay: 100 } };
+    const quotas = replicas.map((redis) => tenantQuotas({ name: 'strict', limits, redis, strict: true }));
+    const [first] = quotas;
+    const held = await first?.reserve('t', 60);
+    await server.kill();
+    await eventually(() => expect(replicas.some((redis) => redis.connected)).toBe(false));
+    await expect(first?.reserve('t', 10)).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
+    await expect(first?.reserve('unlimited', 10)).resolves.toBeDefined();
+    // More than was reserved, told to nobody: it counts once Redis is back.
+    await held?.settle(95);
+
+    await server.start();
+    await eventually(() => expect(replicas.every((redis) => redis.connected)).toBe(true));
+    await eventually(async () => expect(await first?.reserve('t', 60)).toBeDefined());
+    await expect(first?.reserve('t', 10)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+  }, 60_000);
 });

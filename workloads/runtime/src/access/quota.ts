@@ -17,6 +17,11 @@ export interface QuotaOptions {
   /** For tenants without an entry; unlimited when left out. */
   otherwise?: TenantLimits;
   redis?: RedisConnection;
+  /**
+   * While Redis does not answer: false (the default) lets each replica count alone, which may give a quota out once a replica; true refuses what has a
+   * limit with `DEPENDENCY_UNAVAILABLE`, so that it never is.
+   */
+  strict?: boolean;
   registry?: Registry;
   now?: () => number;
 }
@@ -24,7 +29,7 @@ export interface QuotaOptions {
 export interface Quotas {
   /** Counts one request; throws `QUOTA_EXCEEDED`. */
   request: (tenant: string) => Promise<void>;
-  /** Takes `units` before the work; throws `QUOTA_EXCEEDED` and takes nothing when they do not fit. */
+  /** Takes `units` before the work; throws `QUOTA_EXCEEDED` and takes nothing when they do not fit. See `strict` for when Redis is away. */
   reserve: (tenant: string, units: number) => Promise<Reservation>;
   /** Units used today. */
   used: (tenant: string) => Promise<number>;
@@ -81,6 +86,27 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
     return [true, used + amount];
   };
 
+  /** Strict: units used beyond what was reserved that Redis has not heard of. Never less: what was given back may have arrived without an answer. */
+  const owed = new LRUCache<string, number>({ max: 50_000 });
+  const takeStrictly = async (redis: RedisConnection, key: string, amount: number, limit: number): Promise<boolean> => {
+    const more = owed.get(key) ?? 0;
+    const redisKey = `q:quota:${options.name}:${key}`;
+    if (more > 0) {
+      await redis.call((client) => client.eval(takeScript, 1, redisKey, more, -1, day * 2));
+      owed.set(key, Math.max(0, (owed.get(key) ?? 0) - more));
+    }
+    const [fits] = (await redis.call((client) => client.eval(takeScript, 1, redisKey, amount, limit, day * 2))) as [
+      number,
+    ];
+    return fits === 1;
+  };
+  const giveStrictly = async (redis: RedisConnection, key: string, amount: number): Promise<void> => {
+    const redisKey = `q:quota:${options.name}:${key}`;
+    const heard = await redis.callOr((client) => client.eval(takeScript, 1, redisKey, amount, -1, day * 2), undefined);
+    if (heard === undefined && amount > 0) owed.set(key, (owed.get(key) ?? 0) + amount);
+  };
+  const strictly = options.strict ? options.redis : undefined;
+
   const refuse = (tenant: string, quota: string, limit: number, period: number): never => {
     refused?.inc({ tenant, quota });
     const retryAfter = (period - (now() % period)) / 1000;
@@ -101,7 +127,12 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
       const reserved = Math.max(0, Math.ceil(units));
       // Without a limit nothing can be refused: what was used is counted once, when it is known.
       const held = limit === undefined ? 0 : reserved;
-      const [fits] = limit === undefined ? [true] : await take(key, held, limit, day);
+      const [fits] =
+        limit === undefined
+          ? [true]
+          : strictly
+            ? [await takeStrictly(strictly, key, held, limit)]
+            : await take(key, held, limit, day);
       if (!fits) refuse(tenant, 'units per day', limit ?? 0, day);
       let open = true;
       return {
@@ -110,7 +141,9 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
           open = false;
           const final = Math.max(0, Math.ceil(used));
           usage?.inc({ tenant }, final);
-          if (final !== held) await take(key, final - held, undefined, day);
+          if (final === held) return;
+          if (strictly && limit !== undefined) await giveStrictly(strictly, key, final - held);
+          else await take(key, final - held, undefined, day);
         },
       };
     },

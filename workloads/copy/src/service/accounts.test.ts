@@ -1,0 +1,126 @@
+// Money and the ledger, over HTTP with a real PostgreSQL that is also taken away.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Engine, startEngine } from '@quintet/runtime';
+import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bigramModel } from '../testing/gguf.ts';
+import { copyEngine } from './engine.ts';
+
+let folder: string;
+let postgres: TestPostgres;
+let engine: Engine;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'quintet-accounts-'));
+  for (const name of ['models', 'postgres']) mkdirSync(join(folder, name));
+  bigramModel(join(folder, 'models/bigram.gguf'), 'the cat sat on the mat and ran to the hat\0'.repeat(8));
+  postgres = await startPostgres();
+  writeFileSync(join(folder, 'postgres/url'), postgres.url);
+  const configFile = join(folder, 'config.json');
+  const config = {
+    runtime: 'LlamaCpp',
+    model: { source: { persistentVolumeClaim: { claimName: 'models', path: 'bigram.gguf' } }, contextTokens: 256 },
+    batching: { maxSize: 2 },
+    budgets: {
+      postgres: { secretRef: { name: 'ledger' }, directory: join(folder, 'postgres') },
+      prices: [{ name: 'bigram', inputPerMillion: '2', outputPerMillion: '10' }],
+      currency: 'EUR',
+      keys: [{ name: 'default', costPerDay: '0.002' }],
+    },
+    server: { host: '127.0.0.1', port: 0, drainDelay: '0s' },
+    logging: { level: 'silent' },
+  };
+  writeFileSync(configFile, JSON.stringify(config));
+  engine = await startEngine(copyEngine({ claims: folder, threads: 1 }), { configFile, env: {} });
+  await engine.started;
+}, 120_000);
+
+afterAll(async () => {
+  await engine?.drain();
+  await postgres?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function ask(
+  body: object,
+): Promise<{ status: number; usage: { prompt: number; completion: number }; error: string }> {
+  const response = await fetch(`${engine.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const { usage, error } = (await response.json()) as {
+    usage?: { prompt_tokens: number; completion_tokens: number };
+    error?: { message: string };
+  };
+  const counted = { prompt: usage?.prompt_tokens ?? 0, completion: usage?.completion_tokens ?? 0 };
+  return { status: response.status, usage: counted, error: error?.message ?? '' };
+}
+
+async function lines(where: string) {
+  const client = new pg.Client(postgres.url);
+  await client.connect();
+  try {
+    const { rows } = await client.query(
+      `SELECT tag, model, state, prompt_tokens::int AS prompt, completion_tokens::int AS completion, cost::float AS cost, currency
+       FROM copy_ledger WHERE ${where} ORDER BY at`,
+    );
+    return rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
+}
+
+test('the ledger holds what was made, what came from the cache and what was broken off', {
+  timeout: 60_000,
+}, async () => {
+  const body = { prompt: 'the cat', max_tokens: 4, seed: 1, user: 'spring' };
+  const { usage } = await ask(body);
+  await ask(body);
+  const cost = (usage.prompt * 2 + usage.completion * 10) / 1_000_000;
+  const base = { tag: 'spring', model: 'bigram', currency: 'EUR', ...usage };
+  await expect
+    .poll(() => lines("tag = 'spring'"))
+    .toEqual([
+      { ...base, state: 'Done', cost },
+      { ...base, state: 'Cached', cost: 0 },
+    ]);
+  const control = new AbortController();
+  const response = await fetch(`${engine.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ prompt: 'the cat', max_tokens: 120, seed: 2, stream: true, user: 'gone' }),
+    signal: control.signal,
+  });
+  await response.body?.getReader().read();
+  control.abort();
+  await expect
+    .poll(() => lines("tag = 'gone' AND state <> 'Open'"), { timeout: 10_000 })
+    .toEqual([expect.objectContaining({ state: 'Aborted', prompt: 7, completion: expect.any(Number) })]);
+});
+
+test('lines written while PostgreSQL is away come when it is back, and requests do not wait for it', {
+  timeout: 60_000,
+}, async () => {
+  await postgres.kill();
+  expect((await ask({ prompt: 'the hat', max_tokens: 2, seed: 1, user: 'away' })).status).toBe(200);
+  await postgres.start();
+  const found = () => lines("tag = 'away'").catch(() => []);
+  await expect.poll(found, { timeout: 20_000 }).toEqual([expect.objectContaining({ state: 'Done', prompt: 7 })]);
+});
+
+test('money of a key is never spent beyond its day', { timeout: 60_000 }, async () => {
+  const answers: Awaited<ReturnType<typeof ask>>[] = [];
+  for (let round = 0; round < 5; round++) {
+    const asked = Array.from({ length: 12 }, (_, i) => ask({ prompt: `${round}.${i} mats`, max_tokens: 4, seed: i }));
+    answers.push(...(await Promise.all(asked)));
+  }
+  expect(new Set(answers.map(({ status }) => status))).toContain(429);
+  expect(answers.find(({ status }) => status === 429)?.error).toMatch(/millionths of EUR per day of 2000/);
+  const spent = (await lines('true')).reduce((sum, { cost }) => sum + Number(cost), 0);
+  expect(spent).toBeGreaterThan(0.001);
+  expect(spent).toBeLessThanOrEqual(0.002);
+});
