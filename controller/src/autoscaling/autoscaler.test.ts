@@ -62,7 +62,7 @@ function begin(): Autoscaler {
     deployments,
     pods,
     rivals,
-    scraper: new Scraper({ timeoutMs: 300 }),
+    scraper: new Scraper(),
     onChange: (kind, name) => changed.push(`${kind} ${name}`),
     onEvent: (_resource, note) => events.push(note),
     metrics: createScalingMetrics((registry = new Registry())),

@@ -170,11 +170,14 @@ function scalingOf(
       reason,
       message: active ? 'the count follows spec.autoscaling.metrics' : message,
     },
-    limited: {
-      status: isHeldBack.has(limit) ? 'True' : 'False',
-      reason: limit,
-      message: limit === 'InsufficientGPU' ? `no more pods while one waits for a GPU: ${waits}` : limits[limit],
-    },
+    // Only what holds the count back is told apart: the rest turns with every breath of the load.
+    limited: isHeldBack.has(limit)
+      ? {
+          status: 'True',
+          reason: limit,
+          message: limit === 'InsufficientGPU' ? `no more pods while one waits for a GPU: ${waits}` : limits[limit],
+        }
+      : { status: 'False', reason: 'DesiredWithinRange', message: limits.DesiredWithinRange },
     reason: changed || !before ? message : before.reason,
     lastScaleTime: desired === current ? before?.lastScaleTime : new Date(now),
     ...(before?.forecast && { forecast: before.forecast }),
@@ -192,7 +195,7 @@ const isHeldBack: ReadonlySet<string> = new Set([
 const limits: Record<Decision['limited'], string> = {
   DesiredWithinRange: 'the count is within its bounds',
   TooManyReplicas: 'maxReplicas holds the count down',
-  TooFewReplicas: 'minReplicas holds the count up',
+  TooFewReplicas: 'minReplicas holds the count up, and one pod always stays',
   ScaleUpLimit: 'behavior.scaleUp lets it grow no faster',
   ScaleDownLimit: 'behavior.scaleDown lets it shrink no faster',
   ScaleUpStabilized: 'behavior.scaleUp.stabilizationWindowSeconds waits for the load to last',

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Scraper } from './scrape.ts';
 
 const servers: Server[] = [];
-const scraper = new Scraper({ timeoutMs: 300, maxBytes: 100_000, concurrency: 4 });
+const scraper = new Scraper({ timeoutMs: 1_500, maxBytes: 100_000, concurrency: 4 });
 
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener);
