@@ -10,6 +10,8 @@ export interface AuditEvent {
   stage: string;
   requestReceivedTimestamp: string;
   userAgent?: string;
+  /** `authorization.k8s.io/decision` among others. */
+  annotations?: Record<string, string>;
 }
 
 const WRITES = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);

@@ -112,9 +112,10 @@ export class Installed {
   }
 }
 
-/** The kinds of requests that were refused for want of a right. */
+/** The kinds of requests that were refused for want of a right: admission answers 403 too, in a namespace that ends. */
 export function denied(events: readonly AuditEvent[]): string[] {
-  return [...new Set(events.filter(({ responseStatus }) => responseStatus?.code === 403).map(described))];
+  const isDenied = ({ annotations }: AuditEvent) => annotations?.['authorization.k8s.io/decision'] === 'forbid';
+  return [...new Set(events.filter(isDenied).map(described))];
 }
 
 /** `patch fieldjobs/status`: the right that a request takes. */
