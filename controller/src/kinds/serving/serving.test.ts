@@ -15,6 +15,7 @@ import type { Kind } from '../../reconcile/kind.ts';
 import { noon, type ObservedBuilder, observed, stores } from '../testing.ts';
 import type { Served } from './engines.ts';
 import { servingKind } from './index.ts';
+import type { Scaling } from './scaling.ts';
 
 const kind: Kind<Served> = servingKind(definition, { image: 'example.test/compression:1' });
 
@@ -131,6 +132,34 @@ describe('the objects of a service', () => {
     const paused = resource({ suspend: true, autoscaling: { minReplicas: 3, maxReplicas: 8 } });
     expect(main(paused)?.spec.replicas).toBe(0);
     expect(main(scaled, observed().with(live(main(paused), {}, 0)))?.spec.replicas).toBe(3);
+  });
+
+  it('follow what the autoscaler decided, within bounds, and yield to another', () => {
+    const said = { status: 'True', reason: 'ValidMetricFound', message: 'it follows' } as const;
+    const scaled = resource({ autoscaling: { minReplicas: 2, maxReplicas: 8 } });
+    const decided = (scaling: Partial<Scaling>) =>
+      servingKind<Served>(definition, { image: 'x:1' }, (name, key) => {
+        expect([name, key]).toEqual(['CompressionService', 'team/news']);
+        return { replicas: undefined, active: said, limited: said, reason: 'x', lastScaleTime: noon, ...scaling };
+      });
+    const count = (scaling: Partial<Scaling>) =>
+      (
+        decided(scaling)
+          .desired(scaled, observed().with(live(main(scaled), {}, 6)))
+          .objects.find(
+            ({ metadata, kind: of }) => of === 'Deployment' && metadata.name === 'news-compression',
+          ) as Deployment
+      ).spec.replicas;
+    expect(count({ replicas: 5 })).toBe(5);
+    expect(count({ replicas: 99 })).toBe(8);
+    expect(count({ replicas: 0 })).toBe(2);
+    expect(count({})).toBe(6);
+    expect(count({ yieldsTo: { name: 'hpa', target: 'Deployment' } })).toBe(6);
+    expect(count({ yieldsTo: { name: 'hpa', target: 'Resource' } })).toBe(2);
+    expect(decided({ replicas: 5 }).status(scaled, observed())).toMatchObject({
+      conditions: expect.arrayContaining([{ type: 'ScalingActive', ...said }]),
+      fields: { autoscaling: { desired: 5, reason: 'x', lastScaleTime: '2026-01-01T12:00:00Z' } },
+    });
   });
 
   it('are selected by what never changes, whatever the policy on GPUs', () => {
