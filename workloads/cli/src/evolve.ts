@@ -58,7 +58,7 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
     }
     const rows: [string, string][] = [
       [judged ?? 'score', `${figure(score)}, on rows never seen ${figure(holdout)}`],
-      ['model', `${ensemble ? `${ensemble.members.length} pipelines mixed` : 'one pipeline'}`],
+      ['model', ensemble ? `${ensemble.members.length} pipelines mixed` : 'one pipeline'],
       ['time', `${seconds.toFixed(0)} s`],
       ['files', `${artifacts?.folder}: ${artifacts?.files.join(', ')}`],
     ];

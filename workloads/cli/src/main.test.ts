@@ -130,5 +130,21 @@ describe('quintet run', { timeout: 60_000 }, () => {
       code: 75,
       err: expect.stringMatching(/OutputUnwritable/),
     });
+    expect(await quintet(['run', 'job.yaml', '--out', 'file'])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/is a file/),
+    });
+    expect(await quintet(['run', 'job.yaml', '--out', ''])).toMatchObject({ code: 2 });
+    expect(await quintet(['run', 'none.yaml', '--out', 'x'])).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/no such file/),
+    });
+  });
+
+  it('gives up where folders cannot be made at all, instead of trying for ever', async () => {
+    expect(await quintet(['run', write('job.yaml', job()), '--out', '/proc/quintet/out'])).toMatchObject({
+      code: 75,
+      err: expect.stringMatching(/^OutputUnwritable: --out: [^\n]*ENOENT[^\n]*\n$/),
+    });
   });
 });

@@ -1,6 +1,6 @@
 // `quintet run`: the three steps of a FieldJob one after the other in this process.
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { resolve as absolute, join } from 'node:path';
+import { resolve as absolute, dirname, join } from 'node:path';
 import { type FieldJob, InvalidResourceError } from '@quintet/crds';
 import { parseUserFile } from '@quintet/crds/userfile';
 import {
@@ -85,19 +85,23 @@ async function compute(
 
 class Interrupted extends Error {}
 
+/** The command itself must change. */
+class UsageError extends Error {}
+
 function explain(error: unknown, out: string): number {
   if (error instanceof Interrupted) {
     console.error(`interrupted; finished chunks are kept in ${out}: the same command goes on from there`);
     return 130;
   }
-  if (error instanceof InvalidResourceError) {
+  if (error instanceof InvalidResourceError || error instanceof UsageError) {
     console.error(error.message);
     return 2;
   }
   if (error instanceof FieldError) {
     const field = error.field ? `${error.field}: ` : '';
     console.error(`${error.reason}: ${field}${error.message}`);
-    if (error.retry) console.error(`what is finished is kept in ${out}: the same command goes on from there`);
+    const begun = existsSync(join(out, '.quintet'));
+    if (error.retry && begun) console.error(`what is finished is kept in ${out}: the same command goes on from there`);
     return error.exitCode;
   }
   console.error(error);
@@ -109,8 +113,15 @@ function readText(file: string): string {
     if (statSync(file).size > 16 * 2 ** 20) throw new Error('more than 16 MiB is no resource');
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new InvalidResourceError([{ path: [], message: (error as Error).message, file }]);
+    throw new InvalidResourceError([{ path: [], message: unreadable(error as NodeJS.ErrnoException), file }]);
   }
+}
+
+function unreadable({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EISDIR') return 'is a folder, not a file with YAML';
+  if (code === 'EACCES') return 'may not be read';
+  return message;
 }
 
 function chooseJob(
@@ -132,17 +143,20 @@ function chooseJob(
   throw new InvalidResourceError([{ path: [], message, file }]);
 }
 
+/** Not Node's own recursive mkdir: it runs for ever where an existing folder answers ENOENT, as those of /proc do. */
 function makeFolder(out: string): void {
+  if (out === '') throw new UsageError('--out: an empty name is no folder');
+  const path = absolute(out);
   try {
-    mkdirSync(out, { recursive: true });
+    const missing: string[] = [];
+    for (let folder = path; !existsSync(folder); folder = dirname(folder)) missing.unshift(folder);
+    for (const folder of missing) mkdirSync(folder);
+    if (!statSync(path).isDirectory()) throw new UsageError(`--out: ${path} is a file, not a folder`);
   } catch (error) {
-    throw new FieldError('OutputUnwritable', `${absolute(out)}: ${(error as Error).message}`, '--out', error);
+    if (error instanceof UsageError) throw error;
+    throw new FieldError('OutputUnwritable', `${path}: ${(error as Error).message}`, '--out', error);
   }
   if (existsSync(join(out, 'package.json'))) {
-    throw new FieldError(
-      'OutputUnwritable',
-      `${absolute(out)} looks like a project: choose a folder of its own`,
-      '--out',
-    );
+    throw new UsageError(`--out: ${path} looks like a project: choose a folder of its own`);
   }
 }

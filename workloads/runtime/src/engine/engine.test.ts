@@ -159,6 +159,14 @@ describe('an engine', () => {
     expect(logs.join()).not.toContain(tokens.news);
   });
 
+  test('bytes that are no UTF-8 are refused, not replaced', async () => {
+    const { call } = await start();
+    const body = Buffer.from('{"text":"a\xff"}', 'latin1');
+    const headers = { 'content-type': 'application/json' };
+    const refused = await call('/v1/echo', { method: 'POST', headers, body });
+    expect(await errorOf(refused)).toMatchObject({ status: 400, code: 'MALFORMED_BODY' });
+  });
+
   test.each<[what: string, path: string, body: string, headers: Record<string, string>, want: Record<string, unknown>]>(
     [
       ['a missing field', '/v1/echo', '{}', {}, { status: 400, code: 'INVALID_REQUEST', field: 'text' }],

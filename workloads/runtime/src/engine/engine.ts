@@ -1,4 +1,5 @@
 // Puts an engine together: configuration, connections, HTTP, readiness, and an end that loses no request.
+import { isUtf8 } from 'node:buffer';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
@@ -11,6 +12,7 @@ import {
 import { Registry } from 'prom-client';
 import type { z } from 'zod';
 import { openConfig } from '../config.ts';
+import { QuintetError } from '../errors.ts';
 import { connectRedis } from '../redis.ts';
 import { redisUrl, reloadableSettings, type Settings, settingsSchema } from '../settings.ts';
 import { startTracing } from '../traces.ts';
@@ -231,11 +233,22 @@ function makeServer(name: string, settings: Settings, options: EngineOptions): E
   made.server.maxConnections = server.maxConnections;
   made.setValidatorCompiler(validatorCompiler);
   made.setSerializerCompiler(serializerCompiler);
+  readJson(made);
   made.addHook('onSend', async (_request, reply) => {
     if (draining.has(made)) reply.header('connection', 'close');
     reply.header('x-content-type-options', 'nosniff');
   });
   return made;
+}
+
+/** Bytes that are no UTF-8 are refused: read leniently, they would become other text than was sent. */
+function readJson(server: EngineServer): void {
+  const parse = server.getDefaultJsonParser('error', 'error');
+  server.removeContentTypeParser('application/json');
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    if (isUtf8(body)) return parse(request, body.toString('utf8'), done);
+    done(new QuintetError('MALFORMED_BODY', { reason: 'it is not UTF-8' }));
+  });
 }
 
 async function prepare(
