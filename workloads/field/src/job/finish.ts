@@ -22,6 +22,7 @@ import type { Problem } from './problem.ts';
 import { judge, type Verdict } from './safety.ts';
 import { readDrive, readMarker, type ShardOptions, shard, sweepStaging } from './shard.ts';
 import { drawSlices } from './slices.ts';
+import { writeViewer } from './viewer.ts';
 
 export interface FinishResult {
   step: 'finish';
@@ -45,6 +46,7 @@ export async function finish(problem: Problem, folder: string, options: ShardOpt
   for (const marker of markers) mergeMaxima(maxima, marker.maxima);
   const verdict = verdictOf(problem, plan, maxima);
   const pictures = drawSlices(problem, plan, folder, maxima);
+  writeViewer(problem, solution, folder, maxima.anywhere);
   const computed = markers.reduce((sum, marker) => sum + marker.computed, 0);
   const result: FinishResult = {
     step: 'finish',

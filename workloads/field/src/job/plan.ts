@@ -37,6 +37,7 @@ import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
 import { sampleMaxima, targetPressures, targetStiffness } from './sample.ts';
 import { sweepStaging } from './shard.ts';
 import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
+import { viewerPath } from './viewer.ts';
 
 export interface PlanResult {
   step: 'plan';
@@ -260,7 +261,8 @@ function clear(folder: string): void {
   }
   for (const { array } of Object.values(formats)) remove(folder, array);
   for (const name of entries(folder)) {
-    if (/^slice-.*\.png$/.test(name) || Object.values(boardFiles).includes(name)) remove(folder, name);
+    if (/^slice-.*\.png$/.test(name) || Object.values(boardFiles).includes(name) || name === viewerPath)
+      remove(folder, name);
   }
 }
 

@@ -1,0 +1,102 @@
+// The page of `viewer.html`: markup, style and the script that draws, with its data inside.
+import type { ViewerData } from './viewer.ts';
+
+/** A whole document that loads nothing. */
+export function viewerPage(data: ViewerData): string {
+  // So that no name ends the script.
+  const json = JSON.stringify(data).replaceAll('<', String.raw`\u003c`);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>Acoustic field</title>
+<style>${style}</style>
+</head>
+<body>
+<h1 id="name"></h1>
+<p id="largest"></p>
+<p>
+<label>plane <select id="plane"><option value="1">XZ</option><option value="2">YZ</option><option value="0">XY</option></select></label>
+<label>shown <select id="shown"><option>amplitude</option><option>phase</option></select></label>
+<label>at <input id="at" type="range" min="0"> <output id="place"></output></label>
+</p>
+<div><canvas id="field"></canvas><output id="value"></output></div>
+<h2>Phases of the elements, from above</h2>
+<canvas id="elements" width="360" height="360"></canvas>
+<script>const data = ${json};
+${script}</script>
+</body>
+</html>
+`;
+}
+
+const style = `body{font:14px system-ui,sans-serif;margin:1.5rem;background:#111;color:#ddd}
+h1,h2{font-weight:600}h1{font-size:1.3rem}h2{font-size:1rem}
+label{margin-right:1.5rem}canvas{image-rendering:pixelated;background:#000;max-width:100%}
+#field{width:min(90vw,640px);cursor:crosshair}#value{display:block;min-height:1.4em}`;
+
+const script = String.raw`
+const $ = (id) => document.getElementById(id);
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const amplitude = bytes(data.amplitude), phase = bytes(data.phase), colors = bytes(data.colors);
+const names = ['z', 'y', 'x'];
+const mm = (value) => (value * 1000).toFixed(2) + ' mm';
+const hue = (turn) => { const f = (n) => { const k = (n + turn * 12) % 12; return 255 * (0.5 - 0.5 * Math.max(-1, Math.min(k - 3, 9 - k, 1))); }; return [f(0), f(8), f(4)]; };
+$('name').textContent = data.name;
+$('largest').textContent = 'Largest pressure ' + data.largestText + '. Point for a value.';
+const axis = () => Number($('plane').value);
+const others = () => [0, 1, 2].filter((each) => each !== axis());
+const offset = (index) => (index[0] * data.shape[1] + index[1]) * data.shape[2] + index[2];
+function draw() {
+  const [up, across] = others();
+  const width = data.shape[across], height = data.shape[up], canvas = $('field');
+  canvas.width = width; canvas.height = height;
+  const context = canvas.getContext('2d'), image = context.createImageData(width, height);
+  const index = [0, 0, 0]; index[axis()] = Number($('at').value);
+  const phased = $('shown').value === 'phase';
+  for (let row = 0; row < height; row++) for (let column = 0; column < width; column++) {
+    index[up] = height - 1 - row; index[across] = column;
+    const i = offset(index);
+    const color = phased ? hue(phase[i] / 255) : colors.subarray(3 * amplitude[i], 3 * amplitude[i] + 3);
+    image.data.set([color[0], color[1], color[2], 255], 4 * (row * width + column));
+  }
+  context.putImageData(image, 0, 0);
+  context.strokeStyle = '#4cf';
+  for (const { position } of data.targets) {
+    const at = (which) => (position[2 - which] - data.first[which]) / data.step;
+    if (Math.abs(at(axis()) - index[axis()]) > 2) continue;
+    context.strokeRect(at(across) - 1.5, height - 1 - at(up) - 1.5, 4, 4);
+  }
+  $('place').textContent = names[axis()] + ' = ' + mm(data.first[axis()] + index[axis()] * data.step);
+}
+function turn() {
+  $('at').max = data.shape[axis()] - 1;
+  $('at').value = Math.floor(data.shape[axis()] / 2);
+  draw();
+}
+$('plane').addEventListener('change', turn);
+$('shown').addEventListener('change', draw);
+$('at').addEventListener('input', draw);
+$('field').addEventListener('mousemove', (event) => {
+  const box = $('field').getBoundingClientRect(), [up, across] = others(), index = [0, 0, 0];
+  const part = (value, count) => Math.min(count - 1, Math.max(0, Math.floor(value * count)));
+  index[axis()] = Number($('at').value);
+  index[across] = part((event.clientX - box.left) / box.width, data.shape[across]);
+  index[up] = data.shape[up] - 1 - part((event.clientY - box.top) / box.height, data.shape[up]);
+  const i = offset(index);
+  $('value').textContent = [2, 1, 0].map((each) => names[each] + ' ' + mm(data.first[each] + index[each] * data.step)).join(', ') +
+    ': ' + (amplitude[i] / 255 * data.largest).toPrecision(3) + ' Pa, ' + (phase[i] / 255 * 360 - 180).toFixed(0) + '°';
+});
+(() => {
+  const canvas = $('elements'), context = canvas.getContext('2d');
+  const reach = Math.max(1e-3, ...data.elements.map(([x, y]) => Math.max(Math.abs(x), Math.abs(y)))) * 1.1;
+  const radius = Math.max(2, 140 / Math.sqrt(data.elements.length) / 1.4);
+  for (const [x, y, angle] of data.elements) {
+    context.fillStyle = 'rgb(' + hue((angle / (2 * Math.PI) + 0.5) % 1).map(Math.round) + ')';
+    context.beginPath(); context.arc(180 + 180 * x / reach, 180 - 180 * y / reach, radius, 0, 7); context.fill();
+  }
+})();
+turn();
+`;
