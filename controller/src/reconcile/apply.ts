@@ -11,7 +11,7 @@ import type { Watcher } from '../kube/watcher.ts';
 import { differences } from './difference.ts';
 import { NameConflictError, refusalOf } from './errors.ts';
 import { annotations } from './kind.ts';
-import { isRetainedOf, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
+import { isRetainedOf, type Ownership, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
 import type { ChildWrites } from './pace.ts';
 
 export interface ChildrenOptions {
@@ -94,6 +94,9 @@ export class Children {
     // What a namesake left, and what is being deleted: their end is an event that brings us back, if we watch them.
     if (ownership === 'former' || live.metadata.deletionTimestamp) {
       done.awaitsUnseen ||= !cached;
+      if (isLeftBehind(ownership, live, owner)) {
+        await this.#delete(type, live, 'left by a deleted resource of the same name', done);
+      }
       return;
     }
     if (live.metadata.annotations?.[annotations.revision] !== child.metadata.annotations?.[annotations.revision]) {
@@ -176,6 +179,16 @@ export class Children {
     this.#deleted.set(uid, now);
     done.writes++;
   }
+}
+
+/**
+ * A namesake's child that is older than the resource is surely no newer one's: the collector may take its time, or miss
+ * it. Times have whole seconds: of the same second, nothing is known.
+ */
+function isLeftBehind(ownership: Ownership, live: KubeObject, owner: KubeObject): boolean {
+  if (ownership !== 'former' || live.metadata.deletionTimestamp) return false;
+  const [made, ownerMade] = [live.metadata.creationTimestamp, owner.metadata.creationTimestamp];
+  return made !== undefined && ownerMade !== undefined && made < ownerMade;
 }
 
 /** The document as it is applied: in the owner's namespace, marked as the owner's, with the hash of itself. */

@@ -236,6 +236,19 @@ describe('a foreign object with the name of a child', () => {
     server.remove(configMaps, 'a', 'x');
     await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
   });
+
+  test('that a deleted namesake left is deleted when it is surely the namesake’s: older than the resource', async () => {
+    const reference = { apiVersion: 'test.dev/v1', kind: 'Thing', name: 'one', uid: 'earlier', controller: true };
+    const own = { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' };
+    const left = { namespace: 'a', name: 'x', labels: own, ownerReferences: [reference] };
+    server.put(configMaps, { metadata: { ...left, creationTimestamp: '2026-01-01T12:00:00Z' } });
+    const metadata = { namespace: 'a', name: 'one', creationTimestamp: '2026-01-01T12:00:01Z' };
+    const successor = server.put(things, { metadata, spec: { maps: ['x'] } });
+    await start();
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    const made = server.get(configMaps, 'a', 'x')?.metadata.ownerReferences;
+    expect(made?.[0]?.uid).toBe(successor.metadata.uid);
+  });
 });
 
 describe('failures', () => {

@@ -106,6 +106,22 @@ test('waits after failures grow per key, respect what the server asked for, and 
   expect(queue.retry('c', 30_000)).toBe(30_000);
 });
 
+test('keys that failed let the others go first, but not for ever', async () => {
+  const clocked = clockedQueue();
+  const { queue } = clocked;
+  queue.retry('failing', 0);
+  queue.add('failing');
+  queue.add('well');
+  expect(await queue.take()).toBe('well');
+  queue.add('other');
+  clocked.advance(5_001);
+  expect(await queue.take()).toBe('failing');
+  queue.forget('failing');
+  queue.done('failing');
+  queue.add('failing');
+  expect([await queue.take(), await queue.take()]).toEqual(['other', 'failing']);
+});
+
 test('urgent keys overtake the others; a key raised keeps only its urgent place', async () => {
   const { queue } = clockedQueue();
   queue.add('slow', priorities.low);

@@ -18,6 +18,9 @@ export interface QueueOptions {
 export const priorities = { normal: 0, low: -1 } as const;
 export type Priority = (typeof priorities)[keyof typeof priorities];
 
+/** So long those of low priority let others go first. */
+const patienceMs = 5_000;
+
 export class WorkQueue {
   /** Waiting keys in order of arrival, with the moment they came. */
   readonly #waiting: Record<Priority, Map<string, number>> = {
@@ -58,8 +61,10 @@ export class WorkQueue {
     return this.depth === 0 && this.#working.size === 0 && this.#later.size === 0;
   }
 
-  add(key: string, priority: Priority = priorities.normal): void {
+  /** A key that failed the last time waits until what has not failed has been seen to, though not for ever. */
+  add(key: string, asked: Priority = priorities.normal): void {
     if (this.#closed) return;
+    const priority = this.#failures.has(key) ? priorities.low : asked;
     if (this.#working.has(key)) {
       const before = this.#dirty.get(key);
       if (before === undefined) this.#measure?.adds.inc();
@@ -140,9 +145,13 @@ export class WorkQueue {
   }
 
   #next(): string | undefined {
-    for (const waiting of [this.#waiting[priorities.normal], this.#waiting[priorities.low]]) {
+    const normal = this.#waiting[priorities.normal];
+    const low = this.#waiting[priorities.low];
+    const now = this.#now();
+    const [patient] = low.values();
+    const isTooLate = patient !== undefined && now - patient > patienceMs;
+    for (const waiting of isTooLate ? [low, normal] : [normal, low]) {
       for (const [key, since] of waiting) {
-        const now = this.#now();
         waiting.delete(key);
         this.#working.set(key, now);
         this.#later.delete(key, now);
