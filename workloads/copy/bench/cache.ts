@@ -20,11 +20,14 @@ export async function answersFromCache(model: BenchModel, quick: boolean): Promi
     const size = `${(bytes / bodies.length / 1024).toFixed(1)} KiB answers, ${connections} connections`;
     const count = quick ? 5000 : 40_000;
     await all(engine, count / 10, (i) => bodies[i % bodies.length] as object);
+    const before = await engine.cpu();
     const hits = await all(engine, count, (i) => bodies[i % bodies.length] as object);
+    const cpu = ((await engine.cpu()) - before) / count;
     const one = await all(engine, count / 20, (i) => bodies[i % bodies.length] as object, 1);
-    const mix = await mixed(engine, quick ? 500 : 3000);
+    const mix = await mixed(engine, quick ? 1000 : 3000);
     return [
       row({ ...base, size, metric: 'throughput', unit: 'requests/s', ours: hits.rate, peers: {} }, { absolute: 2000 }),
+      row({ ...base, size, metric: 'CPU of the engine', unit: 'ms', better: 'lower', ours: cpu, peers: {} }),
       row(
         { ...base, size, metric: 'p99', unit: 'ms', better: 'lower', ours: quantile(hits.times, 0.99), peers: {} },
         { absolute: 20 },

@@ -19,6 +19,8 @@ export interface BenchModel {
 export interface Served {
   url: string;
   agent: Agent;
+  /** Milliseconds of CPU that it has used. */
+  cpu: () => Promise<number>;
   stop: () => Promise<void>;
 }
 
@@ -30,6 +32,7 @@ export async function serve(folder: string, threads: number): Promise<void> {
   });
   await engine.started;
   process.send?.(engine.url);
+  process.on('message', () => process.send?.(process.cpuUsage()));
   process.on('disconnect', () => process.exit(0));
 }
 
@@ -57,6 +60,11 @@ export async function serving(
   return {
     url,
     agent,
+    cpu: async () => {
+      const answer = once(child, 'message') as Promise<[NodeJS.CpuUsage]>;
+      child.send('cpu');
+      return millisecondsOf((await answer)[0]);
+    },
     stop: async () => {
       agent.destroy();
       const gone = once(child, 'exit');
@@ -64,6 +72,10 @@ export async function serving(
       await gone;
     },
   };
+}
+
+export function millisecondsOf({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1000;
 }
 
 /** Throws when the answer is not 200. */

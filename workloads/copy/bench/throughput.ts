@@ -1,7 +1,7 @@
 // Tokens a second of whole answers over HTTP, beside the same answers made by node-llama-cpp without anything around it.
 import { median, type Row, row } from '@quintet/runtime/bench';
 import { getLlama, type LlamaContextSequence, LlamaLogLevel, type LlamaModel } from 'node-llama-cpp';
-import { type BenchModel, post, type Served, serving, textOf } from './engine.ts';
+import { type BenchModel, millisecondsOf, post, type Served, serving, textOf } from './engine.ts';
 
 const sampling = { temperature: 0.7, topK: 50, topP: 0.9 };
 const penalty = 1.1;
@@ -31,17 +31,18 @@ export async function tokensPerSecond(model: BenchModel, quick: boolean): Promis
     const length = quick ? 32 : 64;
     for (const concurrent of [1, 8, 16]) {
       const rounds = quick ? 2 : 5;
-      const ours: number[] = [];
-      const direct: number[] = [];
+      const ours: Spent[] = [];
+      const direct: Spent[] = [];
       for (let round = -1; round < rounds; round++) {
         const prompts = Array.from({ length: concurrent }, (_, i) =>
           `${concurrent}.${round}.${i} `.padEnd(64, 'copy '),
         );
         const repeats = concurrent === 1 ? 4 : 1;
-        const one = await timed(repeats, (at) =>
+        const one = await timed(engine.cpu, repeats, (at) =>
           Promise.all(prompts.map((prompt) => asked(engine, `${at}${prompt}`, length))),
         );
-        const other = await timed(repeats, (at) =>
+        const own = async () => millisecondsOf(process.cpuUsage());
+        const other = await timed(own, repeats, (at) =>
           Promise.all(
             prompts.map((prompt, i) => made(loaded, sequences[i] as LlamaContextSequence, `${at}${prompt}`, length)),
           ),
@@ -60,11 +61,22 @@ export async function tokensPerSecond(model: BenchModel, quick: boolean): Promis
             metric: 'answers over HTTP',
             unit: 'tokens/s',
             better: 'higher',
-            ours: median(ours),
-            peers: { 'node-llama-cpp': median(direct) },
+            ours: median(ours.map(({ rate }) => rate)),
+            peers: { 'node-llama-cpp': median(direct.map(({ rate }) => rate)) },
           },
           { ratio: 0.95 },
         ),
+        // The clock tells of whatever else the machine does; CPU time does not.
+        row({
+          bench: 'copy',
+          case: model.title,
+          size: `${concurrent} at a time, 65 + ${length} tokens, ${model.threads} threads`,
+          metric: 'CPU a token',
+          unit: 'ms',
+          better: 'lower',
+          ours: median(ours.map(({ cpu }) => cpu)),
+          peers: { 'node-llama-cpp': median(direct.map(({ cpu }) => cpu)) },
+        }),
       );
     }
     return rows;
@@ -74,12 +86,24 @@ export async function tokensPerSecond(model: BenchModel, quick: boolean): Promis
   }
 }
 
-/** Tokens per second of all repeats. */
-async function timed(repeats: number, work: (at: number) => Promise<number[]>): Promise<number> {
+interface Spent {
+  /** Tokens a second. */
+  rate: number;
+  /** Milliseconds of CPU a token. */
+  cpu: number;
+}
+
+async function timed(
+  cpu: () => Promise<number>,
+  repeats: number,
+  work: (at: number) => Promise<number[]>,
+): Promise<Spent> {
+  const before = await cpu();
   const began = performance.now();
   let tokens = 0;
   for (let at = 0; at < repeats; at++) for (const count of await work(at)) tokens += count;
-  return (tokens * 1000) / (performance.now() - began);
+  const took = performance.now() - began;
+  return { rate: (tokens * 1000) / took, cpu: ((await cpu()) - before) / tokens };
 }
 
 async function asked(engine: Served, prompt: string, length: number): Promise<number> {
