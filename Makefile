@@ -7,7 +7,7 @@ export NODE_OPTIONS := --conditions=source
 NAME ?=
 MINUTES ?= 10
 
-.PHONY: help setup quickstart test lint generate bench soak images cluster-up cluster-down cluster-status cluster-logs
+.PHONY: help setup quickstart test checks lint generate bench soak images install cluster-up cluster-down cluster-status cluster-logs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,8 +27,11 @@ build/lightgbm.stamp: node_modules/.package-lock.json
 quickstart: setup ## A cluster (yours, kind, or one built here), the chart, a sample FieldJob, and its result
 	node e2e/quickstart.ts
 
-test: setup ## All that must hold: lint, drift, unit, real API server, real node
-	node e2e/check/main.ts
+test: setup ## All that must hold: lint, drift, unit, real API server, real node; ONLY=format,unit picks
+	node e2e/check/main.ts $(if $(ONLY),--only $(ONLY))
+
+checks: setup ## List what `make test` checks
+	@node e2e/check/main.ts --list
 
 lint: setup ## Format, lint with types, unused code, compiler
 	node e2e/check/main.ts --only format,lint,unused,types
@@ -47,6 +50,9 @@ images: setup ## Build the images of the controller and the engines
 
 cluster-up: setup ## A cluster and its kubeconfig: QUINTET_KUBECONFIG, kind, or a local node
 	node e2e/cluster/main.ts up $(if $(NAME),--name $(NAME))
+
+install: setup ## That cluster with images built here and the chart installed; prints how to use it
+	@node e2e/install.ts $(if $(NAME),--name $(NAME))
 
 cluster-down: setup ## Stop that cluster and clean up after it
 	node e2e/cluster/main.ts down $(if $(NAME),--name $(NAME))

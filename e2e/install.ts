@@ -1,11 +1,13 @@
 // Installs the chart into a cluster with the images that were built here, and waits until the controller is ready.
+//   node e2e/install.ts [--name NAME]
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { run } from './cluster/command.ts';
 import type { BuiltImage } from './cluster/images.ts';
-import type { Cluster } from './cluster/provider.ts';
+import { type Cluster, startCluster } from './cluster/provider.ts';
 import { makeServiceImages } from './cluster/service-images.ts';
 import { ensureTools } from './cluster/tools.ts';
 import { buildImages, images } from './images.ts';
@@ -57,4 +59,15 @@ function imageValues(built: readonly BuiltImage[]): Record<string, unknown> {
     else engines[name] = { image };
   }
   return { ...controller, ...(built.length > 0 && { engines, stores }) };
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { name: { type: 'string', default: 'quintet' } } });
+  const onProgress = (line: string) => console.error(line);
+  const cluster = await startCluster({ name: values.name, keep: true, onProgress });
+  await installQuintet(cluster, { onProgress });
+  const { kubectl } = await ensureTools(['kubectl'], onProgress);
+  console.log(`export KUBECONFIG=${cluster.kubeconfig}
+export PATH=${dirname(kubectl)}:$PATH
+kubectl apply -f docs/samples/fieldjob.yaml && kubectl get fieldjobs --watch`);
 }

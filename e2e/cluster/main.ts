@@ -14,7 +14,7 @@ const USAGE = `usage: main.ts COMMAND [--name NAME]
   up [--api-only]        start the cluster, or take the running one; prints the path of its kubeconfig
   down                   end it and remove it; its logs are kept
   status                 what clusters there are and what runs of them
-  logs [--out DIR]       gather logs and objects in DIR (cluster-logs)
+  logs [--out DIR]       gather logs and objects in DIR (build/cluster-logs/NAME)
   load-images [IMAGE…]   build the staged images (build/images/IMAGE) and load them`;
 
 const progress = (line: string) => console.error(line);
@@ -23,19 +23,19 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      name: { type: 'string', default: 'quintet' },
-      out: { type: 'string', default: 'cluster-logs' },
+      name: { type: 'string' },
+      out: { type: 'string' },
       'api-only': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   const [command, ...rest] = positionals;
-  const { name } = values;
+  const { name = 'quintet' } = values;
   if (values.help) console.log(USAGE);
   else if (command === 'up') console.log(await up(name, values['api-only']));
   else if (command === 'down') await withCluster(name, () => removeCluster(name));
-  else if (command === 'status') await printStatus();
-  else if (command === 'logs') await gather(name, resolve(values.out));
+  else if (command === 'status') await printStatus(values.name);
+  else if (command === 'logs') await gather(name, resolve(values.out ?? `build/cluster-logs/${name}`));
   else if (command === 'load-images') await loadImages(name, rest);
   else throw new Error(USAGE);
 }
@@ -46,10 +46,10 @@ async function up(name: string, apiOnly: boolean): Promise<string> {
   return kubeconfig;
 }
 
-async function printStatus(): Promise<void> {
+async function printStatus(only: string | undefined): Promise<void> {
   await sweepOrphans();
-  const names = clusterNames();
-  if (names.length === 0) console.log('no cluster');
+  const names = clusterNames().filter((name) => only === undefined || name === only);
+  if (names.length === 0) console.log(only === undefined ? 'no cluster' : `no cluster is called ${only}`);
   for (const name of names) {
     const dir = clusterDir(name);
     const daemons = recordedDaemons(dir);
