@@ -2,7 +2,7 @@
 // then holds is what an undisturbed run leaves there.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
 import { release } from '../install.ts';
 import { eventually, type Kubectl } from '../kubectl.ts';
@@ -96,6 +96,11 @@ beforeAll(async () => {
   ({ kubectl } = await sharedCluster());
   await freshNamespace(kubectl, namespace);
 }, 400_000);
+
+// The node has room for one suite's pods.
+afterAll(async () => {
+  await kubectl?.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait=false']);
+});
 
 describe('an EvolutionRun in a storm', () => {
   it('ends with the front, registry rows and seed of an undisturbed run', async () => {

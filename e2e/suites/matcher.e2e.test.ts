@@ -1,7 +1,7 @@
 // A MatcherPool of two replicas on the chart's PostgreSQL and Redis, while its pods and both stores are killed during registration
 // and search: what was acknowledged stays, no verdict is wrong, and nobody lends a hand.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { release } from '../install.ts';
 import { eventually, type Kubectl } from '../kubectl.ts';
@@ -131,6 +131,11 @@ beforeAll(async () => {
   await kubectl.apply(stringify({ apiVersion: 'quintet.dev/v1alpha1', kind: 'MatcherPool', metadata, spec }));
   await ready();
 }, 700_000);
+
+// The node has room for one suite's pods.
+afterAll(async () => {
+  await kubectl?.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait=false']);
+});
 
 describe('a MatcherPool whose pods and stores are killed', () => {
   it('loses nothing that it acknowledged and gives no wrong verdict', async () => {

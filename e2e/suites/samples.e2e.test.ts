@@ -1,6 +1,6 @@
 // docs/samples as users apply them: all five kinds with one command, each to its end, each does its work, and none leaves a trace.
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, type Kubectl } from '../kubectl.ts';
 import { ask, inside } from './inside.ts';
 import { freshNamespace, sharedCluster } from './shared.ts';
@@ -48,6 +48,11 @@ beforeAll(async () => {
   await freshNamespace(kubectl, namespace);
   await kubectl.run(['apply', '-n', namespace, '-f', samples]);
 }, 400_000);
+
+// The node has room for one suite's pods.
+afterAll(async () => {
+  await kubectl?.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait=false']);
+});
 
 describe('the samples', () => {
   it('all reach their state', async () => {
