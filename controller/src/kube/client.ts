@@ -52,6 +52,12 @@ export interface ApplyOptions {
   subresource?: string;
 }
 
+export interface CreateOptions {
+  fieldManager?: string;
+  /** Asks whether it would be made, and makes nothing. */
+  dryRun?: boolean;
+}
+
 /** A document to apply: any fields, as long as it is named. */
 export interface Applied {
   metadata: Reference;
@@ -191,8 +197,9 @@ export class Client {
     return await this.apply<T>(type, document, { subresource: 'status', fieldManager: `${this.fieldManager}-status` });
   }
 
-  async create<T extends KubeObject>(type: ResourceType, object: Created, fieldManager?: string): Promise<T> {
-    const query = { fieldManager: fieldManager ?? this.fieldManager };
+  async create<T extends KubeObject>(type: ResourceType, object: Created, options: CreateOptions = {}): Promise<T> {
+    const { fieldManager = this.fieldManager, dryRun } = options;
+    const query = { fieldManager, ...(dryRun && { dryRun: 'All' }) };
     const path = withQuery(resourcePath(type, object.metadata.namespace), query);
     return await this.#json<T>({ method: 'POST', path, body: JSON.stringify(object) });
   }

@@ -124,7 +124,11 @@ export class Children {
   async #create(watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<KubeObject | undefined> {
     const { client } = this.#options;
     try {
-      const made = await client.create<KubeObject>(watcher.type, { ...child }, makerFor(client.fieldManager));
+      const made = await client.create<KubeObject>(
+        watcher.type,
+        { ...child },
+        { fieldManager: makerFor(client.fieldManager) },
+      );
       this.#written(watcher, made, child, done);
       return undefined;
     } catch (error) {

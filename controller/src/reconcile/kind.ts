@@ -56,6 +56,14 @@ export interface Kind<R extends KubeObject> {
     types: readonly ResourceType[];
     of(resource: R): readonly { type: ResourceType; name: string }[];
   };
+  /** Children that keep the pods of a namespace that is being deleted, and so it, from ending: there, they are deleted. */
+  namespaceEnd?: {
+    types: readonly ResourceType[];
+    /** One of the children, which the API server is asked for to learn whether the namespace refuses it. */
+    asks: ResourceType;
+    /** Whether things look as in such a namespace: worth asking. */
+    isLikely(observed: Observed): boolean;
+  };
   /** Rights beyond those that `children` and `observes` imply. */
   extraRules: readonly PolicyRule[];
   /** Lenient read of a stored object (version skew). Throws TerminalError when it cannot be understood. */

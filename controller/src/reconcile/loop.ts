@@ -13,6 +13,7 @@ import type { Recorder } from './events.ts';
 import type { Kind, StatusDecision } from './kind.ts';
 import { labels } from './kind.ts';
 import type { Metrics } from './metrics.ts';
+import { askNamespace, endChildren, isRefusedByNamespace } from './namespace.ts';
 import { CachedObserved } from './observed.ts';
 import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
@@ -61,6 +62,8 @@ export class Controller<R extends KubeObject = KubeObject> {
   readonly #now: () => Date;
   readonly #resources: Watcher;
   readonly #children: Children;
+  /** Of the children that end before their namespace does. */
+  readonly #ending: readonly Watcher[];
   readonly #status: StatusWriter;
   readonly #references: References<R>;
   readonly #observe: (resource: KubeObject, now: Date) => CachedObserved;
@@ -85,6 +88,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     this.queue = new WorkQueue({ name: this.name, ...(metrics && { metrics }) });
     this.#resources = watches.all(kind.type);
     const children = kind.children.map((type) => watches.own(type));
+    this.#ending = children.filter(({ type }) => kind.namespaceEnd?.types.includes(type));
     const observed = kind.observes.map((type) => watches.own(type));
     this.#children = new Children({ client, owner: kind.type, watchers: children, log: this.#log });
     this.#status = new StatusWriter({
@@ -223,13 +227,14 @@ export class Controller<R extends KubeObject = KubeObject> {
     try {
       resource = this.#parse(stored);
       this.#references.note(key, resource);
+      await this.#askNamespace(stored, observed);
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;
       written = await this.#children.bring(stored, desired.objects);
       this.#applied.set(key, { uid: stored.metadata.uid, generation: stored.metadata.generation });
     } catch (error) {
       if (error instanceof FencedError) return 'success';
-      failure = error;
+      failure = isRefusedByNamespace(error) ? await this.#atNamespaceEnd(stored, error) : error;
     }
     let decision: StatusDecision | undefined;
     try {
@@ -244,6 +249,18 @@ export class Controller<R extends KubeObject = KubeObject> {
     if (written.awaitsUnseen) this.queue.addAfter(key, unseenMs);
     if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
     return requeueAfterMs === undefined ? 'success' : 'requeue_after';
+  }
+
+  /** @throws ApiError when the namespace is being deleted, asked only where things look like it. */
+  async #askNamespace(stored: KubeObject, observed: CachedObserved): Promise<void> {
+    const { namespaceEnd } = this.#kind;
+    if (namespaceEnd?.isLikely(observed)) await askNamespace(this.#options.client, namespaceEnd.asks, stored);
+  }
+
+  /** Ends what keeps the namespace from ending; answers what to report. */
+  async #atNamespaceEnd(stored: KubeObject, refusal: unknown): Promise<unknown> {
+    if (!this.#kind.namespaceEnd) return refusal;
+    return await endChildren(this.#options.client, this.#ending, stored).catch((error: unknown) => error);
   }
 
   /** @throws TerminalError: as long as it is stored like this, it cannot be read. */

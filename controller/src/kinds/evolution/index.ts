@@ -3,6 +3,7 @@ import { evolutionRun as definition, type EvolutionRun, parseStored } from '@qui
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { jobsEnd } from '../jobs/namespace.ts';
 import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
 import { status } from './status.ts';
@@ -22,6 +23,7 @@ export function evolutionRun(settings: EngineSettings): Kind<EvolutionRun> {
       types.deployment,
     ],
     observes: [types.pod],
+    namespaceEnd: jobsEnd,
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),
     desired: (resource, observed) => desired(resource, observed, settings),

@@ -3,6 +3,7 @@ import { fieldJob as definition, type FieldJob, parseStored } from '@quintet/crd
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { jobsEnd } from '../jobs/namespace.ts';
 import { desired } from './desired.ts';
 import { status } from './status.ts';
 
@@ -17,6 +18,7 @@ export function fieldJob(settings: EngineSettings): Kind<FieldJob> {
     },
     children: [types.configMap, types.networkPolicy, types.claim, types.resourceClaimTemplate, types.job],
     observes: [types.pod],
+    namespaceEnd: jobsEnd,
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),
     desired: (resource, observed) => desired(resource, observed, settings),
