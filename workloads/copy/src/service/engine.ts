@@ -92,12 +92,18 @@ async function serve(
     weightOf: (tenant) => Number(context.settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
     registry: context.registry,
   });
-  const { postgres } = context.config.budgets ?? {};
-  const ledger =
-    postgres &&
-    openLedger(readFileSync(`${postgres.directory}/${postgres.secretRef.key}`, 'utf8').trim(), context.registry);
+  const url = ledgerUrl(context.config);
+  const ledger = url === undefined ? undefined : openLedger(url, context.registry);
   if (ledger) closing.push(() => ledger.close());
   return generator({ model, cache, turns: queue, accounts: accounts(context, ledger), context });
+}
+
+/** Of the PostgreSQL that the resource names, else of that in the environment; none without `budgets`. */
+function ledgerUrl({ budgets }: CopyConfig): string | undefined {
+  if (!budgets) return undefined;
+  const { postgres } = budgets;
+  if (!postgres) return process.env['QUINTET_POSTGRES_URL'] || undefined;
+  return readFileSync(`${postgres.directory}/${postgres.secretRef.key}`, 'utf8').trim();
 }
 
 async function openModel(context: EngineContext<CopyConfig>, options: CopyOptions): Promise<TextModel> {
