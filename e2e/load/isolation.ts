@@ -39,6 +39,7 @@ export async function isolation(say: (line: string) => void): Promise<{ holds: b
       say(`alone: ${described(alone)}`);
       await Promise.all(Array.from({ length: troubled }, (_, index) => server.apply(placeOf(index), `t${index}`, 0)));
       const disturbing = disturb(server, stop.signal);
+      await sleep(10_000); // that a hundred are made at once is another load
       const beside = await victim.changes(changes);
       stop.abort();
       await disturbing;
