@@ -31,8 +31,8 @@ export interface ViewerData {
   readonly amplitude: string;
   readonly phase: string;
   readonly targets: readonly { readonly name: string; readonly position: readonly number[] }[];
-  /** x, y and phase of each element. */
-  readonly elements: readonly (readonly [number, number, number])[];
+  /** x, y, z and phase of each element. */
+  readonly elements: readonly (readonly [number, number, number, number])[];
   /** 256 colours, base64. */
   readonly colors: string;
 }
@@ -75,6 +75,7 @@ export function writeViewer(problem: Problem, solution: SolutionFile, folder: st
     elements: solution.phases.map((value, t) => [
       emitters.elements.positions[3 * t]!,
       emitters.elements.positions[3 * t + 1]!,
+      emitters.elements.positions[3 * t + 2]!,
       value,
     ]),
     colors: base64(

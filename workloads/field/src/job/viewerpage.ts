@@ -22,9 +22,14 @@ export function viewerPage(data: ViewerData): string {
 <label>shown <select id="shown"><option>amplitude</option><option>phase</option></select></label>
 <label>at <input id="at" type="range" min="0"> <output id="place"></output></label>
 </p>
-<div><canvas id="field"></canvas><output id="value"></output></div>
+<div class="plot">
+<span id="up" class="up"></span><canvas id="field"></canvas>
+<div class="legend"><span id="most"></span><canvas id="bar" width="1" height="256"></canvas><span id="least"></span></div>
+<span id="across" class="across"></span>
+</div>
+<output id="value"></output>
 <h2>Phases of the elements, from above</h2>
-<canvas id="elements" width="360" height="360"></canvas>
+<div id="elements"></div>
 <script>const data = ${json};
 ${script}</script>
 </body>
@@ -35,7 +40,11 @@ ${script}</script>
 const style = `body{font:14px system-ui,sans-serif;margin:1.5rem;background:#111;color:#ddd}
 h1,h2{font-weight:600}h1{font-size:1.3rem}h2{font-size:1rem}
 label{margin-right:1.5rem}canvas{image-rendering:pixelated;background:#000;max-width:100%}
-#field{width:min(90vw,640px);cursor:crosshair}#value{display:block;min-height:1.4em}`;
+#field{width:min(80vw,640px);height:auto;align-self:start;cursor:crosshair}#value{display:block;min-height:1.4em}
+.plot{display:grid;grid-template-columns:auto auto 1fr;gap:.4rem .6rem;align-items:stretch}
+.up{writing-mode:vertical-rl;transform:rotate(180deg);text-align:center}.across{grid-column:2;text-align:center}
+.legend{display:flex;flex-direction:column;gap:.3rem}#bar{flex:1 1 0;width:1rem;height:0;min-height:0}
+#elements{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}figcaption{margin-bottom:.4rem}`;
 
 const script = String.raw`
 const $ = (id) => document.getElementById(id);
@@ -69,6 +78,14 @@ function draw() {
     if (Math.abs(at(axis()) - index[axis()]) > 2) continue;
     context.strokeRect(at(across) - 1.5, height - 1 - at(up) - 1.5, 4, 4);
   }
+  const range = (which) => names[which] + ', ' + mm(data.first[which]) + ' to ' + mm(data.first[which] + (data.shape[which] - 1) * data.step);
+  $('up').textContent = range(up) + ' →';
+  $('across').textContent = range(across) + ' →';
+  $('most').textContent = phased ? '180°' : data.largestText;
+  $('least').textContent = phased ? '−180°' : '0';
+  const bar = $('bar').getContext('2d'), scale = bar.createImageData(1, 256);
+  for (let i = 0; i < 256; i++) scale.data.set([...(phased ? hue(i / 255) : colors.subarray(3 * i, 3 * i + 3)), 255], 4 * (255 - i));
+  bar.putImageData(scale, 0, 0);
   $('place').textContent = names[axis()] + ' = ' + mm(data.first[axis()] + index[axis()] * data.step);
 }
 function turn() {
@@ -89,13 +106,23 @@ $('field').addEventListener('mousemove', (event) => {
   $('value').textContent = [2, 1, 0].map((each) => names[each] + ' ' + mm(data.first[each] + index[each] * data.step)).join(', ') +
     ': ' + (amplitude[i] / 255 * data.largest).toPrecision(3) + ' Pa, ' + (phase[i] / 255 * 360 - 180).toFixed(0) + '°';
 });
+// Arrays that face each other lie apart: each side has a picture of its own.
 (() => {
-  const canvas = $('elements'), context = canvas.getContext('2d');
+  const heights = data.elements.map((element) => element[2]), low = Math.min(...heights), high = Math.max(...heights);
+  const apart = high - low > 1e-3 && !heights.some((z) => Math.abs(z - (low + high) / 2) < (high - low) / 6);
+  const sides = apart ? [false, true].map((upper) => data.elements.filter((element) => element[2] > (low + high) / 2 === upper)) : [data.elements];
   const reach = Math.max(1e-3, ...data.elements.map(([x, y]) => Math.max(Math.abs(x), Math.abs(y)))) * 1.1;
-  const radius = Math.max(2, 140 / Math.sqrt(data.elements.length) / 1.4);
-  for (const [x, y, angle] of data.elements) {
-    context.fillStyle = 'rgb(' + hue((angle / (2 * Math.PI) + 0.5) % 1).map(Math.round) + ')';
-    context.beginPath(); context.arc(180 + 180 * x / reach, 180 - 180 * y / reach, radius, 0, 7); context.fill();
+  for (const side of sides) {
+    const figure = document.createElement('figure'), caption = document.createElement('figcaption'), canvas = document.createElement('canvas');
+    caption.textContent = side.length + ' elements' + (apart ? ' at z ' + (side[0][2] > (low + high) / 2 ? 'above ' : 'below ') + mm((low + high) / 2) : '');
+    canvas.width = canvas.height = 360;
+    figure.append(caption, canvas);
+    $('elements').append(figure);
+    const context = canvas.getContext('2d'), radius = Math.max(2, 100 / Math.sqrt(side.length));
+    for (const [x, y, , angle] of side) {
+      context.fillStyle = 'rgb(' + hue((((angle / (2 * Math.PI) + 0.5) % 1) + 1) % 1).map(Math.round) + ')';
+      context.beginPath(); context.arc(180 + 180 * x / reach, 180 - 180 * y / reach, radius, 0, 7); context.fill();
+    }
   }
 })();
 turn();
