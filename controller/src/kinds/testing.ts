@@ -58,6 +58,7 @@ export class ObservedBuilder implements Observed {
     const template = (job as Job | undefined)?.spec.template;
     const terminated = ended && {
       exitCode: ended.exitCode,
+      finishedAt: noon.toISOString(),
       message: typeof ended.message === 'string' ? ended.message : JSON.stringify(ended.message),
       ...(ended.reason && { reason: ended.reason }),
     };

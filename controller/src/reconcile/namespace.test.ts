@@ -5,7 +5,7 @@ import { TestServer } from '../kube/testserver.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
 import { type Kind, labels, managedBy } from './kind.ts';
 import { Controller } from './loop.ts';
-import type { Status } from './status.ts';
+import { statusOf } from './status.ts';
 import { Watches } from './watches.ts';
 
 const type = (group: string, plural: string, kind: string): ResourceType => ({
@@ -52,8 +52,6 @@ beforeEach(async () => {
   watches.start();
   await watches.synced();
   controller.start();
-  server.put(runs, { metadata: { name: 'one', namespace: 'a' } });
-  await until(() => expect(ready()).toMatchObject({ status: 'True' }));
 });
 afterEach(async () => {
   await controller.stop();
@@ -64,10 +62,15 @@ afterEach(async () => {
 
 const until = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 10 });
 const ready = () =>
-  (server.get(runs, 'a', 'one') as (KubeObject & { status?: Status }) | undefined)?.status?.conditions?.find(
-    (each) => each.type === 'Ready',
+  statusOf(server.get(runs, 'a', 'one') ?? { apiVersion: '', kind: '', metadata: { name: '' } })?.conditions?.find(
+    ({ type: each }) => each === 'Ready',
   );
 const posts = () => server.requests.filter(({ method }) => method === 'POST').length;
+
+async function works(): Promise<void> {
+  server.put(runs, { metadata: { name: 'one', namespace: 'a' } });
+  await until(() => expect(ready()).toMatchObject({ status: 'True' }));
+}
 
 function endNamespace(): void {
   server.intercept = ({ method }, response) => {
@@ -92,6 +95,7 @@ function endPod(): void {
 }
 
 test('a namespace that is being deleted gets its Jobs deleted, nothing else, and a condition that says why', async () => {
+  await works();
   endNamespace();
   endPod();
   await until(() => expect(server.get(jobs, 'a', 'work')).toBeUndefined());
@@ -100,6 +104,7 @@ test('a namespace that is being deleted gets its Jobs deleted, nothing else, and
 });
 
 test('a pod that goes for another reason costs one question, and no Job', async () => {
+  await works();
   const before = posts();
   endPod();
   await until(() => expect(posts()).toBe(before + 1));

@@ -14,10 +14,17 @@ export type Reason =
   | 'OutputUnwritable'
   | 'OutputFull'
   | 'OutputDamaged'
-  | 'OutputIncomplete';
+  | 'OutputIncomplete'
+  | 'PlanMissing';
 
 /** Reasons that may be gone at the next attempt with the same spec. */
-const passing: ReadonlySet<Reason> = new Set(['OutputUnwritable', 'OutputFull', 'OutputDamaged', 'OutputIncomplete']);
+const passing: ReadonlySet<Reason> = new Set([
+  'OutputUnwritable',
+  'OutputFull',
+  'OutputDamaged',
+  'OutputIncomplete',
+  'PlanMissing',
+]);
 
 export class FieldError extends Error {
   readonly reason: Reason;

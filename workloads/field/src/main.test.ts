@@ -98,7 +98,7 @@ describe('the engine as a process', { timeout: 120_000 }, () => {
 
   it('says that the plan is missing', async () => {
     const run = await runStep(smallJob(), temporaryFolder(), 'shard');
-    expect(run).toMatchObject({ code: 75, report: { error: { reason: 'OutputIncomplete' } } });
+    expect(run).toMatchObject({ code: 75, report: { error: { reason: 'PlanMissing' } } });
   });
 });
 

@@ -16,7 +16,11 @@ export function desired(resource: FieldJob, observed: Observed, settings: Engine
   requireImage('field', settings, resource.spec.pod?.image);
   if (run.failure && !run.failure.retry) return { objects: present(resource, run, false) };
   const again = run.failure && retryAt(run.failure, run.startTime);
-  const objects = present(resource, run, again !== undefined && now >= again);
+  const renews = again !== undefined && now >= again;
+  const objects =
+    renews && run.failure?.startsOver
+      ? [...standing(resource), ...untilPlanIsGone(run)]
+      : present(resource, run, renews);
   return { objects, ...wakeAt(now, run.deadline, again, run.gpu.fallbackAt) };
 }
 
@@ -30,14 +34,13 @@ function refuseUnsupported({ spec }: FieldJob): void {
   if (found) throw new TerminalError('Unsupported', found[1]);
 }
 
+function standing(resource: FieldJob): KubeObject[] {
+  return [resourceConfig(resource), networkIsolation(resource), ...outputClaim(resource), ...deviceClaims(resource)];
+}
+
 /** What this revision has or should have now; a failed Job is left out, and so deleted, when it is time to try anew. */
 function present(resource: FieldJob, run: Run, renewFailed: boolean): KubeObject[] {
-  const objects: KubeObject[] = [
-    resourceConfig(resource),
-    networkIsolation(resource),
-    ...outputClaim(resource),
-    ...deviceClaims(resource),
-  ];
+  const objects = standing(resource);
   const ended = run.finished !== undefined || (run.failure !== undefined && !run.failure.retry);
   for (const name of stepNames) {
     const step = run.steps[name];
@@ -54,6 +57,13 @@ function present(resource: FieldJob, run: Run, renewFailed: boolean): KubeObject
     objects.push(step.wanted);
   }
   return objects;
+}
+
+/** The plan goes first: while it is seen, so is why it went, and nothing is made after it anew. */
+function untilPlanIsGone({ steps }: Run): KubeObject[] {
+  const { plan, shards, finish } = steps;
+  if (!plan.live) return [];
+  return [shards, finish].flatMap(({ live, wanted }) => (live && wanted ? [wanted] : []));
 }
 
 function whenFinished(resource: FieldJob, run: Run, now: Date): Desired {

@@ -229,6 +229,28 @@ describe('the objects of a FieldJob', () => {
     expect(condition(job, seen(), 'Reconciling')).toMatchObject({ reason: 'OutputFull', status: 'True' });
   });
 
+  it('begin anew, the plan first, when a step finds the output without it', () => {
+    const job = resource();
+    const missing = { step: 'shard', error: { reason: 'PlanMissing', message: 'plan.json is missing' } };
+    const seen = () =>
+      planned(job)
+        .withJob(shardsOf(job), 'Active', { succeeded: 3, active: 1 })
+        .withPod(shardsOf(job), { exitCode: 75, message: missing });
+    expect(condition(job, seen(), 'Reconciling')).toMatchObject({ reason: 'OutputReplaced', warn: true });
+    expect(kind.status(job, seen()).fields).not.toHaveProperty('progress');
+    expect(kind.status(job, seen()).fields).not.toHaveProperty('plan');
+    expect(desired(job, seen().at(5)).requeueAfterMs).toBe(5000);
+    // The evidence stays until the plan is seen gone.
+    expect(names(desired(job, seen().at(10)).objects)).toEqual([...base, 'Job/bead-field-shards']);
+    const { fields } = kind.status(job, seen());
+    const unplanned = resource({}, fields);
+    const later = () =>
+      observed()
+        .withJob(shardsOf(job), 'Active', { active: 1 })
+        .withPod(shardsOf(job), { exitCode: 75, message: missing });
+    expect(names(desired(unplanned, later().at(11)).objects)).toEqual([...base, 'Job/bead-field-plan']);
+  });
+
   it('include a claim made to the spec’s template, owned only when it goes with the resource', () => {
     const kept = resource({ output: { volumeClaimTemplate: { storage: '1Gi' } } });
     const claim = child(kept, observed(), 'bead-field');

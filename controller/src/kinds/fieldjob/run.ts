@@ -9,6 +9,7 @@ import type { EngineSettings } from '../image.ts';
 import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { type Failure, failureOfJob, type JobState, silent, stateOfJob } from '../jobs/state.ts';
+import { stepFailure } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import { type FinishResult, finishResult, type PlanResult, planResult } from './results.ts';
 import { finishJob, planJob, type StepName, shardsJob, shardsName, stepNames } from './steps.ts';
@@ -135,11 +136,21 @@ function failureOf(run: Run, now: Date): Failure | undefined {
     return { reason: 'DeadlineExceeded', message, retry: false, failedAt: run.deadline };
   }
   const { plan, finish } = run.steps;
+  const lost = outputLost(run.steps, now);
+  if (lost) return lost;
   const failed = stepNames.map((name) => run.steps[name]).find(({ state }) => state === 'Failed');
   if (failed?.live) return failureOfJob(failed.live, failed.pods, now);
   if (plan.live && spokeInVain(plan) && !run.plan) return silent(plan.live, now);
   if (finish.live && spokeInVain(finish) && !run.finish) return silent(finish.live, now);
   return undefined;
+}
+
+/** What a later step says that does not find the plan, though one was made: the volume is another, or was emptied. */
+function outputLost({ shards, finish }: Run['steps'], now: Date): Failure | undefined {
+  const said = [finish, shards].map(({ pods }) => stepFailure(pods)).find((each) => each?.reason === 'PlanMissing');
+  if (!said) return undefined;
+  const message = `the output volume was replaced or emptied (${said.message})`;
+  return { reason: 'OutputReplaced', message, retry: true, startsOver: true, failedAt: said.at ?? now };
 }
 
 /** Complete, and every pod is there and has ended: what they said is all that will be said. */

@@ -64,7 +64,8 @@ function suspended({ spec }: FieldJob): Verdict | undefined {
 
 function retrying(_resource: FieldJob, run: Run): Verdict | undefined {
   if (!run.failure) return undefined;
-  const message = `${run.failure.message}; it is tried again, finished chunks are kept`;
+  const kept = run.failure.startsOver ? 'it starts over' : 'it is tried again, finished chunks are kept';
+  const message = `${run.failure.message}; ${kept}`;
   return troubled(phaseOf(run), run.failure.reason, message);
 }
 
@@ -111,6 +112,7 @@ function doneShards({ steps, plan, finished }: Run): number {
 function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, now: Date): Record<string, unknown> {
   if (run.finished) return whatIsStored(resource.status, run.revision);
   const old = resource.status?.revision === run.revision ? resource.status : undefined;
+  const { startsOver } = run.failure ?? {};
   const over = phase === 'Succeeded' || phase === 'Failed';
   return defined({
     phase,
@@ -118,9 +120,9 @@ function fields(resource: FieldJob, run: Run, { phase, conditions }: Verdict, no
     revision: run.revision,
     startTime: wholeSeconds(run.startTime),
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
-    ...carried(old),
+    ...(!startsOver && carried(old)),
     ...gpuFields(resource, run),
-    ...planned(run),
+    ...(!startsOver && planned(run)),
     ...results(resource, run),
   });
 }

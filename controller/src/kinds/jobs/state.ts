@@ -8,6 +8,8 @@ export type JobState = 'Waiting' | 'Active' | 'Complete' | 'Failed';
 export interface Failure extends Trouble {
   /** The same spec may succeed at another time. */
   retry: boolean;
+  /** The output was lost: nothing that was computed is there any more. */
+  startsOver?: boolean;
   failedAt: Date;
 }
 

@@ -10,6 +10,7 @@ const failure = z.object({
 export type StepFailure = z.infer<typeof failure>['error'] & {
   /** Worth another attempt with the same spec. */
   retry: boolean;
+  at: Date | undefined;
 };
 
 /** Exit code (EX_TEMPFAIL) of a step that may succeed another time: a full disk, an unreachable store. */
@@ -23,7 +24,9 @@ export function stepFailure(pods: readonly Pod[]): StepFailure | undefined {
     .sort((a, b) => ((a?.finishedAt ?? '') < (b?.finishedAt ?? '') ? 1 : -1));
   for (const terminated of ended) {
     const parsed = failure.safeParse(json(terminated?.message));
-    if (parsed.success) return { ...parsed.data.error, retry: terminated?.exitCode === temporaryExitCode };
+    if (!parsed.success) continue;
+    const at = terminated?.finishedAt === undefined ? undefined : new Date(terminated.finishedAt);
+    return { ...parsed.data.error, retry: terminated?.exitCode === temporaryExitCode, at };
   }
   return undefined;
 }

@@ -97,15 +97,11 @@ export function readJson<T>(folder: string, path: string): T | undefined {
   }
 }
 
-/** @throws FieldError when no plan, or one of another spec, lies on the output. */
+/** @throws FieldError when no plan lies on the output; the controller starts over then. */
 export function readPlan(folder: string): PlanFile {
   const plan = readJson<PlanFile>(folder, planPath);
   if (!plan)
-    throw new FieldError(
-      'OutputIncomplete',
-      `${join(folder, planPath)} is missing: run the plan step first`,
-      'spec.output',
-    );
+    throw new FieldError('PlanMissing', `${join(folder, planPath)} is missing: run the plan step first`, 'spec.output');
   return plan;
 }
 
