@@ -38,7 +38,14 @@ describe('quintet copy', { timeout: 120_000 }, () => {
       'name: own\ntitle: Own\nprompt: x\nparts: [["{{product}}."], ["{{fact}}."]]\n',
     );
     const { status, stdout } = copy(
-      ...['brief.yaml', '--engine', 'engine.yaml', '--prompts', 'own', '--template', 'own', '--json'],
+      'brief.yaml',
+      '--engine',
+      'engine.yaml',
+      '--prompts',
+      'own',
+      '--template',
+      'own',
+      '--json',
     );
     const answer = JSON.parse(stdout) as { variants: { text: string }[]; writtenBy: string };
     expect({ status, writtenBy: answer.writtenBy }).toEqual({ status: 0, writtenBy: 'Template' });
