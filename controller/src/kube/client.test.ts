@@ -111,7 +111,10 @@ test('a server that does not answer ends in a Timeout, one that hangs up in Conn
     response.destroy();
     return true;
   };
-  await expect(client.get(configMaps, { name: 'one' })).rejects.toMatchObject({ status: 0, reason: 'ConnectionFailed' });
+  await expect(client.get(configMaps, { name: 'one' })).rejects.toMatchObject({
+    status: 0,
+    reason: 'ConnectionFailed',
+  });
   server.intercept = (_request, response) => {
     response.writeHead(200, { 'content-length': '100' }).write('{"half":');
     return true;
