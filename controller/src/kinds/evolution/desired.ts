@@ -44,9 +44,7 @@ function standing(resource: EvolutionRun, settings: EngineSettings): KubeObject[
   ];
 }
 
-/** Past the deadline the coordinator goes; one that failed by itself stays, for its log. */
 function coordinator(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
-  if (state.failure?.reason === 'DeadlineExceeded' && state.coordinator === 'Active') return [];
   const wanted = coordinatorJob(resource, state.revision, settings);
   return [state.live ? keepingImage(wanted, state.live) : wanted];
 }
@@ -61,7 +59,13 @@ function workers(resource: EvolutionRun, state: State, settings: EngineSettings)
 function whenFinished(resource: EvolutionRun, state: State, settings: EngineSettings, now: Date): Desired {
   const { ttlAfterFinished } = resource.spec;
   const end = resource.status?.completionTime;
-  const kept = [...standing(resource, settings), ...(state.live ? coordinator(resource, state, settings) : [])];
+  // Past the deadline the coordinator goes, but not before the status says so: without it nothing would tell that the run began, and it would begin again.
+  // One that failed by itself stays, for its log.
+  const late = state.failure?.reason === 'DeadlineExceeded' && state.coordinator === 'Active';
+  const kept = [
+    ...standing(resource, settings),
+    ...(state.live && !late ? coordinator(resource, state, settings) : []),
+  ];
   if (!ttlAfterFinished || !end) return { objects: kept };
   const left = new Date(end).getTime() + parseDuration(ttlAfterFinished) * 1000 - now.getTime();
   return left <= 0 ? { objects: outputClaim(resource) } : { objects: kept, requeueAfterMs: left };

@@ -156,6 +156,13 @@ describe('the status of an EvolutionRun', () => {
     expect(kind.status(run, observed()).fields.phase).toBe('Pending');
     expect(kind.status(run, running(run)).fields.phase).toBe('Progressing');
     expect(ready(run, running(run).at(3600))).toMatchObject({ reason: 'DeadlineExceeded' });
-    expect(find(run, running(run).at(3600), 'Job')).toBeUndefined();
+    // The Job goes only when the status tells of it: else the run would have no beginning, and begin again.
+    expect(find(run, running(run).at(3600), 'Job')).toBeDefined();
+    const { fields, conditions } = kind.status(run, running(run).at(3600));
+    const told = {
+      ...run,
+      status: { ...fields, observedGeneration: run.metadata.generation, conditions },
+    } as typeof run;
+    expect(find(told, running(run).at(3600), 'Job')).toBeUndefined();
   });
 });
