@@ -21,6 +21,7 @@ import {
   stringMap,
   text,
   time,
+  withinLimit,
 } from './fields.ts';
 
 /** `domain/name` of a label, taint, resource or device class. */
@@ -166,11 +167,15 @@ const resourceList = z.object({
 
 /** Default requests hold only where the whole block is left out: a partial block says what is wanted. */
 export const resources = (cpu: string, memory: string) =>
-  z
-    .object({
+  ruled(
+    z.object({
       requests: resourceList.exactOptional().describe('What is reserved.'),
       limits: resourceList.exactOptional().describe('What is allowed at most. GPUs are asked for in gpu.'),
-    })
+    }),
+    withinLimit('cpu'),
+    withinLimit('memory'),
+    withinLimit('ephemeral-storage'),
+  )
     .default({ requests: { cpu, memory }, limits: { memory } })
     .describe('CPU and memory of each pod, as in a container.');
 

@@ -93,7 +93,7 @@ const nameRules: readonly Rule<Resource>[] = [
     cel: `self.metadata.name.matches('${dnsLabel.replace('[a-z0-9]', '[a-z]')}')`,
     holds: ({ metadata }) => new RegExp(dnsLabel.replace('[a-z0-9]', '[a-z]')).test(metadata.name),
     message:
-      'metadata.name must start with a letter and have only lower-case letters, digits and "-": it names a Service',
+      'metadata.name must start with a letter and have only lower-case letters, digits and "-", as the name of a Service must',
     field: ['metadata', 'name'],
   },
 ];

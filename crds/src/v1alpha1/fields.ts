@@ -7,6 +7,7 @@ import {
   dimensions,
   durationPattern,
   kubernetesQuantityPattern,
+  parseKubernetesQuantity,
   patternOf,
   percentagePattern,
   type Sign,
@@ -205,6 +206,29 @@ export function ordered<V extends Record<string, unknown>>(
     message: `${low} must not exceed ${high}`,
     field: [low],
   };
+}
+
+/** Rule that what is requested of a resource does not exceed its limit. */
+export function withinLimit(resource: string): Rule<{ requests?: Quantities; limits?: Quantities }> {
+  // How CEL spells a member whose name is no identifier.
+  const member = resource.replaceAll('-', '__dash__');
+  const of = (list: string) => `self.${list}.${member}`;
+  const isGiven = (list: string) => `has(self.${list}) && has(${of(list)})`;
+  const amount = (list: string) => `quantity(string(${of(list)}))`;
+  return {
+    cel: `!(${isGiven('requests')} && ${isGiven('limits')}) || ${amount('requests')}.compareTo(${amount('limits')}) <= 0`,
+    holds: ({ requests, limits }) => !(amountOf(requests?.[resource]) > amountOf(limits?.[resource])),
+    message: `requests.${resource} must not exceed limits.${resource}`,
+    field: ['requests', resource],
+  };
+}
+
+type Quantities = Readonly<Record<string, string | number | undefined>>;
+
+/** NaN of one that is left out, or that its own pattern refuses. */
+function amountOf(quantity: string | number | undefined): number {
+  const isQuantity = quantity !== undefined && new RegExp(kubernetesQuantityPattern).test(String(quantity));
+  return isQuantity ? parseKubernetesQuantity(quantity) : Number.NaN;
 }
 
 export const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
