@@ -24,7 +24,7 @@ build/lightgbm.stamp: node_modules/.package-lock.json
 	npm run --silent fetch:lightgbm -w @quintet/evolution
 	@mkdir -p $(@D) && touch $@
 
-quickstart: setup ## A cluster (yours, kind, or one built here), the chart, a sample FieldJob, and its result
+quickstart: setup ## A cluster (yours, kind, or one built here), the chart, a sample of each kind, and their results
 	node e2e/quickstart.ts
 
 test: setup ## All that must hold: lint, drift, unit, real API server, real node; ONLY=format,unit picks
