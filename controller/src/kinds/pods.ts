@@ -4,13 +4,21 @@ import type { Pod } from '../objects/types.ts';
 export interface Trouble {
   reason: string;
   message: string;
+  /** Until then it is nothing unusual, and no reason to warn. */
+  quietUntil?: Date;
 }
 
-/** The first trouble found, in the order in which a person would mend them; nothing when all pods get on. */
-export function troubleOf(pods: readonly Pod[]): Trouble | undefined {
+/** A volume is made in a few seconds, or not at all. */
+const bindingMs = 60_000;
+
+/**
+ * The first trouble found, in the order in which a person would mend them; nothing when all pods get on.
+ * @param now For whom waits and warns later; left out, everything is told as what it is at its worst.
+ */
+export function troubleOf(pods: readonly Pod[], now?: Date): Trouble | undefined {
   for (const find of [imageTrouble, configTrouble, memoryTrouble, crashTrouble, pendingTrouble]) {
     for (const pod of pods) {
-      const trouble = find(pod);
+      const trouble = find(pod, now);
       if (trouble) return trouble;
     }
   }
@@ -54,11 +62,12 @@ function crashTrouble(pod: Pod): Trouble | undefined {
   };
 }
 
-function pendingTrouble(pod: Pod): Trouble | undefined {
+function pendingTrouble(pod: Pod, now: Date | undefined): Trouble | undefined {
   if (pod.status?.phase !== 'Pending') return undefined;
   const scheduled = pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False') return undefined;
-  const message = scheduled.message ?? '';
+  // What the scheduler was told of a claim ends with the reason for which it asked.
+  const message = (scheduled.message ?? '').replace(/\.\s+not found\.?$/, '');
   if (scheduled.reason === 'SchedulingGated')
     return { reason: 'SchedulingGated', message: message || 'pods wait for admission' };
   const claim = /persistentvolumeclaim "([^"]+)" not found/.exec(message);
@@ -69,6 +78,8 @@ function pendingTrouble(pod: Pod): Trouble | undefined {
     };
   }
   if (/unbound immediate PersistentVolumeClaims/.test(message)) {
+    const quietUntil = new Date(new Date(scheduled.lastTransitionTime ?? 0).getTime() + bindingMs);
+    if (now && now < quietUntil) return { reason: 'ClaimBinding', message, quietUntil };
     return { reason: 'ClaimUnbound', message: `${message}; check the storage class of the claim` };
   }
   // Devices are extended resources, whose names have a slash, or claims that cannot be allocated.

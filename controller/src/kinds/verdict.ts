@@ -1,6 +1,7 @@
 // A verdict on a resource: its phase for people and its conditions for programs, always told together.
 import type { phases } from '@quintet/crds';
 import type { ConditionDecision } from '../reconcile/kind.ts';
+import type { Trouble } from './pods.ts';
 
 export interface Verdict {
   phase: (typeof phases)[number];
@@ -36,6 +37,11 @@ export function troubled(phase: 'Pending' | 'Progressing', reason: string, messa
     phase,
     conditions: conditions.map((each) => (each.type === 'Reconciling' ? { ...each, warn: true } : each)),
   };
+}
+
+/** Its pods do not get on: worth an Event, unless it is nothing unusual yet. */
+export function hindrance(phase: 'Pending' | 'Progressing', { reason, message, quietUntil }: Trouble): Verdict {
+  return quietUntil ? working(phase, reason, message) : troubled(phase, reason, message);
 }
 
 /** It will not get there without a person. */

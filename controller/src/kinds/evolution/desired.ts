@@ -30,7 +30,16 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: En
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
   const objects = [...standing(resource, settings), ...(renew ? [] : coordinator(resource, state, settings))];
   if (!ended) objects.push(...workers(resource, state, settings));
-  return { objects, ...wakeAt(now, state.failure ? undefined : state.deadline, again, state.workers.gpu.bridgeAt) };
+  return {
+    objects,
+    ...wakeAt(
+      now,
+      state.failure ? undefined : state.deadline,
+      again,
+      state.workers.gpu.bridgeAt,
+      state.trouble?.quietUntil,
+    ),
+  };
 }
 
 function standing(resource: EvolutionRun, settings: EngineSettings): KubeObject[] {

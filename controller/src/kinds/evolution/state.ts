@@ -94,7 +94,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     outcome: coordinator === 'Complete' ? firstSuccess(coordinators, outcome) : undefined,
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
-    trouble: troubleOf(needed.filter(isActive)),
+    trouble: troubleOf(needed.filter(isActive), observed.now),
     startTime,
     deadline,
   };

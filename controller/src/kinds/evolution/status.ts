@@ -4,7 +4,17 @@ import { defined } from '../../objects/pod.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
 import { gpuCondition } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
-import { good, remembered, resting, stalled, troubled, type Verdict, wholeSeconds, working } from '../verdict.ts';
+import {
+  good,
+  hindrance,
+  remembered,
+  resting,
+  stalled,
+  troubled,
+  type Verdict,
+  wholeSeconds,
+  working,
+} from '../verdict.ts';
 import { readState, type State } from './state.ts';
 
 /** The first that answers decides. */
@@ -53,7 +63,7 @@ function retrying(_resource: EvolutionRun, { failure }: State): Verdict | undefi
 }
 
 function hindered(_resource: EvolutionRun, { trouble, live }: State): Verdict | undefined {
-  return trouble && troubled(live?.status?.ready ? 'Progressing' : 'Pending', trouble.reason, trouble.message);
+  return trouble && hindrance(live?.status?.ready ? 'Progressing' : 'Pending', trouble);
 }
 
 function searching(_resource: EvolutionRun, { live, workers: { ready } }: State): Verdict {

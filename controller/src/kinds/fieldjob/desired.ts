@@ -21,7 +21,7 @@ export function desired(resource: FieldJob, observed: Observed, settings: Engine
     renews && run.failure?.startsOver
       ? [...standing(resource), ...untilPlanIsGone(run)]
       : present(resource, run, renews);
-  return { objects, ...wakeAt(now, run.deadline, again, run.gpu.fallbackAt) };
+  return { objects, ...wakeAt(now, run.deadline, again, run.gpu.fallbackAt, run.trouble?.quietUntil) };
 }
 
 /** What the schema has ahead of the engine and only the controller would carry out. The engine refuses the rest. */

@@ -77,7 +77,7 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
     strangers: pods.some((pod) => isActive(pod) && !known.has(pod)),
     failure: undefined,
     gpu,
-    trouble: troubleOf([...known].filter(isActive)),
+    trouble: troubleOf([...known].filter(isActive), observed.now),
   };
   run.failure = failureOf(run, observed.now);
   return run;

@@ -8,6 +8,7 @@ import type { EngineSettings } from '../image.ts';
 import {
   condition,
   good,
+  hindrance,
   remembered,
   resting,
   stalled,
@@ -70,7 +71,7 @@ function retrying(_resource: FieldJob, run: Run): Verdict | undefined {
 }
 
 function hindered(_resource: FieldJob, run: Run): Verdict | undefined {
-  return run.trouble && troubled(phaseOf(run), run.trouble.reason, run.trouble.message);
+  return run.trouble && hindrance(phaseOf(run), run.trouble);
 }
 
 function progressing(_resource: FieldJob, run: Run): Verdict {

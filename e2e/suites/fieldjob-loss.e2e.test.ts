@@ -1,0 +1,86 @@
+// FieldJobs that lose, in the middle of computing, what they stand on: their namespace, or the volume that they write to.
+import { beforeAll, expect, it } from 'vitest';
+import { eventually, type Kubectl } from '../kubectl.ts';
+import { freshNamespace, sharedCluster } from './shared.ts';
+
+interface FieldJob {
+  status?: {
+    phase?: string;
+    message?: string;
+    progress?: { done: number };
+    conditions?: { type: string; status: string; reason: string }[];
+  };
+}
+
+let kubectl: Kubectl;
+beforeAll(async () => {
+  ({ kubectl } = await sharedCluster());
+});
+
+/** Computes for long enough to be disturbed, on a claim of its own. */
+const fieldJob = (namespace: string) =>
+  JSON.stringify({
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'FieldJob',
+    metadata: { name: 'bead', namespace },
+    spec: {
+      array: { type: 'TwoSided', twoSided: { rows: 16, columns: 8, pitch: '10.5mm', separation: '120mm' } },
+      targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'], trap: 'Twin' }],
+      volume: { center: ['0mm', '0mm', '60mm'], size: ['45mm', '45mm', '45mm'], spacing: '0.2mm' },
+      method: 'DirectSum',
+      shards: { max: 8, parallelism: { min: 1, max: 2 } },
+      output: { volumeClaimTemplate: { storage: '2Gi' } },
+      resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } },
+    },
+  });
+
+async function begins(namespace: string): Promise<void> {
+  await freshNamespace(kubectl, namespace);
+  await kubectl.apply(fieldJob(namespace));
+}
+
+const shards = 'quintet.dev/name=bead,app.kubernetes.io/component=shards';
+const get = (namespace: string) => kubectl.json<FieldJob>(['get', 'fieldjob', 'bead', '-n', namespace]);
+const described = (namespace: string) => () => kubectl.run(['describe', 'fieldjob,job,pod,pvc', '-n', namespace]);
+
+it('a namespace is gone within a minute of its deletion, though shards of a FieldJob compute in it', async () => {
+  const namespace = 'e2e-field-gone';
+  await begins(namespace);
+  await eventually(
+    'two shards compute',
+    async () => {
+      const { items } = await kubectl.json<{ items: { status: { phase: string } }[] }>([
+        'get',
+        'pods',
+        '-n',
+        namespace,
+        '-l',
+        shards,
+      ]);
+      return items.filter(({ status }) => status.phase === 'Running').length === 2;
+    },
+    { timeoutMs: 120_000, describe: described(namespace) },
+  );
+  await kubectl.run(['delete', 'namespace', namespace, '--wait=false']);
+  await eventually('the namespace is gone', async () => !(await kubectl.find(['namespace', namespace])), {
+    timeoutMs: 60_000,
+    describe: described(namespace),
+  });
+});
+
+it('a FieldJob whose claim is deleted while it computes says so, begins anew on the next one and succeeds', async () => {
+  const namespace = 'e2e-field-replaced';
+  await begins(namespace);
+  const reaches = (what: string, holds: (job: FieldJob) => boolean) =>
+    eventually(what, async () => holds(await get(namespace)), { timeoutMs: 240_000, describe: described(namespace) });
+  await reaches('a shard is computed', ({ status }) => (status?.progress?.done ?? 0) >= 1);
+  await kubectl.run(['delete', 'pvc', 'bead-field', '-n', namespace, '--wait=false']);
+  await kubectl.run(['delete', 'pods', '-n', namespace, '-l', 'quintet.dev/name=bead', '--force', '--grace-period=0']);
+  await reaches('the loss is told', ({ status }) =>
+    Boolean(status?.conditions?.some(({ type, reason }) => type === 'Reconciling' && reason === 'OutputReplaced')),
+  );
+  expect((await get(namespace)).status).not.toHaveProperty('progress');
+  await reaches('it succeeds', ({ status }) => status?.phase === 'Succeeded');
+  const events = ['get', 'events', '-n', namespace, '--field-selector', 'involvedObject.name=bead', '-o', 'wide'];
+  expect(await kubectl.run(events)).toMatch(/Warning\s+OutputReplaced/);
+});
