@@ -260,7 +260,13 @@ export class Controller<R extends KubeObject = KubeObject> {
   /** Ends what keeps the namespace from ending; answers what to report. */
   async #atNamespaceEnd(stored: KubeObject, refusal: unknown): Promise<unknown> {
     if (!this.#kind.namespaceEnd) return refusal;
-    return await endChildren(this.#options.client, this.#ending, stored).catch((error: unknown) => error);
+    try {
+      const report = await endChildren(this.#options.client, this.#ending, stored);
+      this.#log.info({ key: keyOf(stored.metadata), controller: this.name }, report.message);
+      return report;
+    } catch (error) {
+      return error;
+    }
   }
 
   /** @throws TerminalError: as long as it is stored like this, it cannot be read. */
