@@ -60,10 +60,9 @@ it('a namespace is gone within a minute of its deletion, though shards of a Fiel
     { timeoutMs: 120_000, describe: described(namespace) },
   );
   await kubectl.run(['delete', 'namespace', namespace, '--wait=false']);
-  await eventually('the namespace is gone', async () => !(await kubectl.find(['namespace', namespace])), {
-    timeoutMs: 60_000,
-    describe: described(namespace),
-  });
+  const gone = async () => !(await kubectl.find(['namespace', namespace]));
+  const withinAMinute = { timeoutMs: 60_000, describe: described(namespace) };
+  expect(await eventually('the namespace is gone', gone, withinAMinute)).toBe(true);
 });
 
 it('a FieldJob whose claim is deleted while it computes says so, begins anew on the next one and succeeds', async () => {
