@@ -27,8 +27,8 @@ build/lightgbm.stamp: node_modules/.package-lock.json
 quickstart: setup ## A cluster (yours, kind, or one built here), the chart, a sample of each kind, and their results
 	node e2e/quickstart.ts
 
-test: setup ## All that must hold: lint, drift, unit, real API server, real node; ONLY=format,unit picks
-	node e2e/check/main.ts $(if $(ONLY),--only $(ONLY))
+test: setup ## All that must hold: lint, drift, unit, real API server, real node; ALL=1 adds the long suites, ONLY=format,unit picks
+	node e2e/check/main.ts $(if $(ALL),--all) $(if $(ONLY),--only $(ONLY))
 
 checks: setup ## List what `make test` checks
 	@node e2e/check/main.ts --list

@@ -1,4 +1,4 @@
-// Three projects by cost: unit (no server), api (real etcd + kube-apiserver), e2e (a real node).
+// Projects by cost: unit (no server), api (real etcd + kube-apiserver), e2e (a real node), long (a real node, and minutes for each suite).
 import { defineConfig } from 'vitest/config';
 
 const shared = {
@@ -6,6 +6,15 @@ const shared = {
   ssr: { resolve: { conditions: ['source', 'node'] } },
 };
 const exclude = ['**/node_modules/**', '**/dist/**', '**/build/**'];
+
+const long = '**/*.long.e2e.test.ts';
+const onNode = {
+  execArgv: ['--conditions=source'],
+  globalSetup: ['e2e/suites/shared.ts'],
+  testTimeout: 600_000,
+  hookTimeout: 900_000,
+  fileParallelism: false,
+};
 
 export default defineConfig({
   test: {
@@ -31,19 +40,8 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      {
-        ...shared,
-        test: {
-          name: 'e2e',
-          include: ['**/*.e2e.test.ts'],
-          exclude,
-          execArgv: ['--conditions=source'],
-          globalSetup: ['e2e/suites/shared.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 900_000,
-          fileParallelism: false,
-        },
-      },
+      { ...shared, test: { ...onNode, name: 'e2e', include: ['**/*.e2e.test.ts'], exclude: [...exclude, long] } },
+      { ...shared, test: { ...onNode, name: 'long', include: [long], exclude } },
     ],
   },
 });

@@ -18,17 +18,24 @@ export const release = { name: 'quintet', namespace: 'quintet-system' };
 export interface InstallOptions {
   /** More chart values, merged over those that name the images. */
   values?: Record<string, unknown>;
+  /** Images that the cluster has already, as `loadImages` gave them; built and loaded when left out. */
+  loaded?: readonly BuiltImage[];
   onProgress?: (line: string) => void;
 }
 
 /** Builds and loads what a cluster of ours needs; a user's own pulls what its values name. */
-export async function installQuintet(cluster: Cluster, options: InstallOptions = {}): Promise<void> {
-  const { values = {}, onProgress = () => undefined } = options;
+export async function loadImages(cluster: Cluster, onProgress: (line: string) => void): Promise<BuiltImage[]> {
   const built = cluster.provider === 'kubeconfig' ? [] : await buildImages(Object.keys(images), onProgress);
   // A node of our own pulls nothing; kind and a user's cluster pull Redis and PostgreSQL as the chart names them.
   if (cluster.provider === 'node')
     built.push(...Object.values(await makeServiceImages(['redis', 'postgres'], onProgress)));
   for (const image of built) await cluster.loadImage(image);
+  return built;
+}
+
+export async function installQuintet(cluster: Cluster, options: InstallOptions = {}): Promise<void> {
+  const { values = {}, onProgress = () => undefined } = options;
+  const built = options.loaded ?? (await loadImages(cluster, onProgress));
   const { helm } = await ensureTools(['helm'], onProgress);
   onProgress('installing the chart');
   const folder = await mkdtemp(join(tmpdir(), 'quintet-values-'));

@@ -6,12 +6,15 @@ interface Command {
   command: string;
   args: readonly string[];
   vitest?: undefined;
+  extra?: undefined;
 }
 
 interface Vitest {
   name: string;
   shows: string;
-  vitest: 'unit' | 'api' | 'e2e';
+  vitest: 'unit' | 'api' | 'e2e' | 'long';
+  /** Runs only with --all, or when it is named. */
+  extra?: boolean;
 }
 
 export const checks: readonly (Command | Vitest)[] = [
@@ -34,4 +37,10 @@ export const checks: readonly (Command | Vitest)[] = [
   { name: 'chart', shows: 'helm lint, kubeconform on every rendering', command: 'node', args: ['e2e/check/chart.ts'] },
   { name: 'api', shows: 'real etcd and kube-apiserver', vitest: 'api' },
   { name: 'e2e', shows: 'a real node: pods, volumes, faults', vitest: 'e2e' },
+  {
+    name: 'long',
+    shows: 'minutes each: stores and nodes that are lost, GPUs, load; with --all',
+    vitest: 'long',
+    extra: true,
+  },
 ];

@@ -1,5 +1,5 @@
 // Runs all that must hold before anything lands, one check after the other, and ends with "N passed, N failed".
-//   node e2e/check/main.ts [--only format,lint,unit] [--list]
+//   node e2e/check/main.ts [--all] [--only format,lint,unit] [--list]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,9 @@ interface Report {
   }[];
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, list: { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: { all: { type: 'boolean' }, only: { type: 'string' }, list: { type: 'boolean' } },
+});
 if (values.list) {
   for (const { name, shows } of checks) console.log(`${name.padEnd(12)} ${shows}`);
   process.exit(0);
@@ -41,7 +43,7 @@ if (unknown.length > 0) {
 const scratch = mkdtempSync(join(tmpdir(), 'quintet-check-'));
 const total: Outcome = { passed: 0, failed: 0, reasons: [] };
 const failures: string[] = [];
-for (const check of checks.filter(({ name }) => only?.includes(name) ?? true)) {
+for (const check of checks.filter(({ name, extra }) => only?.includes(name) ?? (values.all || !extra))) {
   const started = performance.now();
   console.log(`\n▶ ${check.name}: ${check.shows}`);
   const report = join(scratch, `${check.name}.json`);

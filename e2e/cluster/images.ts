@@ -24,6 +24,8 @@ import { sharedLibraries } from './shared-libraries.ts';
 import type { OnProgress } from './tools.ts';
 
 const REPOSITORY = join(import.meta.dirname, '..', '..');
+/** Archives of an image that are kept beside the one being built. */
+const keptArchives = 2;
 /** What glibc opens by name only when it resolves host names. */
 const RESOLVER_LIBRARIES = ['libnss_files.so.2', 'libnss_dns.so.2', 'libresolv.so.2'];
 
@@ -210,8 +212,12 @@ function archivePath(name: string, tag: string): string {
   return join(cacheDir(), 'images', `${name}-${tag}.tar`);
 }
 
+/** Other checkouts on this machine build the same names: the newest few stay, which one of them may be about to load. */
 function removeOlder(name: string): void {
   const folder = join(cacheDir(), 'images');
   const archive = new RegExp(`^${name}-[0-9a-f]{16}\\.tar$`);
-  for (const file of readdirSync(folder).filter((entry) => archive.test(entry))) rmSync(join(folder, file));
+  const files = readdirSync(folder)
+    .filter((entry) => archive.test(entry))
+    .map((entry) => ({ path: join(folder, entry), time: statSync(join(folder, entry)).mtimeMs }));
+  for (const { path } of files.toSorted((a, b) => b.time - a.time).slice(keptArchives)) rmSync(path, { force: true });
 }
