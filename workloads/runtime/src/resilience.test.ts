@@ -52,8 +52,11 @@ describe('policies around a dependency', () => {
     expect(service.calls).toBe(3);
     expect(await registry.metrics()).toContain('quintet_dependency_up{dependency="d"} 0');
     await new Promise((resolve) => setTimeout(resolve, 40));
-    expect(await guarded.callOr(service.work, 'without')).toBe('after 4');
-    expect(guarded.available).toBe(true);
+    expect([guarded.available, guarded.healthy]).toEqual([true, false]);
+    const trial = guarded.callOr(service.work, 'without');
+    expect(guarded.available).toBe(false);
+    expect(await trial).toBe('after 4');
+    expect([guarded.available, guarded.healthy]).toEqual([true, true]);
     expect(await registry.metrics()).toContain('quintet_dependency_up{dependency="d"} 1');
   });
 

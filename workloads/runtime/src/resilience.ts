@@ -33,8 +33,10 @@ export interface DependencyOptions {
 
 export interface Dependency {
   readonly name: string;
-  /** False while the circuit is open: calls are refused at once. */
+  /** False while calls are refused at once, and while one call tries whether it is back: true again when `openFor` has passed since it failed. */
   readonly available: boolean;
+  /** True while the circuit is closed. A dependency that is `available` but not this is tried by the next call. */
+  readonly healthy: boolean;
   /**
    * Runs `work` under the policies. Throws `DEPENDENCY_UNAVAILABLE` when attempts failed, timed out or were refused,
    * `CANCELLED` when `signal` aborted, and what `work` threw when that says nothing about the dependency.
@@ -48,9 +50,15 @@ export interface Dependency {
 export function dependency(name: string, options: DependencyOptions = {}): Dependency {
   const isFailure = options.isFailure ?? ((error: unknown) => !isQuintetError(error) || error.status >= 500);
   const failed = handleWhen((error) => !isOfCaller(error) && isFailure(error));
+  const openFor = options.openFor ?? 5000;
   const breaker = circuitBreaker(failed, {
-    halfOpenAfter: options.openFor ?? 5000,
+    halfOpenAfter: openFor,
     breaker: new ConsecutiveBreaker(options.failures ?? 5),
+  });
+  // The breaker leaves its open state only in a call, and who looks at `available` first would never make one.
+  let openedAt = 0;
+  breaker.onBreak(() => {
+    openedAt = Date.now();
   });
   const again = retry(
     handleWhen((error) => !isOfCaller(error) && isFailure(error) && !isBrokenCircuitError(error)),
@@ -80,7 +88,7 @@ export function dependency(name: string, options: DependencyOptions = {}): Depen
         throw error;
       }
       measure(isBrokenCircuitError(error) ? 'refused' : 'failed', started);
-      const retryAfter = (options.openFor ?? 5000) / 1000;
+      const retryAfter = openFor / 1000;
       throw new QuintetError(
         'DEPENDENCY_UNAVAILABLE',
         { dependency: name, reason: reasonOf(error), retryAfter },
@@ -91,7 +99,11 @@ export function dependency(name: string, options: DependencyOptions = {}): Depen
   return {
     name,
     get available() {
-      return breaker.state !== CircuitState.Open;
+      if (breaker.state === CircuitState.Open) return Date.now() - openedAt >= openFor;
+      return breaker.state === CircuitState.Closed;
+    },
+    get healthy() {
+      return breaker.state === CircuitState.Closed;
     },
     call,
     callOr: async (work, otherwise, signal) => {

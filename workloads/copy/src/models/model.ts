@@ -30,6 +30,8 @@ export interface TextRequest extends Sampling {
   /** What happens to a prompt that leaves no room for the answer: refused, or cut at its beginning. */
   overflow: 'Refuse' | 'Truncate';
   priority?: Priority | undefined;
+  /** Kept up to date by the model, so that it is known what an answer that is broken off has cost. */
+  used?: Usage | undefined;
 }
 
 export interface Usage {

@@ -4,6 +4,7 @@ import { secretsRoot } from '@quintet/crds';
 import { type Dependency, dependency, QuintetError, type Registry } from '@quintet/runtime';
 import OpenAI, { APIError } from 'openai';
 import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
+import { stopScanner } from './stops.ts';
 
 export interface Endpoint {
   name: string;
@@ -24,6 +25,8 @@ export interface OpenAiOptions {
   /** Endpoint that takes over when the others are down. */
   fallback?: string | undefined;
   fallbackDuringStream: 'Error' | 'Restart';
+  /** Milliseconds that a failing endpoint is left alone; 5 000 when left out. */
+  openFor?: number;
   registry?: Registry;
 }
 
@@ -31,6 +34,27 @@ interface Server extends Endpoint {
   client: OpenAI;
   health: Dependency;
   running: number;
+}
+
+/** Asks for one token, so that a server that is back is used again. */
+async function probe(server: Server): Promise<void> {
+  const stop = new AbortController();
+  const prompt = { messages: [{ role: 'user' as const, content: 'Hello' }] };
+  const request: TextRequest = {
+    tenant: '',
+    prompt,
+    overflow: 'Refuse',
+    maxTokens: 1,
+    temperature: 0,
+    topP: 1,
+    topK: 0,
+    repetitionPenalty: 1,
+    stop: [],
+  };
+  await server.health
+    .callOr(async (limit) => void (await open(server, request, AbortSignal.any([limit, stop.signal]))), undefined)
+    .catch(() => undefined);
+  stop.abort();
 }
 
 /** The API key that is mounted for an endpoint, key `apiKey` unless the reference names one. */
@@ -53,6 +77,7 @@ export function openAiModel(options: OpenAiOptions): TextModel {
         timeout: endpoint.timeout,
         retries: 0,
         failures: 3,
+        ...(options.openFor !== undefined && { openFor: options.openFor }),
         isFailure: (error) => !isOfRequest(error),
         ...(options.registry && { registry: options.registry }),
       }),
@@ -63,12 +88,19 @@ export function openAiModel(options: OpenAiOptions): TextModel {
   if (!first) throw new RangeError('no endpoints');
   const regular = servers.filter(({ weight, name }) => weight > 0 && name !== options.fallback);
 
-  /** Those to try, best first; the fallback and those of weight 0 last. */
+  /** Those to try, best first; then the fallback and those of weight 0; last those that failed and may be back. */
   const order = (): Server[] => {
-    const able = (server: Server) => server.health.available && server.running < server.maxConcurrent;
-    const others = servers.filter((server) => !regular.includes(server));
+    const able = servers.filter(({ health, running, maxConcurrent }) => health.available && running < maxConcurrent);
     const load = ({ running, weight }: Server) => (running + 1) / weight;
-    return [...regular.filter(able).toSorted((a, b) => load(a) - load(b)), ...others.filter(able)];
+    const sound = able.filter(({ health }) => health.healthy);
+    const ready = [
+      ...sound.filter((server) => regular.includes(server)).toSorted((a, b) => load(a) - load(b)),
+      ...sound.filter((server) => !regular.includes(server)),
+    ];
+    const doubtful = able.filter(({ health }) => !health.healthy);
+    // Where others serve, no request waits for a server that may still hang: a token is asked of it beside.
+    if (ready.length > 0) for (const server of doubtful) void probe(server);
+    return ready.length > 0 ? ready : doubtful;
   };
 
   async function* attempt(
@@ -84,7 +116,7 @@ export function openAiModel(options: OpenAiOptions): TextModel {
         async (limit) => open(server, request, AbortSignal.any([limit, within])),
         signal,
       );
-      return yield* read(stream, request.prompt);
+      return yield* read(stream, request);
     } finally {
       server.running--;
       stop.abort();
@@ -93,8 +125,13 @@ export function openAiModel(options: OpenAiOptions): TextModel {
 
   return {
     id: first.model ?? first.name,
-    revision: servers.map(({ name, model }) => `${name}=${model ?? ''}`).join(','),
-    parallel: regular.reduce((sum, { maxConcurrent }) => sum + maxConcurrent, 0) || first.maxConcurrent,
+    revision: servers.map(({ name, url, model }) => `${name}=${url}#${model ?? ''}`).join(','),
+    get parallel() {
+      const room = (of: readonly Server[]) =>
+        of.reduce((sum, { health, maxConcurrent }) => sum + (health.available ? maxConcurrent : 0), 0);
+      // At least one: what waits is then refused with the reason instead of waiting for ever.
+      return room(regular) || room(servers) || 1;
+    },
     countTokens: estimate,
     get unavailable() {
       return servers.some(({ health }) => health.available) ? undefined : 'no endpoint answers';
@@ -108,7 +145,11 @@ export function openAiModel(options: OpenAiOptions): TextModel {
         try {
           for (;;) {
             const { done, value } = await pieces.next();
-            if (done) return value;
+            if (done) {
+              // The second text ended before all of the first was repeated.
+              if (repeated.length < sent.length) throw problem;
+              return value;
+            }
             // Begun again elsewhere: what the client has is skipped, and must be the same.
             if (repeated.length < sent.length) {
               repeated += value;
@@ -169,10 +210,21 @@ async function open(server: Server, request: TextRequest, signal: AbortSignal) {
   return { first: await events.next(), events };
 }
 
-async function* read({ first, events }: Stream, prompt: Prompt): AsyncGenerator<string, Ended, void> {
+async function* read(
+  { first, events }: Stream,
+  { prompt, stop, used }: TextRequest,
+): AsyncGenerator<string, Ended, void> {
   let finish: Ended['finish'] | undefined;
   let usage: { prompt_tokens: number; completion_tokens: number } | undefined;
   let text = '';
+  // Servers take four stop texts, and some none.
+  const scanner = stopScanner(stop);
+  const ended = (reason: Ended['finish']): Ended => ({
+    finish: reason,
+    promptTokens: usage?.prompt_tokens ?? estimate(prompt),
+    completionTokens: usage?.completion_tokens ?? estimate({ text }),
+  });
+  if (used) used.promptTokens = estimate(prompt);
   for (let event = first; !event.done; event = await events.next()) {
     const { choices, usage: counted } = event.value;
     if (counted) usage = counted;
@@ -180,16 +232,17 @@ async function* read({ first, events }: Stream, prompt: Prompt): AsyncGenerator<
     if (!choice) continue;
     const piece = 'delta' in choice ? (choice.delta.content ?? '') : choice.text;
     text += piece;
-    if (piece !== '') yield piece;
+    if (used) used.completionTokens = estimate({ text });
+    const { text: passed, stopped } = scanner.push(piece);
+    if (passed !== '') yield passed;
+    if (stopped) return ended('stop');
     if (choice.finish_reason) finish = choice.finish_reason === 'length' ? 'length' : 'stop';
   }
   // A connection that ends in the middle ends the stream without a reason.
   if (finish === undefined) throw new Error('the stream ended before the answer did');
-  return {
-    finish,
-    promptTokens: usage?.prompt_tokens ?? estimate(prompt),
-    completionTokens: usage?.completion_tokens ?? estimate({ text }),
-  };
+  const rest = scanner.end();
+  if (rest !== '') yield rest;
+  return ended(finish);
 }
 
 /** About four characters a token: for fair turns and reservations; what is settled is the server's own count. */
