@@ -56,7 +56,8 @@ const autoscaler = autoscalerOf({
   recorder,
   log,
   registry: metrics.registry,
-  now: () => client.now().getTime(),
+  // A clock that never jumps: histories and windows are lengths of time.
+  now: () => performance.timeOrigin + performance.now(),
   intervalMs: settings.QUINTET_AUTOSCALING_INTERVAL_MS,
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
   onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),

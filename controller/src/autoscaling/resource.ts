@@ -99,6 +99,17 @@ export class ScaledResource {
   }
 }
 
+/** After the start of a pod, in which its first readiness is awaited: the HPA's initial readiness delay. */
+const firstReadinessMs = 30_000;
+
+/** Not begun, or never ready: as the HPA, pods that were ready and are not any more count with what they say, for their load is real. */
+function isStarting(pod: Pod): boolean {
+  if (isReady(pod)) return false;
+  const { phase, startTime, conditions } = pod.status ?? {};
+  const changed = Date.parse(conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime ?? '');
+  return phase !== 'Running' || !(changed > Date.parse(startTime ?? '') + firstReadinessMs);
+}
+
 const nothing = { up: 0, down: 0 };
 /** From a change of the load to a Deployment that asks for more, amply. */
 const decisionSeconds = 15;
@@ -120,7 +131,7 @@ function readingsOf({ resource, pods, signals }: Seen, spec: Autoscaling): (Read
   const asked = { cpu: quantityOf(requests.cpu), memory: quantityOf(requests.memory) };
   const states = pods
     .filter(counts)
-    .map((pod): PodState => ({ ready: isReady(pod), signals: signals.get(pod.metadata.uid ?? '') }));
+    .map((pod): PodState => ({ ready: !isStarting(pod), signals: signals.get(pod.metadata.uid ?? '') }));
   return aimsOf(spec).map((aim) => readingOf(aim, states, asked));
 }
 

@@ -284,10 +284,6 @@ export class Client {
 
   async #withRetries<T>(call: Call): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      // Asked anew after each wait: a lease may run out meanwhile.
-      if (call.method !== 'GET' && this.#options.mayWrite?.() === false) {
-        throw new FencedError(`${call.method} ${call.path}: not the leader any more`);
-      }
       const { statusCode, headers, text } = await this.#inTurn(call);
       if (statusCode < 300) return parseBody<T>(text, call);
       if (statusCode === 404 && call.mayBeAbsent) return undefined as T;
@@ -326,6 +322,10 @@ export class Client {
       };
       if (authorization) headers.authorization = authorization;
       if (call.body !== undefined) headers['content-type'] = call.contentType ?? 'application/json';
+      // Asked after every wait (for a slot, for a token, for the next attempt): a lease may run out meanwhile.
+      if (call.method !== 'GET' && this.#options.mayWrite?.() === false) {
+        throw new FencedError(`${call.method} ${call.path}: not the leader any more`);
+      }
       let response: Dispatcher.ResponseData;
       try {
         response = await pool.request({

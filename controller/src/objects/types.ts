@@ -73,6 +73,7 @@ export interface Pod extends KubeObject {
   spec?: { nodeName?: string };
   status?: {
     phase?: string;
+    startTime?: string;
     podIP?: string;
     reason?: string;
     message?: string;

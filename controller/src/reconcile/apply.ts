@@ -11,7 +11,7 @@ import type { Watcher } from '../kube/watcher.ts';
 import { differences } from './difference.ts';
 import { NameConflictError, refusalOf } from './errors.ts';
 import { annotations } from './kind.ts';
-import { isRetainedOf, type Ownership, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
+import { isRetainedOf, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
 import type { ChildWrites } from './pace.ts';
 
 export interface ChildrenOptions {
@@ -94,10 +94,7 @@ export class Children {
     // What a namesake left, and what is being deleted: their end is an event that brings us back, if we watch them.
     if (ownership === 'former' || live.metadata.deletionTimestamp) {
       done.awaitsUnseen ||= !cached;
-      if (isLeftBehind(ownership, live, owner)) {
-        await this.#delete(type, live, 'left by a deleted resource of the same name', done);
-      }
-      return;
+      return await this.#awaitEnd(watcher, live, owner, done);
     }
     if (live.metadata.annotations?.[annotations.revision] !== child.metadata.annotations?.[annotations.revision]) {
       done.awaitsUnseen ||= !cached;
@@ -154,10 +151,34 @@ export class Children {
     const patch = ownershipPatch(live, client.fieldManager);
     if (patch) await client.patch(type, child.metadata, patch, { format: 'json' });
     try {
-      this.#written(watcher, await client.apply<KubeObject>(type, { ...child }), child, done);
+      // With the uid an apply changes this very object or fails: it would make one that is gone, or take over a stranger of its name.
+      const known = { ...child, metadata: { ...child.metadata, uid: live.metadata.uid } };
+      this.#written(watcher, await client.apply<KubeObject>(type, known), child, done);
     } catch (error) {
       throw refusalOf(error, child.kind, child.metadata.name);
     }
+  }
+
+  /** Of what a namesake left, and of what is being deleted already. */
+  async #awaitEnd({ type }: Watcher, live: KubeObject, owner: KubeObject, done: ChildWrites): Promise<void> {
+    if (live.metadata.deletionTimestamp) return;
+    done.awaitsUnseen = true;
+    if (await this.#isLeftBehind(live, owner)) {
+      await this.#delete(type, live, 'left by a deleted resource of the same name', done);
+    }
+  }
+
+  /**
+   * A namesake's child that is older than the resource is surely no newer one's: the collector may take its time, or miss
+   * it. Times have whole seconds; where they do not tell, the server is asked whose time it is.
+   */
+  async #isLeftBehind(live: KubeObject, owner: KubeObject): Promise<boolean> {
+    const [made, ownerMade] = [live.metadata.creationTimestamp, owner.metadata.creationTimestamp];
+    if (made !== undefined && ownerMade !== undefined && made < ownerMade) return true;
+    const { name, namespace, uid } = owner.metadata;
+    const fieldSelector = `metadata.name=${name}`;
+    const { items } = await this.#options.client.list(this.#options.owner, { namespace, fieldSelector, limit: 1 });
+    return items[0]?.metadata.uid === uid;
   }
 
   #written(watcher: Watcher, answer: KubeObject, child: KubeObject, done: ChildWrites): void {
@@ -175,24 +196,18 @@ export class Children {
     const now = this.#now();
     if (now - (this.#deleted.get(uid) ?? Number.NEGATIVE_INFINITY) < deleteTrustMs) return;
     this.#log.info({ kind: type.kind, name, namespace, why }, 'deleting a child');
+    // Before the answer: the event of its end may come first, and then nothing would forget it.
+    this.#deleted.set(uid, now);
     try {
       await this.#options.client.delete(type, live.metadata, { uid, propagation: 'Background' });
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (!isNotFound(error)) {
+        this.#deleted.delete(uid);
+        throw error;
+      }
     }
-    this.#deleted.set(uid, now);
     done.writes++;
   }
-}
-
-/**
- * A namesake's child that is older than the resource is surely no newer one's: the collector may take its time, or miss
- * it. Times have whole seconds: of the same second, nothing is known.
- */
-function isLeftBehind(ownership: Ownership, live: KubeObject, owner: KubeObject): boolean {
-  if (ownership !== 'former' || live.metadata.deletionTimestamp) return false;
-  const [made, ownerMade] = [live.metadata.creationTimestamp, owner.metadata.creationTimestamp];
-  return made !== undefined && ownerMade !== undefined && made < ownerMade;
 }
 
 /** The document as it is applied: in the owner's namespace, marked as the owner's, with the hash of itself. */

@@ -225,16 +225,16 @@ describe('a foreign object with the name of a child', () => {
     await until(() => expect(condition('one', 'Stalled')).toMatchObject({ reason: 'NameConflict' }));
   });
 
-  test('that a deleted namesake left is waited for, then made anew', async () => {
+  test('that a deleted namesake left is made anew, once the server confirms whose time it is', async () => {
     const reference = { apiVersion: 'test.dev/v1', kind: 'Thing', name: 'one', uid: 'earlier', controller: true };
     const own = { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' };
     server.put(configMaps, { metadata: { namespace: 'a', name: 'x', labels: own, ownerReferences: [reference] } });
     putThing('one', { maps: ['x'] });
     await start();
-    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'False' }));
-    expect(condition('one', 'Stalled')).toBeUndefined();
-    server.remove(configMaps, 'a', 'x');
     await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    expect(condition('one', 'Stalled')).toBeUndefined();
+    const made = server.get(configMaps, 'a', 'x')?.metadata.ownerReferences;
+    expect(made?.[0]?.uid).toBe(server.get(things, 'a', 'one')?.metadata.uid);
   });
 
   test('that a deleted namesake left is deleted when it is surely the namesake’s: older than the resource', async () => {

@@ -243,9 +243,9 @@ export class Controller<R extends KubeObject = KubeObject> {
       failure ??= error;
     }
     const wroteStatus = await this.#writeStatus(stored, decision, observed, failure);
-    if (failure !== undefined) return this.#failed(key, failure);
+    if (failure !== undefined) return this.#failed(key, failure, wroteStatus === undefined);
     this.queue.forget(key);
-    this.#again(key, written, wroteStatus);
+    this.#again(key, written, wroteStatus === true);
     if (written.awaitsUnseen) this.queue.addAfter(key, unseenMs);
     if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
     return requeueAfterMs === undefined ? 'success' : 'requeue_after';
@@ -279,13 +279,16 @@ export class Controller<R extends KubeObject = KubeObject> {
     }
   }
 
-  /** @param decision The kind's; undefined where it could not decide: what is stored stays. */
+  /**
+   * @param decision The kind's; undefined where it could not decide: what is stored stays.
+   * @returns Whether it was written; undefined when a failure could not be told.
+   */
   async #writeStatus(
     stored: KubeObject,
     decision: StatusDecision | undefined,
     observed: CachedObserved,
     failure: unknown,
-  ): Promise<boolean> {
+  ): Promise<boolean | undefined> {
     const { key } = observed;
     let shown = decision ?? decisionOf(statusOf(stored));
     let isObserved = true;
@@ -305,7 +308,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       if (isNotFound(error) || error instanceof FencedError) return false;
       if (failure === undefined) throw error;
       this.#log.debug({ err: error, key }, 'the status could not be written');
-      return false;
+      return undefined;
     }
   }
 
@@ -332,7 +335,8 @@ export class Controller<R extends KubeObject = KubeObject> {
     } else this.#echoed.delete(key);
   }
 
-  #failed(key: string, error: unknown): string {
+  /** @param isUntold The status does not say so yet: it must not rest, whatever the failure is. */
+  #failed(key: string, error: unknown, isUntold = false): string {
     const { metrics } = this.#options;
     const labelled = { controller: this.name };
     if (error instanceof TerminalError) {
@@ -341,7 +345,8 @@ export class Controller<R extends KubeObject = KubeObject> {
         { key, controller: this.name, reason: error.reason, error: error.message },
         'cannot be carried out',
       );
-      this.queue.forget(key);
+      if (isUntold) this.queue.retry(key);
+      else this.queue.forget(key);
       return 'error';
     }
     metrics?.reconcileErrors.inc(labelled);

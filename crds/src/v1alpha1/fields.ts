@@ -212,9 +212,9 @@ export function ordered<V extends Record<string, unknown>>(
 export function withinLimit(resource: string): Rule<{ requests?: Quantities; limits?: Quantities }> {
   // How CEL spells a member whose name is no identifier.
   const member = resource.replaceAll('-', '__dash__');
-  const of = (list: string) => `self.${list}.${member}`;
-  const isGiven = (list: string) => `has(self.${list}) && has(${of(list)})`;
-  const amount = (list: string) => `quantity(string(${of(list)}))`;
+  const of = (side: string) => `self.${side}.${member}`;
+  const isGiven = (side: string) => `has(self.${side}) && has(${of(side)})`;
+  const amount = (side: string) => `quantity(string(${of(side)}))`;
   return {
     cel: `!(${isGiven('requests')} && ${isGiven('limits')}) || ${amount('requests')}.compareTo(${amount('limits')}) <= 0`,
     holds: ({ requests, limits }) => !(amountOf(requests?.[resource]) > amountOf(limits?.[resource])),
@@ -226,9 +226,9 @@ export function withinLimit(resource: string): Rule<{ requests?: Quantities; lim
 type Quantities = Readonly<Record<string, string | number | undefined>>;
 
 /** NaN of one that is left out, or that its own pattern refuses. */
-function amountOf(quantity: string | number | undefined): number {
-  const isQuantity = quantity !== undefined && new RegExp(kubernetesQuantityPattern).test(String(quantity));
-  return isQuantity ? parseKubernetesQuantity(quantity) : Number.NaN;
+function amountOf(given: string | number | undefined): number {
+  const isQuantity = given !== undefined && new RegExp(kubernetesQuantityPattern).test(String(given));
+  return isQuantity ? parseKubernetesQuantity(given) : Number.NaN;
 }
 
 export const dnsLabel = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
