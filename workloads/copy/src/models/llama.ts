@@ -14,7 +14,7 @@ import {
   type Token,
 } from 'node-llama-cpp';
 import { checkGguf } from './gguf.ts';
-import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
+import type { Ended, Prompt, TextModel, TextRequest, Usage } from './model.ts';
 import { type Slot, slotsOf } from './slots.ts';
 import { stopScanner } from './stops.ts';
 
@@ -34,6 +34,8 @@ export interface LlamaOptions {
   gpuLayers?: number | undefined;
   /** False: CPU only. */
   gpu: boolean;
+  /** Throws `GPU_REQUIRED` where none can be used. */
+  gpuRequired?: boolean;
   threads?: number;
   onProgress?: (share: number) => void;
   onLog?: (level: 'warn' | 'error', message: string) => void;
@@ -51,13 +53,34 @@ const longestCharacter = 4;
 export async function openLlama(options: LlamaOptions): Promise<TextModel> {
   const threads = options.threads ?? cpuThreads();
   await checkGguf(options.path);
+  const own = options.chatTemplate === undefined ? undefined : ownFormat(options.chatTemplate);
   const llama = await library(options, threads);
+  if (options.gpuRequired && llama.gpu === false)
+    throw new QuintetError('GPU_REQUIRED', { reason: 'llama.cpp found none in this pod' });
   const model = await load(llama, options);
-  const context = await contextFor(model, threads, options);
-  const wrapper = options.chatTemplate
-    ? new JinjaTemplateChatWrapper({ template: options.chatTemplate })
-    : resolveChatWrapper(model);
-  return new LlamaTextModel(model, context, wrapper, options);
+  let context: LlamaContext | undefined;
+  try {
+    context = await contextFor(model, threads, options);
+    return new LlamaTextModel(model, context, own ?? resolveChatWrapper(model), options);
+  } catch (error) {
+    // Tried again each few seconds, what stays loaded would soon take all memory.
+    await context?.dispose();
+    await model.dispose();
+    throw error;
+  }
+}
+
+function ownFormat(template: string): ChatWrapper {
+  try {
+    return new JinjaTemplateChatWrapper({ template });
+  } catch (error) {
+    const reason = `the chat template is no template of a conversation: ${(error as Error).message}`;
+    throw new QuintetError(
+      'CONFIG_INVALID',
+      { field: 'model.chatTemplate', source: 'the resource', reason },
+      { cause: error },
+    );
+  }
 }
 
 const libraries = new Map<string, Promise<Llama>>();
@@ -124,6 +147,8 @@ class LlamaTextModel implements TextModel {
   readonly #context: LlamaContext;
   readonly #wrapper: ChatWrapper;
   readonly #slots;
+  /** Prompts are counted first and read then, several times where several answers are asked for. */
+  readonly #tokens = new WeakMap<Prompt, { tokens: Token[]; stops: string[] }>();
 
   constructor(model: LlamaModel, context: LlamaContext, wrapper: ChatWrapper, options: LlamaOptions) {
     this.#model = model;
@@ -146,7 +171,7 @@ class LlamaTextModel implements TextModel {
     const prompt = fitted(tokens, request, this.#context.contextSize);
     const slot = this.#slots.take(request.tenant, prompt);
     try {
-      const reused = await this.#prefill(slot, prompt, signal);
+      const reused = await this.#prefill(slot, prompt, request.used, signal);
       return yield* this.#continue(slot, prompt, reused, { ...request, stop: [...request.stop, ...stops] }, signal);
     } finally {
       this.#slots.give(slot);
@@ -160,6 +185,14 @@ class LlamaTextModel implements TextModel {
 
   /** Tokens of the prompt, and the texts at which the chat format ends an answer. */
   #read(prompt: Prompt): { tokens: Token[]; stops: string[] } {
+    const known = this.#tokens.get(prompt);
+    if (known) return known;
+    const read = this.#tokenize(prompt);
+    this.#tokens.set(prompt, read);
+    return read;
+  }
+
+  #tokenize(prompt: Prompt): { tokens: Token[]; stops: string[] } {
     if ('text' in prompt) {
       const tokens = this.#model.tokenize(prompt.text);
       const { bos, shouldPrependBosToken } = this.#model.tokens;
@@ -185,15 +218,22 @@ class LlamaTextModel implements TextModel {
   }
 
   /** Reads all of the prompt but its last token, a chunk at a time; returns how many tokens were there already. */
-  async #prefill(slot: LlamaSlot, prompt: readonly Token[], signal: AbortSignal): Promise<number> {
+  async #prefill(
+    slot: LlamaSlot,
+    prompt: readonly Token[],
+    used: Usage | undefined,
+    signal: AbortSignal,
+  ): Promise<number> {
     const { sequence } = slot;
     const most = prompt.slice(0, -1);
     if (slot.foreign) await sequence.clearHistory();
     else await sequence.adaptStateToTokens(most, false);
     const reused = sequence.nextTokenIndex;
+    if (used) used.promptTokens = reused;
     for (let at = reused; at < most.length; at += promptChunk) {
       throwIfGone(signal);
       await sequence.evaluateWithoutGeneratingNewTokens(most.slice(at, at + promptChunk));
+      if (used) used.promptTokens = Math.min(at + promptChunk, most.length);
     }
     return reused;
   }
@@ -215,6 +255,7 @@ class LlamaTextModel implements TextModel {
       reusedTokens,
     });
     throwIfGone(signal);
+    if (request.used) request.used.promptTokens = prompt.length;
     const seen = () => [...prompt.slice(-penaltyWindow), ...made].slice(-penaltyWindow);
     const tokens = slot.sequence.evaluate(prompt.slice(-1), {
       temperature: request.temperature,
@@ -226,8 +267,9 @@ class LlamaTextModel implements TextModel {
         : { repeatPenalty: { punishTokens: seen, penalty: request.repetitionPenalty } }),
     });
     for await (const token of tokens) {
-      throwIfGone(signal);
       made.push(token);
+      if (request.used) request.used.completionTokens = made.length;
+      throwIfGone(signal);
       pending.push(token);
       const text = this.#model.detokenize(pending, false, made.slice(-16, -pending.length));
       if (!text.endsWith('\uFFFD') || pending.length >= longestCharacter) {

@@ -137,6 +137,16 @@ describe('a GGUF model', { timeout: 30_000 }, () => {
     expect(second.body['id']).not.toBe(first.body['id']);
   });
 
+  test('keeps each to its own deadline where several ask for the same at once', async () => {
+    const body = { prompt: 'the dog ran', seed: 78, max_tokens: 400 };
+    const [late, patient] = await Promise.all([
+      post(engine, '/v1/completions', { ...body, deadline_ms: 1 }),
+      post(engine, '/v1/completions', body),
+    ]);
+    expect(late).toMatchObject({ status: 504, body: { error: { code: 'DEADLINE_EXCEEDED' } } });
+    expect(patient.status).toBe(200);
+  });
+
   test('reads the beginning that prompts share once', async () => {
     const long = 'the cat sat on the mat. '.repeat(6);
     await post(engine, '/v1/completions', { prompt: `${long}a`, max_tokens: 1 });

@@ -140,7 +140,8 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
   const { openLlama } = await import('../models/llama.ts');
   return openLlama({
     path: file.path,
-    revision: model.revision ?? file.digest,
+    // The label alone would not tell two files apart.
+    revision: `${model.revision ?? ''}:${file.digest}`,
     id:
       file.path
         .split('/')
@@ -151,6 +152,7 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
     chatTemplate: model.chatTemplate,
     gpuLayers: model.gpuLayers,
     gpu: own.gpu.policy !== 'None',
+    gpuRequired: own.gpu.policy === 'Required',
     ...(options.threads !== undefined && { threads: options.threads }),
     signal,
     onProgress: (share) => context.readiness.block('model', `loading ${file.path}: ${Math.floor(100 * share)} %`),

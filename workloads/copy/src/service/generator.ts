@@ -12,6 +12,7 @@ import {
 import type { Ended, Prompt, Sampling, TextModel, TextRequest, Usage } from '../models/model.ts';
 import type { Accounts } from './accounts.ts';
 import type { CopyConfig } from './config.ts';
+import { boundedPrompt } from './prompt.ts';
 import type { Turn, Turns } from './turns.ts';
 
 export interface Answer extends Usage {
@@ -76,8 +77,10 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
     const cost = promptTokens + ask.maxTokens;
     const { tenant, tag, maxTokens } = ask;
     const account = await accounts.open({ tenant, tag, model: model.id, promptTokens, maxTokens });
-    const used = { promptTokens: 0, completionTokens: 0 };
+    // Kept by the model: what an answer that is broken off has cost.
+    const used: Usage = { promptTokens: 0, completionTokens: 0 };
     let state: 'Done' | 'Aborted' = 'Aborted';
+    const limit = bounded(signal, ask.deadline);
     try {
       const done = await turns.take(
         { tenant: ask.tenant, priority: ask.priority, deadline: ask.deadline, cost },
@@ -89,9 +92,9 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
           ...ask,
           seed: (seed + index) % 2 ** 31,
           overflow: context.config.generation.overflow,
+          used,
         };
-        const within = ask.deadline === undefined ? signal : AbortSignal.any([signal, until(ask.deadline)]);
-        const pieces = model.generate(request, within);
+        const pieces = model.generate(request, limit.signal);
         let text = '';
         let ended: Ended | undefined;
         try {
@@ -101,12 +104,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
               ended = value;
               break;
             }
-            if (text === '') {
-              first.observe({ model: model.id }, (performance.now() - asked) / 1000);
-              used.promptTokens = promptTokens;
-            }
-            // Without the model's own count yet: what an answer that is broken off has cost, to about a token a piece.
-            used.completionTokens++;
+            if (text === '') first.observe({ model: model.id }, (performance.now() - asked) / 1000);
             text += value;
             yield value;
           }
@@ -123,6 +121,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
         done();
       }
     } finally {
+      limit.end();
       await account.settle(used, state);
     }
   }
@@ -147,19 +146,36 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
     }
   };
 
+  const bounds = (prompt: Prompt) => boundedPrompt(prompt, model.contextTokens, context.config.generation.overflow);
   const hit = ({ tenant, tag }: Ask, answers: readonly Answer[]) => {
     for (const answer of answers) accounts.cached({ tenant, tag, model: model.id }, answer);
   };
 
   return {
     model,
-    answers: async (ask, signal) => {
+    answers: async (asked, signal) => {
+      const ask = { ...asked, prompt: bounds(asked.prompt) };
       if (!ask.cached) return { answers: await make(ask, signal), source: 'miss' };
-      const { value, source } = await cache.getOrMake(keyOf(ask), (cancelled) => make(ask, cancelled), { signal });
-      if (source !== 'miss') hit(ask, value);
-      return { answers: value, source };
+      // Others may join: the work has no deadline, each caller has its own.
+      const limit = bounded(signal, ask.deadline);
+      let own = false;
+      const begin = (cancelled: AbortSignal) => {
+        own = true;
+        return make({ ...ask, deadline: undefined }, cancelled);
+      };
+      try {
+        const { value, source } = await cache.getOrMake(keyOf(ask), begin, { signal: limit.signal });
+        if (!own) hit(ask, value);
+        return { answers: value, source };
+      } catch (error) {
+        const { reason } = limit.signal as { reason: unknown };
+        throw limit.signal.aborted && !signal.aborted && reason instanceof QuintetError ? reason : error;
+      } finally {
+        limit.end();
+      }
     },
-    async *stream(ask, signal) {
+    async *stream(asked, signal) {
+      const ask = { ...asked, prompt: bounds(asked.prompt) };
       const kept = ask.cached ? await cache.get(keyOf(ask)) : undefined;
       if (kept) {
         hit(ask, kept.value);
@@ -204,8 +220,12 @@ function keyOf(ask: Ask): CacheRequest {
 async function* merged<T, R>(
   generators: readonly AsyncGenerator<T, R, void>[],
 ): AsyncGenerator<{ index: number; result: IteratorResult<T, R> }, void, void> {
-  const next = (index: number) =>
-    (generators[index] as AsyncGenerator<T, R, void>).next().then((result) => ({ index, result }));
+  const next = (index: number) => {
+    const result = (generators[index] as AsyncGenerator<T, R, void>).next().then((each) => ({ index, result: each }));
+    // It may fail while the consumer is busy and nobody waits for it: what it fails with is thrown when it is asked for.
+    result.catch(() => undefined);
+    return result;
+  };
   const open = new Map(generators.map((_, index) => [index, next(index)]));
   try {
     while (open.size > 0) {
@@ -215,20 +235,21 @@ async function* merged<T, R>(
       yield one;
     }
   } finally {
-    // Those that wait for a turn or a token end by their signal; their errors are of no interest any more.
-    for (const waiting of open.values()) waiting.catch(() => undefined);
+    // Those that wait for a turn or a token end by their signal.
     for (const each of generators) void each.return(undefined as never).catch(() => undefined);
   }
 }
 
-function until(deadline: number): AbortSignal {
+/** A signal that aborts with `signal`, or with `DEADLINE_EXCEEDED` at the deadline; `end` lets go of its timer. */
+function bounded(signal: AbortSignal, deadline: number | undefined): { signal: AbortSignal; end: () => void } {
+  if (deadline === undefined) return { signal, end: () => undefined };
   const control = new AbortController();
   const timer = setTimeout(
     () => control.abort(new QuintetError('DEADLINE_EXCEEDED')),
     Math.min(Math.max(0, deadline - Date.now()), 2 ** 31 - 1),
   );
   timer.unref();
-  return control.signal;
+  return { signal: AbortSignal.any([signal, control.signal]), end: () => clearTimeout(timer) };
 }
 
 /** Short name of everything that an answer depends on besides the request: OpenAI's `system_fingerprint`. */

@@ -19,6 +19,7 @@ import {
   modelsAnswer,
   templatesAnswer,
 } from './schema.ts';
+import { whileRead } from './stall.ts';
 import { notLoaded, type Write } from './writer.ts';
 
 export interface RouteOptions {
@@ -32,6 +33,11 @@ export interface RouteOptions {
 type CompletionRequest = z.output<typeof completionRequest>;
 type ChatRequest = z.output<typeof chatRequest>;
 type Common = Omit<CompletionRequest, 'prompt'> | Omit<ChatRequest, 'messages'>;
+
+/** Milliseconds for an answer: a long one on a CPU takes minutes. */
+const handlerTimeout = 15 * 60_000;
+/** Milliseconds that a client may leave what is sent to it unread: the model waits for it meanwhile. */
+const longestStall = 30_000;
 
 const failures = { '4xx': openAiError, '5xx': openAiError };
 
@@ -61,6 +67,7 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
   server.post(
     '/v1/completions',
     {
+      handlerTimeout,
       schema: {
         summary: "Continue a text, as OpenAI's API",
         body: completionRequest,
@@ -92,6 +99,7 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
   server.post(
     '/v1/chat/completions',
     {
+      handlerTimeout,
       schema: {
         summary: "Answer a conversation, as OpenAI's API",
         body: chatRequest,
@@ -139,13 +147,14 @@ function briefRoutes(server: EngineServer, { prompts, write }: RouteOptions): vo
   server.post(
     '/v1/copy',
     {
+      handlerTimeout,
       schema: {
         summary: 'Turn a brief into ranked variants',
         body: copyRequest,
         response: { 200: copyAnswer, ...failures },
       },
     },
-    ({ body, identity, signal }) => write(identity.tenant, body, signal),
+    (request) => write(request.identity.tenant, request.body, request.signal, !bypasses(request)),
   );
   server.get(
     '/v1/templates',
@@ -179,7 +188,6 @@ function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: Co
   const { generation } = config;
   const longest = 'max_completion_tokens' in body ? (body.max_completion_tokens ?? body.max_tokens) : body.max_tokens;
   const stop = typeof body.stop === 'string' ? [body.stop] : (body.stop ?? generation.stop);
-  const bypass = /\bno-(cache|store)\b/i.test(request.headers['cache-control'] ?? '');
   return {
     tenant: request.identity.tenant,
     prompt,
@@ -195,8 +203,13 @@ function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: Co
     deadline: body.deadline_ms === undefined ? undefined : Date.now() + body.deadline_ms,
     version: '',
     tag: body.user ?? '',
-    cached: !bypass,
+    cached: !bypasses(request),
   };
+}
+
+/** True where the client asks for an answer that is made anew. */
+function bypasses({ headers }: FastifyRequest): boolean {
+  return /\bno-(cache|store)\b/i.test(headers['cache-control'] ?? '');
 }
 
 function promptOf({ messages }: ChatRequest): Prompt {
@@ -272,5 +285,10 @@ async function streamed(
     .type('text/event-stream; charset=utf-8')
     .header('cache-control', 'no-store')
     .header('x-accel-buffering', 'no')
-    .send(Readable.from(lines(), { objectMode: false }));
+    .send(
+      Readable.from(
+        whileRead(lines(), longestStall, () => reply.raw.destroy()),
+        { objectMode: false },
+      ),
+    );
 }

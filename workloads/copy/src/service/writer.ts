@@ -19,7 +19,7 @@ export interface WriterOptions {
 
 type CopyRequest = z.output<typeof copyRequest>;
 export type CopyAnswer = z.output<typeof copyAnswer>;
-export type Write = (tenant: string, request: CopyRequest, signal: AbortSignal) => Promise<CopyAnswer>;
+export type Write = (tenant: string, request: CopyRequest, signal: AbortSignal, cached: boolean) => Promise<CopyAnswer>;
 
 interface Draft {
   text: string;
@@ -32,7 +32,7 @@ interface Draft {
 const rounds = 3;
 
 export function writer({ context, prompts, generator }: WriterOptions): Write {
-  return async (tenant, request, signal) => {
+  return async (tenant, request, signal, cached) => {
     const { config } = context;
     const { templates, voice } = prompts();
     const template = templateOf(templates, request.template);
@@ -44,7 +44,7 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
     // Templates stand in for a model only where the resource says so.
     if (!model && config.runtime !== 'Template') throw notLoaded();
     const draw = model
-      ? modelDrafts(model, tenant, request, given, template, voice, config)
+      ? modelDrafts(model, { tenant, cached, request }, given, template, voice, config)
       : templateDrafts(template, given, request.seed ?? config.generation.seed ?? randomInt(2 ** 31));
     const { drafts, kept } = await write(draw, n, given, rules, config, signal);
     if (kept.length === 0) throw nothingKept(drafts, given, rules);
@@ -103,13 +103,14 @@ type Draw = (round: number, n: number, signal: AbortSignal) => Promise<Draft[]>;
 
 function modelDrafts(
   { answers, model }: Generator,
-  tenant: string,
-  request: CopyRequest,
+  { tenant, cached, request }: { tenant: string; cached: boolean; request: CopyRequest },
   given: Brief,
   template: Template,
   voice: string | undefined,
   { generation, prompts, priorities }: CopyConfig,
 ): Draw {
+  // Of the request, however many rounds it takes.
+  const deadline = request.deadlineMs === undefined ? undefined : Date.now() + request.deadlineMs;
   return async (round, n, signal) => {
     const base = request.seed ?? generation.seed;
     const { answers: made, source } = await answers(
@@ -126,10 +127,10 @@ function modelDrafts(
         // Rounds have seeds of their own, far enough apart that no variant is written twice.
         seed: base === undefined ? undefined : (base + round * 1000) % 2 ** 31,
         priority: priorities === 'Enabled' ? (request.priority ?? 'Normal') : 'Normal',
-        deadline: request.deadlineMs === undefined ? undefined : Date.now() + request.deadlineMs,
+        deadline,
         version: `${template.name}:${prompts?.revision ?? ''}:${round}`,
         tag: template.name,
-        cached: true,
+        cached,
       },
       signal,
     );

@@ -27,7 +27,7 @@ export function cancellation(server: EngineServer, handlerTimeout: number): void
     delete route.handlerTimeout;
     route.handler = function (request, reply) {
       const answer: unknown = handler.call(this, request, reply);
-      return answer instanceof Promise ? limited(answer, request, limit) : answer;
+      return answer instanceof Promise ? limited(answer, request, reply, limit) : answer;
     };
   });
 }
@@ -57,9 +57,16 @@ function controlOf(request: FastifyRequest, reply: FastifyReply): AbortControlle
   return control;
 }
 
-async function limited(answer: Promise<unknown>, request: FastifyRequest, limit: number): Promise<unknown> {
+async function limited(
+  answer: Promise<unknown>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limit: number,
+): Promise<unknown> {
   const timeUp = new AbortController();
   const timer = setTimeout(() => {
+    // A handler that returns its reply settles when the answer is out: a stream may take longer than its beginning may.
+    if (reply.raw.headersSent) return;
     const reason = new QuintetError('DEADLINE_EXCEEDED');
     timeUp.abort(reason);
     (request as Cancellable)[cancel](reason);

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { adminTenant } from '../access/tokens.ts';
@@ -83,6 +84,17 @@ async function start(
         server.get('/v1/bug', async () => {
           throw new TypeError('the secret reason');
         });
+        server.get('/v1/stream', { handlerTimeout: 50 }, async (_request, reply) =>
+          reply.send(
+            Readable.from(
+              (async function* () {
+                yield 'begun';
+                await new Promise((resolve) => setTimeout(resolve, 150));
+                yield ', ended';
+              })(),
+            ),
+          ),
+        );
         server.get('/v1/hang', { handlerTimeout: 50 }, () => new Promise(() => undefined));
         server.post('/v1/wait', { schema: { body }, handlerTimeout: 400 }, async ({ signal }) => {
           await new Promise((resolve) => setTimeout(resolve, 20));
@@ -218,6 +230,11 @@ describe('an engine', () => {
     expect(fault).toMatchObject({ status: 500, code: 'INTERNAL', requestId: expect.any(String) });
     expect(JSON.stringify(fault)).not.toContain('secret');
     expect(logs.join()).toContain('the secret reason');
+  });
+
+  test('lets a stream that has begun go on beyond the time of its handler', async () => {
+    const { call } = await start();
+    expect(await (await call('/v1/stream')).text()).toBe('begun, ended');
   });
 
   test('refuses requests without a token, with a wrong one, and for others with the right of an administrator only', async () => {
