@@ -84,6 +84,9 @@ export function postgresOriginals(url: string, registry?: Registry): PostgresOri
 
 async function createTable(pool: pg.Pool): Promise<void> {
   const client = await pool.connect();
+  // The pool listens to idle connections only: one that is lost here would end the process. Its query fails.
+  const lost = () => undefined;
+  client.on('error', lost);
   try {
     await client.query('BEGIN');
     await client.query(lockOfTable);
@@ -94,6 +97,7 @@ async function createTable(pool: pg.Pool): Promise<void> {
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   } finally {
+    client.off('error', lost);
     client.release();
   }
 }

@@ -1,4 +1,4 @@
-// Which of llama.cpp's sequences answers next: the free one that already holds most of the prompt, else the one unused for longest.
+// Which of llama.cpp's sequences answers next: the free one that already holds most of the prompt, half of it at least, else the one unused for longest.
 import type { Token } from 'node-llama-cpp';
 
 export interface Slot<S> {
@@ -31,14 +31,18 @@ export function slotsOf<S>(sequences: readonly S[], held: (sequence: S) => reado
     },
     take: (tenant, prompt) => {
       let best: Place<S> | undefined;
-      let bestShared = -1;
+      let bestShared = 0;
+      let oldest: Place<S> | undefined;
       for (const place of free) {
+        if (!oldest || place.usedAt < oldest.usedAt) oldest = place;
         const shared = place.tenant === tenant ? sharedPrefix(held(place.sequence), prompt) : 0;
-        if (shared > bestShared || (shared === bestShared && best && place.usedAt < best.usedAt)) {
+        if (shared > bestShared || (shared > 0 && shared === bestShared && best && place.usedAt < best.usedAt)) {
           best = place;
           bestShared = shared;
         }
       }
+      // A beginning that all prompts share would else bring them all to one place, each wiping out what the one before left.
+      if (2 * bestShared < prompt.length) best = oldest;
       if (!best) throw new RangeError('no sequence is free');
       free.delete(best);
       const slot: Slot<S> = { sequence: best.sequence, foreign: best.tenant !== undefined && best.tenant !== tenant };

@@ -19,6 +19,8 @@ export interface Accounts {
   open: (entry: Entry) => Promise<Account>;
   /** An answer that was there already: it costs nothing, and the ledger tells of it. */
   cached: (entry: Omit<Entry, 'promptTokens' | 'maxTokens'>, used: Usage) => void;
+  /** Resolves when no account is open. */
+  idle: () => Promise<void>;
 }
 
 export interface Account {
@@ -53,7 +55,11 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
     const price = prices.find(({ name }) => name === model);
     return price ? Math.ceil(prompt * price.inputPerMillion + completion * price.outputPerMillion) : 0;
   };
+  const open = new Set<Promise<void>>();
   return {
+    idle: async () => {
+      await Promise.all(open);
+    },
     open: async ({ tenant, tag, model, promptTokens, maxTokens }) => {
       const reservedTokens = promptTokens + maxTokens;
       tenants.update(ofTenants());
@@ -80,22 +86,29 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
         currency,
       };
       let begun = false;
+      const { promise, resolve: close } = Promise.withResolvers<void>();
+      open.add(promise);
       return {
         begin: async () => {
           begun = true;
           await ledger?.write(line);
         },
         settle: async ({ promptTokens: prompt, completionTokens: completion }, state) => {
-          const cost = costOf(model, prompt, completion);
-          const [ofTenant, ofKey, ofMoney] = reserved;
-          await Promise.all([
-            ofTenant?.settle(prompt + completion),
-            ofKey?.settle(prompt + completion),
-            ofMoney?.settle(cost),
-          ]);
-          if (!begun) return;
-          const settled = { ...line, state, promptTokens: prompt, completionTokens: completion, cost: cost / micro };
-          await ledger?.write(settled);
+          try {
+            const cost = costOf(model, prompt, completion);
+            const [ofTenant, ofKey, ofMoney] = reserved;
+            await Promise.all([
+              ofTenant?.settle(prompt + completion),
+              ofKey?.settle(prompt + completion),
+              ofMoney?.settle(cost),
+            ]);
+            if (!begun) return;
+            const settled = { ...line, state, promptTokens: prompt, completionTokens: completion, cost: cost / micro };
+            await ledger?.write(settled);
+          } finally {
+            open.delete(promise);
+            close();
+          }
         },
       };
     },

@@ -301,6 +301,20 @@ describe('a model that is not there', { timeout: 30_000 }, () => {
     await expect.poll(ready, { timeout: 10_000 }).toMatch(/^200/);
   });
 
+  test('is not served where money is limited and it has no price', async () => {
+    const engine = await llama({
+      budgets: { keys: [{ name: 'shop', costPerDay: '1' }], prices: [] },
+    });
+    const ready = () => fetch(`${engine.url}/readyz`).then((response) => response.text());
+    await expect.poll(ready).toMatch(/costPerDay.*bigram has no price/);
+  });
+
+  test('is refused when its chat template is none', async () => {
+    const engine = await llama({ model: { ...onClaim('bigram.gguf'), chatTemplate: '{% for' } });
+    const ready = () => fetch(`${engine.url}/readyz`).then((response) => response.text());
+    await expect.poll(ready, { timeout: 10_000 }).toMatch(/chat template/);
+  });
+
   test('is refused when it is damaged or not the one that was named', async () => {
     const damaged = await engineWith({ runtime: 'LlamaCpp', model: onClaim('damaged.gguf') });
     const other = await engineWith({

@@ -25,6 +25,8 @@ export interface CopyOptions {
 
 /** Requests that may wait for each that is in work. */
 const patience = 16;
+/** Milliseconds that a drain waits for what is settled. */
+const longestSettling = 5000;
 const builtIn = fileURLToPath(new URL('../../templates', import.meta.url));
 
 export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof config> {
@@ -51,8 +53,9 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
       let said = '';
       for (;;) {
         try {
+          const url = ledgerUrl(context.config);
           const model = await openModel(context, options);
-          serving = await serve(model, context, closing);
+          serving = await serve(model, url, context, closing);
           context.readiness.clear('model');
           return;
         } catch (error) {
@@ -73,29 +76,51 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
 
 async function serve(
   model: TextModel,
+  url: string | undefined,
   context: EngineContext<CopyConfig>,
   closing: (() => Promise<void>)[],
 ): Promise<Generator> {
+  // The last that may fail: what is tried again leaves nothing behind.
   const cache = await engineCache<Answer[]>({
     name: 'copy',
     kind: 'answer',
     version: `${model.id}:${model.revision}`,
     ...context,
+  }).catch(async (error: unknown) => {
+    await model.close();
+    throw error;
   });
-  closing.push(
-    () => cache.close(),
-    () => model.close(),
-  );
   const queue = turns({
     parallel: () => model.parallel,
     maxQueue: patience * model.parallel,
     weightOf: (tenant) => Number(context.settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
     registry: context.registry,
   });
-  const url = ledgerUrl(context.config);
   const ledger = url === undefined ? undefined : openLedger(url, context.registry);
-  if (ledger) closing.push(() => ledger.close());
-  return generator({ model, cache, turns: queue, accounts: accounts(context, ledger), context });
+  const books = accounts(context, ledger);
+  // Answers that were cut off are settled yet: the ledger and Redis are closed after them.
+  closing.push(
+    async () => {
+      const settled = new AbortController();
+      await Promise.race([books.idle(), pause(longestSettling, settled.signal)]);
+      settled.abort();
+    },
+    () => cache.close(),
+    () => model.close(),
+    async () => ledger?.close(),
+  );
+  return generator({ model, cache, turns: queue, accounts: books, context });
+}
+
+/** Throws where money is limited and the model has no price: its budget would never be spent. */
+function checkPrice({ budgets }: CopyConfig, id: string): void {
+  const limited = budgets?.keys.find(({ costPerDay }) => costPerDay !== undefined);
+  if (!limited || budgets?.prices.some(({ name }) => name === id)) return;
+  throw new QuintetError('CONFIG_INVALID', {
+    field: 'budgets.prices',
+    source: 'the resource',
+    reason: `key ${limited.name} has costPerDay, and the model ${id} has no price`,
+  });
 }
 
 /** Of the PostgreSQL that the resource names, else of that in the environment; none without `budgets`. */
@@ -116,7 +141,9 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
       ...endpoint,
       apiKey: endpoint.secretRef && endpointKey(endpoint.name, endpoint.secretRef.key),
     }));
-    return openAiModel({ endpoints: withKeys, fallback, fallbackDuringStream, registry });
+    const model = openAiModel({ endpoints: withKeys, fallback, fallbackDuringStream, registry });
+    checkPrice(own, model.id);
+    return model;
   }
   if (own.runtime !== 'LlamaCpp') {
     throw new QuintetError('NOT_READY', {
@@ -136,17 +163,19 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
     onProgress: (message) => context.readiness.block('model', message),
     ...(options.claims && { claims: options.claims }),
   });
+  const id =
+    file.path
+      .split('/')
+      .at(-1)
+      ?.replace(/\.gguf$/i, '') ?? 'model';
+  checkPrice(own, id);
   // Loaded only where it is used: the library takes a second and many megabytes.
   const { openLlama } = await import('../models/llama.ts');
   return openLlama({
     path: file.path,
     // The label alone would not tell two files apart.
     revision: `${model.revision ?? ''}:${file.digest}`,
-    id:
-      file.path
-        .split('/')
-        .at(-1)
-        ?.replace(/\.gguf$/i, '') ?? 'model',
+    id,
     contextTokens: model.contextTokens,
     sequences: own.batching.maxSize,
     chatTemplate: model.chatTemplate,

@@ -105,6 +105,9 @@ export function openLedger(url: string, registry: Registry): Ledger {
 
 async function createTables(pool: pg.Pool): Promise<void> {
   const client = await pool.connect();
+  // The pool listens to idle connections only: one that is lost here would end the process. Its query fails.
+  const lost = () => undefined;
+  client.on('error', lost);
   try {
     await client.query('BEGIN');
     for (const statement of tables) await client.query(statement);
@@ -113,6 +116,7 @@ async function createTables(pool: pg.Pool): Promise<void> {
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   } finally {
+    client.off('error', lost);
     client.release();
   }
 }
