@@ -89,6 +89,12 @@ describe('checks', () => {
     );
   });
 
+  test('read texts of a hundred thousand marks or lines as any other', () => {
+    for (const text of [`word${'!'.repeat(100_000)}x`, `word${'\n '.repeat(100_000)}x`, `word${' \n'.repeat(100_000)}`])
+      expect(readingEase(text)).toBeGreaterThan(0);
+    expect(readingEase('One. Two.\n\nThree.')).toBe(readingEase('One. Two. Three.'));
+  });
+
   test('put what says more of the brief first', () => {
     const variants = ['Nothing.', 'Lumen runs 40 hours. Order now.', 'Lumen.'].map((text) =>
       scored(text, given, checksOf(text, given, rules)),

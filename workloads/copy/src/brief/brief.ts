@@ -4,7 +4,13 @@ import type { ChatMessage } from '../models/model.ts';
 import type { Template } from './template.ts';
 import { filled } from './template.ts';
 
-const line = (longest: number) => z.string().trim().min(1).max(longest);
+/** One line: what would begin another in a prompt, or cannot be seen, is a space. */
+const line = (longest: number) =>
+  z
+    .string()
+    .overwrite((text) => text.replace(/[\s\p{Cc}]+/gu, ' ').trim())
+    .min(1)
+    .max(longest);
 
 export const brief = z
   .object({

@@ -29,8 +29,11 @@ export function normalised(text: string): string {
 
 /** True where `term` stands in `text` as words of its own. */
 export function holds(text: string, term: string): boolean {
-  const within = normalised(text);
-  const wanted = normalised(term);
+  return standsIn(normalised(text), normalised(term));
+}
+
+/** As `holds`, of texts in the normalised form. */
+function standsIn(within: string, wanted: string): boolean {
   if (wanted === '') return false;
   for (let at = within.indexOf(wanted); at !== -1; at = within.indexOf(wanted, at + 1)) {
     const end = at + wanted.length;
@@ -42,8 +45,10 @@ export function holds(text: string, term: string): boolean {
 }
 
 export function checksOf(text: string, given: Brief, rules: Rules): Check[] {
-  const found = rules.banned.filter((term) => holds(text, term));
-  const missing = rules.required.filter((term) => !holds(text, term));
+  const { banned, required } = termsOf(rules);
+  const within = normalised(text);
+  const found = banned.filter(({ wanted }) => standsIn(within, wanted)).map(({ term }) => term);
+  const missing = required.filter(({ wanted }) => !standsIn(within, wanted)).map(({ term }) => term);
   const length = charactersOf(text);
   const tooLong = rules.maxCharacters !== undefined && length > rules.maxCharacters;
   const ease = readingEase(text);
@@ -69,6 +74,24 @@ export function checksOf(text: string, given: Brief, rules: Rules): Check[] {
   ];
 }
 
+interface Term {
+  term: string;
+  /** Its normalised form. */
+  wanted: string;
+}
+
+const termsOfRules = new WeakMap<Rules, { banned: Term[]; required: Term[] }>();
+
+/** Rules hold hundreds of terms, and each draft of a request is held against the same ones. */
+function termsOf(rules: Rules): { banned: Term[]; required: Term[] } {
+  const found = termsOfRules.get(rules);
+  if (found) return found;
+  const terms = (texts: readonly string[]) => texts.map((term) => ({ term, wanted: normalised(term) }));
+  const made = { banned: terms(rules.banned), required: terms(rules.required) };
+  termsOfRules.set(rules, made);
+  return made;
+}
+
 /** Least reading ease: plain English begins at 60, texts for college graduates below 30 (R. Flesch, 1948). */
 const leastEase = { Plain: 60, Standard: 30, Expert: 0, Any: Number.NEGATIVE_INFINITY };
 
@@ -79,7 +102,7 @@ const leastEase = { Plain: 60, Standard: 30, Expert: 0, Any: Number.NEGATIVE_INF
 export function readingEase(text: string): number {
   const words = text.match(/[\p{L}\p{N}'’]+/gu) ?? [];
   if (words.length === 0) return 100;
-  const sentences = Math.max(1, (text.match(/[.!?]+(\s|$)|\n\s*\n/g) ?? []).length);
+  const sentences = Math.max(1, (text.match(/(?<![.!?])[.!?]+(?:\s|$)|\n[^\S\n]*\n\s*/g) ?? []).length);
   const syllables = words.reduce((sum, word) => sum + syllablesOf(word), 0);
   return 206.835 - 1.015 * (words.length / sentences) - 84.6 * (syllables / words.length);
 }

@@ -198,6 +198,15 @@ describe('a GGUF model', { timeout: 30_000 }, () => {
     await expect.poll(metric, { timeout: 5000 }).toBe(0);
   });
 
+  test('takes null for what is left out, and asks anew for a brief where the client says so', async () => {
+    const body = { prompt: 'the', n: null, max_tokens: 4, temperature: null, user: null, stream: null, model: null };
+    expect((await post(engine, '/v1/completions', body)).body['choices']).toHaveLength(1);
+    const ask = (headers = {}) => post(engine, '/v1/copy', { brief: { product: 'a hat' }, n: 1, seed: 5 }, headers);
+    const first = await ask();
+    expect((await ask()).body['source']).toBe('memory');
+    expect((await ask({ 'cache-control': 'no-cache' })).body).toMatchObject({ ...first.body, source: 'miss' });
+  });
+
   test('writes variants of a brief, and says that a model did', async () => {
     const { status, body } = await post(engine, '/v1/copy', { brief: { product: 'cat mat' }, n: 2, seed: 4 });
     expect({ status, ...body }).toMatchObject({ status: 200, writtenBy: 'Model', model: 'bigram', template: 'aida' });

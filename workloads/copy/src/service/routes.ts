@@ -169,7 +169,7 @@ function briefRoutes(server: EngineServer, { prompts, write }: RouteOptions): vo
   );
 }
 
-function modelFor({ generator, context }: RouteOptions, asked: string | undefined): Generator {
+function modelFor({ generator, context }: RouteOptions, asked: string | null | undefined): Generator {
   const served = generator();
   if (!served && context.config.runtime !== 'Template') throw notLoaded();
   if (!served) {
@@ -179,7 +179,7 @@ function modelFor({ generator, context }: RouteOptions, asked: string | undefine
   }
   const { unavailable, id } = served.model;
   if (unavailable) throw new QuintetError('NOT_READY', { reason: unavailable, retryAfter: 5 });
-  if (asked !== undefined && asked !== id)
+  if (asked != null && asked !== id)
     throw new QuintetError('NOT_FOUND', { what: `The model ${asked} (served is ${id})`, field: 'model' });
   return served;
 }
@@ -191,7 +191,7 @@ function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: Co
   return {
     tenant: request.identity.tenant,
     prompt,
-    n: body.n,
+    n: body.n ?? 1,
     maxTokens: longest ?? defaultLength(model, generation.maxLength),
     temperature: body.temperature ?? generation.temperature,
     topP: body.top_p ?? generation.topP,
@@ -200,7 +200,7 @@ function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: Co
     stop,
     seed: body.seed ?? generation.seed,
     priority: config.priorities === 'Enabled' ? (body.priority ?? 'Normal') : 'Normal',
-    deadline: body.deadline_ms === undefined ? undefined : Date.now() + body.deadline_ms,
+    deadline: body.deadline_ms == null ? undefined : Date.now() + body.deadline_ms,
     version: '',
     tag: body.user ?? '',
     cached: !bypasses(request),

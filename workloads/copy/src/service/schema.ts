@@ -6,31 +6,31 @@ import { brief } from '../brief/brief.ts';
 const longestText = 1 << 20;
 const text = z.string().max(longestText);
 
-/** What may be said of every request, in OpenAI's spelling and with our own additions. */
+/** What may be said of every request, in OpenAI's spelling and with our own additions; null is as good as left out, as there. */
 const common = {
-  model: z.string().max(256).optional().describe('As /v1/models lists it; left out, the one that is served.'),
-  max_tokens: z.int().min(1).max(131_072).optional(),
-  temperature: z.number().min(0).max(2).optional(),
-  top_p: z.number().gt(0).max(1).optional(),
-  top_k: z.int().min(0).max(100_000).optional().describe('0 looks at all tokens.'),
-  repetition_penalty: z.number().min(0.01).max(10).optional().describe('1 is none.'),
-  n: z.int().min(1).max(16).default(1),
-  stream: z.boolean().default(false),
-  stream_options: z.strictObject({ include_usage: z.boolean().default(false) }).nullish(),
+  model: z.string().max(256).nullish().describe('As /v1/models lists it; left out, the one that is served.'),
+  max_tokens: z.int().min(1).max(131_072).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().gt(0).max(1).nullish(),
+  top_k: z.int().min(0).max(100_000).nullish().describe('0 looks at all tokens.'),
+  repetition_penalty: z.number().min(0.01).max(10).nullish().describe('1 is none.'),
+  n: z.int().min(1).max(16).nullish(),
+  stream: z.boolean().nullish(),
+  stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
   stop: z.union([z.string().min(1).max(64), z.array(z.string().min(1).max(64)).max(8)]).nullish(),
   seed: z.int().min(0).max(2_147_483_647).nullish(),
-  user: z.string().max(256).optional(),
-  priority: z.enum(priorities).optional(),
-  deadline_ms: z.int().min(1).max(3_600_000).optional().describe('After it the request is given up.'),
-  presence_penalty: z.literal(0).optional().describe('Use repetition_penalty.'),
-  frequency_penalty: z.literal(0).optional().describe('Use repetition_penalty.'),
+  user: z.string().max(256).nullish(),
+  priority: z.enum(priorities).nullish(),
+  deadline_ms: z.int().min(1).max(3_600_000).nullish().describe('After it the request is given up.'),
+  presence_penalty: z.literal(0).nullish().describe('Use repetition_penalty.'),
+  frequency_penalty: z.literal(0).nullish().describe('Use repetition_penalty.'),
 };
 
 export const completionRequest = z.strictObject({
   ...common,
   prompt: text,
-  echo: z.literal(false).optional(),
-  best_of: z.literal(1).optional(),
+  echo: z.literal(false).nullish(),
+  best_of: z.literal(1).nullish(),
   logprobs: z.null().optional(),
   suffix: z.null().optional(),
 });
@@ -44,13 +44,13 @@ export const chatRequest = z.strictObject({
       z.strictObject({
         role: z.enum(['system', 'developer', 'user', 'assistant']),
         content: z.union([text, z.array(part).min(1).max(64)]),
-        name: z.string().max(64).optional(),
+        name: z.string().max(64).nullish(),
       }),
     )
     .min(1)
     .max(1000),
-  logprobs: z.literal(false).optional(),
-  response_format: z.strictObject({ type: z.literal('text') }).optional(),
+  logprobs: z.literal(false).nullish(),
+  response_format: z.strictObject({ type: z.literal('text') }).nullish(),
 });
 
 const usage = z.object({

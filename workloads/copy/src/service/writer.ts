@@ -1,5 +1,6 @@
 // A brief becomes variants: written by the model or realised from a template, checked, those alike dropped, those that break rules written again.
 import { randomInt } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { type EngineContext, QuintetError, type Source } from '@quintet/runtime';
 import type { z } from 'zod';
 import { type Brief, messagesFor, textsOf } from '../brief/brief.ts';
@@ -92,11 +93,19 @@ async function write(draw: Draw, n: number, given: Brief, rules: Rules, config: 
     const fresh = await draw(round, n - kept.length, signal);
     drafts.push(...fresh);
     for (const { text } of fresh) {
-      const next = kept.length < n ? variantOf(text, kept, given, rules, config) : undefined;
+      if (kept.length >= n) break;
+      const next = variantOf(text, kept, given, rules, config);
       if (next) kept.push(next);
+      await othersTurn(signal);
     }
   }
   return { drafts, kept };
+}
+
+/** Checks of many drafts take long enough to be felt by other requests. */
+async function othersTurn(signal: AbortSignal): Promise<void> {
+  await setImmediate();
+  if (signal.aborted) throw signal.reason instanceof QuintetError ? signal.reason : new QuintetError('CANCELLED');
 }
 
 type Draw = (round: number, n: number, signal: AbortSignal) => Promise<Draft[]>;
@@ -110,7 +119,7 @@ function modelDrafts(
   { generation, prompts, priorities }: CopyConfig,
 ): Draw {
   // Of the request, however many rounds it takes.
-  const deadline = request.deadlineMs === undefined ? undefined : Date.now() + request.deadlineMs;
+  const deadline = request.deadlineMs == null ? undefined : Date.now() + request.deadlineMs;
   return async (round, n, signal) => {
     const base = request.seed ?? generation.seed;
     const { answers: made, source } = await answers(
@@ -148,11 +157,16 @@ function templateDrafts(template: Template, given: Brief, seed: number): Draw {
   const random = seededRandom(seed);
   // A fact that holds a banned term would spoil every text it stands in.
   const facts = given.facts.filter((fact) => !given.banned.some((term) => holds(fact, term)));
-  return async (_, n) =>
-    // More than asked for: realising costs nothing, and alike ones are dropped.
-    Array.from({ length: 8 * n }, () => realised(template, { ...given, facts: shuffled(facts, random) }, random))
-      .filter((text) => text !== undefined)
-      .map((text) => ({ text, source: 'miss', promptTokens: 0, completionTokens: 0 }));
+  return async (_, n, signal) => {
+    const drafts: Draft[] = [];
+    // More than asked for: realising costs little, and alike ones are dropped.
+    for (let at = 0; at < 8 * n; at++) {
+      const text = realised(template, { ...given, facts: shuffled(facts, random) }, random);
+      if (text !== undefined) drafts.push({ text, source: 'miss', promptTokens: 0, completionTokens: 0 });
+      await othersTurn(signal);
+    }
+    return drafts;
+  };
 }
 
 /** The draft with its checks; undefined when it is like one that is there, or breaks a rule and may be written again. */
