@@ -64,7 +64,7 @@ export async function startClient<T>(
         if (status.phase === 'Failed') throw new Error(`it failed: ${await log(20)}`);
         return status.phase === 'Succeeded';
       },
-      { timeoutMs: 180_000, everyMs: 1000 },
+      { timeoutMs: 180_000, everyMs: 1000, describe: () => log(1) },
     );
     return await latest();
   };

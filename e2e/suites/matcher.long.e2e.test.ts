@@ -79,8 +79,7 @@ const script = (url: string) => `
   };
   const telling = setInterval(() => console.log(JSON.stringify(counts)), 1000);
   await Promise.all([register(), search(), search()]);
-  clearInterval(telling);
-  const lost = [];
+  const lost = (counts.lost = []);
   for (const { id, hash } of known) {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -92,7 +91,8 @@ const script = (url: string) => `
       await new Promise((r) => setTimeout(r, 500));
     }
   }
-  console.log(JSON.stringify({ ...counts, lost }));`;
+  clearInterval(telling);
+  console.log(JSON.stringify(counts));`;
 
 const pool = () => kubectl.json<Pool>(['get', 'matcherpool', 'guard', '-n', namespace]);
 
