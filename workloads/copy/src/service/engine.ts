@@ -174,7 +174,7 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
   return openLlama({
     path: file.path,
     // The label alone would not tell two files apart.
-    revision: `${model.revision ?? ''}:${file.digest}`,
+    revision: [model.revision, file.digest].filter((part) => part !== undefined).join(':'),
     id,
     contextTokens: model.contextTokens,
     sequences: own.batching.maxSize,
