@@ -74,6 +74,11 @@ const columns = `number::float8 as number, tenant, id, bank, sha256, hash, quali
   disabled_until as "disabledUntil"`;
 const bankColumns = `number, tenant, name, kind, max_distance as "maxDistance", enabled_ratio as "enabledRatio", suppresses`;
 export const channel = 'quintet_matcher';
+/**
+ * Held until the commit, so that changes are numbered in the order of their commits: a reader that has seen one has seen all before it. Without it a
+ * transaction that began later could be given the lower number and commit last, and its change would never be read.
+ */
+const nextInOrder = `select pg_advisory_xact_lock(hashtext('quintet changes of ' || current_schema()))`;
 /** Rows of one statement. */
 const batch = 1000;
 
@@ -142,6 +147,7 @@ export class Recorded {
         [number, actor.tenant, name, after.kind, after.maxDistance, after.enabledRatio, after.suppresses],
       );
       await audit(client, actor, 'SetBank', [{ subject: `bank/${name}`, before: before ?? null, after: rows[0] }]);
+      await client.query(nextInOrder);
       await client.query('insert into changes (bank) values ($1)', [number]);
       await client.query(`notify ${channel}`);
       return rows[0] as Bank;
@@ -357,6 +363,7 @@ async function insert(client: pg.PoolClient, actor: Actor, items: readonly NewIt
 /** A line for each changed item, and a word to whoever listens once this commits. */
 async function record(client: pg.PoolClient, items: readonly Item[]): Promise<void> {
   if (items.length === 0) return;
+  await client.query(nextInOrder);
   await client.query('insert into changes (item) select unnest($1::bigint[])', [items.map(({ number }) => number)]);
   await client.query(`notify ${channel}`);
 }

@@ -76,6 +76,22 @@ describe('the record', () => {
 });
 
 describe('replicas', () => {
+  test('miss nothing that is registered side by side', async () => {
+    const replica = await Replica.open({ record, refresh: 20 });
+    try {
+      const seeds = Array.from({ length: 240 }, (_, index) => 3000 + index);
+      const register = async (own: number[]) => {
+        for (const seed of own) await record.register(actor, [item(`s${seed}`, seed)]);
+      };
+      await Promise.all(Array.from({ length: 8 }, (_, lane) => register(seeds.filter((seed) => seed % 8 === lane))));
+      await eventually(() => {
+        expect(seeds.filter((seed) => replica.byHash(hashOf(seed), 0).length !== 1)).toEqual([]);
+      });
+    } finally {
+      await replica.close();
+    }
+  }, 60_000);
+
   test('see a new item, its end and its return without being asked', async () => {
     const [a, b] = [await Replica.open({ record }), await Replica.open({ record })];
     try {
