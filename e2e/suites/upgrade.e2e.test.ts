@@ -96,8 +96,12 @@ describe('an upgrade', () => {
     await kubectl.run(['rollout', 'status', 'deployment', release.name, '-n', release.namespace, '--timeout=120s'], {
       timeoutMs: 130_000,
     });
-    const renewed = await controllerPods(kubectl);
-    expect(renewed.filter((name) => controllers.includes(name))).toEqual([]);
+    // Those of before may take their time to end.
+    await expect
+      .poll(async () => (await controllerPods(kubectl)).filter((name) => controllers.includes(name)), {
+        timeout: 60_000,
+      })
+      .toEqual([]);
     // The new leader has looked at it: what it follows now, it follows by the new release.
     await services.apply('steady', { replicas: 2, healing: { mode: 'Observe' } });
     await services.ready('steady', 2);
