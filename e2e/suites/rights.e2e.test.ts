@@ -17,13 +17,21 @@ it('the controllers were denied nothing in this run, and asked for nothing beyon
   await services.remove('one');
 
   const account = `system:serviceaccount:${release.namespace}:${release.name}`;
-  const requests = auditEvents(node?.auditLogPath ?? '').filter(({ user }) => user.username === account);
+  const events = auditEvents(node?.auditLogPath ?? '');
+  const requests = events.filter(({ user }) => user.username === account);
+  const isStarting = startsOf(events.map(({ requestReceivedTimestamp }) => Date.parse(requestReceivedTimestamp)));
   const used = new Set(requests.map(described));
   expect([...used]).toEqual(expect.arrayContaining(['create deployments', 'patch compressionservices/status']));
-  // An API server that was just started knows no roles for a moment: what it denied then, it allowed before and after.
-  const allowed = new Set(requests.filter(({ responseStatus }) => (responseStatus?.code ?? 500) < 300).map(described));
-  expect(denied(requests).filter((right) => !allowed.has(right))).toEqual([]);
+  const settled = requests.filter(({ requestReceivedTimestamp }) => !isStarting(Date.parse(requestReceivedTimestamp)));
+  expect(denied(settled)).toEqual([]);
   expect(
     [...used].filter((right) => /^(get|update) secrets|nodes|namespaces|^(delete|update) pods|\*/.test(right)),
   ).toEqual([]);
 });
+
+/** Whether the API server was started seconds before: other suites take it away, and it knows no roles for a moment. A log that is silent for longer than any node is tells so. */
+function startsOf(times: readonly number[]): (time: number) => boolean {
+  const sorted = times.toSorted((a, b) => a - b);
+  const starts = sorted.filter((time, index) => time - (sorted[index - 1] ?? time) > 6000);
+  return (time) => starts.some((start) => time >= start && time < start + 5000);
+}
