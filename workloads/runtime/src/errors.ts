@@ -112,6 +112,11 @@ export const errorCatalogue = {
     message: 'Model {uri} is not there: {reason}',
     fix: 'Check the model source in the resource.',
   },
+  MODEL_INVALID: {
+    status: 503,
+    message: 'The model cannot be used: {reason}',
+    fix: 'Mount an ONNX file that takes and gives what the documentation says.',
+  },
   MODEL_DAMAGED: {
     status: 503,
     message: 'Model {uri} is damaged: SHA-256 is {actual}, not {expected}.',
