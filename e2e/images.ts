@@ -121,6 +121,12 @@ function copyWorkspace(path: string, modules: string): void {
 
 const useless = /(\.d\.[cm]?ts|\.map|\.tsbuildinfo|\.md|\.test\.js|gitRelease\.bundle)$/i;
 
+/** Libraries that a package brings for other systems and processors, as onnxruntime-node does: images are Linux's and this processor's. */
+function isForeign(inside: string): boolean {
+  const [, system, processor] = /(?:^|\/)napi-v\d+\/([^/]+)(?:\/([^/]+))?/.exec(inside) ?? [];
+  return (system !== undefined && system !== 'linux') || (processor !== undefined && processor !== process.arch);
+}
+
 function copy(from: string, to: string, nestedModulesApart: boolean): void {
   mkdirSync(dirname(to), { recursive: true });
   cpSync(from, to, {
@@ -129,6 +135,7 @@ function copy(from: string, to: string, nestedModulesApart: boolean): void {
     filter: (source) => {
       const inside = relative(from, source);
       if (nestedModulesApart && inside.split('/')[0] === 'node_modules') return false;
+      if (isForeign(inside)) return false;
       return !useless.test(inside) && !/(^|\/)(test|tests|docs|example|examples|benchmark|benchmarks)$/.test(inside);
     },
   });
