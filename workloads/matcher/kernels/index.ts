@@ -9,9 +9,10 @@ const KEYS: i32 = 65536;
 /** The item was found already in this search. */
 const SEEN: u8 = 0x80;
 
-/** Fixed places below `firstFree`: the query, its masks, the results (slot, distance). */
+/** Fixed places below `firstFree`: the query, its masks, a bit for each bank that is asked for, the results (slot, distance). */
 const QUERY: usize = 1024;
 const MASKS: usize = 2048;
+const ASKED: usize = 8192;
 const RESULTS: usize = 65536;
 export const capacityOfResults: i32 = 16384;
 const FIRST: usize = 65536 + 16384 * 8;
@@ -33,19 +34,20 @@ export function layout(items: i32, tableCount: i32): usize {
   hashes = FIRST;
   numbers = hashes + 32 * usize(items);
   banks = numbers + 4 * usize(items);
-  flags = banks + usize(items);
+  flags = banks + 2 * usize(items);
   offsets = (flags + usize(items) + 15) & ~15;
   slots = offsets + (tables > 0 ? 4 * usize(KEYS + 1) * usize(tables) : 0);
   next = slots + 4 * usize(items) * usize(tables);
   return next + 2 * usize(items) * usize(tables) + 64;
 }
 
-/** 0: hashes, 1: numbers, 2: banks, 3: flags, 4: query, 5: results. */
+/** 0: hashes, 1: numbers, 2: banks, 3: flags, 4: query, 5: results, 6: banks asked for. */
 export function section(which: i32): usize {
   if (which == 0) return hashes;
   if (which == 1) return numbers;
   if (which == 2) return banks;
   if (which == 3) return flags;
+  if (which == 6) return ASKED;
   return which == 4 ? QUERY : RESULTS;
 }
 
@@ -142,8 +144,8 @@ let q2: u64 = 0;
 let q3: u64 = 0;
 
 /**
- * Items of the first `items` slots within `radius` of the query (spread already), without those whose flags meet
- * `hide`. Each table is asked for chunks within `reach`: at radius / 16 all are found, below it some. Returns how many lie in the results; when more were found than fit, the nearest are kept.
+ * Items of the first `items` slots within `radius` of the query (spread already), of banks that are asked for, without those whose
+ * flags meet `hide`. Each table is asked for chunks within `reach`: at radius / 16 all are found, below it some. Returns how many lie in the results; when more were found than fit, the nearest are kept.
  */
 export function search(items: i32, radius: i32, reach: i32, hide: u32): i32 {
   found = 0;
@@ -166,7 +168,7 @@ export function search(items: i32, radius: i32, reach: i32, hide: u32): i32 {
 function scan(items: i32, hide: u8): void {
   for (let item = 0; item < items; item++) {
     const distance = distanceTo(item);
-    if (distance <= bound && !(load<u8>(flags + usize(item)) & hide)) keep(item, distance);
+    if (distance <= bound && !(load<u8>(flags + usize(item)) & hide) && isAsked(item)) keep(item, distance);
   }
 }
 
@@ -192,7 +194,7 @@ function probe(table: i32, masks: i32, pair: i32, hide: u8): void {
         lanes &= lanes - 1;
         if (load<u8>(flags + usize(item)) & (hide | SEEN)) continue;
         const distance = distanceTo(item);
-        if (distance <= bound) keep(item, distance);
+        if (distance <= bound && isAsked(item)) keep(item, distance);
       }
     }
   }
@@ -210,6 +212,13 @@ function distanceTo(item: i32): i32 {
   );
 }
 
+// @ts-ignore: decorator
+@inline
+function isAsked(item: i32): bool {
+  const bank = u32(load<u16>(banks + 2 * usize(item)));
+  return ((load<u8>(ASKED + (bank >> 3)) >> u8(bank & 7)) & 1) != 0;
+}
+
 function keep(item: i32, distance: i32): void {
   if (found == capacityOfResults) makeRoom();
   if (distance > bound) return;
@@ -220,21 +229,22 @@ function keep(item: i32, distance: i32): void {
   store<u8>(flag, load<u8>(flag) | SEEN);
 }
 
-/** Drops the farthest results and lowers the bound below them; equally far ones all stay or all go. */
+/** Drops the last results at the farthest distance, at most half of all, and takes no more of them: nearer ones always find room. */
 function makeRoom(): void {
   let farthest = 0;
-  let nearest = 256;
+  let count = 0;
   for (let i = 0; i < found; i++) {
-    const distance = load<u32>(RESULTS + 8 * i + 4);
+    const distance = i32(load<u32>(RESULTS + 8 * i + 4));
+    if (distance > farthest) count = 0;
     farthest = max(farthest, distance);
-    nearest = min(nearest, distance);
+    if (distance == farthest) count++;
   }
   bound = farthest - 1;
-  if (nearest == farthest) return;
+  let staying = max(0, count - capacityOfResults / 2);
   let kept = 0;
   for (let i = 0; i < found; i++) {
     const result = load<u64>(RESULTS + 8 * i);
-    if (i32(result >> 32) == farthest) {
+    if (i32(result >> 32) == farthest && --staying < 0) {
       unmark(u32(result));
     } else {
       store<u64>(RESULTS + 8 * kept, result);

@@ -26,6 +26,7 @@ const tailSize = 2048;
 
 interface Owner {
   readonly number: number;
+  readonly bank: number;
   readonly features: Features;
 }
 
@@ -44,6 +45,8 @@ export class FeatureIndex {
   #tail: Part = newPart(tailSize, 0);
   readonly #hidden = new Set<number>();
   readonly #known = new Set<number>();
+  /** Items whose corners go at the next merge of their part. */
+  readonly #removed = new Set<number>();
 
   get size(): number {
     return this.#known.size;
@@ -61,7 +64,7 @@ export class FeatureIndex {
     );
   }
 
-  add(number: number, features: Features): void {
+  add(number: number, features: Features, bank = 0): void {
     if (this.#known.has(number)) return;
     this.#known.add(number);
     if (this.#tail.segment.count + features.count > tailSize) {
@@ -69,7 +72,7 @@ export class FeatureIndex {
       this.#tail = newPart(tailSize, 0);
       this.#merge();
     }
-    append(this.#tail, { number, features });
+    append(this.#tail, { number, bank, features });
   }
 
   hide(number: number, hidden: boolean): void {
@@ -77,10 +80,29 @@ export class FeatureIndex {
     else this.#hidden.delete(number);
   }
 
-  /** Items with at least `fewestAgreeing` corners where the query's are, most first. */
-  search(query: Features): FeatureMatch[] {
+  delete(number: number): void {
+    this.#hidden.delete(number);
+    if (this.#known.delete(number)) this.#removed.add(number);
+  }
+
+  /**
+   * Items with at least `fewestAgreeing` corners where the query's are, most first.
+   * @param banks Those whose items are asked for; left out, all.
+   * @param admits Items that are asked for within these banks.
+   */
+  search(
+    query: Features,
+    banks?: ReadonlySet<number>,
+    admits: (number: number) => boolean = () => true,
+  ): FeatureMatch[] {
     const votes = new Map<Owner, Pair[]>();
-    for (const part of [...this.#parts, this.#tail]) this.#vote(part, query, votes);
+    const known = new Map<number, boolean>();
+    const asked = ({ number }: Owner) => {
+      let admitted = known.get(number);
+      if (admitted === undefined) known.set(number, (admitted = this.#shows(number) && admits(number)));
+      return admitted;
+    };
+    for (const part of [...this.#parts, this.#tail]) vote(part, query, votes, banks, asked);
     // How many corners of all items look like each of the query's: the fewer, the more it says.
     const looks = new Map<number, number>();
     for (const pairs of votes.values())
@@ -97,19 +119,8 @@ export class FeatureIndex {
       .sort((a, b) => b.alignment.agreeing - a.alignment.agreeing || a.number - b.number);
   }
 
-  #vote(part: Part, query: Features, votes: Map<Owner, Pair[]>): void {
-    if (part.segment.count === 0) return;
-    for (let corner = 0; corner < query.count; corner++) {
-      const found = part.segment.search(query.descriptors.subarray(32 * corner, 32 * corner + 32), radius, 1);
-      const near = found.length > common ? found.sort((a, b) => a.distance - b.distance).slice(0, common) : found;
-      for (const { slot, distance } of near) {
-        const owner = part.owners[part.ownerOf[slot] as number] as Owner;
-        if (this.#hidden.has(owner.number)) continue;
-        let pairs = votes.get(owner);
-        if (!pairs) votes.set(owner, (pairs = []));
-        pairs.push({ query: corner, item: part.cornerOf[slot] as number, distance });
-      }
-    }
+  #shows(number: number): boolean {
+    return !this.#hidden.has(number) && !this.#removed.has(number);
   }
 
   /** Parts at the end that together are as large as the one before them become one, with tables. */
@@ -120,12 +131,38 @@ export class FeatureIndex {
       from--;
       sum += (this.#parts[from] as Part).segment.count;
     }
-    const merged = newPart(sum, tables);
-    for (const part of this.#parts.slice(from)) {
-      for (const owner of part.owners) append(merged, owner);
-    }
+    const owners = this.#parts.slice(from).flatMap((part) => part.owners);
+    const left = owners.filter(({ number }) => !this.#removed.has(number));
+    for (const { number } of owners) this.#removed.delete(number);
+    const merged = newPart(
+      left.reduce((all, { features }) => all + features.count, 0),
+      tables,
+    );
+    for (const owner of left) append(merged, owner);
     for (const _ of merged.segment.build()) continue;
     this.#parts.splice(from, this.#parts.length - from, merged);
+  }
+}
+
+function vote(
+  part: Part,
+  query: Features,
+  votes: Map<Owner, Pair[]>,
+  banks: ReadonlySet<number> | undefined,
+  asked: (owner: Owner) => boolean,
+): void {
+  if (part.segment.count === 0) return;
+  const ownerAt = (slot: number) => part.owners[part.ownerOf[slot] as number] as Owner;
+  for (let corner = 0; corner < query.count; corner++) {
+    const descriptor = query.descriptors.subarray(32 * corner, 32 * corner + 32);
+    const found = part.segment.search(descriptor, radius, banks, 1).filter(({ slot }) => asked(ownerAt(slot)));
+    const near = found.length > common ? found.sort((a, b) => a.distance - b.distance).slice(0, common) : found;
+    for (const { slot, distance } of near) {
+      const owner = ownerAt(slot);
+      let pairs = votes.get(owner);
+      if (!pairs) votes.set(owner, (pairs = []));
+      pairs.push({ query: corner, item: part.cornerOf[slot] as number, distance });
+    }
   }
 }
 
@@ -162,7 +199,7 @@ function newPart(capacity: number, tableCount: number): Part {
 function append({ segment, ownerOf, cornerOf, owners }: Part, owner: Owner): void {
   const { features } = owner;
   for (let i = 0; i < features.count; i++) {
-    const slot = segment.add(0, features.descriptors.subarray(32 * i, 32 * i + 32), 0, 0);
+    const slot = segment.add(0, features.descriptors.subarray(32 * i, 32 * i + 32), owner.bank, 0);
     ownerOf[slot] = owners.length;
     cornerOf[slot] = i;
   }

@@ -84,6 +84,58 @@ test('of a flood of near duplicates the nearest are returned', async () => {
   expect(matches.filter((match) => match.distance <= 1)).toHaveLength(near);
 });
 
+test.each([0, 16] as const)(
+  'of a flood of equally far items before nearer ones, all nearer ones are returned, and no hash changes: %i tables',
+  async (tables) => {
+    const far = Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? 255 : 0));
+    const near = Array.from({ length: 60 }, (_, i) => flip(new Uint8Array(32), 3, i + 1));
+    const hashes = [...Array.from({ length: 17_000 }, () => far), ...near];
+    const index = new HashIndex({ tables });
+    await index.load(
+      columnsOf(
+        hashes,
+        hashes.map((_, i) => i + 1),
+      ),
+    );
+    for (let round = 0; round < 2; round++) {
+      const matches = index.search(new Uint8Array(32), 31);
+      expect(
+        matches
+          .slice(0, 60)
+          .map(({ number }) => number)
+          .sort((a, b) => a - b),
+      ).toEqual(near.map((_, i) => 17_001 + i));
+      expect(matches.length).toBeGreaterThan(8000);
+      expect(matches.length).toBeLessThanOrEqual(16_384);
+      expect(new Set(matches.slice(60).map((match) => match.distance))).toEqual(new Set([8]));
+    }
+    for (let i = 0; i < hashes.length; i++) expect(index.get(i + 1)?.hash).toEqual(hashes[i]);
+  },
+);
+
+test('items of banks that are not asked for neither appear nor take the place of others', async () => {
+  const index = new HashIndex({ tail: 20_000 });
+  for (let number = 1; number <= 17_000; number++) index.add({ number, hash: new Uint8Array(32), bank: 300, flags: 0 });
+  const own = {
+    number: 20_000,
+    hash: Uint8Array.from({ length: 32 }, (_, i) => (i === 3 ? 31 : 0)),
+    bank: 40_000,
+    flags: 0,
+  };
+  index.add(own);
+  for (let settled = 0; settled < 2; settled++) {
+    expect(index.search(new Uint8Array(32), 31, new Set([40_000, 7]))).toEqual([
+      { number: 20_000, bank: 40_000, distance: 5 },
+    ]);
+    expect(index.search(new Uint8Array(32), 31, new Set())).toEqual([]);
+    expect(index.search(new Uint8Array(32), 31, new Set([300]))[0]).toEqual({ number: 1, bank: 300, distance: 0 });
+    for (const hash of Array.from({ length: 4000 }, (_, i) => flip(new Uint8Array(32), 100, i))) {
+      index.add({ number: 30_000 + index.size, hash, bank: 1, flags: 0 });
+    }
+    await index.settle();
+  }
+});
+
 test('what a snapshot takes out gives the same index again', async () => {
   const { hashes, numbers } = clustered(700, 11);
   const index = new HashIndex({ tail: 200 });
@@ -151,7 +203,7 @@ function columnsOf(hashes: readonly Uint8Array[], numbers: readonly number[]): C
     count,
     hashes: Uint8Array.from({ length: 32 * count }, (_, i) => hashes[Math.floor(i / 32)]?.[i % 32] as number),
     numbers: Uint32Array.from(numbers),
-    banks: new Uint8Array(count),
+    banks: new Uint16Array(count),
     flags: new Uint8Array(count),
   };
 }

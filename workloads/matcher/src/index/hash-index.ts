@@ -7,7 +7,7 @@ export interface IndexedItem {
   /** The record's number of the item, below 2³². */
   readonly number: number;
   readonly hash: Uint8Array;
-  /** Number of its bank, 0..255. */
+  /** Number of its bank, below 2¹⁶. */
   readonly bank: number;
   /** Bits of `flag`; 0 is in force. */
   readonly flags: number;
@@ -17,7 +17,6 @@ export interface Match {
   readonly number: number;
   readonly bank: number;
   readonly distance: number;
-  readonly hash: Uint8Array;
 }
 
 export interface IndexOptions {
@@ -32,7 +31,7 @@ export interface Columns {
   readonly count: number;
   readonly hashes: Uint8Array;
   readonly numbers: Uint32Array;
-  readonly banks: Uint8Array;
+  readonly banks: Uint16Array;
   readonly flags: Uint8Array;
 }
 
@@ -103,17 +102,13 @@ export class HashIndex {
   /**
    * Every item in force within `radius`, nearest first, then by number. Of more than 16 384 in one segment the
    * nearest are returned.
+   * @param banks Those whose items are asked for; left out, all.
    */
-  search(hash: Uint8Array, radius: number): Match[] {
+  search(hash: Uint8Array, radius: number, banks?: ReadonlySet<number>): Match[] {
     const matches: Match[] = [];
     for (const segment of this.#parts()) {
-      for (const { slot, distance } of segment.search(hash, radius)) {
-        matches.push({
-          number: segment.numbers[slot] as number,
-          bank: segment.banks[slot] as number,
-          distance,
-          hash: segment.hashAt(slot),
-        });
+      for (const { slot, distance } of segment.search(hash, radius, banks)) {
+        matches.push({ number: segment.numbers[slot] as number, bank: segment.banks[slot] as number, distance });
       }
     }
     return matches.sort((a, b) => a.distance - b.distance || a.number - b.number);
@@ -260,7 +255,7 @@ function concatenate(parts: readonly Segment[]): Columns {
   const most = parts.reduce((sum, part) => sum + part.count, 0);
   const hashes = new Uint8Array(32 * most);
   const numbers = new Uint32Array(most);
-  const banks = new Uint8Array(most);
+  const banks = new Uint16Array(most);
   const flags = new Uint8Array(most);
   let count = 0;
   for (const part of parts) {

@@ -2,9 +2,14 @@
 import { type KernelMemory, kernel, reserve } from '../wasm.ts';
 import { wasm } from './module.ts';
 
-/** Reasons why an item is not found; any bit hides it. `Removed` items go when segments are merged. */
-export const flag = { Removed: 1, Disabled: 2, Quarantined: 4 } as const;
-const anyFlag = 7;
+/**
+ * Reasons why an item is not found; any bit hides it. `Removed` items go when segments are merged; `Unhashed` ones have
+ * a hash that says too little to be found by.
+ */
+export const flag = { Removed: 1, Disabled: 2, Quarantined: 4, Unhashed: 8 } as const;
+const anyFlag = 15;
+/** Numbers of banks lie below. */
+const mostBanks = 65_536;
 
 /** Items to a slice of building: a few milliseconds. */
 const slice = 100_000;
@@ -37,11 +42,12 @@ export class Segment {
   /** Of all slots, 32 bytes each, their bits spread: see `add` and `hashAt`. */
   readonly hashes: Uint8Array;
   readonly numbers: Uint32Array;
-  readonly banks: Uint8Array;
+  readonly banks: Uint16Array;
   readonly flags: Uint8Array;
   readonly #exports: Exports;
   readonly #query: Uint8Array;
   readonly #results: Uint32Array;
+  readonly #asked: Uint8Array;
   readonly #places: { query: number; hashes: number };
 
   constructor(capacity: number, tables: number) {
@@ -54,10 +60,11 @@ export class Segment {
     const { buffer } = memory;
     this.hashes = new Uint8Array(buffer, at(0), 32 * capacity);
     this.numbers = new Uint32Array(buffer, at(1), capacity);
-    this.banks = new Uint8Array(buffer, at(2), capacity);
+    this.banks = new Uint16Array(buffer, at(2), capacity);
     this.flags = new Uint8Array(buffer, at(3), capacity);
     this.#query = new Uint8Array(buffer, at(4), 32);
     this.#results = new Uint32Array(buffer, at(5), 2 * 16_384);
+    this.#asked = new Uint8Array(buffer, at(6), mostBanks / 8);
     this.#places = { query: at(4), hashes: at(0) };
   }
 
@@ -97,10 +104,20 @@ export class Segment {
     }
   }
 
-  /** Exact unless `reach` (differing bits of a chunk that are looked for) is below `radius` / 16. */
-  search(hash: Uint8Array, radius: number, reach: number = Math.floor(radius / 16)): Found[] {
+  /**
+   * Exact unless `reach` (differing bits of a chunk that are looked for) is below `radius` / 16.
+   * @param banks Those whose items are asked for; left out, all.
+   */
+  search(
+    hash: Uint8Array,
+    radius: number,
+    banks?: ReadonlySet<number>,
+    reach: number = Math.floor(radius / 16),
+  ): Found[] {
     this.#query.set(hash);
     this.#exports.spread(this.#places.query, 1);
+    this.#asked.fill(banks ? 0 : 255);
+    for (const bank of banks ?? []) this.#asked[bank >> 3] = (this.#asked[bank >> 3] as number) | (1 << (bank & 7));
     const found = this.#exports.search(this.count, radius, reach, anyFlag);
     return Array.from({ length: found }, (_, i) => ({
       slot: this.#results[2 * i] as number,

@@ -153,13 +153,13 @@ export class Matcher {
     const radius = Math.max(rules.maxDistance, ...replica.banksOf(tenant).map(({ maxDistance }) => maxDistance ?? 0));
     const best = new Map<number, Finding>();
     fingerprint.hashes.forEach((text, i) => {
-      for (const { number, distance, hash } of replica.byHash(parseHash(text), radius)) {
+      for (const { number, distance } of replica.byHash(parseHash(text), radius)) {
         const known = best.get(number)?.hash;
         if (known && known.distance <= distance) continue;
         best.set(number, {
           number,
           stage: 'Hash',
-          hash: { distance, variant: variants[i] ?? 'Original', content: hash },
+          hash: { distance, variant: variants[i] ?? 'Original' },
         });
       }
     });

@@ -11,7 +11,7 @@ export type Stage = 'Exact' | 'Hash' | 'Features' | 'Profile';
 export interface Finding {
   readonly number: number;
   readonly stage: Stage;
-  readonly hash?: { readonly distance: number; readonly variant: Variant; readonly content: Uint8Array };
+  readonly hash?: { readonly distance: number; readonly variant: Variant };
   readonly alignment?: Alignment & { readonly mirrored: boolean };
   readonly profile?: { readonly similarity: number; readonly fields: readonly FieldEvidence[] };
 }
@@ -75,7 +75,7 @@ export function judge(
 /** The bank's own threshold, and its enabled ratio by content: the same items on every replica, more as it grows. */
 function inForce({ hash, number }: Finding, bank: Bank, { maxDistance }: Rules): boolean {
   if (hash && hash.distance > (bank.maxDistance ?? maxDistance)) return false;
-  return bank.enabledRatio >= 1 || share(hash?.content, number) < bank.enabledRatio;
+  return bank.enabledRatio >= 1 || share(undefined, number) < bank.enabledRatio;
 }
 
 /** Uniform in [0, 1) by FNV-1a of the hash; of items without an image, of their number. */

@@ -24,14 +24,25 @@ export interface FieldEvidence {
 /** Names weigh as much as so many attributes. */
 const nameWeight = 4;
 
+/** Letters that comparisons may still cost: when none are left, names that come later are not compared. */
+export interface Budget {
+  left: number;
+}
+
 /** The fields both sides have; undefined when there is none. */
-export function compareProfiles(query: Profile, item: Profile, phonetic = true): ProfileMatch | undefined {
+export function compareProfiles(
+  query: Profile,
+  item: Profile,
+  phonetic = true,
+  budget: Budget = { left: Number.POSITIVE_INFINITY },
+): ProfileMatch | undefined {
   const fields: FieldEvidence[] = [];
-  const best = bestName(namesOf(query), namesOf(item), phonetic);
+  const best = bestName(namesOf(query), namesOf(item), phonetic, budget);
   if (best) fields.push(best);
   for (const [key, value] of Object.entries(query.attributes ?? {})) {
     const other = Object.hasOwn(item.attributes ?? {}, key) ? item.attributes?.[key] : undefined;
     if (other === undefined) continue;
+    budget.left -= costOfWords * (value.length + other.length);
     const similarity = normalize(value) === normalize(other) ? 1 : trigramSimilarity(value, other) ** 2;
     fields.push({ field: `attributes.${key}`, query: value, item: other, similarity });
   }
@@ -45,35 +56,79 @@ export function namesOf({ name, aliases = [] }: Profile): string[] {
   return [...(name === undefined ? [] : [name]), ...aliases].filter((each) => normalize(each) !== '');
 }
 
-function bestName(query: readonly string[], item: readonly string[], phonetic: boolean): FieldEvidence | undefined {
+/** A letter that is taken apart costs as much as so many that are compared. */
+const costOfWords = 20;
+
+function bestName(
+  query: readonly string[],
+  item: readonly string[],
+  phonetic: boolean,
+  budget: Budget,
+): FieldEvidence | undefined {
   let best: FieldEvidence | undefined;
-  for (const a of query) {
-    for (const b of item) {
-      const similarity = nameSimilarity(a, b, phonetic);
-      if (!best || similarity > best.similarity) best = { field: 'name', query: a, item: b, similarity };
+  const names = (texts: readonly string[]) =>
+    texts.map((text) => {
+      budget.left -= costOfWords * text.length;
+      return nameOf(text);
+    });
+  const [asked, known] = [names(query), names(item)];
+  for (const a of asked) {
+    for (const b of known) {
+      if (budget.left <= 0) return best;
+      budget.left -= a.plain.length * b.plain.length;
+      const similarity = compareNames(a, b, phonetic);
+      if (!best || similarity > best.similarity) best = { field: 'name', query: a.text, item: b.text, similarity };
+      if (similarity === 1) return best;
     }
   }
   return best;
 }
 
+/** A name taken apart once for all its comparisons. */
+interface Name {
+  readonly text: string;
+  readonly words: readonly Word[];
+  readonly plain: string;
+  /** Its words in the order of the alphabet. */
+  readonly sorted: string;
+  readonly trigrams: ReadonlySet<string>;
+}
+
+interface Word {
+  readonly text: string;
+  readonly sound: string;
+}
+
+function nameOf(text: string): Name {
+  const parts = words(text);
+  const sorted = [...parts].sort().join(' ');
+  return {
+    text,
+    words: parts.map((word) => ({ text: word, sound: sound(word) })),
+    plain: parts.join(' '),
+    sorted,
+    trigrams: trigrams(sorted),
+  };
+}
+
 /** 1 for the same name in any order and spelling of case, accents and punctuation; the best of three measures below. */
 export function nameSimilarity(a: string, b: string, phonetic = true): number {
+  return compareNames(nameOf(a), nameOf(b), phonetic);
+}
+
+function compareNames(a: Name, b: Name, phonetic: boolean): number {
   // The measures are greedy, so the order is fixed to give the same both ways.
-  const [first, second] = [words(a), words(b)].sort((x, y) => (x.join(' ') < y.join(' ') ? -1 : 1)) as [
-    string[],
-    string[],
-  ];
-  if (first.length === 0 || second.length === 0) return 0;
-  const [sortedA, sortedB] = [[...first].sort().join(' '), [...second].sort().join(' ')];
-  if (sortedA === sortedB) return 1;
-  const letters = 0.4 * trigramSimilarity(sortedA, sortedB) + 0.6 * jaroWinkler(first.join(' '), second.join(' '));
-  const aligned = alignWords(first, second, phonetic);
+  const [first, second] = a.plain < b.plain ? [a, b] : [b, a];
+  if (first.words.length === 0 || second.words.length === 0) return 0;
+  if (first.sorted === second.sorted) return 1;
+  const letters = 0.4 * dice(first.trigrams, second.trigrams) + 0.6 * jaroWinkler(first.plain, second.plain);
+  const aligned = alignWords(first.words, second.words, phonetic);
   // What only sounds or looks alike is never quite the same.
   return Math.min(0.99, Math.max(letters, aligned));
 }
 
 /** Each word with the nearest of the other name, by length; words that are left over count against it. */
-function alignWords(a: readonly string[], b: readonly string[], phonetic: boolean): number {
+function alignWords(a: readonly Word[], b: readonly Word[], phonetic: boolean): number {
   const [few, many] = a.length <= b.length ? [a, b] : [b, a];
   const free = new Set(many.keys());
   let score = 0;
@@ -82,25 +137,24 @@ function alignWords(a: readonly string[], b: readonly string[], phonetic: boolea
     let best = -1;
     let bestAt = -1;
     for (const at of free) {
-      const similarity = wordSimilarity(word, many[at] as string, phonetic);
+      const similarity = wordSimilarity(word, many[at] as Word, phonetic);
       if (similarity > best) [best, bestAt] = [similarity, at];
     }
     free.delete(bestAt);
-    const weight = Math.max(word.length, (many[bestAt] as string).length);
+    const weight = Math.max(word.text.length, (many[bestAt] as Word).text.length);
     score += best * weight;
     length += weight;
   }
-  for (const at of free) length += 0.5 * (many[at] as string).length;
+  for (const at of free) length += 0.5 * (many[at] as Word).text.length;
   return length === 0 ? 0 : score / length;
 }
 
-function wordSimilarity(a: string, b: string, phonetic: boolean): number {
+function wordSimilarity({ text: a, sound: soundA }: Word, { text: b, sound: soundB }: Word, phonetic: boolean): number {
   if (a === b) return 1;
   // An initial stands for the name.
   if ((a.length === 1 || b.length === 1) && a[0] === b[0]) return 0.85;
   const spelled = jaroWinkler(a, b);
   if (!phonetic || Math.min(a.length, b.length) < 3) return spelled;
-  const [soundA, soundB] = [sound(a), sound(b)];
   return soundA !== '' && soundA === soundB ? Math.max(spelled, 0.6 + 0.35 * spelled) : spelled;
 }
 
@@ -135,7 +189,10 @@ function words(text: string): string[] {
 
 /** Dice's coefficient over the sets of three letters, padded at both ends. */
 export function trigramSimilarity(a: string, b: string): number {
-  const [first, second] = [trigrams(a), trigrams(b)];
+  return dice(trigrams(a), trigrams(b));
+}
+
+function dice(first: ReadonlySet<string>, second: ReadonlySet<string>): number {
   if (first.size === 0 || second.size === 0) return 0;
   let common = 0;
   for (const each of first) if (second.has(each)) common++;

@@ -98,7 +98,7 @@ export class Replica {
   }
 
   byProfile(profile: Profile, minSimilarity: number, phonetic: boolean): NameMatch[] {
-    return this.#names.search(profile, minSimilarity, phonetic);
+    return this.#names.search(profile, { minSimilarity, phonetic });
   }
 
   profile(number: number): Profile | undefined {
@@ -122,7 +122,11 @@ export class Replica {
     if (snapshot === undefined) return;
     const position = this.#position;
     const parts = [...this.#hashes.columns()];
-    const numbers = new Set([...this.#names.numbers(), ...this.#packed.keys(), ...this.#until.keys()]);
+    const numbers = new Set([
+      ...[...this.#names.entries()].map(([number]) => number),
+      ...this.#packed.keys(),
+      ...this.#until.keys(),
+    ]);
     const extras: Extra[] = [...numbers].map((number) => {
       const profile = this.#names.get(number);
       const features = this.#packed.get(number);

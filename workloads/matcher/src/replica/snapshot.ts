@@ -34,7 +34,7 @@ export async function writeSnapshot(path: string, { position, parts, extras }: S
     lengths.writeUInt32LE(head.length);
     const pieces: Uint8Array[] = [Buffer.from(magic), lengths, head];
     for (const { hashes, numbers, banks, flags, count } of parts) {
-      pieces.push(view(hashes, 32 * count), view(numbers, 4 * count), view(banks, count), view(flags, count));
+      pieces.push(view(hashes, 32 * count), view(numbers, 4 * count), view(banks, 2 * count), view(flags, count));
     }
     pieces.push(tail);
     for (const piece of pieces) {
@@ -69,17 +69,21 @@ export async function readSnapshot(path: string): Promise<Snapshot | undefined> 
     count,
     hashes: take(32 * count),
     numbers: words(take(4 * count)),
-    banks: take(count),
+    banks: shorts(take(2 * count)),
     flags: take(count),
   }));
   return { position: head.position, parts, extras: JSON.parse(take(head.extras).toString()) as Extra[] };
 }
 
-function view(array: Uint8Array | Uint32Array, bytes: number): Buffer {
+function view(array: Uint8Array | Uint16Array | Uint32Array, bytes: number): Buffer {
   return Buffer.from(array.buffer, array.byteOffset, bytes);
 }
 
 /** A copy, as the bytes need not lie at a multiple of four. */
 function words(bytes: Buffer): Uint32Array {
   return new Uint32Array(new Uint8Array(bytes).buffer);
+}
+
+function shorts(bytes: Buffer): Uint16Array {
+  return new Uint16Array(new Uint8Array(bytes).buffer);
 }
