@@ -11,11 +11,13 @@ import {
   type LlamaModel,
   LlamaText,
   resolveChatWrapper,
+  type SequenceEvaluateOptions,
   type Token,
 } from 'node-llama-cpp';
 import { checkGguf } from './gguf.ts';
-import type { Ended, Prompt, TextModel, TextRequest, Usage } from './model.ts';
+import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
 import { type Slot, slotsOf } from './slots.ts';
+import { type Steps, steps } from './steps.ts';
 import { stopScanner } from './stops.ts';
 
 export interface LlamaOptions {
@@ -42,8 +44,6 @@ export interface LlamaOptions {
   signal?: AbortSignal;
 }
 
-/** Tokens of a prompt read between looks at whether its client is still there: short enough that others' tokens are not held up. */
-const promptChunk = 128;
 /** Tokens that the repetition penalty looks back at, llama.cpp's own default. */
 const penaltyWindow = 64;
 /** A character has at most four bytes, and so at most four tokens. */
@@ -147,6 +147,7 @@ class LlamaTextModel implements TextModel {
   readonly #context: LlamaContext;
   readonly #wrapper: ChatWrapper;
   readonly #slots;
+  readonly #steps: Steps;
   /** Prompts are counted first and read then, several times where several answers are asked for. */
   readonly #tokens = new WeakMap<Prompt, { tokens: Token[]; stops: string[] }>();
 
@@ -159,6 +160,7 @@ class LlamaTextModel implements TextModel {
     this.parallel = context.totalSequences;
     this.contextTokens = context.contextSize;
     const sequences = Array.from({ length: this.parallel }, () => context.getSequence());
+    this.#steps = steps({ batchSize: context.batchSize });
     this.#slots = slotsOf(sequences, ({ contextTokens }) => contextTokens);
   }
 
@@ -171,8 +173,7 @@ class LlamaTextModel implements TextModel {
     const prompt = fitted(tokens, request, this.#context.contextSize);
     const slot = this.#slots.take(request.tenant, prompt);
     try {
-      const reused = await this.#prefill(slot, prompt, request.used, signal);
-      return yield* this.#continue(slot, prompt, reused, { ...request, stop: [...request.stop, ...stops] }, signal);
+      return yield* this.#answer(slot, prompt, { ...request, stop: [...request.stop, ...stops] }, signal);
     } finally {
       this.#slots.give(slot);
     }
@@ -217,72 +218,79 @@ class LlamaTextModel implements TextModel {
     return { tokens: state.contextText.tokenize(this.#model.tokenizer), stops };
   }
 
-  /** Reads all of the prompt but its last token, a chunk at a time; returns how many tokens were there already. */
-  async #prefill(
-    slot: LlamaSlot,
-    prompt: readonly Token[],
-    used: Usage | undefined,
-    signal: AbortSignal,
-  ): Promise<number> {
-    const { sequence } = slot;
-    const most = prompt.slice(0, -1);
-    if (slot.foreign) await sequence.clearHistory();
-    else await sequence.adaptStateToTokens(most, false);
-    const reused = sequence.nextTokenIndex;
-    if (used) used.promptTokens = reused;
-    for (let at = reused; at < most.length; at += promptChunk) {
-      throwIfGone(signal);
-      await sequence.evaluateWithoutGeneratingNewTokens(most.slice(at, at + promptChunk));
-      if (used) used.promptTokens = Math.min(at + promptChunk, most.length);
-    }
-    return reused;
+  /** What the slot's sequence holds of the prompt stays; returns how many tokens that is. The last is always read, for its answer. */
+  async #adapt({ sequence, foreign }: LlamaSlot, prompt: readonly Token[]): Promise<number> {
+    if (foreign) await sequence.clearHistory();
+    else await sequence.adaptStateToTokens(prompt.slice(0, -1), false);
+    return sequence.nextTokenIndex;
   }
 
-  async *#continue(
+  /** Reads the prompt part by part; the last part brings the first token. */
+  async #begin(
+    { sequence }: LlamaSlot,
+    prompt: readonly Token[],
+    { used }: TextRequest,
+    sampling: SequenceEvaluateOptions,
+    signal: AbortSignal,
+  ): Promise<{ tokens: AsyncGenerator<Token, void>; first: IteratorResult<Token, void> }> {
+    const place = this.#steps.prompt(signal);
+    for (;;) {
+      throwIfGone(signal);
+      const at = sequence.nextTokenIndex;
+      if (used) used.promptTokens = at;
+      const begun = await place.part(prompt.length - at, async (count) => {
+        const part = prompt.slice(at, at + count);
+        if (at + count < prompt.length) return sequence.evaluateWithoutGeneratingNewTokens(part);
+        const tokens = sequence.evaluate(part, sampling);
+        return { tokens, first: await tokens.next() };
+      });
+      if (begun) return begun;
+    }
+  }
+
+  async *#answer(
     slot: LlamaSlot,
     prompt: readonly Token[],
-    reusedTokens: number,
     request: TextRequest,
     signal: AbortSignal,
   ): AsyncGenerator<string, Ended, void> {
     const scanner = stopScanner(request.stop);
     const made: Token[] = [];
+    const recent = prompt.slice(-penaltyWindow);
     let pending: Token[] = [];
+    const reusedTokens = await this.#adapt(slot, prompt);
     const ended = (finish: Ended['finish']): Ended => ({
       finish,
       promptTokens: prompt.length,
       completionTokens: made.length,
       reusedTokens,
     });
-    throwIfGone(signal);
+    const sampling = samplingOf(request, recent);
+    const { tokens, first } = await this.#begin(slot, prompt, request, sampling, signal);
     if (request.used) request.used.promptTokens = prompt.length;
-    const seen = () => [...prompt.slice(-penaltyWindow), ...made].slice(-penaltyWindow);
-    const tokens = slot.sequence.evaluate(prompt.slice(-1), {
-      temperature: request.temperature,
-      topK: request.topK,
-      topP: request.topP,
-      ...(request.seed === undefined ? {} : { seed: request.seed }),
-      ...(request.repetitionPenalty === 1
-        ? {}
-        : { repeatPenalty: { punishTokens: seen, penalty: request.repetitionPenalty } }),
-    });
-    for await (const token of tokens) {
-      made.push(token);
-      if (request.used) request.used.completionTokens = made.length;
-      throwIfGone(signal);
-      pending.push(token);
-      const text = this.#model.detokenize(pending, false, made.slice(-16, -pending.length));
-      if (!text.endsWith('\uFFFD') || pending.length >= longestCharacter) {
-        pending = [];
-        const { text: passed, stopped } = scanner.push(text);
-        if (passed !== '') yield passed;
-        if (stopped) return ended('stop');
+    try {
+      for (let next = first; !next.done; next = await this.#steps.token(() => tokens.next())) {
+        made.push(next.value);
+        recent.push(next.value);
+        if (recent.length > penaltyWindow) recent.shift();
+        if (request.used) request.used.completionTokens = made.length;
+        throwIfGone(signal);
+        pending.push(next.value);
+        const text = this.#model.detokenize(pending, false, made.slice(-16, -pending.length));
+        if (!text.endsWith('\uFFFD') || pending.length >= longestCharacter) {
+          pending = [];
+          const { text: passed, stopped } = scanner.push(text);
+          if (passed !== '') yield passed;
+          if (stopped) return ended('stop');
+        }
+        if (made.length >= request.maxTokens) {
+          const rest = scanner.end();
+          if (rest !== '') yield rest;
+          return ended('length');
+        }
       }
-      if (made.length >= request.maxTokens) {
-        const rest = scanner.end();
-        if (rest !== '') yield rest;
-        return ended('length');
-      }
+    } finally {
+      await tokens.return();
     }
     const rest = scanner.end();
     if (rest !== '') yield rest;
@@ -291,6 +299,18 @@ class LlamaTextModel implements TextModel {
 }
 
 type LlamaSlot = Slot<ReturnType<LlamaContext['getSequence']>>;
+
+/** @param recent The latest tokens, kept up to date by the caller. */
+function samplingOf(request: TextRequest, recent: Token[]): SequenceEvaluateOptions {
+  const { temperature, topK, topP, seed, repetitionPenalty: penalty } = request;
+  return {
+    temperature,
+    topK,
+    topP,
+    ...(seed === undefined ? {} : { seed }),
+    ...(penalty === 1 ? {} : { repeatPenalty: { punishTokens: () => recent, penalty } }),
+  };
+}
 
 /** The prompt as it will be read. Throws `INVALID_REQUEST` when it leaves no room and may not be cut. */
 function fitted(tokens: readonly Token[], request: TextRequest, contextSize: number): readonly Token[] {

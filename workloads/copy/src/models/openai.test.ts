@@ -70,23 +70,23 @@ test('an endpoint that failed is used again when it is back, also where another 
   const first = await serverOf('fails');
   const second = await serverOf({ pieces: ['second'] });
   const endpoints = [endpoint('first', first.url, 100), endpoint('second', second.url)];
-  const model = openAiModel({ endpoints, fallbackDuringStream: 'Error', openFor: 20 });
+  const model = openAiModel({ endpoints, fallbackDuringStream: 'Error', openFor: 500 });
   const ask = () => textOf(model.generate(request(), new AbortController().signal));
   for (let at = 0; at < 3; at++) expect(await ask()).toBe('second');
   expect(model.parallel).toBe(4);
   first.script = { pieces: ['first'] };
-  await expect.poll(ask).toBe('first');
+  await expect.poll(ask, { timeout: 10_000 }).toBe('first');
   expect(model.parallel).toBe(8);
 });
 
 test('the only endpoint is tried again when it was left alone for long enough', async () => {
   const only = await serverOf('fails');
-  const model = openAiModel({ endpoints: [endpoint('only', only.url)], fallbackDuringStream: 'Error', openFor: 20 });
+  const model = openAiModel({ endpoints: [endpoint('only', only.url)], fallbackDuringStream: 'Error', openFor: 500 });
   const ask = () => textOf(model.generate(request(), new AbortController().signal));
   for (let at = 0; at < 3; at++) await expect(ask()).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
   expect(model.unavailable).toBe('no endpoint answers');
   only.script = { pieces: ['back'] };
-  await expect.poll(() => model.unavailable).toBeUndefined();
+  await expect.poll(() => model.unavailable, { timeout: 10_000 }).toBeUndefined();
   expect(await ask()).toBe('back');
 });
 
