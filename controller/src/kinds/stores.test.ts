@@ -59,6 +59,17 @@ describe('the stores of a resource that names none', () => {
     expect(schemaIn(url)?.replace('-c search_path=', '')).toMatch(/^[a-z0-9_]{1,63}$/);
   });
 
+  it('give a CopyEngine PostgreSQL for its ledger, and only where it has budgets', () => {
+    const prices = [{ name: 'copy', inputPerMillion: '1', outputPerMillion: '2' }];
+    const budgets = { prices };
+    expect(Object.keys(given(resource('CopyEngine')))).toEqual(['QUINTET_REDIS_URL']);
+    const url = given(resource('CopyEngine', { budgets }))['QUINTET_POSTGRES_URL'];
+    expect(schemaIn(url)).toMatch(/^-c search_path=copyengine_team_a_one_[0-9a-f]{8}$/);
+    const own = { ...budgets, postgres: { secretRef: { name: 'mine' } } };
+    expect(Object.keys(given(resource('CopyEngine', { budgets: own })))).toEqual(['QUINTET_REDIS_URL']);
+    expect(() => requireStores(resource('CopyEngine', { budgets }), {})).not.toThrow();
+  });
+
   it('roll its pods when an address changes', () => {
     const mark = (from: object) => storesOf(resource('MatcherPool'), 'one-matcher', from).mark;
     expect(mark(stores)).not.toBe(mark({ ...stores, postgres: 'postgres://us:another@postgres.test/all' }));

@@ -17,6 +17,8 @@ interface Wish {
   path: string;
   /** The engine does nothing without it. */
   required: boolean;
+  /** Only a resource with this block of its spec uses the store: the others are not told its password. */
+  block?: string;
   /** The part of the store that is this resource's. */
   share: (url: URL, resource: KubeObject) => void;
 }
@@ -32,7 +34,11 @@ const wishes: Record<string, readonly Wish[]> = {
     { store: 'postgres', path: 'index.postgres', required: true, share: schemaOfResource },
   ],
   CompressionService: [{ store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource }],
-  CopyEngine: [{ store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource }],
+  CopyEngine: [
+    { store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource },
+    // The ledger.
+    { store: 'postgres', path: 'budgets.postgres', required: false, block: 'budgets', share: schemaOfResource },
+  ],
 };
 
 type Asking = KubeObject & { spec: object };
@@ -99,7 +105,8 @@ export function requireStores(resource: Asking, stores: Stores = {}): void {
 function unnamed({ kind, spec }: Asking): Wish[] {
   const named = ({ store, path }: Wish) =>
     referenceAt(spec, `${path}.secretRef`) !== undefined || setsItself(spec, variableOf[store]);
-  return (wishes[kind] ?? []).filter((wish) => !named(wish));
+  const used = ({ block }: Wish) => block === undefined || block in spec;
+  return (wishes[kind] ?? []).filter((wish) => used(wish) && !named(wish));
 }
 
 function setsItself(spec: { pod?: { env?: { name: string }[] } }, variable: string): boolean {

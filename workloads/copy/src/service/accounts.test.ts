@@ -12,13 +12,16 @@ import { copyEngine } from './engine.ts';
 let folder: string;
 let postgres: TestPostgres;
 let engine: Engine;
+/** A part of the database that is not there yet, as the controller names it. */
+let ledgerUrl: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'quintet-accounts-'));
   for (const name of ['models', 'postgres']) mkdirSync(join(folder, name));
   bigramModel(join(folder, 'models/bigram.gguf'), 'the cat sat on the mat and ran to the hat\0'.repeat(8));
   postgres = await startPostgres();
-  writeFileSync(join(folder, 'postgres/url'), postgres.url);
+  ledgerUrl = `${postgres.url}?options=${encodeURIComponent('-c search_path=copyengine_team_a')}`;
+  writeFileSync(join(folder, 'postgres/url'), ledgerUrl);
   const configFile = join(folder, 'config.json');
   const config = {
     runtime: 'LlamaCpp',
@@ -61,7 +64,7 @@ async function ask(
 }
 
 async function lines(where: string) {
-  const client = new pg.Client(postgres.url);
+  const client = new pg.Client(ledgerUrl);
   await client.connect();
   try {
     const { rows } = await client.query(

@@ -31,7 +31,7 @@ export const config = z.object({
             secretRef: z.looseObject({ name: z.string(), key: z.string().optional() }).optional(),
             weight: z.int().min(0).max(1000).default(1),
             maxConcurrent: z.int().min(1).max(100_000).default(64),
-            timeout: duration().prefault('20s'),
+            timeout: duration().prefault('60s'),
           }),
         )
         .min(1)

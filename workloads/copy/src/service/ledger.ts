@@ -30,9 +30,9 @@ export interface Ledger {
 const mostWaiting = 10_000;
 const again = 1000;
 
+/** Replicas that start together must not create the same table at once. */
+const alone = 'SELECT pg_advisory_xact_lock(7041223)';
 const tables = [
-  // Replicas that start together must not create the table at once.
-  'SELECT pg_advisory_xact_lock(7041223)',
   `CREATE TABLE IF NOT EXISTS copy_ledger (
     id uuid PRIMARY KEY, at timestamptz NOT NULL, tenant text NOT NULL, tag text NOT NULL, model text NOT NULL, state text NOT NULL,
     prompt_tokens bigint NOT NULL, completion_tokens bigint NOT NULL, reserved_tokens bigint NOT NULL,
@@ -110,6 +110,8 @@ async function createTables(pool: pg.Pool): Promise<void> {
   client.on('error', lost);
   try {
     await client.query('BEGIN');
+    await client.query(alone);
+    await createSchema(client);
     for (const statement of tables) await client.query(statement);
     await client.query('COMMIT');
   } catch (error) {
@@ -119,6 +121,16 @@ async function createTables(pool: pg.Pool): Promise<void> {
     client.off('error', lost);
     client.release();
   }
+}
+
+/** The one that the address names by `options=-c search_path=NAME`, where several resources share a database. */
+async function createSchema(client: pg.PoolClient): Promise<void> {
+  const { rows } = await client.query<{ there: string | null; path: string }>(
+    `SELECT current_schema() AS there, current_setting('search_path') AS path`,
+  );
+  const { there, path } = rows[0] ?? {};
+  const name = path?.split(',')[0]?.trim().replaceAll('"', '');
+  if (!there && name) await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(name)}`);
 }
 
 function valuesOf(line: LedgerLine): unknown[] {
