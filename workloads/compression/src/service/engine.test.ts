@@ -185,6 +185,21 @@ describe('the service', { timeout: 60_000 }, () => {
     expect([bounds[0]?.[0], bounds.at(-1)?.[1]]).toEqual([0, long.length]);
   });
 
+  test('ends with streams open: parts under way come out, the client is told, and nothing waits for it', async () => {
+    const { engine } = await replica(
+      { server: { host: '127.0.0.1', port: 0, drainDelay: '0ms', drainTimeout: '20s' } },
+      false,
+    );
+    const idle = await openStream(engine.url);
+    const busy = await openStream(engine.url);
+    busy.socket.send(JSON.stringify({ type: 'start', ratio: 8 }));
+    busy.socket.send(JSON.stringify({ type: 'chunk', text: long }));
+    await eventually(() => expect(busy.parts.length).toBeGreaterThan(0));
+    await engine.drain();
+    expect(await idle.closed).toMatchObject({ code: 1001 });
+    expect(await busy.closed).toMatchObject({ code: 1001 });
+  });
+
   test('refuses what is too much at once with Retry-After, and mixes no answers up', async () => {
     const { post } = await replica({ rateLimits: { maxConcurrent: 10 } }, false);
     const texts = Array.from({ length: 200 }, (_, i) => `Burst ${i}. ${long.slice(0, 4000)}`);
@@ -228,20 +243,31 @@ interface Part {
   end: number;
 }
 
-function stream(url: string, chunks: readonly string[]): Promise<Part[]> {
+interface OpenStream {
+  socket: WebSocket;
+  parts: Part[];
+  closed: Promise<{ code: number }>;
+}
+
+function openStream(url: string): Promise<OpenStream> {
   return new Promise((resolve, reject) => {
     const parts: Part[] = [];
     const Socket = WebSocket as unknown as new (url: string, options: object) => WebSocket;
     const socket = new Socket(`${url.replace('http', 'ws')}/v1/stream`, {
       headers: { authorization: 'Bearer news-token-0123456789' },
     });
-    socket.addEventListener('open', () => {
-      socket.send(JSON.stringify({ type: 'start', ratio: 8 }));
-      for (const text of chunks) socket.send(JSON.stringify({ type: 'chunk', text }));
-      socket.send(JSON.stringify({ type: 'end' }));
-    });
+    const closed = new Promise<{ code: number }>((done) => socket.addEventListener('close', done));
     socket.addEventListener('message', ({ data }) => parts.push(JSON.parse(String(data)) as Part));
-    socket.addEventListener('close', () => resolve(parts));
+    socket.addEventListener('open', () => resolve({ socket, parts, closed }));
     socket.addEventListener('error', () => reject(new Error('the stream broke')));
   });
+}
+
+async function stream(url: string, chunks: readonly string[], start: object = { ratio: 8 }): Promise<Part[]> {
+  const { socket, parts, closed } = await openStream(url);
+  socket.send(JSON.stringify({ type: 'start', ...start }));
+  for (const text of chunks) socket.send(JSON.stringify({ type: 'chunk', text }));
+  socket.send(JSON.stringify({ type: 'end' }));
+  await closed;
+  return parts;
 }

@@ -21,6 +21,8 @@ const incoming = z.discriminatedUnion('type', [
 /** Bytes that may wait in the socket before the next part is worked on. */
 const sendBuffer = 256 * 1024;
 const mostWaiting = 4;
+/** Milliseconds that a stream has at the end of the engine for the parts under way. */
+const drainMs = 5000;
 
 export function streamRoute(
   server: EngineServer,
@@ -28,6 +30,7 @@ export function streamRoute(
   { maxMessageSize, maxConnections }: { maxMessageSize: number; maxConnections: () => number },
 ): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageSize });
+  const streams = new WeakMap<WebSocket, { end: () => void }>();
   const upgrades = new WeakMap<IncomingMessage, { socket: Socket; head: Buffer }>();
   // An upgrade passes through the routes as any request does: token, limits and errors are those of all routes.
   server.server.on('upgrade', (raw: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -38,8 +41,18 @@ export function streamRoute(
     upgrades.set(raw, { socket, head });
     server.routing(raw, response);
   });
-  server.addHook('onClose', () => {
-    for (const each of sockets.clients) each.close(1001, 'shutting down');
+  let ending = false;
+  // Before the server waits for its connections: streams are among them, and none would end of itself.
+  server.addHook('preClose', async () => {
+    ending = true;
+    const open = [...sockets.clients];
+    const gone = Promise.all(open.map((each) => new Promise((resolve) => each.once('close', resolve))));
+    for (const each of open) streams.get(each)?.end();
+    const late = setTimeout(() => {
+      for (const each of open) each.terminate();
+    }, drainMs);
+    await gone;
+    clearTimeout(late);
     sockets.close();
   });
   server.get('/v1/stream', { schema: { hide: true } }, (request, reply) => {
@@ -47,15 +60,17 @@ export function streamRoute(
     if (!upgrade) throw new QuintetError('INVALID_REQUEST', { reason: 'this address speaks WebSocket only' });
     if (sockets.clients.size >= maxConnections())
       throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: sockets.clients.size, retryAfter: 5 });
+    if (ending) throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: 0, retryAfter: 1 });
     reply.hijack();
     reply.raw.detachSocket(upgrade.socket);
-    sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) =>
-      serve(socket, request.identity.tenant, compressor),
-    );
+    sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
+      streams.set(socket, serve(socket, request.identity.tenant, compressor));
+    });
   });
 }
 
-function serve(socket: WebSocket, tenant: string, compressor: Compressor): void {
+/** `end` lets the parts under way out, takes no more and closes. */
+function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end: () => void } {
   const gone = new AbortController();
   let options: Record<string, unknown> = {};
   let pending = '';
@@ -63,6 +78,7 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): void 
   let totals = { originalTokens: 0, compressedTokens: 0 };
   const waiting: (() => Promise<void>)[] = [];
   let working = false;
+  let ended = false;
 
   const fail = (error: unknown): void => {
     const known = isQuintetError(error)
@@ -138,6 +154,7 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): void 
   socket.on('close', () => gone.abort());
   socket.on('error', () => gone.abort());
   socket.on('message', (data: Buffer) => {
+    if (ended) return;
     try {
       const message = incoming.parse(JSON.parse(data.toString('utf8')));
       if (message.type === 'start') {
@@ -146,10 +163,21 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): void 
       } else if (message.type === 'chunk') {
         pending += message.text;
         take(false);
-      } else take(true);
+      } else {
+        ended = true;
+        take(true);
+      }
     } catch (error) {
       const reason = error instanceof z.ZodError ? z.prettifyError(error) : 'a message must be JSON';
       fail(new QuintetError('INVALID_REQUEST', { reason }));
     }
   });
+  return {
+    end: () => {
+      ended = true;
+      // What still waits in the socket is not for this process any more; the sender hears why.
+      enqueue(async () => socket.close(1001, 'shutting down'));
+      socket.resume();
+    },
+  };
 }

@@ -393,6 +393,30 @@ describe('an engine', () => {
     expect(await (await call('/v1/greeting')).json()).toEqual({ greeting: 'environment' });
   });
 
+  test('ends although a connection was upgraded and its client stays', async () => {
+    let drained = false;
+    const { engine } = await start(
+      { server: { drainTimeout: '50ms' } },
+      {
+        onDrain: () => void (drained = true),
+        routes: (server) => {
+          server.server.on('upgrade', (_request, socket) => {
+            socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: news\r\nConnection: upgrade\r\n\r\n');
+          });
+        },
+      },
+    );
+    const { port } = new URL(engine.url);
+    const client = connect(Number(port), '127.0.0.1');
+    const ended = new Promise((resolve) => client.once('close', resolve));
+    client.on('error', () => undefined);
+    client.write('GET / HTTP/1.1\r\nHost: a\r\nUpgrade: news\r\nConnection: upgrade\r\n\r\n');
+    await new Promise((resolve) => client.once('data', resolve));
+    await engine.drain();
+    await ended;
+    expect(drained).toBe(true);
+  });
+
   test('finishes requests under way when it drains, while telling probes that it is not ready', async () => {
     let drained = false;
     const { engine, call } = await start({ server: { drainDelay: '200ms' } }, { onDrain: () => void (drained = true) });

@@ -1,5 +1,6 @@
 // Puts an engine together: configuration, connections, HTTP, readiness, and an end that loses no request.
 import { isUtf8 } from 'node:buffer';
+import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
@@ -168,6 +169,11 @@ export async function startEngine<S extends z.ZodObject>(
   finished.catch(() => undefined);
 
   let drained: Promise<void> | undefined;
+  const connections = new Set<Socket>();
+  server.server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   const drain = async () => {
     const { drainDelay, drainTimeout } = settings().server;
     state.block('drain', 'shutting down');
@@ -181,7 +187,8 @@ export async function startEngine<S extends z.ZodObject>(
     const closed = server.close();
     if (await Promise.race([closed.then(() => false), latest(drainTimeout).then(() => true)])) {
       server.log.warn('requests under way are cut off after the drain timeout');
-      server.server.closeAllConnections();
+      // Upgraded ones too: the server has let go of them, yet waits for their end.
+      for (const socket of connections) socket.destroy();
       await closed;
     }
     ending.abort(new Error('the engine ends'));
