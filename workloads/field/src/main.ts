@@ -1,5 +1,6 @@
-// The engine in a pod: `main plan | shard | finish`. What it reads comes from the environment, what it found goes to the
-// termination log as one JSON object, and how it gets on to standard output, a JSON object a line.
+// The engine in a pod: `main plan | shard | finish`, and `main serve` for mode Service. What it reads comes from the
+// environment, what it found goes to the termination log as one JSON object, and how it gets on to standard output, a JSON
+// object a line.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fieldJob, parseStored } from '@quintet/crds';
 import { FieldError, outputError } from './errors.ts';
@@ -17,18 +18,39 @@ const longestMessage = 3500;
 const shownTargets = 20;
 const shownWarnings = 8;
 
-process.on('SIGTERM', () => {
-  // Finished chunks are whole files; whatever is under way lies in the staging folder and is made anew.
-  log('stopping', { signal: 'SIGTERM' });
-  process.exit(143);
-});
-
 const step = process.argv[2] as Step;
-process.exitCode = await main();
+if (process.argv[2] === 'serve') await serve();
+else process.exitCode = await main();
+
+/** Until SIGTERM. A resource that nothing can be solved for is told as the steps tell it. */
+async function serve(): Promise<void> {
+  const [{ runEngine }, { fieldService, resourceName }] = await Promise.all([
+    import('@quintet/runtime'),
+    import('./service/engine.ts'),
+  ]);
+  const definition = fieldService(resourceName(process.env.QUINTET_RESOURCE));
+  const { routes } = definition;
+  await runEngine({
+    ...definition,
+    routes: async (server, context) => {
+      try {
+        await routes?.(server, context);
+      } catch (error) {
+        process.exit(fail(error));
+      }
+    },
+  });
+}
 
 async function main(): Promise<number> {
+  process.on('SIGTERM', () => {
+    // Finished chunks are whole files; whatever is under way lies in the staging folder and is made anew.
+    log('stopping', { signal: 'SIGTERM' });
+    process.exit(143);
+  });
   try {
-    if (!steps.includes(step)) throw new FieldError('InvalidResource', `usage: main ${steps.join(' | ')}`);
+    if (!steps.includes(step))
+      throw new FieldError('InvalidResource', `usage: main ${[...steps, 'serve'].join(' | ')}`);
     const folder = required('QUINTET_OUTPUT');
     const problem = readProblem(required('QUINTET_RESOURCE'));
     prepare(folder);

@@ -1,25 +1,30 @@
 // What is wrong with a problem, found before anything is computed: refused with the field, or warned of.
 import { FieldError } from '../errors.ts';
 import type { Problem } from './problem.ts';
+import type { Scene } from './scene.ts';
 import { formatLength, formatPercent, formatPressure } from './units.ts';
 
 /** @returns warnings. @throws FieldError naming the field. */
 export function check(problem: Problem): string[] {
   checkReflectors(problem);
-  problem.targets.forEach((_, i) => checkTarget(problem, i));
-  checkLimits(problem);
-  if (problem.solver.phaseLevels === 1) {
+  checkScene(problem);
+  return [...warningsOf(problem)];
+}
+
+/** What can be told without a volume. @throws FieldError naming the field. */
+export function checkScene(scene: Scene): void {
+  scene.targets.forEach((_, i) => checkTarget(scene, i));
+  checkLimits(scene);
+  if (scene.solver.phaseLevels === 1) {
     throw new FieldError(
       'InvalidResource',
       'one phase level leaves nothing to steer; use 2 or more, or 0',
       'spec.solver.phaseLevels',
     );
   }
-  return [...warningsOf(problem)];
 }
 
-function checkTarget(problem: Problem, i: number): void {
-  const { emitters, targets } = problem;
+function checkTarget({ emitters, targets }: Scene, i: number): void {
   const target = targets[i]!;
   const field = `spec.targets[${i}].position`;
   const { count, positions } = emitters.elements;
@@ -81,7 +86,7 @@ function checkReflectors({ emitters, volume }: Problem): void {
 }
 
 /** Limits that no drive could keep together with what is asked for. */
-function checkLimits({ safety, targets }: Problem): void {
+function checkLimits({ safety, targets }: Scene): void {
   targets.forEach(({ name, pressure, position, trap }, i) => {
     if (pressure === undefined || trap === 'Silence') return;
     const field = `spec.targets[${i}].pressure`;

@@ -35,6 +35,7 @@ import {
 import { digestOf, type Problem, problemDigestOf } from './problem.ts';
 import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
 import { sampleMaxima, targetPressures, targetStiffness } from './sample.ts';
+import type { Scene } from './scene.ts';
 import { sweepStaging } from './shard.ts';
 import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
 import { viewerPath } from './viewer.ts';
@@ -176,11 +177,7 @@ export function summarizeSolution({ residual, iterations, targets }: SolutionFil
 }
 
 /** The verdict after any clamping, in words. */
-export function summarizeSafety(
-  { medium, safety, frequency }: Problem,
-  maxima: Maxima,
-  verdict: Verdict,
-): SafetySummary {
+export function summarizeSafety({ medium, safety, frequency }: Scene, maxima: Maxima, verdict: Verdict): SafetySummary {
   const { margin } = verdict.verdict === 'Clamped' ? judge(safety, maxima, medium, frequency) : verdict;
   return {
     verdict: verdict.verdict,

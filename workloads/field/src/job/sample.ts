@@ -8,9 +8,9 @@ import { gorkov } from '../physics/particle.ts';
 import { pressureAt } from '../physics/reference.ts';
 import type { Sources } from '../physics/sources.ts';
 import type { Target } from '../solver/targets.ts';
-import { pointsOf } from '../volume/layout.ts';
-import type { Problem } from './problem.ts';
+import { pointsOf, type Volume } from '../volume/layout.ts';
 import type { Maxima } from './safety.ts';
+import type { Scene } from './scene.ts';
 
 type Point = [number, number, number];
 type Box = { low: Point; high: Point };
@@ -20,7 +20,7 @@ const mostSamples = 60_000;
 const climbers = 12;
 
 /** Pressure of each target: at the point of a focus or silence, the largest within 3/4 of a wavelength of a trap. Pa. */
-export function targetPressures(problem: Problem, sources: Sources): number[] {
+export function targetPressures(problem: Scene, sources: Sources): number[] {
   return problem.targets.map(({ trap, position }) => {
     if (trap === 'Focus' || trap === 'Silence') return magnitude(sources, position);
     const reach = 0.75 * problem.wavelength;
@@ -31,7 +31,7 @@ export function targetPressures(problem: Problem, sources: Sources): number[] {
 
 /** Smallest stiffness along an axis of each twin or vortex trap at its place, N/m; undefined for other targets. */
 export function targetStiffness(
-  { targets, particle, medium, frequency }: Problem,
+  { targets, particle, medium, frequency }: Scene,
   sources: Sources,
 ): (number | undefined)[] {
   const weights = gorkov(particle, medium, frequency);
@@ -45,7 +45,7 @@ export function targetStiffness(
 }
 
 /** Largest pressure anywhere in the volume, and in each zone whether or not it lies in the volume. */
-export function sampleMaxima(problem: Problem, sources: Sources): Maxima {
+export function sampleMaxima(problem: Scene & { readonly volume: Volume }, sources: Sources): Maxima {
   const { volume, wavelength, safety } = problem;
   const low = [2, 1, 0].map((axis) => volume.first[axis]!) as Point;
   const high = low.map((from, axis) => from + (volume.shape[2 - axis]! - 1) * volume.spacing) as Point;
@@ -68,7 +68,7 @@ export function sampleMaxima(problem: Problem, sources: Sources): Maxima {
 }
 
 function largest(
-  problem: Problem,
+  problem: Scene,
   sources: Sources,
   { low, high }: Box,
   wanted: number,
@@ -139,7 +139,7 @@ function climb(
   return value;
 }
 
-function kernelAt(problem: Problem, sources: Sources, { low, high }: Box): RowKernel {
+function kernelAt(problem: Scene, sources: Sources, { low, high }: Box): RowKernel {
   if (problem.backend === 'Reference') return new ReferenceKernel(sources);
   const center = low.map((from, axis) => (from + high[axis]!) / 2) as Point;
   try {

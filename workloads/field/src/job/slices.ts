@@ -4,14 +4,14 @@ import type { FieldMaxima } from '../compute/maxima.ts';
 import { arrayOf, floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import { inferno, viridis } from '../picture/colormap.ts';
-import { drawHeatmap, type Plane } from '../picture/heatmap.ts';
+import { drawHeatmap, type Heatmap, type Plane } from '../picture/heatmap.ts';
 import { chunkCount, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
 import { chunkBytes, chunkPath } from '../zarr/array.ts';
 import type { PlanFile } from './output.ts';
 import type { Problem, Slice } from './problem.ts';
 import { formatIntensity, formatPressure } from './units.ts';
 
-const axisNames = ['x', 'y', 'z'] as const;
+export const axisNames = ['x', 'y', 'z'] as const;
 /** Points of a slice along an edge; longer ones are thinned out. */
 const longestEdge = 1024;
 
@@ -39,26 +39,32 @@ function draw(
   const { volume, targets, emitters, solver, wavelength } = problem;
   const [across, up] = [0, 1, 2].filter((axis) => axis !== slice.axis) as [0 | 1 | 2, 0 | 1 | 2];
   const plane = readPlane(folder, volume, quantity, slice.axis, index);
-  const magnitude = quantity !== 'GorkovPotential';
-  const finite = plane.values.filter((value) => Number.isFinite(value));
-  const low = magnitude ? 0 : finite.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
-  const high = finite.reduce((most, value) => Math.max(most, value), magnitude ? 0 : Number.NEGATIVE_INFINITY);
   const at = coordinate(volume, (2 - slice.axis) as 0 | 1 | 2, index);
-  return drawHeatmap({
-    plane,
+  return drawPlane(plane, {
+    quantity,
     title: `${problem.name}: ${labels[quantity]}, plane ${axisNames[slice.axis]} = ${Number((at * 1000).toPrecision(4))} mm`,
     subtitle: `${emitters.elements.count} elements, ${solver.algorithm}, λ ${(wavelength * 1000).toFixed(2)} mm, largest ${formatPressure(maxima.anywhere)}`,
     axes: [axisNames[across], axisNames[up]],
-    colors: magnitude ? inferno : viridis,
-    range: [low, high],
-    format: formatters[quantity],
     marks: targets
       .filter(({ position }) => Math.abs(position[slice.axis] - at) <= Math.max(volume.spacing, wavelength / 4))
       .map(({ name, position }) => ({ at: [position[across], position[up]] as const, label: name })),
   });
 }
 
-const labels: Readonly<Record<StoredQuantity, string>> = {
+/** A picture in the colours and units of its quantity. */
+export function drawPlane(
+  plane: Plane,
+  { quantity, ...words }: Pick<Heatmap, 'title' | 'subtitle' | 'axes' | 'marks'> & { quantity: StoredQuantity },
+): Buffer {
+  const magnitude = quantity !== 'GorkovPotential';
+  const finite = plane.values.filter((value) => Number.isFinite(value));
+  const low = magnitude ? 0 : finite.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const high = finite.reduce((most, value) => Math.max(most, value), magnitude ? 0 : Number.NEGATIVE_INFINITY);
+  const colors = magnitude ? inferno : viridis;
+  return drawHeatmap({ plane, ...words, colors, range: [low, high], format: formatters[quantity] });
+}
+
+export const labels: Readonly<Record<StoredQuantity, string>> = {
   Pressure: 'pressure amplitude',
   Intensity: 'intensity',
   Velocity: 'particle velocity',

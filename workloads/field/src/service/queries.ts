@@ -1,0 +1,302 @@
+// Queries of the service: solves and slices by threads and kept, points at once where they are few.
+import { createHash } from 'node:crypto';
+import { parseLength } from '@quintet/crds';
+import { bytesCodec, type EngineContext, engineCache, type Pool, QuintetError } from '@quintet/runtime';
+import { floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
+import { normalOf, type Scene } from '../job/scene.ts';
+import { wasm } from '../kernel/module.ts';
+import type { Drive, Sources } from '../physics/sources.ts';
+import type { Target } from '../solver/targets.ts';
+import type { Volume } from '../volume/layout.ts';
+import { atPoints, constantsOf, costOf, type PlaneGrid, planeAxes } from './evaluate.ts';
+import type { PointsRequest, SliceRequest, SolveRequest } from './schema.ts';
+import type { PointsTask, SliceTask, Solved, SolveTask, Told } from './work.ts';
+import { sourcesOf } from './work.ts';
+
+export interface SolveAnswer extends Solved {
+  solution: string;
+  source: string;
+}
+
+export interface SliceAnswer {
+  body: Buffer;
+  etag: string;
+  source: string;
+  /** Rows, columns, and components or nothing. */
+  shape: number[];
+}
+
+/** A solution that is ready to be asked for points. */
+interface Ready {
+  readonly id: string;
+  readonly drive: Drive;
+  readonly sources: Sources;
+  readonly targets: readonly Pick<Target, 'name' | 'position'>[];
+}
+
+/** Sources times points that are summed without a thread: half a millisecond or so. */
+const inline = 12_000;
+/** Of one query; about a second of a thread. */
+const mostTerms = 3e8;
+const mostEdge = 2048;
+const mostReady = 256;
+
+export type Queries = Awaited<ReturnType<typeof openQueries>>;
+
+/** @param job The resource as JSON, as threads read it. */
+export async function openQueries(
+  context: Pick<EngineContext<object>, 'settings' | 'redis' | 'registry'>,
+  pool: Pool,
+  job: string,
+  { scene, volume }: { scene: Scene; volume: Volume | undefined },
+) {
+  const version = createHash('sha256').update(wasm).update(job).digest('base64url').slice(0, 22);
+  const solutions = await engineCache<Solved>({ name: 'solutions', kind: 'solve', version, ...context });
+  const slices = await engineCache<Buffer>({ name: 'slices', kind: 'slice', version, codec: bytesCodec, ...context });
+  const ready = new Map<string, Ready>();
+  const constants = constantsOf(scene);
+  let standard: Ready | undefined;
+
+  const solveTargets = async (
+    tenant: string,
+    targets: readonly Target[],
+    solver: Scene['solver'],
+    signal?: AbortSignal,
+  ): Promise<SolveAnswer> => {
+    const solution = createHash('sha256')
+      .update(JSON.stringify([version, targets, solver]))
+      .digest('base64url')
+      .slice(0, 22);
+    const task: SolveTask = { job, targets, solver };
+    const make = (cancelled: AbortSignal) => run<Solved>(pool, 'solve', task, cancelled);
+    const request = { tenant, input: { solution } };
+    const { value, source } = await solutions.getOrMake(request, make, signal ? { signal } : {});
+    prepare(tenant, solution, value);
+    return { solution, ...value, source };
+  };
+
+  const prepare = (tenant: string, id: string, { amplitudes, phases, targets }: Solved): Ready => {
+    const key = `${tenant}/${id}`;
+    const before = ready.get(key);
+    ready.delete(key);
+    const drive = before?.drive ?? { amplitudes: Float64Array.from(amplitudes), phases: Float64Array.from(phases) };
+    const made = before ?? {
+      id,
+      drive,
+      sources: sourcesOf(scene, drive),
+      targets: targets.map(({ name, position }) => ({ name, position: position as [number, number, number] })),
+    };
+    ready.set(key, made);
+    if (ready.size > mostReady) ready.delete(ready.keys().next().value ?? '');
+    return made;
+  };
+
+  /** A solution of this tenant, or without a name that of the resource. */
+  const readyOf = async (tenant: string, id: string | undefined): Promise<Ready> => {
+    if (id === undefined || id === standard?.id) {
+      if (standard) return standard;
+      throw new QuintetError('UNPROCESSABLE', {
+        field: 'solution',
+        reason: "the resource has no targets of its own: solve some, and name the answer's solution",
+      });
+    }
+    const held = ready.get(`${tenant}/${id}`);
+    if (held) return held;
+    const found = await solutions.get({ tenant, input: { solution: id } });
+    if (!found) throw new QuintetError('NOT_FOUND', { what: `solution ${id}`, field: 'solution' });
+    return prepare(tenant, id, found.value);
+  };
+
+  const pointsOf = async (
+    { sources, drive }: Pick<Ready, 'sources' | 'drive'>,
+    points: Float64Array,
+    quantities: readonly StoredQuantity[],
+    signal?: AbortSignal,
+  ): Promise<Float32Array[]> => {
+    const terms = (points.length / 3) * sources.count * costOf(quantities);
+    if (terms <= inline) return atPoints(sources, constants, points, quantities);
+    refuseBeyond(terms, 'points');
+    const task: PointsTask = { job, drive, points, quantities };
+    return await run<Float32Array[]>(pool, 'points', task, signal);
+  };
+
+  return {
+    version,
+    scene,
+    memory: [solutions.memory, slices.memory],
+
+    /** Solves the resource's own targets; queries that name no solution mean it. */
+    async begin(): Promise<void> {
+      if (scene.targets.length === 0) return;
+      const { solution, source: _, ...value } = await solveTargets('_resource', scene.targets, scene.solver);
+      standard = prepare('_resource', solution, value);
+    },
+
+    solve: (tenant: string, { targets, solver }: SolveRequest, signal?: AbortSignal): Promise<SolveAnswer> => {
+      const given = Object.fromEntries(Object.entries(solver).filter(([, value]) => value !== undefined));
+      const resolved = targets.map((target, i) => targetOf(target, i, scene.wavelength));
+      return solveTargets(tenant, resolved, { ...scene.solver, ...given }, signal);
+    },
+
+    async points(tenant: string, { solution, points, quantities }: PointsRequest, signal?: AbortSignal) {
+      const of = await readyOf(tenant, solution);
+      return { solution: of.id, floats: await pointsOf(of, Float64Array.from(points.flat()), quantities, signal) };
+    },
+
+    /** The fastest way in: pressures at points x, y, z after one another. */
+    async pressures(tenant: string, solution: string | undefined, points: Float64Array): Promise<Float32Array> {
+      const [floats] = await pointsOf(await readyOf(tenant, solution), points, ['Pressure']);
+      return floats!;
+    },
+
+    async slice(tenant: string, request: SliceRequest, signal?: AbortSignal): Promise<SliceAnswer> {
+      const of = await readyOf(tenant, request.solution);
+      const grid = gridOf(request, scene, volume, of.targets);
+      const { quantity, format } = request;
+      refuseBeyond(grid.columns * grid.rows * of.sources.count * costOf([quantity]), 'spacing');
+      const picture = format === 'png';
+      const task: SliceTask = { job, drive: of.drive, targets: of.targets, grid, quantity, picture };
+      const make = async (cancelled: AbortSignal): Promise<Buffer> => {
+        const made = await run<Uint8Array>(pool, 'slice', task, cancelled);
+        return Buffer.from(made.buffer, made.byteOffset, made.byteLength);
+      };
+      const input = { solution: of.id, grid, quantity, picture };
+      const { value, source } = await slices.getOrMake({ tenant, input }, make, signal ? { signal } : {});
+      // By what it is of: the bytes follow from it, and a hit costs no hash of them.
+      const etag = createHash('sha256')
+        .update(JSON.stringify([version, input]))
+        .digest('base64url')
+        .slice(0, 22);
+      const floats = floatsPerPoint(quantity);
+      return {
+        body: value,
+        etag,
+        source,
+        shape: [grid.rows, grid.columns, ...(floats > 1 ? [floats] : [])],
+      };
+    },
+
+    async clear(): Promise<void> {
+      ready.clear();
+      await Promise.all([solutions.clear(), slices.clear()]);
+    },
+
+    async close(): Promise<void> {
+      await Promise.all([solutions.close(), slices.close()]);
+    },
+  };
+}
+
+/** Complex numbers per value and components per point, as answers nest them. */
+export function shapeOf(quantity: StoredQuantity): { complex: boolean; components: 1 | 3 } {
+  const { dataType, components } = formats[quantity];
+  return { complex: dataType === 'complex64', components };
+}
+
+async function run<T>(pool: Pool, name: string, task: unknown, signal: AbortSignal | undefined): Promise<T> {
+  const told = await pool.run<Told<T>>(task, { name, ...(signal && { signal }) });
+  if ('ok' in told) return told.ok;
+  const { message, field } = told.error;
+  throw new QuintetError('UNPROCESSABLE', { reason: message, field: field?.replace(/^spec\./, '') });
+}
+
+function refuseBeyond(terms: number, field: string): void {
+  if (terms <= mostTerms) return;
+  const times = Math.ceil(terms / mostTerms);
+  throw new QuintetError('UNPROCESSABLE', {
+    field,
+    reason: `that is ${times} times what one query may sum; ask for fewer points, or compute the volume in mode Batch`,
+  });
+}
+
+function targetOf(target: SolveRequest['targets'][number], i: number, wavelength: number): Target {
+  const { name = `target-${i}`, position, trap, weight, pressure, plane, charge, radius } = target;
+  const only = (member: string, given: unknown, of: string): void => {
+    if (given === undefined || trap === of) return;
+    throw new QuintetError('UNPROCESSABLE', {
+      field: `targets.${i}.${member}`,
+      reason: `${member} is only for trap ${of}`,
+    });
+  };
+  only('plane', plane, 'Twin');
+  only('charge', charge, 'Vortex');
+  only('radius', radius, 'Silence');
+  if (radius !== undefined && !(radius > 0))
+    throw new QuintetError('UNPROCESSABLE', { field: `targets.${i}.radius`, reason: 'must be a positive length' });
+  return {
+    name,
+    position,
+    trap,
+    weight,
+    ...(pressure !== undefined && { pressure }),
+    axis: normalOf(plane ?? 'YZ'),
+    charge: charge ?? 1,
+    radius: radius ?? wavelength / 2,
+  };
+}
+
+function gridOf(
+  request: SliceRequest,
+  { wavelength, targets }: Scene,
+  volume: Volume | undefined,
+  solved: Ready['targets'],
+): PlaneGrid {
+  const axis = normalOf(request.plane);
+  const [across, up] = planeAxes(axis);
+  const length = (field: 'width' | 'height' | 'spacing', otherwise: number): number => {
+    const value = request[field] === undefined ? otherwise : lengthOf(request[field], field);
+    if (value > 0) return value;
+    throw new QuintetError('UNPROCESSABLE', { field, reason: 'must be a positive length' });
+  };
+  const edge = (of: 0 | 1 | 2): number =>
+    (volume ? (volume.shape[2 - of]! - 1) * volume.spacing : 0) || 10 * wavelength;
+  const spacing = length('spacing', wavelength / 8);
+  const counts = { width: length('width', edge(across)) / spacing, height: length('height', edge(up)) / spacing };
+  for (const field of ['width', 'height'] as const) {
+    if (counts[field] < mostEdge) continue;
+    throw new QuintetError('UNPROCESSABLE', {
+      field,
+      reason: `at most ${mostEdge} points along an edge; raise spacing`,
+    });
+  }
+  return {
+    axis,
+    center: centerOf(request.center, volume, solved.length > 0 ? solved : targets),
+    columns: Math.floor(counts.width + 1e-6) + 1,
+    rows: Math.floor(counts.height + 1e-6) + 1,
+    spacing,
+  };
+}
+
+function centerOf(
+  given: string | undefined,
+  volume: Volume | undefined,
+  targets: Ready['targets'],
+): [number, number, number] {
+  if (given !== undefined) {
+    const parts = given.split(',').map((part) => lengthOf(part.trim(), 'center'));
+    if (parts.length === 3) return parts as [number, number, number];
+    throw new QuintetError('UNPROCESSABLE', { field: 'center', reason: 'must be three lengths: x,y,z' });
+  }
+  if (volume)
+    return [2, 1, 0].map((i) => volume.first[i]! + ((volume.shape[i]! - 1) / 2) * volume.spacing) as [
+      number,
+      number,
+      number,
+    ];
+  return [0, 1, 2].map((i) => targets.reduce((sum, { position }) => sum + position[i]! / targets.length, 0)) as [
+    number,
+    number,
+    number,
+  ];
+}
+
+function lengthOf(text: string, field: string): number {
+  try {
+    const value = parseLength(text);
+    if (Math.abs(value) <= 1000) return value;
+    throw new Error(`${text} is farther than 1000 m`);
+  } catch (error) {
+    throw new QuintetError('UNPROCESSABLE', { field, reason: (error as Error).message });
+  }
+}

@@ -1,0 +1,142 @@
+// Queries over a WebSocket, at the rate of a haptic loop: points as bytes, solves and the choice of a solution as JSON. The
+// socket is not read while many answers wait, so a client that asks too fast slows itself.
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { asQuintetError, type EngineServer, isQuintetError, QuintetError } from '@quintet/runtime';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { z } from 'zod';
+import type { Queries } from './queries.ts';
+import { valuesOf } from './routes.ts';
+import { mostPoints, pointsRequest, solveRequest } from './schema.ts';
+
+const id = z.union([z.string().max(128), z.number()]).optional();
+const incoming = z.discriminatedUnion('type', [
+  pointsRequest.extend({ type: z.literal('points'), id }),
+  solveRequest.extend({ type: z.literal('solve'), id }),
+  z.strictObject({
+    type: z.literal('use'),
+    id,
+    solution: z.string().max(43).optional().describe("Left out, that of the resource's targets."),
+  }),
+]);
+
+const mostMessage = 1 << 20;
+/** Messages of one client that are worked on. */
+const mostWaiting = 64;
+/** Bytes that may wait in the socket before the client is read on. */
+const sendBuffer = 1 << 20;
+
+export function streamRoute(server: EngineServer, queries: () => Queries, maxConnections: number): void {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: mostMessage });
+  const upgrades = new WeakMap<IncomingMessage, { socket: Socket; head: Buffer }>();
+  // An upgrade passes through the routes as any request does: token, limits and errors are those of all routes.
+  server.server.on('upgrade', (raw: IncomingMessage, socket: Socket, head: Buffer) => {
+    const response = new ServerResponse(raw);
+    response.assignSocket(socket);
+    response.on('finish', () => socket.end());
+    socket.on('error', () => socket.destroy());
+    upgrades.set(raw, { socket, head });
+    server.routing(raw, response);
+  });
+  server.addHook('preClose', async () => {
+    for (const each of sockets.clients) each.close(1001, 'shutting down');
+    sockets.close();
+  });
+  server.get('/v1/stream', { schema: { hide: true } }, (request, reply) => {
+    const upgrade = upgrades.get(request.raw);
+    if (!upgrade) throw new QuintetError('INVALID_REQUEST', { reason: 'this address speaks WebSocket only' });
+    if (sockets.clients.size >= maxConnections)
+      throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: sockets.clients.size, retryAfter: 5 });
+    reply.hijack();
+    reply.raw.detachSocket(upgrade.socket);
+    sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
+      upgrade.socket.setNoDelay(true);
+      serve(socket, request.identity.tenant, queries());
+    });
+  });
+}
+
+function serve(socket: WebSocket, tenant: string, queries: Queries): void {
+  const gone = new AbortController();
+  let solution: string | undefined;
+  let waiting = 0;
+  const send = (message: object | Buffer): void => {
+    if (socket.readyState === socket.OPEN) socket.send(Buffer.isBuffer(message) ? message : JSON.stringify(message));
+  };
+  const answer = async (data: Buffer, binary: boolean): Promise<void> => {
+    if (binary) return send(await pressures(data));
+    let asked: unknown;
+    try {
+      const text = parse(data);
+      asked = (text as { id?: unknown } | null)?.id;
+      const message = read(text);
+      send({ id: message.id, ...(await reply(message)) });
+    } catch (error) {
+      const known = isQuintetError(error) ? error : asQuintetError(error, { id: 'stream' });
+      send({ id: asked, type: 'error', error: known.toBody() });
+    }
+  };
+  const reply = async (message: z.output<typeof incoming>): Promise<object> => {
+    if (message.type === 'solve') {
+      const answered = await queries.solve(tenant, message, gone.signal);
+      solution = answered.solution;
+      return { type: 'solution', ...answered };
+    }
+    if (message.type === 'use') {
+      await queries.pressures(tenant, message.solution, new Float64Array(0));
+      solution = message.solution;
+      return { type: 'using', solution };
+    }
+    const of = { ...message, solution: message.solution ?? solution };
+    const { solution: used, floats } = await queries.points(tenant, of, gone.signal);
+    return { type: 'points', solution: used, values: valuesOf(message.quantities, floats) };
+  };
+  /** Number of the query (uint32), then x, y, z of each point as float32, little-endian; back come the number and re, im of each. */
+  const pressures = async (data: Buffer): Promise<Buffer> => {
+    const count = (data.length - 4) / 12;
+    const refused = Buffer.from(data.subarray(0, 4));
+    if (!Number.isInteger(count) || count < 1 || count > mostPoints) return refused;
+    const points = new Float64Array(3 * count);
+    for (let i = 0; i < points.length; i++) points[i] = data.readFloatLE(4 + 4 * i);
+    if (!points.every((value) => Math.abs(value) <= 1000)) return refused;
+    const floats = await queries.pressures(tenant, solution, points).catch(() => undefined);
+    if (!floats) return refused;
+    const back = Buffer.allocUnsafe(4 + 8 * count);
+    data.copy(back, 0, 0, 4);
+    for (let i = 0; i < floats.length; i++) back.writeFloatLE(floats[i]!, 4 + 4 * i);
+    return back;
+  };
+  socket.on('close', () => gone.abort());
+  socket.on('error', () => gone.abort());
+  socket.on('message', (data: Buffer, binary: boolean) => {
+    waiting += 1;
+    if (waiting >= mostWaiting) socket.pause();
+    void answer(data, binary).finally(() => {
+      waiting -= 1;
+      resume();
+    });
+  });
+  const resume = (): void => {
+    if (!socket.isPaused || waiting >= mostWaiting) return;
+    if (socket.bufferedAmount <= sendBuffer) return socket.resume();
+    if (!gone.signal.aborted) setTimeout(resume, 20).unref();
+  };
+}
+
+function parse(data: Buffer): unknown {
+  try {
+    return JSON.parse(data.toString('utf8'));
+  } catch {
+    throw new QuintetError('INVALID_REQUEST', { reason: 'a message must be JSON, or bytes of a point query' });
+  }
+}
+
+function read(message: unknown): z.output<typeof incoming> {
+  const parsed = incoming.safeParse(message);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new QuintetError('INVALID_REQUEST', {
+    field: issue?.path.join('.'),
+    reason: issue?.message ?? 'not as described',
+  });
+}
