@@ -13,7 +13,7 @@ export interface Random {
 
 /** The stream of a name: equal parts give equal streams. sfc32 seeded by a 128-bit hash of the parts. */
 export function randomOf(...parts: readonly (string | number)[]): Random {
-  let [a, b, c, d] = hash128(parts.join(''));
+  let [a, b, c, d] = hash128(parts.join('/'));
   const next = (): number => {
     const t = (((a + b) | 0) + d) | 0;
     d = (d + 1) | 0;
@@ -60,7 +60,7 @@ export function randomOf(...parts: readonly (string | number)[]): Random {
 
 /** A positive 31-bit seed for libraries that take one. */
 export function seedOf(...parts: readonly (string | number)[]): number {
-  return hash128(parts.join(''))[0] & 0x7fffffff;
+  return hash128(parts.join('/'))[0] & 0x7fffffff;
 }
 
 /** cyrb128, by bryc (public domain). */

@@ -85,6 +85,8 @@ class CsvParser {
   readonly #each: (record: CsvRecord) => void;
   #text = '';
   #delimiter = '';
+  /** Place of the next quote in the text: searched again only once it is passed, else each record would look through the whole chunk. */
+  #quote = -1;
   line = 1;
 
   constructor(each: (record: CsvRecord) => void) {
@@ -109,6 +111,7 @@ class CsvParser {
       if (end < 0 && !last) return;
       this.#delimiter = delimiterOf(end < 0 ? text : text.slice(0, end));
     }
+    this.#quote = -1;
     let at = 0;
     while (at < text.length) {
       const next = this.#record(text, at, last);
@@ -126,8 +129,11 @@ class CsvParser {
       end = text.length;
     }
     // Most records have no quote: one split, no scan.
-    const quote = text.indexOf('"', start);
-    if (quote < 0 || quote >= end) {
+    if (this.#quote < start) {
+      const quote = text.indexOf('"', start);
+      this.#quote = quote < 0 ? Number.POSITIVE_INFINITY : quote;
+    }
+    if (this.#quote >= end) {
       const stop = end > start && text.charCodeAt(end - 1) === 13 ? end - 1 : end;
       if (stop > start) this.#emit(text.slice(start, stop).split(this.#delimiter).map(trimmed));
       this.line++;

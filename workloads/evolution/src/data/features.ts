@@ -23,8 +23,11 @@ export interface FeatureSpec {
   readonly levels?: readonly string[];
 }
 
-/** Numbers as `values`, NaN where missing; categories as `codes`, -1 where missing or unseen. */
+/** Numbers as `values`, NaN where missing; categories as `codes`, -1 where missing, `unseen` where training had no such level. */
 export type Feature = FeatureSpec & { readonly values?: Float32Array; readonly codes?: Int32Array };
+
+/** Code of a level that training did not have. */
+const unseen = -2;
 
 const day = 86_400;
 /** Mean Gregorian year. */
@@ -89,9 +92,12 @@ export function featuresOfRows(
   return specs.map((spec) => {
     if (spec.kind === 'Category') {
       const places = new Map(spec.levels?.map((level, i) => [level, i]));
-      const codes = Int32Array.from(rows, (row) => {
+      const codes = Int32Array.from(rows, (row, i) => {
         const text = String(row[spec.column] ?? '');
-        return isMissing(text) ? -1 : (places.get(text) ?? -1);
+        if (isMissing(text)) return -1;
+        const code = places.get(text);
+        if (code === undefined) problem(i, spec.column, `“${text.slice(0, 80)}” was not there in training`);
+        return code ?? unseen;
       });
       return { ...spec, codes };
     }
@@ -110,7 +116,11 @@ function numberOfCell(spec: FeatureSpec, cell: Cell): number | undefined {
   if (spec.kind === 'Characters' || spec.kind === 'Words') return textKinds[spec.kind](String(cell));
   if (spec.kind === 'Value') {
     const value = typeof cell === 'boolean' ? undefined : numberIn(String(cell));
-    return value !== undefined && Number.isFinite(value) ? value : value === undefined ? undefined : Number.NaN;
+    return value !== undefined && Number.isFinite(Math.fround(value))
+      ? value
+      : value === undefined
+        ? undefined
+        : Number.NaN;
   }
   const seconds = secondsIn(String(cell)) ?? numberIn(String(cell));
   return seconds === undefined || spec.kind === 'Category' ? undefined : timeKinds[spec.kind](seconds);

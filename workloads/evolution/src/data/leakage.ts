@@ -1,6 +1,7 @@
 // Before any search: does a column say what it could not know? Names columns; what follows is the user's choice.
 import { createHash } from 'node:crypto';
 import { binaryAuc } from '../metrics/ranking.ts';
+import { randomOf } from '../random.ts';
 import type { Feature } from './features.ts';
 import type { Problem } from './problem.ts';
 import type { Split } from './split.ts';
@@ -14,10 +15,14 @@ export interface Suspect {
 /** One column alone that ranks this well is more often the answer than a question. */
 const copyLimit = 0.999;
 const rowsLooked = 50_000;
+/** Rows of each class that are looked at, if there are so many: a rare class tells as much as a frequent one. */
+const rowsOfClass = 1000;
+/** Digests of rows that are held at once. */
+const digestsHeld = 1 << 20;
 
 export function auditLeakage(problem: Problem, split: Split): Suspect[] {
   const suspects: Suspect[] = [];
-  const rows = split.train.subarray(0, rowsLooked);
+  const rows = sampled(problem, split.train);
   for (const feature of problem.features) {
     const power = powerOf(problem, feature, rows);
     if (power >= copyLimit) {
@@ -26,11 +31,11 @@ export function auditLeakage(problem: Problem, split: Split): Suspect[] {
         column: feature.column,
         text: `${feature.name} alone predicts ${problem.target} (${power.toFixed(4)} of 1)`,
       });
-    } else if (isCounter(feature)) {
+    } else if (isIdentifier(feature)) {
       suspects.push({
         kind: 'Identifier',
         column: feature.column,
-        text: `${feature.name} counts rows and will not repeat`,
+        text: `${feature.name} has another whole number in every row: an identifier that will not repeat`,
       });
     }
   }
@@ -100,32 +105,66 @@ function levelPower(problem: Problem, codes: Int32Array, y: Float64Array): numbe
   return chance === y.length ? 0 : (right - chance) / (y.length - chance);
 }
 
-function isCounter({ values, kind }: Feature): boolean {
-  if (!values || kind !== 'Value' || values.length < 50) return false;
-  const step = values[1]! - values[0]!;
-  if (step === 0 || !Number.isInteger(step)) return false;
-  for (let i = 1; i < values.length; i++) if (values[i]! - values[i - 1]! !== step) return false;
-  return true;
+/**
+ * Whole numbers that never repeat where chance would have repeated some (the birthday bound over their range), in whatever order;
+ * or that repeat little, in a column that is called an identifier.
+ */
+function isIdentifier({ name, values, kind }: Feature): boolean {
+  if (!values || kind !== 'Value') return false;
+  const present = values.filter((value) => !Number.isNaN(value)).sort();
+  const n = present.length;
+  if (n < 50 || !present.every(Number.isInteger)) return false;
+  let repeats = 0;
+  for (let i = 1; i < n; i++) if (present[i] === present[i - 1]) repeats++;
+  const range = present[n - 1]! - present[0]! + 1;
+  if (repeats === 0 && (n * n) / (2 * range) >= 8) return true;
+  return (
+    repeats < n / 2 &&
+    /(^|[^a-z])(id|uid|uuid|guid|key|index)$|[a-z]Id$/.test(/[a-z]Id$/.test(name) ? name : name.toLowerCase())
+  );
 }
 
+/** Rows from anywhere in the file, with some of every class: files are often sorted, and often by the target. */
+function sampled(problem: Problem, train: Int32Array): Int32Array {
+  if (train.length <= rowsLooked) return train;
+  const order = randomOf('audit').shuffle(train.slice());
+  const rows = [...order.subarray(0, rowsLooked)];
+  if (problem.task === 'Regression') return Int32Array.from(rows);
+  const counts = new Float64Array(problem.classes.length);
+  for (const row of rows) counts[problem.y[row]!]!++;
+  for (const row of order.subarray(rowsLooked)) {
+    const k = problem.y[row]!;
+    if (counts[k]! >= rowsOfClass) continue;
+    counts[k]!++;
+    rows.push(row);
+  }
+  return Int32Array.from(rows);
+}
+
+/** Judged rows that also teach; of very many rows a share is compared, chosen by content so that equal rows stay together. */
 function duplicatesOver(problem: Problem, split: Split): number {
+  const parts = Math.ceil(problem.rows / digestsHeld);
   const keys = new Map<string, number>();
-  const digests = new Int32Array(problem.rows);
+  const digests = new Int32Array(problem.rows).fill(-1);
   for (let row = 0; row < problem.rows; row++) {
     const cells = Float32Array.from(problem.features, (feature) =>
       feature.codes ? feature.codes[row]! : feature.values![row]!,
     );
-    const key = createHash('md5').update(cells).digest('base64');
+    const digest = createHash('md5').update(cells).digest();
+    if (parts > 1 && digest.readUInt32LE(0) % parts !== 0) continue;
+    const key = digest.toString('base64');
     const known = keys.get(key);
     if (known === undefined) keys.set(key, row);
     digests[row] = known ?? row;
   }
   let found = 0;
+  const teaching = new Uint8Array(problem.rows);
   for (const { train, test } of [...split.folds, { train: split.train, test: split.holdout }]) {
-    const teaching = new Set(Array.from(train, (row) => digests[row]!));
-    for (const row of test) if (teaching.has(digests[row]!)) found++;
+    teaching.fill(0);
+    for (const row of train) if (digests[row]! >= 0) teaching[digests[row]!] = 1;
+    for (const row of test) if (digests[row]! >= 0 && teaching[digests[row]!] === 1) found++;
   }
-  return found;
+  return found * parts;
 }
 
 function rankCorrelation(a: Float64Array, b: Float64Array): number {

@@ -1,13 +1,7 @@
 // Parquet, row group by row group: values come out as text, number, date or nothing.
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
-import {
-  type AsyncBuffer,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  parquetSchema,
-} from 'hyparquet';
+import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetRead, parquetSchema } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { EvolutionError, messageOf } from '../errors.ts';
 
@@ -18,9 +12,6 @@ export interface ParquetFile {
   read: (each: (cells: string[], row: number) => void) => Promise<void>;
   close: () => Promise<void>;
 }
-
-/** Rows that are in memory at once. */
-const rowsAtOnce = 16_384;
 
 /** @throws EvolutionError DataDamaged for a file that is cut off or no Parquet, naming the row where reading stopped. */
 export async function openParquet(path: string): Promise<ParquetFile> {
@@ -81,12 +72,23 @@ async function readRows(
   each: (cells: string[], row: number) => void,
 ): Promise<void> {
   const names = parquetSchema(metadata).children.map((child) => child.element.name);
-  const total = Number(metadata.num_rows);
-  for (let start = 0; start < total; start += rowsAtOnce) {
-    const end = Math.min(total, start + rowsAtOnce);
-    let rows: Record<string, unknown>[];
+  let start = 0;
+  for (const group of metadata.row_groups) {
+    const end = start + Number(group.num_rows);
+    const columns = names.map(() => new Array<unknown>(end - start));
     try {
-      rows = await parquetReadObjects({ file, metadata, rowStart: start, rowEnd: end, compressors });
+      // A whole group at a time: any part of it would decode all of it.
+      await parquetRead({
+        file,
+        metadata,
+        rowStart: start,
+        rowEnd: end,
+        compressors,
+        onChunk: ({ columnName, columnData, rowStart }) => {
+          const column = columns[names.indexOf(columnName)]!;
+          for (let i = 0; i < columnData.length; i++) column[rowStart - start + i] = columnData[i];
+        },
+      });
     } catch (cause) {
       throw new EvolutionError(
         'DataDamaged',
@@ -95,12 +97,13 @@ async function readRows(
         cause,
       );
     }
-    for (const [i, row] of rows.entries()) {
+    for (let i = 0; i < end - start; i++) {
       each(
-        names.map((name) => textOf(row[name])),
+        columns.map((column) => textOf(column[i])),
         start + i + 1,
       );
     }
+    start = end;
   }
 }
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { randomOf } from '../random.ts';
 import { auditLeakage } from './leakage.ts';
-import { type ProblemOptions, problemOf } from './problem.ts';
+import { type Problem, type ProblemOptions, problemOf } from './problem.ts';
 import { type SplitOptions, splitRows } from './split.ts';
 import { readTableText } from './table.ts';
 
@@ -11,6 +12,29 @@ async function problemIn(text: string, options: ProblemOptions) {
   const categorical = options.task === 'Regression' ? [] : [options.target];
   return problemOf(await readTableText(text, { categorical }), options);
 }
+
+/** Features and target straight in typed arrays, for tables that are too long to be written out. */
+function bare(y: Float64Array, columns: Readonly<Record<string, Float32Array>>, groups?: Int32Array): Problem {
+  const features = Object.entries(columns).map(([name, values]) => ({
+    name,
+    column: name,
+    type: 'Numeric' as const,
+    kind: 'Value' as const,
+    values,
+  }));
+  const binary = y.every((value) => value === 0 || value === 1);
+  return {
+    task: binary ? 'Binary' : 'Regression',
+    target: 'y',
+    rows: y.length,
+    features,
+    y,
+    classes: binary ? ['0', '1'] : [],
+    hash: 'bare',
+    ...(groups ? { groups } : {}),
+  };
+}
+const byClass: SplitOptions = { folds: 3, holdout: 0.2, kind: 'Stratified', gap: 0, seed: 1 };
 
 describe('a target', () => {
   const cases: Record<string, [text: string, task: ProblemOptions['task'], message: RegExp]> = {
@@ -85,7 +109,7 @@ describe('a split', () => {
       const data = await problem();
       fc.assert(
         fc.property(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 2, max: 6 }), (seed, folds) => {
-          const split = splitRows(data, { ...plain, kind, seed, folds: kind === 'Stratified' ? folds : 2 });
+          const split = splitRows(data, { ...byClass, kind, seed, folds: kind === 'Stratified' ? folds : 2 });
           for (const { train, test } of split.folds) {
             const seen = [...train, ...test, ...split.holdout];
             expect(new Set(seen).size).toBe(seen.length);
@@ -98,14 +122,14 @@ describe('a split', () => {
 
   it('Stratified keeps the share of each class', async () => {
     const data = await problem();
-    const split = splitRows(data, { ...plain, kind: 'Stratified' });
+    const split = splitRows(data, { ...byClass, kind: 'Stratified' });
     for (const rows of [split.holdout, ...split.folds.map((fold) => fold.test)])
       expect(rows.filter((row) => data.y[row] === 1)).toHaveLength(4);
   });
 
   it('Group parts no group', async () => {
     const data = await problem();
-    const split = splitRows(data, { ...plain, kind: 'Group' });
+    const split = splitRows(data, { ...byClass, kind: 'Group' });
     const sides = [split.holdout, ...split.folds.map((fold) => fold.test)].map(
       (rows) => new Set(Array.from(rows, (row) => data.groups![row])),
     );
@@ -114,7 +138,7 @@ describe('a split', () => {
 
   it('Time teaches only from before the gap, and equal times stay together', async () => {
     const data = await problem();
-    const split = splitRows(data, { ...plain, kind: 'Time', gap: 5 });
+    const split = splitRows(data, { ...byClass, kind: 'Time', gap: 5 });
     for (const { train, test } of split.folds) {
       const first = Math.min(...Array.from(test, (row) => data.times![row]!));
       expect(Math.max(...Array.from(train, (row) => data.times![row]!))).toBeLessThanOrEqual(first - 5);
@@ -149,9 +173,63 @@ describe('the leakage audit', () => {
 
   it('says nothing about honest columns', async () => {
     const { problem } = await problemIn(
-      `a,b,y\n${rowsOf(300, (i) => `${(i * 7919) % 307},${(i * 104729) % 311},${(i * i) % 7 < 3 ? 1 : 0}`)}`,
+      `a,b,y\n${rowsOf(300, (i) => `${(i * 7919) % 97},${(i * 104729) % 89},${(i * i) % 7 < 3 ? 1 : 0}`)}`,
       { target: 'y', task: 'Binary' },
     );
     expect(auditLeakage(problem, splitRows(problem, split))).toEqual([]);
+  });
+});
+
+describe('the audit of a large file', () => {
+  const n = 70_000;
+  const sorted = Float64Array.from({ length: n }, (_, i) => (i < 60_000 ? 0 : 1));
+  const noise = Float32Array.from({ length: n }, (_, i) => ((i * 7919) % 1009) + 0.5);
+
+  it('finds a copy of the target though the rows are sorted by it', () => {
+    const problem = bare(sorted, { copy: Float32Array.from(sorted), noise });
+    expect(auditLeakage(problem, splitRows(problem, byClass)).filter(({ kind }) => kind === 'TargetCopy')).toEqual([
+      expect.objectContaining({ column: 'copy' }),
+    ]);
+  });
+
+  it('finds identifiers in any order and with gaps, and no honest whole numbers', () => {
+    const rows = 5000;
+    const target = Float64Array.from({ length: rows }, (_, i) => (i * 31) % 2);
+    const random = randomOf('identifiers');
+    const order = random.shuffle(Int32Array.from({ length: rows }, (_, i) => i));
+    const problem = bare(target, {
+      shuffled: Float32Array.from(order),
+      gaps: Float32Array.from({ length: rows }, (_, i) => (i < 9 ? i : i + 1)),
+      customer_id: Float32Array.from(order, (each) => each * 37_000_000),
+      age: Float32Array.from({ length: rows }, () => random.int(90)),
+      income: Float32Array.from({ length: rows }, () => 20_000 + random.int(90_000)),
+    });
+    const found = auditLeakage(problem, splitRows(problem, byClass));
+    expect(found.filter(({ kind }) => kind === 'Identifier').map(({ column }) => column)).toEqual([
+      'shuffled',
+      'gaps',
+      'customer_id',
+    ]);
+  });
+});
+
+describe('a split that cannot judge', () => {
+  it('takes groups of any size', () => {
+    const n = 400_000;
+    const y = Float64Array.from({ length: n }, (_, i) => i % 2);
+    const groups = Int32Array.from({ length: n }, (_, i) => (i < 200_000 ? 0 : 1 + (i % 9)));
+    const { folds } = splitRows(bare(y, {}, groups), { ...byClass, kind: 'Group', holdout: 0 });
+    expect(folds.reduce((sum, { test }) => sum + test.length, 0)).toBe(n);
+  });
+
+  it('is refused where a fold has no weight, or teaches one value', () => {
+    const y = Float64Array.from({ length: 60 }, (_, i) => (i < 30 ? 1 : i));
+    const times = Float64Array.from({ length: 60 }, (_, i) => i);
+    const problem = { ...bare(y, {}), times };
+    const byTime = { ...byClass, kind: 'Time' as const, holdout: 0 };
+    expect(() => splitRows(problem, byTime)).toThrow('fold 1 of 3 has one target value only on the teaching side');
+    const weights = Float64Array.from({ length: 60 }, (_, i) => (i >= 15 && i < 30 ? 0 : 1));
+    const varied = { ...problem, y: Float64Array.from({ length: 60 }, (_, i) => i % 7), weights };
+    expect(() => splitRows(varied, byTime)).toThrow('fold 1 of 3 has no row with a weight above 0 on the judging side');
   });
 });

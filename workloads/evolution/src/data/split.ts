@@ -96,10 +96,12 @@ function deal(units: readonly Unit[], { folds, kind }: SplitOptions): number[][]
   if (kind === 'Group') {
     // Large groups first, each to the smallest fold.
     for (const unit of units.toSorted((a, b) => b.rows.length - a.rows.length)) {
-      parts.reduce((least, part) => (part.length < least.length ? part : least)).push(...unit.rows);
+      const smallest = parts.reduce((least, part) => (part.length < least.length ? part : least));
+      // A group may have more rows than a call takes arguments.
+      for (const row of unit.rows) smallest.push(row);
     }
   } else {
-    for (const [i, unit] of units.entries()) parts[i % folds]!.push(...unit.rows);
+    for (const [i, unit] of units.entries()) for (const row of unit.rows) parts[i % folds]!.push(row);
   }
   return parts;
 }
@@ -144,22 +146,21 @@ function boundary(order: Int32Array, times: Float64Array, cut: number): number {
   return at;
 }
 
-/** Every fold must have something to tell apart on both sides. */
+/** Every fold must have something to tell apart on both sides, and rows that count. */
 function checked(problem: Problem, folds: Fold[]): Fold[] {
+  const { y, weights, task } = problem;
   for (const [i, fold] of folds.entries()) {
-    if (problem.task === 'Regression') continue;
     for (const side of ['train', 'test'] as const) {
-      const classes = new Set(Array.from(fold[side], (row) => problem.y[row]));
-      if (classes.size < 2) {
-        throw new EvolutionError(
-          'SplitInvalid',
-          `fold ${i + 1} of ${folds.length} has one class only on the ${side === 'train' ? 'teaching' : 'judging'} side`,
-          {
-            field: 'spec.validation.folds',
-            fix: 'use fewer folds, or more rows of the rarer class',
-          },
-        );
-      }
+      const rows = fold[side];
+      const place = `fold ${i + 1} of ${folds.length} has %s on the ${side === 'train' ? 'teaching' : 'judging'} side`;
+      const refuse = (what: string, fix: string): never => {
+        throw new EvolutionError('SplitInvalid', place.replace('%s', what), { field: 'spec.validation.folds', fix });
+      };
+      if (weights && !rows.some((row) => weights[row]! > 0))
+        refuse('no row with a weight above 0', 'use fewer folds, or another split');
+      if (rows.some((row) => y[row] !== y[rows[0]!])) continue;
+      if (task !== 'Regression') refuse('one class only', 'use fewer folds, or more rows of the rarer class');
+      else if (side === 'train') refuse('one target value only', 'use fewer folds, more rows, or another split');
     }
   }
   return folds;

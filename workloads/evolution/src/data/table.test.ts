@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { secondsIn } from './columns.ts';
 import { readCsv } from './csv.ts';
 import { readTable, readTableText } from './table.ts';
@@ -79,6 +79,19 @@ describe('a CSV file', () => {
     await expect(readTable(await fileOf('a\n1\n2\n'), { format: 'CSV', maxSize: 3 })).rejects.toThrow(
       /6 bytes, more than 3/,
     );
+  });
+
+  it('without quotes is searched for them once a chunk, not once a record', async () => {
+    const search = vi.spyOn(String.prototype, 'indexOf');
+    try {
+      const records: string[][] = [];
+      const text = `a,b\n${'1,2\n'.repeat(5000)}`;
+      await readCsv([new TextEncoder().encode(text)], ({ fields }) => records.push(fields));
+      expect(records).toHaveLength(5001);
+      expect(search.mock.calls.filter(([what]) => what === '"').length).toBeLessThan(10);
+    } finally {
+      search.mockRestore();
+    }
   });
 
   it('that is not there is refused as unreadable', async () => {

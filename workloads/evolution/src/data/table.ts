@@ -114,7 +114,8 @@ function fillerOf(profile: ColumnProfile, type: ColumnType, rows: number, notes:
           },
         );
       }
-      if (Number.isFinite(value)) values[at] = value;
+      // Features have single precision: what is too large for it is as good as infinite.
+      if (Number.isFinite(Math.fround(value))) values[at] = value;
       else {
         values[at] = Number.NaN;
         infinite ??= { column: name, row, text: 'infinite values are taken as missing' };

@@ -61,9 +61,15 @@ export class EvaluationContext {
         weights: problem.weights ? Float64Array.from(prepared.testRows, (row) => problem.weights![row]!) : undefined,
         outputs,
       };
+      const score = task.fold < 0 ? Number.NaN : scoreOf(this.#judging.metric, truth, predictions);
+      if (task.fold >= 0 && !Number.isFinite(score))
+        throw new EvolutionError(
+          'TrainingFailed',
+          `${genome.learner} has no ${this.#judging.metric} on fold ${task.fold + 1}`,
+        );
       const full = task.fraction >= 1;
       return {
-        score: task.fold < 0 ? Number.NaN : scoreOf(this.#judging.metric, truth, predictions),
+        score,
         predictions: full && task.fold >= 0 ? predictions : new Float32Array(0),
         operations: learner.operations + prepared.train.columns,
         seconds: (performance.now() - started) / 1000,

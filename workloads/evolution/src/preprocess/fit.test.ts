@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { featuresOfRows } from '../data/features.ts';
 import { problemOf } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import { randomOf } from '../random.ts';
@@ -78,10 +79,9 @@ describe('preprocessing', () => {
       { ...genes, impute: 'None', scale: 'None', select: 1, interactions: 0 },
       1,
     );
-    const unseen = data.features.map((feature) => ({
-      ...feature,
-      ...(feature.codes ? { codes: Int32Array.of(9999) } : { values: Float32Array.of(Number.NaN) }),
-    }));
+    // As a model meets them at prediction.
+    const rows = [Object.fromEntries(data.features.map(({ column, codes }) => [column, codes ? 'never seen' : null]))];
+    const unseen = featuresOfRows(data.features, rows, () => undefined);
     const { data: cells } = transform(preprocessing, unseen, Int32Array.of(0));
     const prior = train.reduce((sum, row) => sum + data.y[row]!, 0) / 100;
     expect(Number.isNaN(cells[0])).toBe(true);

@@ -55,14 +55,14 @@ export function valuesOf(step: Step, feature: Feature, rows: Int32Array): Float3
       return result;
     }
     case 'Missing':
-      return Float32Array.from(rows, (row) => ((codes ? codes[row]! < 0 : Number.isNaN(values![row]!)) ? 1 : 0));
+      return Float32Array.from(rows, (row) => ((codes ? codes[row] === -1 : Number.isNaN(values![row]!)) ? 1 : 0));
     case 'Level':
       return Float32Array.from(rows, (row) => (codes![row] === step.code ? 1 : 0));
     case 'Table': {
       const missing = step.missing ?? Number.NaN;
       return Float32Array.from(rows, (row) => {
         const code = codes![row]!;
-        return code < 0 ? missing : (step.values[code] ?? step.other);
+        return code === -1 ? missing : (step.values[code] ?? step.other);
       });
     }
   }

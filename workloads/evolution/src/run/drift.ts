@@ -99,7 +99,7 @@ function partsOf({ cuts, codes, shares }: FeatureStatistics, feature: Feature): 
   if (codes && feature.codes) {
     const places = new Map(codes.map((code, i) => [code, i]));
     for (const code of feature.codes) {
-      if (code < 0) missing++;
+      if (code === -1) missing++;
       else counts[places.get(code) ?? counts.length - 1]!++;
     }
   } else {

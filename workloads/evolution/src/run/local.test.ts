@@ -52,7 +52,10 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   ]);
   expect(values[0]).toBeGreaterThan(0.8);
   expect(values[1]).toBeLessThan(0.2);
-  expect(problems).toEqual(['row 3, column b: “x” is no Numeric']);
+  expect(problems).toEqual([
+    'row 3, column b: “x” is no Numeric',
+    'row 2, column colour: “violet” was not there in training',
+  ]);
   expect(() => model.predict([{ b: 1, colour: 'red' }])).toThrow(/no row has the column a/);
   const [worst] = model.drift(Array.from({ length: 100 }, () => ({ a: 9, b: 0, colour: 'red' })));
   expect(worst!.index).toBeGreaterThan(0.25);
