@@ -50,9 +50,9 @@ describe('rights of the controller', () => {
     expect(verbsOn('', 'pods', [kite, crate])).toEqual(['list', 'watch', 'delete']);
   });
 
-  it('only follows what a resource names without owning it', () => {
-    const naming: Declared = { ...kite, references: { types: [type('', 'secrets')], of: () => [] } };
-    expect(verbsOn('', 'secrets', [naming])).toEqual(['list', 'watch']);
+  it('only follows what others make for a child', () => {
+    const queued: Declared = { ...kite, dependents: [type('kueue.x-k8s.io', 'workloads')] };
+    expect(verbsOn('kueue.x-k8s.io', 'workloads', [queued])).toEqual(['list', 'watch']);
   });
 
   it('is the same whatever the order of the kinds', () => {

@@ -3,7 +3,7 @@ import type { KubeObject, ResourceType } from './kube/types.ts';
 import type { Kind, PolicyRule } from './reconcile/kind.ts';
 
 /** The part of a kind that rights follow from. */
-export type Declared = Pick<Kind<KubeObject>, 'type' | 'children' | 'observes' | 'references' | 'extraRules'>;
+export type Declared = Pick<Kind<KubeObject>, 'type' | 'children' | 'observes' | 'dependents' | 'extraRules'>;
 
 const follow = ['list', 'watch'];
 /** For the users of the kinds, who look at one as well. */
@@ -14,14 +14,13 @@ const own = ['get', ...follow, 'create', 'patch', 'delete'];
 /** What the controller does: nothing more is granted. */
 export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
   const rights = new Rights();
-  for (const { type, children, observes, references } of kinds) {
+  for (const { type, children, observes, dependents = [] } of kinds) {
     rights.add(type.group, type.plural, follow);
     rights.add(type.group, `${type.plural}/status`, ['patch']);
     // Where the admission plugin OwnerReferencesPermissionEnforcement is on, blockOwnerDeletion needs it (OpenShift).
     rights.add(type.group, `${type.plural}/finalizers`, ['update']);
     for (const child of children) rights.add(child.group, child.plural, own);
-    for (const seen of observes) rights.add(seen.group, seen.plural, follow);
-    for (const named of references?.types ?? []) rights.add(named.group, named.plural, follow);
+    for (const seen of [...observes, ...dependents]) rights.add(seen.group, seen.plural, follow);
   }
   rights.add('events.k8s.io', 'events', ['create', 'patch']);
   for (const rule of kinds.flatMap(({ extraRules }) => extraRules)) rights.addRule(rule);

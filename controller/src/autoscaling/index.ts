@@ -5,7 +5,7 @@ import type { Log } from '../kube/log.ts';
 import { types } from '../objects/types.ts';
 import type { Recorder } from '../reconcile/events.ts';
 import type { Watches } from '../reconcile/watches.ts';
-import { Autoscaler, type AutoscalerOptions } from './autoscaler.ts';
+import { Autoscaler, type AutoscalerOptions, type Rival } from './autoscaler.ts';
 import { createScalingMetrics } from './metrics.ts';
 import { Scraper } from './scrape.ts';
 
@@ -15,6 +15,8 @@ interface Wiring extends Pick<AutoscalerOptions, 'onChange' | 'isOurs' | 'interv
   registry: Registry;
   log: Log;
 }
+
+const aimOf = (rival: Rival) => ({ spec: { scaleTargetRef: rival.spec?.scaleTargetRef ?? {} } });
 
 export function autoscalerOf({ watches, recorder, registry, ...options }: Wiring): Autoscaler {
   const kinds = [compressionService, matcherPool, copyEngine].map((definition) => {
@@ -27,7 +29,7 @@ export function autoscalerOf({ watches, recorder, registry, ...options }: Wiring
     kinds,
     deployments: watches.own(types.deployment).store,
     pods: watches.own(types.pod).store,
-    rivals: watches.referenced(types.horizontalPodAutoscaler).store,
+    rivals: watches.foreign(types.horizontalPodAutoscaler, aimOf).store,
     scraper: new Scraper(),
     metrics: createScalingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),

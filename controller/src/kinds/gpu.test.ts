@@ -119,12 +119,15 @@ describe('a FieldJob', () => {
     expect(kind.desired(one, early).requeueAfterMs).toBe(1000);
 
     const late = waiting(one).at(120);
-    // The Job that waits goes first: nothing new begins beside its pods.
-    expect(shards(one, late)).toBeUndefined();
+    // Remembered first: whoever begins after a crash, without the pods that waited, would ask for a GPU again.
+    expect(asksForGpu(shards(one, late))).toBe(true);
     const { fields } = kind.status(one, late);
     expect(fields).toMatchObject({ gpu: { allocated: 0, fellBackAt: '2026-01-01T12:02:00Z' } });
 
     const after = resource({ gpu: preferred }, fields);
+    // The Job that waits goes first: nothing new begins beside its pods.
+    expect(shards(after, waiting(one).at(121))).toBeUndefined();
+    expect(kind.status(after, waiting(one).at(121)).fields.gpu).toEqual(fields.gpu);
     const onCpu = shards(after, planned(one).at(121));
     expect(onCpu).toBeDefined();
     expect(asksForGpu(onCpu)).toBe(false);
@@ -134,6 +137,17 @@ describe('a FieldJob', () => {
       status: 'False',
       reason: 'FellBackToCPU',
     });
+  });
+
+  it('keeps a GPU that comes between the decision and the end of its Job', () => {
+    const one = resource({ gpu: preferred });
+    const decided = resource({ gpu: preferred }, kind.status(one, waiting(one).at(120)).fields);
+    const lucky = planned(one)
+      .withJob(shards(one), 'Active', { active: 1 })
+      .with(podOf(shards(one), 'Ready'))
+      .at(121);
+    expect(asksForGpu(shards(decided, lucky))).toBe(true);
+    expect(kind.status(decided, lucky).fields.gpu).toEqual({ allocated: 1 });
   });
 
   it('does not fall back while some of its pods have a GPU', () => {

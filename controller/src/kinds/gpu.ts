@@ -48,7 +48,7 @@ export function fallbackAt(gpu: Gpu, wait: GpuWait | undefined): Date | undefine
 
 export interface JobBackend {
   backend: Backend;
-  /** When the Job was made anew for CPU. */
+  /** When it was decided that the Job is made anew for CPU. */
   fellBackAt: Date | undefined;
   /** When it will be, if no GPU comes. */
   fallbackAt: Date | undefined;
@@ -59,7 +59,8 @@ export interface JobBackend {
 
 /**
  * What the pods of a Job run on. A Job's pods cannot be changed: when none has found a GPU for `fallbackAfter`, the Job
- * is made anew for CPU, and stays so, as the status remembers.
+ * is made anew for CPU, and stays so. The status remembers that first, and only then the Job goes: once its pods are
+ * gone, nothing else would tell that they waited in vain.
  * @param pods Those of the Job as it is.
  * @param fellBackAt What the status of this very run holds.
  */
@@ -68,10 +69,11 @@ export function jobBackend(gpu: Gpu, pods: readonly Pod[], fellBackAt: Date | un
   const onGpu = pods.filter((pod) => runsOn(pod, 'GPU') && pod.status?.phase === 'Running').length;
   const base = { wait, onGpu, fallbackAt: undefined };
   if (gpu.policy !== 'Preferred') return { ...base, backend: firstBackend(gpu), fellBackAt: undefined };
-  if (fellBackAt) return { ...base, backend: 'CPU', fellBackAt };
+  // A GPU that came at the last moment is kept.
+  if (fellBackAt && onGpu === 0) return { ...base, backend: 'CPU', fellBackAt };
   // While some run, the others follow on the same devices.
   const at = onGpu > 0 ? undefined : fallbackAt(gpu, wait);
-  if (at && now >= at) return { ...base, backend: 'CPU', fellBackAt: at };
+  if (at && now >= at) return { ...base, backend: 'GPU', fellBackAt: at };
   return { ...base, backend: 'GPU', fellBackAt: undefined, fallbackAt: at };
 }
 

@@ -6,6 +6,8 @@ export interface Trouble {
   message: string;
   /** Until then it is nothing unusual, and no reason to warn. */
   quietUntil?: Date;
+  /** It is nothing unusual however long it lasts. */
+  isUsual?: boolean;
 }
 
 /** A volume is made in a few seconds, or not at all. */

@@ -1,4 +1,5 @@
 // Fluent builders of what a kind observes, for table tests.
+import { controllerOf } from '../kube/store.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
 import type { Job, Pod } from '../objects/types.ts';
 import type { Observed } from '../reconcile/kind.ts';
@@ -22,6 +23,10 @@ export class ObservedBuilder implements Observed {
 
   get<T extends KubeObject>(type: ResourceType, name: string): T | undefined {
     return this.list<T>(type).find(({ metadata }) => metadata.name === name);
+  }
+
+  dependents<T extends KubeObject>(type: ResourceType, child: KubeObject): readonly T[] {
+    return this.list<T>(type).filter((each) => controllerOf(each)?.uid === child.metadata.uid);
   }
 
   at(secondsAfterNoon: number): this {

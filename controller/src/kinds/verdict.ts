@@ -40,8 +40,11 @@ export function troubled(phase: 'Pending' | 'Progressing', reason: string, messa
 }
 
 /** Its pods do not get on: worth an Event, unless it is nothing unusual yet. */
-export function hindrance(phase: 'Pending' | 'Progressing', { reason, message, quietUntil }: Trouble): Verdict {
-  return quietUntil ? working(phase, reason, message) : troubled(phase, reason, message);
+export function hindrance(
+  phase: 'Pending' | 'Progressing',
+  { reason, message, quietUntil, isUsual }: Trouble,
+): Verdict {
+  return quietUntil || isUsual ? working(phase, reason, message) : troubled(phase, reason, message);
 }
 
 /** It will not get there without a person. */

@@ -68,6 +68,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof ApiError && error.status === 409;
 }
 
+/** Understood, and not possible: an invalid object, or a JSON patch whose test fails. */
+export function isUnprocessable(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 422;
+}
+
 /** The name of what was to be made is taken. */
 export function isAlreadyExists(error: unknown): boolean {
   return isConflict(error) && (error as ApiError).reason === 'AlreadyExists';

@@ -55,7 +55,7 @@ export class Follower {
   /** Everything up to this version has been brought to the sink. */
   resourceVersion: string | undefined;
   readonly #client: Client;
-  readonly #type: ResourceType;
+  #type: ResourceType;
   readonly #namespace: string | undefined;
   readonly #options: FollowerOptions;
   readonly #sink: Sink;
@@ -67,6 +67,9 @@ export class Follower {
   /** While the server streams its list: the keys it named so far. */
   #listed: Set<string> | undefined;
   #gotNews = false;
+  readonly #versions: readonly string[];
+  /** Versions of an optional type that were not tried yet since it was last absent. */
+  #untried: string[];
   /** The server knows less than we do (etcd restored from a backup): its versions count, not ours. */
   #rewound = false;
 
@@ -80,6 +83,8 @@ export class Follower {
     const [baseMs, maxMs] = options.backoff ?? [100, 30_000];
     this.#backoff = new Backoff({ baseMs, maxMs });
     this.#streamList = options.streamList ?? true;
+    this.#versions = [type.version, ...(type.olderVersions ?? [])];
+    this.#untried = this.#versions.slice(1);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.synced = promise;
     this.#markSynced = resolve;
@@ -117,11 +122,8 @@ export class Follower {
     const { message } = error as Error;
     const fields = { type: this.#type.plural, namespace: this.#namespace, error: message };
     if (this.#type.optional && isNotFound(error)) {
-      if (!this.isSynced) this.#log.info(fields, 'the server does not have this type');
-      this.isSynced = true;
-      this.#markSynced();
       this.#mustList = true;
-      return absentMs;
+      return this.#isLeftToTry() ? 0 : this.#absent(fields);
     }
     if (this.#mustList && this.#streamList && isRefusal(error)) {
       this.#log.info(fields, 'the server does not stream lists; paging instead');
@@ -139,6 +141,27 @@ export class Follower {
     }
     const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
     return Math.max(asked, this.#backoff.next());
+  }
+
+  #isLeftToTry(): boolean {
+    const version = this.#untried.shift();
+    if (version !== undefined) this.#type = { ...this.#type, version };
+    return version !== undefined;
+  }
+
+  /** No version of the type is served: then there is no object of it either. */
+  #absent(fields: object): number {
+    const [first = '', ...older] = this.#versions;
+    this.#type = { ...this.#type, version: first };
+    this.#untried = older;
+    if (!this.isSynced) this.#log.info(fields, 'the server does not have this type');
+    for (const object of this.#sink.known()) {
+      const isHere = this.#namespace === undefined || object.metadata.namespace === this.#namespace;
+      if (isHere) this.#sink.remove(keyOf(object.metadata), undefined);
+    }
+    this.isSynced = true;
+    this.#markSynced();
+    return absentMs;
   }
 
   async #list(): Promise<void> {

@@ -38,6 +38,8 @@ export interface ResourceType {
   namespaced: boolean;
   /** Older servers lack it: its absence is no reason to wait; it is asked for again every minute. */
   optional?: boolean;
+  /** Of an optional type: versions under which servers know it that lack `version`. */
+  olderVersions?: readonly string[];
 }
 
 /** One line of a watch. */

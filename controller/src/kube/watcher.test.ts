@@ -326,3 +326,25 @@ test('a type that an older server lacks does not keep anybody waiting', async ()
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(needed.isSynced).toBe(false);
 });
+
+test('an optional type is followed under the newest version that the server has, and empty where it goes', async () => {
+  let served = 'v2';
+  const asked: string[] = [];
+  server.intercept = ({ path }, response) => {
+    const [version = ''] = /(?<=test.dev\/)v\d/.exec(path) ?? [];
+    asked.push(version);
+    if (version === served) return false;
+    refuse(response, 404, 'NotFound');
+    return true;
+  };
+  const kites: ResourceType = { ...configMaps, group: 'test.dev', version: 'v3', plural: 'kites', kind: 'Kite' };
+  server.put({ ...kites, version: 'v2' }, { metadata: { name: 'one', namespace: 'a' } });
+  const { watcher } = watch({ type: { ...kites, optional: true, olderVersions: ['v2', 'v1'] } });
+  await watcher.synced;
+  expect(names(watcher)).toEqual(['one']);
+  expect(asked).toEqual(['v3', 'v2']);
+  served = 'none';
+  server.cutWatches();
+  await until(() => names(watcher).length === 0);
+  expect(asked).toEqual(['v3', 'v2', 'v2', 'v1']);
+});

@@ -28,6 +28,13 @@ export const types = {
   secret: type('', 'secrets', 'Secret'),
   service: type('', 'services', 'Service'),
   serviceAccount: type('', 'serviceaccounts', 'ServiceAccount'),
+  /** Of Kueue, which makes one for each Job that it queues. */
+  workload: {
+    ...type('kueue.x-k8s.io', 'workloads', 'Workload'),
+    version: 'v1beta2',
+    olderVersions: ['v1beta1'],
+    optional: true,
+  },
 } as const;
 
 export interface ObjectCondition {
@@ -56,6 +63,11 @@ export interface Job extends KubeObject {
     failedIndexes?: string;
     conditions?: ObjectCondition[];
   };
+}
+
+/** As much of it as is cached. */
+export interface Workload extends KubeObject {
+  status?: { conditions?: ObjectCondition[] };
 }
 
 export interface PodTemplate {

@@ -1,7 +1,7 @@
 // Brings the children of one resource to what is desired, with as few requests as possible: none when nothing differs.
 import { hash } from 'node:crypto';
 import type { Client } from '../kube/client.ts';
-import { isAlreadyExists, isNotFound } from '../kube/errors.ts';
+import { isAlreadyExists, isNotFound, isUnprocessable } from '../kube/errors.ts';
 import { type Log, silentLog } from '../kube/log.ts';
 import { makerFor, ownershipPatch } from '../kube/managed.ts';
 import { keyOf } from '../kube/paths.ts';
@@ -148,14 +148,32 @@ export class Children {
   async #apply(watcher: Watcher, live: KubeObject, child: KubeObject, done: ChildWrites): Promise<void> {
     const { client } = this.#options;
     const { type } = watcher;
-    const patch = ownershipPatch(live, client.fieldManager);
-    if (patch) await client.patch(type, child.metadata, patch, { format: 'json' });
+    await this.#takeFields(type, live);
     try {
       // With the uid an apply changes this very object or fails: it would make one that is gone, or take over a stranger of its name.
       const known = { ...child, metadata: { ...child.metadata, uid: live.metadata.uid } };
       this.#written(watcher, await client.apply<KubeObject>(type, known), child, done);
     } catch (error) {
       throw refusalOf(error, child.kind, child.metadata.name);
+    }
+  }
+
+  /**
+   * Has the fields that we made count as applied. Where somebody wrote since `live` was read, our entry stands at another
+   * place by now: it is looked for once more at the server.
+   */
+  async #takeFields(type: ResourceType, live: KubeObject): Promise<void> {
+    const { client } = this.#options;
+    const { metadata } = live;
+    const patch = ownershipPatch(live, client.fieldManager);
+    if (!patch) return;
+    try {
+      await client.patch(type, metadata, patch, { format: 'json' });
+    } catch (error) {
+      if (!isUnprocessable(error)) throw error;
+      const fresh = await client.get(type, metadata);
+      const moved = fresh.metadata.uid === metadata.uid && ownershipPatch(fresh, client.fieldManager);
+      if (moved) await client.patch(type, metadata, moved, { format: 'json' });
     }
   }
 
@@ -187,7 +205,9 @@ export class Children {
     const paths = differences(answer, child);
     const uid = answer.metadata.uid ?? '';
     const desired = child.metadata.annotations?.[annotations.desired] ?? '';
-    if (paths) this.#accepted.set(uid, { hash: desired, paths: new Set(paths) });
+    const isThere = watcher.store.get(keyOf(answer.metadata))?.metadata.uid === uid;
+    // Of what is gone by now nobody would tell any more: nothing is remembered.
+    if (paths && isThere) this.#accepted.set(uid, { hash: desired, paths: new Set(paths) });
     else this.#accepted.delete(uid);
   }
 
@@ -196,6 +216,11 @@ export class Children {
     const now = this.#now();
     if (now - (this.#deleted.get(uid) ?? Number.NEGATIVE_INFINITY) < deleteTrustMs) return;
     this.#log.info({ kind: type.kind, name, namespace, why }, 'deleting a child');
+    // Deletes that nobody confirmed: what lost its labels ends unseen.
+    for (const [other, at] of this.#deleted) {
+      if (now - at < deleteTrustMs) break;
+      this.#deleted.delete(other);
+    }
     // Before the answer: the event of its end may come first, and then nothing would forget it.
     this.#deleted.set(uid, now);
     try {

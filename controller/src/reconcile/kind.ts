@@ -19,6 +19,8 @@ export interface Observed {
   /** Children of one type that the resource controls (by owner reference, or for pods by label). */
   list<T extends KubeObject>(type: ResourceType): readonly T[];
   get<T extends KubeObject>(type: ResourceType, name: string): T | undefined;
+  /** What others made for a child, by its uid. */
+  dependents<T extends KubeObject>(type: ResourceType, child: KubeObject): readonly T[];
   /** The moment of this reconcile, injected: the only clock a kind sees. */
   now: Date;
 }
@@ -49,13 +51,10 @@ export interface Kind<R extends KubeObject> {
   /** Types watched by label and read only (pods of owned Jobs): never applied, never deleted. */
   observes: readonly ResourceType[];
   /**
-   * Objects that a resource names without owning them (a claim, a Secret): their types are watched whole and cached
-   * without contents; `Observed.get` finds them, and a change of one reconciles the resources that name it.
+   * Types that others make for children, known by their controlling owner (Kueue's Workload of a Job): watched whole, and
+   * only their conditions are kept. A cluster may lack them.
    */
-  references?: {
-    types: readonly ResourceType[];
-    of(resource: R): readonly { type: ResourceType; name: string }[];
-  };
+  dependents?: readonly ResourceType[];
   /** Children that keep the pods of a namespace that is being deleted, and so it, from ending: there, they are deleted. */
   namespaceEnd?: {
     types: readonly ResourceType[];

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Client } from '../kube/client.ts';
-import { refuse, TestServer } from '../kube/testserver.ts';
+import { answer, refuse, TestServer } from '../kube/testserver.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
 import { TerminalError } from './errors.ts';
 import type { EventNote, Recorder } from './events.ts';
@@ -11,7 +11,7 @@ import type { Status } from './status.ts';
 import { Watches } from './watches.ts';
 
 interface Thing extends KubeObject {
-  spec: { maps: string[]; value?: string; revision?: string; claim?: string; bad?: boolean };
+  spec: { maps: string[]; value?: string; revision?: string; bad?: boolean };
   status?: Status;
 }
 
@@ -24,26 +24,24 @@ const configMaps: ResourceType = {
   namespaced: true,
 };
 const pods: ResourceType = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
-const claims: ResourceType = {
-  group: '',
+const receipts: ResourceType = {
+  group: 'other.dev',
   version: 'v1',
-  plural: 'persistentvolumeclaims',
-  kind: 'PersistentVolumeClaim',
+  plural: 'receipts',
+  kind: 'Receipt',
   namespaced: true,
 };
 
-/** A kind that makes one ConfigMap per name in its spec, counts its pods and needs a claim where it names one. */
+/** A kind that makes one ConfigMap per name in its spec, counts its pods and what others made for its maps. */
 const kind: Kind<Thing> = {
   type: things,
   children: [configMaps],
   observes: [pods],
-  references: { types: [claims], of: ({ spec }) => (spec.claim ? [{ type: claims, name: spec.claim }] : []) },
+  dependents: [receipts],
   extraRules: [],
   parse: (stored) => stored as Thing,
-  desired({ spec }, observed): Desired {
+  desired({ spec }): Desired {
     if (spec.bad) throw new TerminalError('BadSpec', 'spec.bad must not be set');
-    if (spec.claim && !observed.get(claims, spec.claim))
-      throw new TerminalError('ClaimMissing', `create the claim "${spec.claim}"`);
     const objects = spec.maps.map((name) => ({
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -53,7 +51,9 @@ const kind: Kind<Thing> = {
     return { objects };
   },
   status(resource: Thing, observed: Observed): StatusDecision {
-    const maps = observed.list(configMaps).length;
+    const children = observed.list(configMaps);
+    const maps = children.length;
+    const made = children.flatMap((child) => observed.dependents(receipts, child));
     const complete = maps === resource.spec.maps.length;
     return {
       conditions: [
@@ -64,7 +64,7 @@ const kind: Kind<Thing> = {
           message: '',
         },
       ],
-      fields: { maps, pods: observed.list(pods).length },
+      fields: { maps, pods: observed.list(pods).length, ...(made.length > 0 && { made }) },
     };
   },
 };
@@ -119,6 +119,32 @@ async function settled(): Promise<void> {
 async function until(check: () => void): Promise<void> {
   await vi.waitFor(check, { timeout: 5000, interval: 10 });
 }
+
+test('what others make for a child is heard of, and only its conditions are kept', async () => {
+  putThing('one', { maps: ['x'] });
+  await start();
+  await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+  const { uid = '' } = server.get(configMaps, 'a', 'x')?.metadata ?? {};
+  const controllerOf = (owner: string) => [
+    { apiVersion: 'v1', kind: 'ConfigMap', name: 'x', uid: owner, controller: true },
+  ];
+  const receipt = (name: string, owner: string) =>
+    server.put(receipts, {
+      metadata: { namespace: 'a', name, labels: { long: 'list' }, ownerReferences: controllerOf(owner) },
+      spec: { pages: 900 },
+      status: { conditions: [{ type: 'Paid' }], lines: 900 },
+    });
+  receipt('namesake', 'earlier');
+  receipt('own', uid);
+  await until(() => expect(statusOf('one')?.made).toHaveLength(1));
+  const { made } = statusOf('one') as { made?: KubeObject[] };
+  const { metadata, ...rest } = made?.[0] ?? {};
+  expect(metadata).toMatchObject({ name: 'own', namespace: 'a' });
+  expect(metadata).not.toHaveProperty('labels');
+  expect(rest).toEqual({ apiVersion: 'other.dev/v1', kind: 'Receipt', status: { conditions: [{ type: 'Paid' }] } });
+  server.remove(receipts, 'a', 'own');
+  await until(() => expect(statusOf('one')).not.toHaveProperty('made'));
+});
 
 describe('children', () => {
   test('are made with labels, owner and hash; the status follows in the same reconcile', async () => {
@@ -270,12 +296,33 @@ describe('failures', () => {
     expect(server.requests.length).toBeGreaterThan(length);
   });
 
-  test('what a resource names and is missing heals when it comes', async () => {
-    putThing('one', { claim: 'models' });
+  test('fields are taken over at once though somebody wrote since: our entry is looked for again', async () => {
+    putThing('one', { maps: ['x'] });
     await start();
-    await until(() => expect(condition('one', 'Stalled')).toMatchObject({ reason: 'ClaimMissing' }));
-    server.put(claims, { metadata: { namespace: 'a', name: 'models' } });
-    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+    await settled();
+    const entry = (manager: string) => ({ manager, operation: 'Update' });
+    const managed = (...managers: string[]) => {
+      const live = server.get(configMaps, 'a', 'x') as KubeObject;
+      server.put(configMaps, { ...live, metadata: { ...live.metadata, managedFields: managers.map(entry) } });
+    };
+    managed('quintet-create');
+    await settled();
+    const patched: string[] = [];
+    server.intercept = (request, response) => {
+      if (request.headers['content-type'] !== 'application/json-patch+json') return false;
+      patched.push(request.path);
+      if (patched.length === 1) {
+        server.muted = true;
+        managed('kubectl-edit', 'quintet-create');
+        refuse(response, 422, 'Invalid', 'the server rejected our request due to an error in our request');
+      } else answer(response, 200, server.get(configMaps, 'a', 'x') as KubeObject);
+      return true;
+    };
+    putThing('one', { maps: ['x'], value: 'new' });
+    await until(() => expect(server.get(configMaps, 'a', 'x')).toMatchObject({ data: { value: 'new' } }));
+    server.muted = false;
+    expect(patched).toHaveLength(2);
+    expect(controller.queue.failuresOf('a/one')).toBe(0);
   });
 
   test('a child that the API server refuses is named in Reconciling, retried with growing waits, and heals', async () => {

@@ -18,7 +18,6 @@ import { CachedObserved } from './observed.ts';
 import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
-import { References } from './references.ts';
 import type { Shard } from './shard.ts';
 import {
   decisionOf,
@@ -30,7 +29,7 @@ import {
   withFailure,
   withoutFailure,
 } from './status.ts';
-import type { Watches } from './watches.ts';
+import { conditionsOnly, type Watches } from './watches.ts';
 
 export interface ControllerOptions {
   client: Client;
@@ -65,7 +64,6 @@ export class Controller<R extends KubeObject = KubeObject> {
   /** Of the children that end before their namespace does. */
   readonly #ending: readonly Watcher[];
   readonly #status: StatusWriter;
-  readonly #references: References<R>;
   readonly #observe: (resource: KubeObject, now: Date) => CachedObserved;
   /** Keys of resources whose name is too long for a label, by that label. */
   readonly #longNames = new Map<string, string>();
@@ -90,15 +88,15 @@ export class Controller<R extends KubeObject = KubeObject> {
     const children = kind.children.map((type) => watches.own(type));
     this.#ending = children.filter(({ type }) => kind.namespaceEnd?.types.includes(type));
     const observed = kind.observes.map((type) => watches.own(type));
+    const dependents = (kind.dependents ?? []).map((type) => watches.foreign(type, conditionsOnly));
     this.#children = new Children({ client, owner: kind.type, watchers: children, log: this.#log });
     this.#status = new StatusWriter({
       client,
       watcher: this.#resources,
       ...(recorder && { onTransition: (resource, note) => recorder.record(resource, note) }),
     });
-    this.#references = new References(kind, watches, (key) => this.#enqueue(key));
     this.#observe = (resource, now) =>
-      new CachedObserved(kind.type.kind, resource, now, children, observed, this.#references.watchers);
+      new CachedObserved(kind.type.kind, resource, now, children, observed, dependents);
 
     this.#resources.onChange((object, change) => this.#onResource(object, change === 'deleted'));
     for (const watcher of children) {
@@ -108,6 +106,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       });
     }
     for (const watcher of observed) watcher.onChange((object) => this.#onObserved(object));
+    for (const watcher of dependents) watcher.onChange((object) => this.#onDependent(object, children));
     options.shard?.onJoin((namespace) => {
       for (const { metadata } of this.#resources.store.values())
         if (metadata.namespace === namespace) this.#enqueue(keyOf(metadata));
@@ -149,13 +148,16 @@ export class Controller<R extends KubeObject = KubeObject> {
       if (deleted) this.#longNames.delete(id);
       else this.#longNames.set(id, key);
     }
-    if (deleted) {
-      this.#pace.forget(key);
-      this.#applied.delete(key);
-      this.#echoed.delete(key);
-      this.#references.forget(key);
-    }
+    if (deleted) this.#forget(key);
     this.#enqueue(key, isObservedIn(object) && !this.#resources.isSynced ? priorities.low : priorities.normal);
+  }
+
+  /** Of a resource that is gone, or another's, nothing is kept. */
+  #forget(key: string): void {
+    this.queue.forget(key);
+    this.#pace.forget(key);
+    this.#applied.delete(key);
+    this.#echoed.delete(key);
   }
 
   #onChild(child: KubeObject): void {
@@ -170,6 +172,15 @@ export class Controller<R extends KubeObject = KubeObject> {
     if (own?.[labels.kind] !== this.#kind.type.kind || name === undefined) return;
     const id = `${object.metadata.namespace ?? ''}/${name}`;
     this.#enqueue(this.#longNames.get(id) ?? id);
+  }
+
+  /** What others made for a child. */
+  #onDependent(object: KubeObject, children: readonly Watcher[]): void {
+    const owner = controllerOf(object);
+    if (!owner) return;
+    const own = children.find(({ type }) => type.kind === owner.kind && apiVersionOf(type) === owner.apiVersion);
+    const child = own?.store.get(`${object.metadata.namespace ?? ''}/${owner.name}`);
+    if (child?.metadata.uid === owner.uid) this.#onChild(child);
   }
 
   #enqueue(key: string, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
@@ -214,8 +225,8 @@ export class Controller<R extends KubeObject = KubeObject> {
   async #reconcile(key: string): Promise<string> {
     const stored = this.#resources.store.get(key);
     if (!stored || stored.metadata.deletionTimestamp || !this.#isOurs(key)) {
-      // Its children are the garbage collector's, or another shard's.
-      this.queue.forget(key);
+      // Its children are the garbage collector's, or another shard's. What was under way as it went noted it again.
+      this.#forget(key);
       return 'success';
     }
     const now = this.#now();
@@ -226,7 +237,6 @@ export class Controller<R extends KubeObject = KubeObject> {
     let written: ChildWrites = { writes: 0, corrections: 0 };
     try {
       resource = this.#parse(stored);
-      this.#references.note(key, resource);
       await this.#askNamespace(stored, observed);
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;

@@ -14,7 +14,7 @@ export class CachedObserved implements Observed {
   readonly #index: string;
   readonly #children: readonly Watcher[];
   readonly #observed: readonly Watcher[];
-  readonly #referenced: readonly Watcher[];
+  readonly #dependents: readonly Watcher[];
 
   constructor(
     kind: string,
@@ -22,7 +22,7 @@ export class CachedObserved implements Observed {
     now: Date,
     children: readonly Watcher[],
     observed: readonly Watcher[],
-    referenced: readonly Watcher[],
+    dependents: readonly Watcher[],
   ) {
     const { namespace = '', name, uid = '' } = resource.metadata;
     this.now = now;
@@ -32,7 +32,7 @@ export class CachedObserved implements Observed {
     this.#index = resourceIndexKey(kind, namespace, labelValue(name));
     this.#children = children;
     this.#observed = observed;
-    this.#referenced = referenced;
+    this.#dependents = dependents;
   }
 
   list<T extends KubeObject>(type: ResourceType): readonly T[] {
@@ -48,8 +48,13 @@ export class CachedObserved implements Observed {
     const child = find(this.#children, type)?.store.get(key);
     if (child?.metadata.ownerReferences?.some(({ uid }) => uid === this.#uid)) return child as T;
     const observed = find(this.#observed, type)?.store.get(key);
-    if (observed && resourceIndexValue(observed) === this.#index) return observed as T;
-    return find(this.#referenced, type)?.store.get(key) as T | undefined;
+    return observed && resourceIndexValue(observed) === this.#index ? (observed as T) : undefined;
+  }
+
+  dependents<T extends KubeObject>(type: ResourceType, { metadata }: KubeObject): readonly T[] {
+    const watcher = find(this.#dependents, type);
+    if (!watcher) throw new Error(`${type.plural} are not declared as dependents`);
+    return watcher.store.by(ownerIndex, metadata.uid ?? '') as readonly T[];
   }
 }
 

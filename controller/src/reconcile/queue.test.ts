@@ -111,8 +111,8 @@ test('keys that failed let the others go first, but not for ever', async () => {
   const { queue } = clocked;
   queue.retry('failing', 0);
   queue.add('failing');
-  queue.add('well');
-  expect(await queue.take()).toBe('well');
+  for (const well of ['1', '2', '3']) queue.add(well);
+  expect([await queue.take(), await queue.take(), await queue.take()]).toEqual(['1', '2', '3']);
   queue.add('other');
   clocked.advance(5_001);
   expect(await queue.take()).toBe('failing');
@@ -120,6 +120,18 @@ test('keys that failed let the others go first, but not for ever', async () => {
   queue.done('failing');
   queue.add('failing');
   expect([await queue.take(), await queue.take()]).toEqual(['other', 'failing']);
+});
+
+test('however many of low priority have waited too long, the others come first three times of four', async () => {
+  const { queue, advance } = clockedQueue();
+  for (let i = 0; i < 100; i++) queue.add(`settled-${i}`, priorities.low);
+  advance(60_000);
+  for (let i = 0; i < 9; i++) queue.add(`new-${i}`);
+  const order = await Promise.all(
+    Array.from({ length: 12 }, async () => ((await queue.take()) as string).split('-')[0]),
+  );
+  const turn = ['new', 'new', 'new', 'settled'];
+  expect(order).toEqual([...turn, ...turn, ...turn]);
 });
 
 test('urgent keys overtake the others; a key raised keeps only its urgent place', async () => {

@@ -18,8 +18,9 @@ export interface QueueOptions {
 export const priorities = { normal: 0, low: -1 } as const;
 export type Priority = (typeof priorities)[keyof typeof priorities];
 
-/** So long those of low priority let others go first. */
+/** So long those of low priority let others go first; from then on one of them goes after so many others. */
 const patienceMs = 5_000;
+const othersBetween = 3;
 
 export class WorkQueue {
   /** Waiting keys in order of arrival, with the moment they came. */
@@ -37,6 +38,8 @@ export class WorkQueue {
   readonly #backoff: BackoffOptions;
   readonly #now: () => number;
   readonly #measure: Measure | undefined;
+  /** Keys of normal priority taken since one of low priority was. */
+  #passedBy = 0;
   #closed = false;
 
   constructor({ name, metrics, backoff, now, schedule }: QueueOptions) {
@@ -149,9 +152,10 @@ export class WorkQueue {
     const low = this.#waiting[priorities.low];
     const now = this.#now();
     const [patient] = low.values();
-    const isTooLate = patient !== undefined && now - patient > patienceMs;
+    const isTooLate = patient !== undefined && now - patient > patienceMs && this.#passedBy >= othersBetween;
     for (const waiting of isTooLate ? [low, normal] : [normal, low]) {
       for (const [key, since] of waiting) {
+        this.#passedBy = waiting === low ? 0 : this.#passedBy + 1;
         waiting.delete(key);
         this.#working.set(key, now);
         this.#later.delete(key, now);

@@ -14,8 +14,8 @@ export interface WatchesOptions extends Omit<FollowerOptions, 'labelSelector' | 
   namespaces?: readonly string[];
 }
 
-/** `own` carry our label; `all` are watched whole: custom resources; `referenced` are whole but slim. */
-type Scope = 'own' | 'all' | 'referenced';
+/** `own` carry our label; `all` are watched whole: custom resources; `foreign` are whole but slim. */
+type Scope = 'own' | 'all' | 'foreign';
 
 export class Watches {
   readonly #options: WatchesOptions;
@@ -41,9 +41,15 @@ export class Watches {
     return this.#watcher(type, 'all', {});
   }
 
-  /** Every object of a type, without its bulk: to see whether what a resource names is there. */
-  referenced(type: ResourceType): Watcher {
-    return this.#watcher(type, 'referenced', { transform: slim });
+  /** Every object of a type that others make, of which only what `keep` answers is cached. */
+  foreign(type: ResourceType, keep: (object: KubeObject) => object): Watcher {
+    const transform = (object: KubeObject): KubeObject => {
+      const { apiVersion, kind, metadata } = object;
+      const { name, namespace, uid, resourceVersion, ownerReferences } = metadata;
+      const slim = { name, namespace, uid, resourceVersion, ownerReferences } as KubeObject['metadata'];
+      return { apiVersion, kind, metadata: slim, ...keep(object) };
+    };
+    return this.#watcher(type, 'foreign', { transform });
   }
 
   start(): void {
@@ -80,13 +86,8 @@ export class Watches {
   }
 }
 
-/** Contents of Secrets and ConfigMaps are not kept, only which keys they have. */
-function slim(object: KubeObject): KubeObject {
-  const stripped = stripBulk(object) as KubeObject &
-    Record<'data' | 'binaryData' | 'stringData', Record<string, string> | undefined>;
-  for (const field of ['data', 'binaryData'] as const) {
-    const map = stripped[field];
-    if (map) for (const key of Object.keys(map)) map[key] = '';
-  }
-  return stripped;
+/** Of an object of others: how it stands. */
+export function conditionsOnly(object: KubeObject): object {
+  const { conditions } = (object as KubeObject & { status?: { conditions?: unknown } }).status ?? {};
+  return conditions === undefined ? {} : { status: { conditions } };
 }

@@ -23,6 +23,7 @@ export function evolutionRun(settings: EngineSettings): Kind<EvolutionRun> {
       types.deployment,
     ],
     observes: [types.pod],
+    dependents: [types.workload],
     namespaceEnd: jobsEnd,
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),

@@ -8,6 +8,7 @@ import { fallbackAt, type GpuWait, gpuWait, isReady, runsOn } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
+import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
@@ -94,7 +95,9 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     outcome: coordinator === 'Complete' ? firstSuccess(coordinators, outcome) : undefined,
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
-    trouble: troubleOf(needed.filter(isActive), observed.now),
+    trouble:
+      troubleOf(needed.filter(isActive), observed.now) ??
+      queueTrouble([live], resource.spec.scheduling.queueName, observed),
     startTime,
     deadline,
   };

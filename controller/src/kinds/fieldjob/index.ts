@@ -18,6 +18,7 @@ export function fieldJob(settings: EngineSettings): Kind<FieldJob> {
     },
     children: [types.configMap, types.networkPolicy, types.claim, types.resourceClaimTemplate, types.job],
     observes: [types.pod],
+    dependents: [types.workload],
     namespaceEnd: jobsEnd,
     extraRules: [],
     parse: (stored) => parseStored(definition, stored),

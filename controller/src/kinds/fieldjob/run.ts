@@ -8,6 +8,7 @@ import { type JobBackend, jobBackend } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
+import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, silent, stateOfJob } from '../jobs/state.ts';
 import { stepFailure } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
@@ -77,7 +78,13 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
     strangers: pods.some((pod) => isActive(pod) && !known.has(pod)),
     failure: undefined,
     gpu,
-    trouble: troubleOf([...known].filter(isActive), observed.now),
+    trouble:
+      troubleOf([...known].filter(isActive), observed.now) ??
+      queueTrouble(
+        stepNames.map((name) => steps[name].live),
+        resource.spec.scheduling.queueName,
+        observed,
+      ),
   };
   run.failure = failureOf(run, observed.now);
   return run;
