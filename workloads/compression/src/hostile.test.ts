@@ -60,6 +60,21 @@ test('queries that are meant to confuse change nothing but the choice', () => {
   );
 });
 
+test('queries as large as allowed cost no more than the text', { timeout: 60_000 }, () => {
+  const many = Array.from({ length: 8192 }, (_, i) => String.fromCodePoint(0x4e00 + i)).join('');
+  const hostile = {
+    'a record of them and many fields': `${JSON.stringify([many, ...Array.from({ length: 20_000 }, () => 1)])}`,
+    'a heading of them and many lines': `# ${many}\n\n${'A line of the text.\n'.repeat(8000)}`,
+    'every line full of them': `${many}\n`.repeat(6),
+  };
+  for (const text of Object.values(hostile)) {
+    for (const strategy of ['extractive', 'ensemble', 'pruning']) {
+      const { spans, text: out } = compress({ text, ratio: 8, strategy, query: many });
+      expect(textOfSpans(text, spans)).toBe(out);
+    }
+  }
+});
+
 test('impossible ratios are refused by name, impossible targets say what was reachable', () => {
   const text = 'A sentence of some length that cannot be cut anywhere. Another of the same kind follows here.';
   for (const ratio of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])

@@ -97,6 +97,8 @@ export function relevance(document: Document, query: string): Float64Array {
   return scores;
 }
 
+const mostTerms = 64;
+
 interface Question {
   weight: Map<number, number>;
   total: number;
@@ -128,7 +130,14 @@ function questionTerms({ terms, units, words }: Document, query: string): Questi
     }
     before = id;
   }
-  return { weight, total: Math.max(total, 1e-9), pairs };
+  return rarest({ weight, total: Math.max(total, 1e-9), pairs });
+}
+
+/** A question has few words that tell parts of a text apart; a whole document as query must not cost units × words. */
+function rarest({ weight, total, pairs }: Question): Question {
+  if (weight.size <= mostTerms) return { weight, total, pairs };
+  const kept = [...weight].sort((a, b) => b[1] - a[1]).slice(0, mostTerms);
+  return { weight: new Map(kept), total: kept.reduce((sum, [, idf]) => sum + idf, 0), pairs };
 }
 
 /** What the units above (headings, brackets), the same record and the neighbours cover of the query beyond the unit itself. */
