@@ -26,8 +26,15 @@ export interface CompressOptions {
   readonly plugins?: readonly Strategy[];
   /** Measure what was kept (default); costs about a tenth of the time. */
   readonly fidelity?: boolean;
-  /** Learned from earlier results: what `auto` should pick for a type instead of `usual`. */
+  /**
+   * Whether the output may begin with a legend of repeated phrases. True: `auto` may choose `frequency`. False: it is refused
+   * by name too, as for parts of one text, whose symbols would collide. Left out: only where `frequency` is asked for.
+   */
+  readonly legend?: boolean;
+  /** Learned from earlier results: what `auto` should pick for a type instead of `usual`; ignored when it is not there. */
   readonly prefer?: (type: Analysis['type'], ratio: number, usual: string) => string | undefined;
+  /** Asked between stages: true ends the work with the code `Cancelled`. */
+  readonly cancelled?: () => boolean;
 }
 
 export interface Compressed {
@@ -63,22 +70,30 @@ export function compress(options: CompressOptions): Compressed {
   const began = performance.now();
   const { text } = options;
   check(options);
+  const goOn = (): void => {
+    if (options.cancelled?.()) throw new CompressionError('Cancelled', 'text', 'nobody waits for the result any more');
+  };
   const counter = tokenizer(options.tokenizer ?? 'o200k_base');
+  goOn();
   const analysis = analyse(text);
   const analysed = performance.now();
+  goOn();
   const roughTokens = text.length / 4;
   const roughBudget = options.targetTokens ?? roughTokens / (options.ratio ?? 8);
   const grain = Math.max(8, Math.min(96, Math.floor(roughBudget / 6)));
   const document = readDocument(text, analysis.type, counter, grain);
+  goOn();
   const originalTokens = document.map.total;
   const budget = budgetOf(options, originalTokens);
   const registry = new Map(strategies);
   for (const plugin of options.plugins ?? []) registry.set(plugin.name, plugin);
   const asked = options.strategy ?? 'auto';
   const ratio = originalTokens / Math.max(budget.most, 1);
-  const usual = pickStrategy(analysis, ratio);
-  const name = asked === 'auto' ? (options.prefer?.(analysis.type, ratio, usual) ?? usual) : asked;
+  const usual = pickStrategy(analysis, ratio, options.legend);
+  const preferred = asked === 'auto' ? options.prefer?.(analysis.type, ratio, usual) : asked;
+  const name = preferred === undefined || (asked === 'auto' && !registry.has(preferred)) ? usual : preferred;
   const run = (each: string): StrategyOutput => {
+    goOn();
     const strategy = registry.get(each);
     if (!strategy)
       throw new CompressionError('UnknownStrategy', 'strategy', `there is no strategy ${JSON.stringify(each)}`);
@@ -95,6 +110,7 @@ export function compress(options: CompressOptions): Compressed {
     document,
     originalTokens <= budget.most ? whole(text) : run(name),
   );
+  goOn();
   const compressed = performance.now();
   const fidelity = options.fidelity === false ? undefined : fidelityOf(document, output, input.query);
   return {
@@ -150,7 +166,12 @@ function shorter(
     : { output, tokens };
 }
 
-function check({ text, ratio, targetTokens }: CompressOptions): void {
+function check({ text, ratio, targetTokens, strategy, legend }: CompressOptions): void {
+  if (strategy === 'frequency' && legend === false) {
+    const message =
+      'frequency writes a legend, which the parts of a text and the messages of a conversation cannot share';
+    throw new CompressionError('InvalidField', 'strategy', message);
+  }
   if (typeof text !== 'string') throw new CompressionError('InvalidField', 'text', 'text must be a string');
   if (ratio !== undefined && !(ratio >= 1 && ratio <= 10_000)) {
     throw new CompressionError('InvalidField', 'ratio', 'ratio must lie between 1 and 10000');

@@ -1,6 +1,6 @@
 // Growing dialogues. Each message is compressed by itself, by its role, tool and tags alone, so what was sent to the model
 // once stays byte for byte the same turn after turn and its prompt cache keeps hitting. Recent messages stay as they are.
-import { type Compressed, compress } from './compress.ts';
+import { type Compressed, type CompressOptions, compress } from './compress.ts';
 import { CompressionError } from './errors.ts';
 import { type TokenizerName, tokenizer } from './tokens.ts';
 
@@ -29,7 +29,11 @@ export interface Policy {
 export interface ConversationOptions {
   readonly messages: readonly Message[];
   readonly ratio?: number;
+  /** Of messages whose policy names none; default `auto`. Never `frequency`: legends of several messages would collide. */
+  readonly strategy?: string;
   readonly policies?: readonly Policy[];
+  readonly prefer?: CompressOptions['prefer'];
+  readonly plugins?: CompressOptions['plugins'];
   /** Messages at the end that are never touched; default 4. */
   readonly keepRecent?: number;
   /**
@@ -61,8 +65,27 @@ const defaults: readonly Policy[] = [
 /** Below this a message is not worth an ellipsis. */
 const fewestTokens = 40;
 
+/** What is to be done with each message, decided by the message alone. */
+export interface ConversationPlan {
+  readonly stable: number;
+  /** Of each message as it came. */
+  readonly tokens: readonly number[];
+  /** Per message how it is compressed, but for its text; undefined where it is left as it is. */
+  readonly work: readonly (Omit<CompressOptions, 'text'> | undefined)[];
+}
+
 export function compressConversation(options: ConversationOptions): CompressedConversation {
-  const { messages, ratio = 8, keepRecent = 4, step = 4 } = options;
+  const { prefer, plugins } = options;
+  const plan = planConversation(options);
+  const results = options.messages.map(({ content }, index) => {
+    const work = plan.work[index];
+    return work && compress({ ...work, text: content, ...(prefer && { prefer }), ...(plugins && { plugins }) });
+  });
+  return { ...conversationOf(options.messages, plan, results), results };
+}
+
+export function planConversation(options: ConversationOptions): ConversationPlan {
+  const { messages, ratio = 8, keepRecent = 4, step = 4, strategy } = options;
   if (!Number.isInteger(keepRecent) || keepRecent < 0) {
     throw new CompressionError('InvalidField', 'keepRecent', 'keepRecent must be a whole number, 0 or more');
   }
@@ -71,18 +94,28 @@ export function compressConversation(options: ConversationOptions): CompressedCo
   const counter = tokenizer(options.tokenizer ?? 'o200k_base');
   const stable = Math.max(0, Math.floor((messages.length - keepRecent) / step) * step);
   const policies = [...(options.policies ?? []), ...defaults];
-  const results = messages.map((message, index) => {
+  const tokens = messages.map(({ content }) => counter.count(content));
+  const work = messages.map((message, index) => {
     if (index >= stable) return undefined;
     const policy: Policy = policies.find((each) => matches(each, message)) ?? { action: 'Compress' };
-    if (policy.action === 'Keep' || counter.count(message.content) < fewestTokens) return undefined;
-    return compress({
-      text: message.content,
+    if (policy.action === 'Keep' || (tokens[index] as number) < fewestTokens) return undefined;
+    return {
       ratio: defaults.includes(policy) ? Math.min(policy.ratio ?? ratio, ratio) : (policy.ratio ?? ratio),
-      ...(policy.strategy && { strategy: policy.strategy }),
+      legend: false,
+      strategy: policy.strategy ?? strategy ?? 'auto',
       ...(message.protect && { protect: message.protect }),
       ...(options.tokenizer && { tokenizer: options.tokenizer }),
-    });
+    };
   });
+  return { stable, tokens, work };
+}
+
+/** The messages with what became of those that were compressed. */
+export function conversationOf(
+  messages: readonly Message[],
+  { stable, tokens }: ConversationPlan,
+  results: readonly (Pick<Compressed, 'text' | 'compressedTokens'> | undefined)[],
+): Omit<CompressedConversation, 'results'> {
   const compressed = messages.map((message, index) => {
     const result = results[index];
     if (!result) return message;
@@ -90,15 +123,14 @@ export function compressConversation(options: ConversationOptions): CompressedCo
     const { protect: _, ...rest } = message;
     return { ...rest, content: result.text };
   });
-  const originalTokens = sum(messages.map(({ content }) => counter.count(content)));
-  const compressedTokens = sum(compressed.map(({ content }) => counter.count(content)));
+  const originalTokens = sum(tokens);
+  const compressedTokens = sum(tokens.map((count, index) => results[index]?.compressedTokens ?? count));
   return {
     messages: compressed,
     stable,
     originalTokens,
     compressedTokens,
     ratio: originalTokens / Math.max(compressedTokens, 1),
-    results,
   };
 }
 

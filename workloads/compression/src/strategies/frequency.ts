@@ -44,7 +44,7 @@ function withLegend({ document, budget, query, forced }: StrategyInput, sign: st
     const rendered = whole
       ? { text: document.text, spans: [{ start: 0, end: document.text.length, kept: true }] }
       : choose(document, wider, coverage(document, query), forced);
-    const output = factor(rendered, document, sign);
+    const output = factor(rendered, document, sign, forced);
     const tokens = document.tokenizer.count(output.text);
     const fits = tokens <= budget.most;
     if (fits && (best.tokens > budget.most || keptCharacters(output) > keptCharacters(best.output)))
@@ -62,9 +62,10 @@ function keptCharacters({ spans }: Rendered): number {
 const longestPhrase = 24;
 const mostPhrases = 40;
 
-function factor(rendered: Rendered, { tokenizer }: Document, sign: string): StrategyOutput {
+function factor(rendered: Rendered, document: Document, sign: string, forced: readonly number[]): StrategyOutput {
+  const { tokenizer } = document;
   const pieces = piecesOf(rendered.text);
-  const taken = new Uint8Array(pieces.length);
+  const taken = protectedPieces(rendered, document, pieces, forced);
   const symbolAt = new Map<number, { symbol: string; length: number }>();
   const legend: LegendEntry[] = [];
   for (const length of [16, 8, 5, 3]) {
@@ -104,6 +105,33 @@ function factor(rendered: Rendered, { tokenizer }: Document, sign: string): Stra
     // A digit right after the symbol would be read as part of it; pieces begin with white space, so none follows.
   }
   return { text: legend.map(legendLine).join('') + body, spans: rendered.spans, legend };
+}
+
+/** 1 for each piece of the output that touches a unit which must come out as it is. */
+function protectedPieces(
+  { spans }: Rendered,
+  { units }: Document,
+  pieces: readonly string[],
+  forced: readonly number[],
+): Uint8Array<ArrayBuffer> {
+  const taken = new Uint8Array(pieces.length);
+  let next = 0;
+  let piece = 0;
+  let pieceStart = 0;
+  let outputStart = 0;
+  for (const { start, end, kept, marker = '' } of spans) {
+    for (; kept && next < forced.length && (units[forced[next] as number] as { start: number }).start < end; next++) {
+      const unit = units[forced[next] as number] as { start: number; end: number };
+      const from = outputStart + Math.max(unit.start, start) - start;
+      const to = outputStart + Math.min(unit.end, end) - start;
+      while (piece < pieces.length && pieceStart + (pieces[piece] as string).length <= from)
+        pieceStart += (pieces[piece++] as string).length;
+      for (let i = piece, at = pieceStart; i < pieces.length && at < to; at += (pieces[i++] as string).length)
+        taken[i] = 1;
+    }
+    outputStart += kept ? end - start : marker.length;
+  }
+  return taken;
 }
 
 function legendLine({ symbol, phrase }: LegendEntry): string {

@@ -26,9 +26,9 @@ const builtIn = [
 export const strategies: ReadonlyMap<string, Strategy> = new Map(builtIn.map((each) => [each.name, each]));
 
 /** What `auto` means where nothing was learned yet: measured in bench/quality.ts. */
-export function pickStrategy({ type, repetition }: Analysis, ratio: number): string {
+export function pickStrategy({ type, repetition }: Analysis, ratio: number, legend = false): string {
   if (type === 'logs') return 'template';
   if (type === 'json' || type === 'tabular') return 'structural';
-  if (repetition > 0.3 && ratio < 4) return 'frequency';
+  if (legend && repetition > 0.3 && ratio < 4) return 'frequency';
   return 'extractive';
 }
