@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { kinds as definitions } from '@quintet/crds';
 import { dump, load } from 'js-yaml';
 import { kinds } from './kinds/index.ts';
-import { controllerRules, editorRules, leaderElectionRules, storeRules, viewerRules } from './rbac.ts';
+import { activatorRules, controllerRules, editorRules, leaderElectionRules, storeRules, viewerRules } from './rbac.ts';
 import { settingsFrom } from './settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -37,6 +37,7 @@ function rbacFile(): string {
   const rules = {
     controller: controllerRules(kinds(settingsFrom({}).engines)),
     stores: storeRules,
+    activator: activatorRules,
     leaderElection: leaderElectionRules('quintet-controller'),
     view: viewerRules(definitions),
     edit: editorRules(definitions),

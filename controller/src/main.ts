@@ -51,7 +51,8 @@ const recorder = new Recorder({
   now: () => client.now(),
   onDropped: () => metrics.eventsDropped.inc(),
 });
-const autoscaler = autoscalerOf({
+const { autoscaler, activators } = autoscalerOf({
+  client,
   watches,
   recorder,
   log,
@@ -59,10 +60,11 @@ const autoscaler = autoscalerOf({
   // A clock that never jumps: histories and windows are lengths of time.
   now: () => performance.timeOrigin + performance.now(),
   intervalMs: settings.QUINTET_AUTOSCALING_INTERVAL_MS,
+  activator: settings.QUINTET_ACTIVATOR,
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
   onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),
 });
-const controllers: Controller[] = kinds(settings.engines, (kind, key) => autoscaler.of(kind, key)).map(
+const controllers: Controller[] = kinds(settings.engines, (...which) => autoscaler.of(...which)).map(
   (kind) =>
     new Controller(kind, {
       client,
@@ -80,9 +82,11 @@ const server = await startServer({
   port: settings.QUINTET_PORT,
   registry: metrics.registry,
   missing: () =>
-    [...watches.missing, ...(shard && !shard.isSynced ? ['namespaces'] : [])].map(
-      (plural) => `${plural} are not listed yet`,
-    ),
+    [
+      ...watches.missing,
+      ...(shard && !shard.isSynced ? ['namespaces'] : []),
+      ...(activators && !activators.isSynced ? ['activators'] : []),
+    ].map((plural) => `${plural} are not listed yet`),
   stuck: () =>
     controllers
       .filter(({ oldestWorkMs }) => oldestWorkMs > stuckAfterMs)
@@ -95,7 +99,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => 
 
 watches.start();
 shard?.start();
-await Promise.all([watches.synced(), shard?.synced]);
+activators?.start();
+await Promise.all([watches.synced(), shard?.synced, activators?.synced]);
 if (settings.QUINTET_LEADER_ELECTION) await elector.acquire();
 if (!stopping) {
   metrics.leader.set({ name: settings.QUINTET_LEASE_NAME }, 1);
@@ -113,7 +118,7 @@ async function stop(signal: string): Promise<void> {
   await Promise.all(controllers.map((controller) => controller.stop()));
   await recorder.stop();
   if (settings.QUINTET_LEADER_ELECTION) await elector.release();
-  await Promise.all([watches.stop(), shard?.stop()]);
+  await Promise.all([watches.stop(), shard?.stop(), activators?.stop()]);
   await server.close();
   exit(0, 'stopped');
 }

@@ -30,6 +30,11 @@ export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
 /** Added where the installation has stores of its own to hand out: each resource's Secret holds their addresses. */
 export const storeRules: PolicyRule[] = [{ apiGroups: [''], resources: ['secrets'], verbs: own }];
 
+/** What an activator does: it learns which Services it stands in for, and where their pods are. */
+export const activatorRules: PolicyRule[] = [
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: follow },
+];
+
 /** The Lease of the election: `create` cannot be bound to a name, for the object is not there yet. */
 export function leaderElectionRules(leaseName: string): (PolicyRule & { resourceNames?: string[] })[] {
   const lease = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };

@@ -36,6 +36,11 @@ const schema = z.object({
   QUINTET_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
   /** Time between two looks at the metrics of scaled resources. */
   QUINTET_AUTOSCALING_INTERVAL_MS: z.coerce.number().int().min(500).max(60_000).default(2_000),
+  /** NAMESPACE/NAME of the activators' Service; left out: nothing scales to zero. */
+  QUINTET_ACTIVATOR: z
+    .string()
+    .regex(/^[^/]+\/[^/]+$/, 'must be NAMESPACE/NAME')
+    .optional(),
   QUINTET_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** Left out: every address, of IPv6 where the machine has it. */
   QUINTET_HOST: z.string().optional(),

@@ -61,7 +61,7 @@ async function measure(
     busiest = Math.max(busiest, (user + system) / 1e6);
   }
   const undecided = [...resources.values()].filter(
-    ({ metadata }) => autoscaler.of('CompressionService', keyOf(metadata))?.active.status !== 'True',
+    ({ metadata }) => autoscaler.of('CompressionService', keyOf(metadata), metadata.uid)?.active.status !== 'True',
   );
   await autoscaler.stop();
   if (undecided.length > 0) throw new Error(`${undecided.length} resources were not decided on`);

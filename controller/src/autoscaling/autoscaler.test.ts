@@ -28,7 +28,7 @@ let pods = caches();
 let rivals = caches();
 
 const key = 'team/notes';
-const scaling = () => autoscaler.of('CompressionService', key);
+const scaling = () => autoscaler.of('CompressionService', key, 'u1');
 const put = (cache: Cache, object: Record<string, unknown> & { metadata: object }) => {
   const metadata = { namespace: 'team', resourceVersion: String(++version), ...object.metadata };
   cache.put({ apiVersion: 'v1', kind: 'Any', ...object, metadata } as unknown as KubeObject);

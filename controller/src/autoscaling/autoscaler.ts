@@ -14,6 +14,7 @@ import { httpPort } from '../objects/service.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
 import type { ScalingMetrics } from './metrics.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
@@ -31,6 +32,8 @@ export interface AutoscalerOptions {
   pods: Store;
   rivals: Store;
   scraper: Scraper;
+  /** Left out: there are no activators, and nothing scales to zero. */
+  fronts?: Fronts;
   /** The count or its reason changed: reconcile this one. */
   onChange: (kind: string, key: string) => void;
   onEvent?: (resource: KubeObject, note: EventNote) => void;
@@ -57,7 +60,9 @@ export class Autoscaler {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #history = new History();
-  readonly #states = new Map<string, ScaledResource>();
+  readonly #states = new Map<string, { uid: string; scaled: ScaledResource }>();
+  /** What may have no pods, by its Service. */
+  readonly #sleepers = new Map<string, { definition: AnyDefinition; key: string; resources: Store }>();
   readonly #parsed = new WeakMap<KubeObject, Served>();
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
@@ -70,8 +75,9 @@ export class Autoscaler {
   }
 
   /** What was decided last, for the reconcile. */
-  of(kind: string, key: string): Scaling | undefined {
-    return this.#states.get(`${kind} ${key}`)?.scaling;
+  of(kind: string, key: string, uid: string | undefined): Scaling | undefined {
+    const state = this.#states.get(`${kind} ${key}`);
+    return state?.uid === uid ? state?.scaled.scaling : undefined;
   }
 
   start(): void {
@@ -80,25 +86,35 @@ export class Autoscaler {
 
   async stop(): Promise<void> {
     this.#stop.abort();
+    // A cycle must not wait for pods that do not answer: the lease is given up after it.
+    await Promise.all([this.#options.scraper.close(), this.#options.fronts?.close()]);
     await this.#running;
-    await this.#options.scraper.close();
+  }
+
+  /** Requests wait for this Service: a pod is asked for now, not at the next look. */
+  wake(service: string): void {
+    const sleeper = this.#sleepers.get(service);
+    const stored = sleeper?.resources.get(sleeper.key);
+    if (!sleeper || !stored || this.#stop.signal.aborted) return;
+    const id = `${sleeper.definition.kind} ${sleeper.key}`;
+    if (this.#states.get(id)?.scaled.scaling?.replicas !== 0) return;
+    const candidate = this.#candidate(sleeper.definition, stored);
+    if (candidate) this.#attempt(candidate, this.#now(), new Map(), this.#rivals());
   }
 
   /** One round over all scaled resources. */
   async cycle(): Promise<void> {
+    this.#options.fronts?.refresh();
     const candidates = this.#candidates();
     const targets = candidates.flatMap(({ pods }) => pods.flatMap((pod) => this.#targetOf(pod)));
     const signals = await this.#scrape(targets);
+    if (this.#stop.signal.aborted) return;
     const rivals = this.#rivals();
     const now = this.#now();
     const seconds = this.#lastCycle === undefined ? 0 : Math.min(60, Math.max(0, (now - this.#lastCycle) / 1000));
     this.#lastCycle = now;
     for (const candidate of candidates) {
-      try {
-        this.#update(candidate, now, signals, rivals);
-      } catch (error) {
-        this.#log.warn({ err: error, key: candidate.key, kind: candidate.resource.kind }, 'no decision on its scale');
-      }
+      this.#attempt(candidate, now, signals, rivals);
       this.#bill(candidate, seconds);
     }
     this.#forget(candidates);
@@ -118,21 +134,43 @@ export class Autoscaler {
 
   #candidates(): Candidate[] {
     const found: Candidate[] = [];
+    this.#sleepers.clear();
     for (const { definition, resources } of this.#options.kinds) {
       for (const stored of resources.values()) {
-        const { namespace = '', name, deletionTimestamp } = stored.metadata;
-        const { spec } = stored as KubeObject & { spec?: { autoscaling?: unknown; suspend?: boolean } };
-        if (!spec?.autoscaling || spec.suspend || deletionTimestamp) continue;
-        if (this.#options.isOurs && !this.#options.isOurs(namespace)) continue;
-        const resource = this.#parse(definition, stored);
-        if (!resource) continue;
-        const index = resourceIndexKey(definition.kind, namespace, labelValue(name));
-        const pods = this.#options.pods.by(resourceIndex, index) as readonly Pod[];
-        const key = keyOf(stored.metadata);
-        found.push({ id: `${definition.kind} ${key}`, key, resource, pods });
+        const candidate = this.#candidate(definition, stored);
+        if (!candidate) continue;
+        found.push(candidate);
+        const { key, resource } = candidate;
+        const service = resource.spec.autoscaling?.minReplicas === 0 && this.#options.fronts?.serviceOf(resource);
+        if (service) this.#sleepers.set(service, { definition, key, resources });
       }
     }
     return found;
+  }
+
+  /** Undefined for what is not scaled by us. */
+  #candidate(definition: AnyDefinition, stored: KubeObject): Candidate | undefined {
+    const { namespace = '', name, deletionTimestamp } = stored.metadata;
+    const { spec } = stored as KubeObject & { spec?: { autoscaling?: unknown; suspend?: boolean } };
+    if (!spec?.autoscaling || spec.suspend || deletionTimestamp) return undefined;
+    if (this.#options.isOurs && !this.#options.isOurs(namespace)) return undefined;
+    const resource = this.#parse(definition, stored);
+    if (!resource) return undefined;
+    const index = resourceIndexKey(definition.kind, namespace, labelValue(name));
+    const pods = this.#options.pods.by(resourceIndex, index) as readonly Pod[];
+    const key = keyOf(stored.metadata);
+    return { id: `${definition.kind} ${key}`, key, resource, pods };
+  }
+
+  #attempt(
+    candidate: Candidate,
+    ...rest: [number, ReadonlyMap<string, PodSignals>, ReadonlyMap<string, string>]
+  ): void {
+    try {
+      this.#update(candidate, ...rest);
+    } catch (error) {
+      this.#log.warn({ err: error, key: candidate.key, kind: candidate.resource.kind }, 'no decision on its scale');
+    }
   }
 
   /** What cannot be read is the reconcile's to report. */
@@ -188,15 +226,20 @@ export class Autoscaler {
     const below = [mainName(resource), bridgeName(resource)]
       .map((name) => rivals.get(`Deployment ${namespace}/${name}`))
       .find((name) => name !== undefined);
-    const state = this.#states.get(id) ?? new ScaledResource();
+    const { uid = '' } = resource.metadata;
+    const known = this.#states.get(id);
+    // A namesake of what was deleted begins anew.
+    const state = known?.uid === uid ? known : { uid, scaled: new ScaledResource() };
     this.#states.set(id, state);
-    const outcome = state.update({
+    const front = this.#options.fronts?.of(resource);
+    const outcome = state.scaled.update({
       now,
       resource,
       live: deployment && (deployment.spec.replicas ?? 1),
       pods,
       signals,
       rival: rivalOf(own, 'Resource') ?? rivalOf(below, 'Deployment'),
+      ...(front && { front }),
     });
     if (outcome) this.#report(resource, key, outcome);
   }

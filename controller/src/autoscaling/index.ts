@@ -1,37 +1,76 @@
 // The autoscaler of a controller: which caches it reads, and whom it tells.
 import { compressionService, copyEngine, matcherPool } from '@quintet/crds';
 import type { Registry } from 'prom-client';
+import type { Client } from '../kube/client.ts';
 import type { Log } from '../kube/log.ts';
+import { Watcher } from '../kube/watcher.ts';
+import { labelOfService } from '../objects/endpointslice.ts';
 import { types } from '../objects/types.ts';
 import type { Recorder } from '../reconcile/events.ts';
 import type { Watches } from '../reconcile/watches.ts';
 import { Autoscaler, type AutoscalerOptions, type Rival } from './autoscaler.ts';
+import { Fronts } from './fronts.ts';
 import { createScalingMetrics } from './metrics.ts';
+import { Queues } from './queues.ts';
 import { Scraper } from './scrape.ts';
 
 interface Wiring extends Pick<AutoscalerOptions, 'onChange' | 'isOurs' | 'intervalMs' | 'now'> {
+  client: Client;
   watches: Watches;
   recorder: Recorder;
   registry: Registry;
   log: Log;
+  /** The activators' Service: NAMESPACE/NAME. Left out: there are none. */
+  activator?: string | undefined;
 }
 
 const aimOf = (rival: Rival) => ({ spec: { scaleTargetRef: rival.spec?.scaleTargetRef ?? {} } });
 
-export function autoscalerOf({ watches, recorder, registry, ...options }: Wiring): Autoscaler {
+/** Of their health, metrics and queue. */
+const activatorPort = 8081;
+
+export interface Wired {
+  autoscaler: Autoscaler;
+  /** Follows the activators themselves: to be started and stopped with the other watches. */
+  activators: Watcher | undefined;
+}
+
+export function autoscalerOf({ client, watches, recorder, registry, activator, ...options }: Wiring): Wired {
   const kinds = [compressionService, matcherPool, copyEngine].map((definition) => {
     const { group, version, plural, kind } = definition;
     const { store } = watches.all({ group, version, plural, kind, namespaced: true });
     return { definition, resources: store };
   });
-  return new Autoscaler({
+  const [namespace = '', name = ''] = activator?.split('/') ?? [];
+  const activators =
+    activator === undefined
+      ? undefined
+      : new Watcher({
+          client,
+          type: types.endpointSlice,
+          namespaces: [namespace],
+          labelSelector: `${labelOfService}=${name}`,
+          log: options.log,
+        });
+  const fronts =
+    activator !== undefined &&
+    activators &&
+    new Fronts({
+      activator,
+      activators: activators.store,
+      slices: watches.own(types.endpointSlice).store,
+      queues: new Queues({ port: activatorPort, onAlarm: (service) => autoscaler.wake(service) }),
+    });
+  const autoscaler = new Autoscaler({
     ...options,
     kinds,
     deployments: watches.own(types.deployment).store,
     pods: watches.own(types.pod).store,
     rivals: watches.foreign(types.horizontalPodAutoscaler, aimOf).store,
     scraper: new Scraper(),
+    ...(fronts && { fronts }),
     metrics: createScalingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),
   });
+  return { autoscaler, activators };
 }

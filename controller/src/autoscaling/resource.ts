@@ -1,4 +1,5 @@
 // One scaled resource from cycle to cycle: its memory, its forecast, and what is told of it.
+import { isDeepStrictEqual } from 'node:util';
 import { parseDuration } from '@quintet/crds';
 import { gpuWait, isReady } from '../kinds/gpu.ts';
 import type { Served } from '../kinds/serving/engines.ts';
@@ -6,10 +7,13 @@ import type { Scaling } from '../kinds/serving/scaling.ts';
 import type { Pod } from '../objects/types.ts';
 import { type Decision, decide, type Memory } from './decide.ts';
 import { Forecaster } from './forecast.ts';
+import type { FrontSeen } from './fronts.ts';
 import { type PodState, readingOf } from './readings.ts';
 import { type Reading, replicasFor } from './replicas.ts';
 import { type Autoscaling, aimsOf, behaviorOf, quantityOf } from './settings.ts';
 import type { PodSignals } from './signals.ts';
+import { limits, scalingOf, yielding } from './told.ts';
+import { decideZero, type Voice, type ZeroDecision, type ZeroMemory } from './zero.ts';
 
 export interface Seen {
   /** Milliseconds. */
@@ -22,6 +26,8 @@ export interface Seen {
   signals: ReadonlyMap<string, PodSignals>;
   /** Name of another autoscaler that aims at the same pods. */
   rival: NonNullable<Scaling['yieldsTo']> | undefined;
+  /** Activators; left out: there are none for it. */
+  front?: FrontSeen;
 }
 
 export interface Outcome {
@@ -37,6 +43,9 @@ export interface Outcome {
 export class ScaledResource {
   scaling: Scaling | undefined;
   #memory: Memory | undefined;
+  #zero: ZeroMemory | undefined;
+  #silentSince: number | undefined;
+  #yielded: { at: number; live: number; asked: number } | undefined;
   #forecaster: Forecaster | undefined;
   #lead = 0;
 
@@ -44,14 +53,21 @@ export class ScaledResource {
   update(seen: Seen): Outcome | undefined {
     const spec = seen.resource.spec.autoscaling;
     if (!spec || seen.live === undefined) return undefined;
-    if (seen.rival) return this.#tell(yielding(seen.rival, this.scaling), 0);
+    if (seen.rival) return this.#tell(this.#yield(seen, seen.rival, seen.live), 0);
+    this.#yielded = undefined;
     const current = this.scaling?.replicas ?? seen.live;
     if (this.scaling?.yieldsTo || (current === 0 && seen.live === 0)) this.#memory = undefined;
+    const zero = this.#mayBeZero(spec, seen, current);
+    if (zero && (zero.least === 0 || current === 0)) return this.#sleepOrWake(zero, seen, current);
+    return this.#followLoad(spec, seen, current, zero);
+  }
+
+  #followLoad(spec: Autoscaling, seen: Seen, current: number, zero: ZeroDecision | undefined): Outcome {
     const readings = readingsOf(seen, spec);
     const ahead = this.#foresee(spec, seen, readings, current);
     // More pods than GPUs would only wait: while one waits, no more are asked for.
     const waits = gpuWait(seen.pods)?.trouble.message;
-    const decision = decide({
+    const decided = decide({
       now: seen.now,
       current,
       ...boundsOf(spec, current, waits !== undefined),
@@ -60,11 +76,84 @@ export class ScaledResource {
       forecast: ahead?.isBetter === true && spec.predictive?.mode === 'WhenBetter' ? ahead.value : undefined,
       memory: this.#memory,
     });
-    this.#memory = decision.memory;
+    this.#memory = decided.memory;
+    const decision = atLeast(zero, seen.front?.waiting ?? 0, decided);
     const scaling = scalingOf(decision, current, seen.now, this.scaling, waits);
+    scaling.active = this.#patient(scaling.active, seen);
+    const front = frontFor(zero, seen.front);
+    if (front) scaling.front = front;
     const forecast = ahead && { replicas: Math.ceil(ahead.value), error: ahead.error };
     if (forecast) scaling.forecast = { at: new Date(seen.now + this.#lead * 1000), ...forecast };
     return { ...this.#tell(scaling, decision.desired - current), ratios: ratiosOf(readings, current), forecast };
+  }
+
+  #mayBeZero(spec: Autoscaling, seen: Seen, current: number): ZeroDecision | undefined {
+    const { front } = seen;
+    if (!front || spec.minReplicas > 0) {
+      this.#zero = undefined;
+      return undefined;
+    }
+    const decision = decideZero({
+      now: seen.now,
+      afterMs: parseDuration(spec.scaleToZero?.after ?? usualIdleness) * 1000,
+      current,
+      readyEndpoints: front.readyEndpoints,
+      voices: [...podVoices(seen), ...front.voices],
+      hasActivator: front.front.addresses.length > 0,
+      isFronted: front.isFronted,
+      waiting: front.waiting,
+      perPod: perPodOf(spec),
+      most: spec.maxReplicas,
+      memory: this.#zero,
+    });
+    this.#zero = decision.memory;
+    return decision;
+  }
+
+  /** Between no pods and some the load says nothing: what waits does. */
+  #sleepOrWake(zero: ZeroDecision, seen: Seen, current: number): Outcome {
+    const desired = zero.least;
+    const before = this.scaling;
+    this.#memory = undefined;
+    const message = zero.reason ?? before?.reason ?? 'nothing is asked';
+    const scaling: Scaling = {
+      replicas: desired,
+      active:
+        desired === 0
+          ? { status: 'True', reason: 'ScaledToZero', message: 'activators hold requests until a pod serves' }
+          : { status: 'True', reason: 'Waking', message: 'requests wait for the first pod' },
+      limited: { status: 'False', reason: 'DesiredWithinRange', message: limits.DesiredWithinRange },
+      reason: message,
+      lastScaleTime: desired === current ? before?.lastScaleTime : new Date(seen.now),
+    };
+    const front = frontFor(zero, seen.front);
+    if (front) scaling.front = front;
+    return this.#tell(scaling, desired - current);
+  }
+
+  /** A page that is lost now and then is nothing to tell; and pods that only start have nothing to say. */
+  #patient(active: Scaling['active'], { now, pods }: Seen): Scaling['active'] {
+    if (active.status === 'True') {
+      this.#silentSince = undefined;
+      return active;
+    }
+    this.#silentSince ??= now;
+    const before = this.scaling?.active;
+    if (before?.status !== 'True') return active;
+    const starts = before.reason === 'Waking' && !pods.some(isReady);
+    return starts || now - this.#silentSince < silenceMs ? before : active;
+  }
+
+  /**
+   * An autoscaler at /scale begins from spec.replicas, which nobody has kept: until it has written there once, or had the
+   * time to, what runs stays.
+   */
+  #yield(seen: Seen, rival: NonNullable<Scaling['yieldsTo']>, live: number): Scaling {
+    const asked = seen.resource.spec.replicas;
+    this.#yielded ??= { at: seen.now, live, asked };
+    const { at, live: held, asked: first } = this.#yielded;
+    const holds = rival.target === 'Resource' && asked === first && held > asked && seen.now - at < handOverMs;
+    return { ...yielding(rival, this.scaling), ...(holds && { replicas: held }) };
   }
 
   #foresee(
@@ -93,10 +182,48 @@ export class ScaledResource {
       before.replicas !== scaling.replicas ||
       before.active.reason !== scaling.active.reason ||
       before.limited.reason !== scaling.limited.reason ||
-      before.yieldsTo?.name !== scaling.yieldsTo?.name;
+      before.yieldsTo?.name !== scaling.yieldsTo?.name ||
+      !isDeepStrictEqual(before.front, scaling.front);
     if (changed) this.scaling = scaling;
     return { scaling: this.scaling ?? scaling, changed, by, ratios: new Map(), forecast: undefined };
   }
+}
+
+/** Pages of pods may be lost for so long before it is told. */
+const silenceMs = 15_000;
+/** An HPA looks every 15 s; one that is just made has much to list first. */
+const handOverMs = 120_000;
+/** Without a block `scaleToZero`: its default. */
+const usualIdleness = '10m';
+
+function podVoices({ pods, signals }: Seen): Voice[] {
+  return pods
+    .filter((pod) => counts(pod) && isReady(pod))
+    .map(({ metadata: { uid = '' } }) => {
+      const said = signals.get(uid);
+      if (said?.requests === undefined) return { id: uid, said: undefined };
+      const busy = (said.queueDepth ?? 0) > 0 || (said.concurrency ?? 0) > 0;
+      return { id: uid, said: { busy, total: said.requests } };
+    });
+}
+
+/** Requests that wait for one pod are as good as requests in its work or queue. */
+function perPodOf(spec: Autoscaling): number {
+  const aims = aimsOf(spec).filter(({ type }) => type === 'Concurrency' || type === 'QueueDepth');
+  return aims.length > 0 ? Math.min(...aims.map(({ target }) => target)) : Number.POSITIVE_INFINITY;
+}
+
+function atLeast(zero: ZeroDecision | undefined, waiting: number, decision: Decision): Decision {
+  if (!zero || decision.desired >= zero.least) return decision;
+  return { ...decision, desired: zero.least, message: `${waiting} requests wait for pods to start` };
+}
+
+/** Activators stay as long as nobody else would take the requests, whatever the spec says by now. */
+function frontFor(zero: ZeroDecision | undefined, seen: FrontSeen | undefined): Scaling['front'] {
+  if (!seen) return undefined;
+  const standsIn = zero ? zero.front : seen.isFronted && seen.readyEndpoints === 0;
+  if (!zero && !standsIn) return undefined;
+  return { ...seen.front, addresses: standsIn ? seen.front.addresses : [] };
 }
 
 /** After the start of a pod, in which its first readiness is awaited: the HPA's initial readiness delay. */
@@ -164,64 +291,3 @@ function demandOf(readings: readonly Reading[], current: number): number | undef
 /** Pods that end or have ended are no part of it. */
 const counts = ({ metadata, status }: Pod): boolean =>
   !metadata.deletionTimestamp && status?.phase !== 'Failed' && status?.phase !== 'Succeeded';
-
-function scalingOf(
-  { desired, active, reason, message, limited }: Decision,
-  current: number,
-  now: number,
-  before: Scaling | undefined,
-  waits: string | undefined,
-): Scaling {
-  const limit = waits !== undefined && limited === 'TooManyReplicas' ? 'InsufficientGPU' : limited;
-  const changed = desired !== current || before?.replicas === undefined;
-  return {
-    replicas: desired,
-    active: {
-      status: active ? 'True' : 'False',
-      reason,
-      message: active ? 'the count follows spec.autoscaling.metrics' : message,
-    },
-    // Only what holds the count back is told apart: the rest turns with every breath of the load.
-    limited: isHeldBack.has(limit)
-      ? {
-          status: 'True',
-          reason: limit,
-          message: limit === 'InsufficientGPU' ? `no more pods while one waits for a GPU: ${waits}` : limits[limit],
-        }
-      : { status: 'False', reason: 'DesiredWithinRange', message: limits.DesiredWithinRange },
-    reason: changed || !before ? message : before.reason,
-    lastScaleTime: desired === current ? before?.lastScaleTime : new Date(now),
-    ...(before?.forecast && { forecast: before.forecast }),
-  };
-}
-
-const isHeldBack: ReadonlySet<string> = new Set([
-  'TooManyReplicas',
-  'TooFewReplicas',
-  'ScaleUpLimit',
-  'ScaleDownLimit',
-  'InsufficientGPU',
-]);
-
-const limits: Record<Decision['limited'], string> = {
-  DesiredWithinRange: 'the count is within its bounds',
-  TooManyReplicas: 'maxReplicas holds the count down',
-  TooFewReplicas: 'minReplicas holds the count up, and one pod always stays',
-  ScaleUpLimit: 'behavior.scaleUp lets it grow no faster',
-  ScaleDownLimit: 'behavior.scaleDown lets it shrink no faster',
-  ScaleUpStabilized: 'behavior.scaleUp.stabilizationWindowSeconds waits for the load to last',
-  ScaleDownStabilized: 'behavior.scaleDown.stabilizationWindowSeconds waits before it shrinks',
-};
-
-function yielding(rival: NonNullable<Scaling['yieldsTo']>, before: Scaling | undefined): Scaling {
-  const aim = rival.target === 'Deployment' ? 'the Deployment' : 'this resource';
-  const message = `HorizontalPodAutoscaler ${rival.name} aims at ${aim}: delete it, or remove spec.autoscaling`;
-  return {
-    replicas: undefined,
-    yieldsTo: rival,
-    active: { status: 'False', reason: 'AnotherAutoscaler', message },
-    limited: { status: 'False', reason: 'AnotherAutoscaler', message: 'the other autoscaler sets the count' },
-    reason: message,
-    lastScaleTime: before?.lastScaleTime,
-  };
-}

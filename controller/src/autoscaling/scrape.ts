@@ -22,6 +22,7 @@ export class Scraper {
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
   readonly #agent: Agent;
+  #isClosed = false;
 
   constructor(options: ScrapeOptions = {}) {
     this.#concurrency = options.concurrency ?? 64;
@@ -40,7 +41,7 @@ export class Scraper {
     const answers = new Map<string, Figures | Error>();
     let next = 0;
     const work = async () => {
-      for (let target = targets[next++]; target; target = targets[next++]) {
+      for (let target = targets[next++]; target && !this.#isClosed; target = targets[next++]) {
         answers.set(target.id, await this.#one(target.url).catch(asError));
       }
     };
@@ -48,7 +49,9 @@ export class Scraper {
     return answers;
   }
 
+  /** What is being fetched is given up: `all` answers at once. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#agent.destroy();
   }
 

@@ -11,6 +11,8 @@ export interface Moment {
 export interface PodSignals {
   queueDepth: number | undefined;
   concurrency: number | undefined;
+  /** Since the process started. */
+  requests: number | undefined;
   requestsPerSecond: number | undefined;
   errorsPerSecond: number | undefined;
   /** CPUs in use, and those that the cgroup allows. */
@@ -39,6 +41,7 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
   return {
     queueDepth: level(figures.queueDepth, before?.figures.queueDepth),
     concurrency: level(figures.inFlight, before?.figures.inFlight),
+    requests: figures.requests,
     requestsPerSecond: rate('requests'),
     errorsPerSecond: rate('errors'),
     cpu: rate('cpuSeconds'),

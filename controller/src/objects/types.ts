@@ -13,6 +13,7 @@ export const types = {
   claim: type('', 'persistentvolumeclaims', 'PersistentVolumeClaim'),
   configMap: type('', 'configmaps', 'ConfigMap'),
   deployment: type('apps', 'deployments', 'Deployment'),
+  endpointSlice: type('discovery.k8s.io', 'endpointslices', 'EndpointSlice'),
   job: type('batch', 'jobs', 'Job'),
   networkPolicy: type('networking.k8s.io', 'networkpolicies', 'NetworkPolicy'),
   pod: type('', 'pods', 'Pod'),

@@ -1,17 +1,27 @@
 // The objects of a resource that serves.
 import { configMap } from '../../objects/configmap.ts';
+import { activatorSlice, type EndpointSlice, frontOf } from '../../objects/endpointslice.ts';
 import { resourceClaimTemplates } from '../../objects/gpu.ts';
 import { servingIsolation } from '../../objects/networkpolicy.ts';
 import { podDisruptionBudget } from '../../objects/poddisruptionbudget.ts';
 import { service } from '../../objects/service.ts';
 import { serviceAccount } from '../../objects/serviceaccount.ts';
+import { types } from '../../objects/types.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { requireStores, storesOf } from '../stores.ts';
 import type { Served } from './engines.ts';
 import type { Scaling } from './scaling.ts';
 import { readState, type State } from './state.ts';
-import { bridgeDeployment, engineOf, engineSpec, mainDeployment, mainName, servingSelector } from './workload.ts';
+import {
+  activatorSliceName,
+  bridgeDeployment,
+  engineOf,
+  engineSpec,
+  mainDeployment,
+  mainName,
+  servingSelector,
+} from './workload.ts';
 
 export function desired(
   resource: Served,
@@ -32,12 +42,21 @@ export function desired(
       servingIsolation(resource, name),
       ...resourceClaimTemplates(resource, name, resource.spec.gpu),
       service(resource, name, selector),
+      ...activators(resource, observed, scaling),
       podDisruptionBudget(resource, name, selector),
       mainDeployment(resource, settings, state.wanted, state.maxUnavailable),
       ...(state.bridged > 0 ? [bridgeDeployment(resource, settings, state.bridged)] : []),
     ],
     ...wakeForBridge(state, observed.now),
   };
+}
+
+/** Before anything is decided what stands in goes on to: requests may wait there. */
+function activators(resource: Served, observed: Observed, scaling: Scaling | undefined): EndpointSlice[] {
+  if (resource.spec.suspend || !resource.spec.autoscaling) return [];
+  const name = activatorSliceName(resource);
+  const front = scaling ? scaling.front : frontOf(observed.get<EndpointSlice>(types.endpointSlice, name));
+  return front ? [activatorSlice(resource, name, mainName(resource), front)] : [];
 }
 
 /** What the engine reads: the resource as it was written, without what only the controller carries out. */

@@ -17,7 +17,7 @@ export function servingKind<R extends Served>(
   scaling: ScalingSource = () => undefined,
 ): Kind<R> {
   const { group, version, plural, kind } = definition;
-  const decided = ({ metadata }: R) => scaling(kind, keyOf(metadata));
+  const decided = ({ metadata }: R) => scaling(kind, keyOf(metadata), metadata.uid);
   return {
     type: { group, version, plural, kind, namespaced: true },
     children: [
@@ -27,6 +27,7 @@ export function servingKind<R extends Served>(
       types.networkPolicy,
       types.resourceClaimTemplate,
       types.service,
+      types.endpointSlice,
       types.podDisruptionBudget,
       types.deployment,
     ],

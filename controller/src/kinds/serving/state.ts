@@ -69,8 +69,9 @@ export function readState(resource: Served, observed: Observed, scaling?: Scalin
  */
 function wantedReplicas({ spec }: Served, scaling: Scaling | undefined, live: number | undefined): number {
   if (spec.suspend) return 0;
-  if (!spec.autoscaling || scaling?.yieldsTo?.target === 'Resource') return spec.replicas;
-  if (scaling?.yieldsTo) return live ?? 1;
-  const least = Math.max(1, spec.autoscaling.minReplicas);
-  return Math.min(Math.max(least, scaling?.replicas ?? live ?? least), Math.max(least, spec.autoscaling.maxReplicas));
+  if (!spec.autoscaling) return spec.replicas;
+  if (scaling?.yieldsTo)
+    return scaling.yieldsTo.target === 'Resource' ? (scaling.replicas ?? spec.replicas) : (live ?? 1);
+  const { minReplicas, maxReplicas } = spec.autoscaling;
+  return Math.min(Math.max(minReplicas, scaling?.replicas ?? live ?? Math.max(1, minReplicas)), maxReplicas);
 }

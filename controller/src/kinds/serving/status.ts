@@ -42,7 +42,7 @@ function suspended({ spec }: Served, state: State): Verdict | undefined {
 
 function scaledToZero(_resource: Served, { wanted, main, rollout }: State): Verdict | undefined {
   if (wanted > 0 || !main || rollout === 'Stuck' || (main.status?.replicas ?? 0) > 0) return undefined;
-  return good('Ready', 'ScaledToZero', 'no pods are asked for');
+  return good('Ready', 'ScaledToZero', 'no pods run: nothing is asked of them');
 }
 
 function complete(_resource: Served, { rollout, wanted }: State): Verdict | undefined {

@@ -25,6 +25,10 @@ export const mainName = (resource: Served): string => childName(resource.metadat
 export const bridgeName = (resource: Served): string =>
   childName(resource.metadata.name, `${engineOf(resource).name}-cpu`);
 
+/** Name of the slice through which activators stand in. */
+export const activatorSliceName = (resource: Served): string =>
+  childName(resource.metadata.name, `${engineOf(resource).name}-activator`);
+
 /** What selects the pods that the Service sends requests to, whatever they run on. */
 export const servingSelector = (resource: Served): Record<string, string> => ({
   ...selectorLabels(resource),

@@ -1,0 +1,64 @@
+// What is told of a decision: the count, whether it follows what is measured, and what holds it back.
+import type { Scaling } from '../kinds/serving/scaling.ts';
+import type { Decision } from './decide.ts';
+
+export function scalingOf(
+  { desired, active, reason, message, limited }: Decision,
+  current: number,
+  now: number,
+  before: Scaling | undefined,
+  waits: string | undefined,
+): Scaling {
+  const limit = waits !== undefined && limited === 'TooManyReplicas' ? 'InsufficientGPU' : limited;
+  const changed = desired !== current || before?.replicas === undefined;
+  return {
+    replicas: desired,
+    active: {
+      status: active ? 'True' : 'False',
+      reason,
+      message: active ? 'the count follows spec.autoscaling.metrics' : message,
+    },
+    // Only what holds the count back is told apart: the rest turns with every breath of the load.
+    limited: isHeldBack.has(limit)
+      ? {
+          status: 'True',
+          reason: limit,
+          message: limit === 'InsufficientGPU' ? `no more pods while one waits for a GPU: ${waits}` : limits[limit],
+        }
+      : { status: 'False', reason: 'DesiredWithinRange', message: limits.DesiredWithinRange },
+    reason: changed || !before ? message : before.reason,
+    lastScaleTime: desired === current ? before?.lastScaleTime : new Date(now),
+    ...(before?.forecast && { forecast: before.forecast }),
+  };
+}
+
+const isHeldBack: ReadonlySet<string> = new Set([
+  'TooManyReplicas',
+  'TooFewReplicas',
+  'ScaleUpLimit',
+  'ScaleDownLimit',
+  'InsufficientGPU',
+]);
+
+export const limits: Record<Decision['limited'], string> = {
+  DesiredWithinRange: 'the count is within its bounds',
+  TooManyReplicas: 'maxReplicas holds the count down',
+  TooFewReplicas: 'minReplicas holds the count up',
+  ScaleUpLimit: 'behavior.scaleUp lets it grow no faster',
+  ScaleDownLimit: 'behavior.scaleDown lets it shrink no faster',
+  ScaleUpStabilized: 'behavior.scaleUp.stabilizationWindowSeconds waits for the load to last',
+  ScaleDownStabilized: 'behavior.scaleDown.stabilizationWindowSeconds waits before it shrinks',
+};
+
+export function yielding(rival: NonNullable<Scaling['yieldsTo']>, before: Scaling | undefined): Scaling {
+  const aim = rival.target === 'Deployment' ? 'the Deployment' : 'this resource';
+  const message = `HorizontalPodAutoscaler ${rival.name} aims at ${aim}: delete it, or remove spec.autoscaling`;
+  return {
+    replicas: undefined,
+    yieldsTo: rival,
+    active: { status: 'False', reason: 'AnotherAutoscaler', message },
+    limited: { status: 'False', reason: 'AnotherAutoscaler', message: 'the other autoscaler sets the count' },
+    reason: message,
+    lastScaleTime: before?.lastScaleTime,
+  };
+}

@@ -1,0 +1,201 @@
+// Scale to zero on a real node: idle to none, requests that find no pod, also while the leader is killed and the same YAML
+// is applied over and over, and requests that come just as the last pod goes.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { release } from '../install.ts';
+import { eventually, type Kubectl } from '../kubectl.ts';
+import { conditionOf, request, Services } from './served.ts';
+import { controllerPods, freshNamespace, sharedCluster } from './shared.ts';
+
+const namespace = 'e2e-zero';
+const name = 'naps';
+let kubectl: Kubectl;
+let services: Services;
+/** Of the engine, which has Node. */
+let image = '';
+let url = '';
+
+const spec = {
+  autoscaling: {
+    minReplicas: 0,
+    maxReplicas: 2,
+    scaleToZero: { after: '10s' },
+    metrics: [{ type: 'Concurrency', target: '100' }],
+    behavior: { scaleDown: { stabilizationWindowSeconds: 30 } },
+  },
+};
+
+interface Deployment {
+  spec: { replicas: number };
+}
+const replicas = async () =>
+  (await kubectl.json<Deployment>(['get', 'deployment', `${name}-compression`, '-n', namespace])).spec.replicas;
+
+interface Answers {
+  ok: number;
+  failed: string[];
+  began: number;
+  /** When the first was answered. */
+  first: number;
+  slowestMs: number;
+}
+
+/** Sends `gaps.length` bursts of `each` requests, waiting so many seconds before each burst; ends with one line. */
+const script = (each: number, gaps: number[]) => `
+  const answers = { ok: 0, failed: [], began: 0, first: 0, slowestMs: 0 };
+  const one = async (serial) => {
+    const start = Date.now();
+    try {
+      const answer = await fetch('${url}/v1/compress', {
+        method: 'POST', headers: { 'content-type': 'application/json' }, signal: AbortSignal.timeout(120000),
+        body: JSON.stringify(${JSON.stringify(request)}).replaceAll('SERIAL', serial),
+      });
+      const text = await answer.text();
+      if (answer.status !== 200) throw new Error(answer.status + ' ' + text.slice(0, 200));
+      answers.ok++;
+      answers.first ||= Date.now();
+    } catch (error) { answers.failed.push(String(error.cause ?? error)); }
+    answers.slowestMs = Math.max(answers.slowestMs, Date.now() - start);
+  };
+  for (const seconds of ${JSON.stringify(gaps)}) {
+    await new Promise((next) => setTimeout(next, seconds * 1000));
+    answers.began ||= Date.now();
+    await Promise.all(Array.from({ length: ${each} }, (_, i) => one(seconds + '-' + i)));
+  }
+  console.log(JSON.stringify(answers));`;
+
+async function startClient(client: string, each: number, gaps: number[]): Promise<void> {
+  const container = {
+    name: 'client',
+    image,
+    command: ['node', '-e', script(each, gaps)],
+    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+  };
+  const podSpec = {
+    restartPolicy: 'Never',
+    automountServiceAccountToken: false,
+    securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [container],
+  };
+  await kubectl.apply(
+    JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: client, namespace }, spec: podSpec }),
+  );
+}
+
+async function answersOf(client: string): Promise<Answers> {
+  const line = await eventually(
+    `${client} has all answers`,
+    async () => (await kubectl.run(['logs', client, '-n', namespace])).trim(),
+    { timeoutMs: 240_000 },
+  );
+  return JSON.parse(line) as Answers;
+}
+
+const asleep = () =>
+  services.reaches(
+    name,
+    'has no pods',
+    (one) => conditionOf(one, 'Ready')?.reason === 'ScaledToZero' && one.status?.readyReplicas === 0,
+  );
+
+/** When the first pod that serves became ready, to the second. */
+async function readySince(): Promise<number> {
+  const pods = await services.pods(name);
+  const times = pods.flatMap(({ status }) => {
+    const ready = status.conditions?.find(({ type, status: state }) => type === 'Ready' && state === 'True');
+    return ready ? [Date.parse((ready as { lastTransitionTime?: string }).lastTransitionTime ?? '')] : [];
+  });
+  return Math.min(...times);
+}
+
+/** The counts that the Deployment was given, one after the other, while the same YAML is applied every 5 s. */
+function watchCounts(): { stop: () => Promise<number[]> } {
+  const seen: number[] = [];
+  let watching = true;
+  const watch = (async () => {
+    while (watching) {
+      const now = await replicas();
+      if (seen.at(-1) !== now) seen.push(now);
+      await new Promise((next) => setTimeout(next, 300));
+    }
+  })();
+  const apply = (async () => {
+    while (watching) {
+      await services.apply(name, spec);
+      await new Promise((next) => setTimeout(next, 5_000));
+    }
+  })();
+  return {
+    async stop() {
+      watching = false;
+      await Promise.all([watch, apply]);
+      return seen;
+    },
+  };
+}
+
+beforeAll(async () => {
+  ({ kubectl } = await sharedCluster());
+  await freshNamespace(kubectl, namespace);
+  services = new Services(kubectl, namespace);
+  await services.apply(name, spec);
+  const { status } = await services.ready(name);
+  url = status?.url ?? '';
+  image = (await services.pods(name))[0]?.spec.containers[0]?.image ?? '';
+});
+
+describe('a service with minReplicas 0', () => {
+  it('has no pods once nothing was asked for scaleToZero.after', async () => {
+    const one = await asleep();
+    expect(await replicas()).toBe(0);
+    expect(conditionOf(one, 'ScalingActive')).toMatchObject({ status: 'True', reason: 'ScaledToZero' });
+  });
+
+  it('answers 200 requests that find no pod, each of them, without flapping under re-applied YAML', async () => {
+    await eventually('the last pod is gone', async () => (await services.pods(name)).length === 0);
+    const counts = watchCounts();
+    await startClient('burst', 200, [0]);
+    const answers = await answersOf('burst');
+    const ready = await readySince();
+    console.log(
+      `200 requests at zero: ${answers.ok} answered, first ${answers.first - answers.began} ms after it was sent and ${answers.first - ready} ms after its pod became ready (to the second)`,
+    );
+    expect(answers.failed).toEqual([]);
+    expect(answers.ok).toBe(200);
+    // Kubernetes tells whole seconds.
+    expect(answers.first - ready).toBeLessThan(500 + 1_000);
+    await asleep();
+    const seen = await counts.stop();
+    expect(seen[0]).toBe(0);
+    expect(seen.at(-1)).toBe(0);
+    const turns = seen.filter(
+      (each, i) => i > 1 && Math.sign(each - (seen[i - 1] ?? 0)) !== Math.sign((seen[i - 1] ?? 0) - (seen[i - 2] ?? 0)),
+    );
+    expect(turns, `counts were ${seen.join(', ')}`).toHaveLength(1);
+  }, 300_000);
+
+  it('answers all 200 when the leader is killed in the middle', async () => {
+    await eventually('the last pod is gone', async () => (await services.pods(name)).length === 0);
+    const [leader = ''] = await controllerPods(kubectl);
+    await startClient('orphans', 200, [0]);
+    await kubectl.run(['delete', 'pod', leader, '-n', release.namespace, '--grace-period=0', '--force']);
+    const answers = await answersOf('orphans');
+    console.log(`leader killed: ${answers.ok} of 200 answered, the last after ${answers.slowestMs} ms`);
+    expect(answers.failed).toEqual([]);
+    expect(answers.ok).toBe(200);
+  }, 300_000);
+
+  it('loses none that come just as the last pod goes', async () => {
+    await startClient('late', 3, [13, 15, 16, 17, 18, 19, 20]);
+    const answers = await answersOf('late');
+    expect(answers.failed).toEqual([]);
+    expect(answers.ok).toBe(21);
+  }, 300_000);
+
+  it('is woken by minReplicas 1, too', async () => {
+    await asleep();
+    await services.apply(name, { autoscaling: { ...spec.autoscaling, minReplicas: 1, scaleToZero: undefined } });
+    await services.ready(name, 1);
+    const slice = await kubectl.find(['endpointslice', `${name}-compression-activator`, '-n', namespace]);
+    expect(slice).toBeUndefined();
+  }, 200_000);
+});
