@@ -62,9 +62,9 @@ describe('feeds', () => {
       '/?cursor=b': { cursor: 'b', entries: [] },
     };
     answer = (path) => ({ body: pages[path] });
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 3, withdrawn: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 3, withdrawn: 0, refused: 0 });
     expect(await record.item(actor.tenant, 'partner:2')).toMatchObject({ source: 'partner', state: 'Enabled' });
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0, refused: 0 });
     expect(calls.at(-1)?.path).toBe('/?cursor=b');
   });
 
@@ -75,8 +75,31 @@ describe('feeds', () => {
           ? { cursor: 1, entries: [entry('1', '1'), entry('2', '2'), entry('2', '2', 'Removed')] }
           : { cursor: 2, entries: path === '/?cursor=1' ? [entry('1', '1', 'Removed')] : [] },
     });
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 1, withdrawn: 1 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 1, withdrawn: 1, refused: 0 });
     expect(await record.item(actor.tenant, 'partner:1')).toBeUndefined();
+  });
+
+  test('go on behind entries that are not as described or cannot be kept', async () => {
+    const large = { ...entry('4', '4'), metadata: { text: 'x'.repeat(20_000) } };
+    answer = (path) => ({
+      body:
+        path === '/'
+          ? {
+              cursor: 1,
+              entries: [entry('1', '1'), { id: '', hash: 'x' }, entry('zero\u0000', '3'), large, entry('5', '5')],
+            }
+          : { cursor: 1, entries: [] },
+    });
+    expect(await importFeed(record, actor, feed())).toMatchObject({ added: 2, refused: 3 });
+    expect(await record.item(actor.tenant, 'partner:5')).toBeDefined();
+  });
+
+  test('pass on what is ours alone', async () => {
+    await record.register(actor, [
+      { id: 'own', bank: 'shared', hash: new Uint8Array(32) },
+      { id: 'theirs', bank: 'shared', hash: new Uint8Array(32), source: 'partner' },
+    ]);
+    expect((await record.page(actor.tenant, 0, 100)).items.map(({ id }) => id)).toEqual(['own']);
   });
 
   test('that break off go on where what is durable ends', async () => {
@@ -89,11 +112,11 @@ describe('feeds', () => {
           : { body: { cursor: 'x', entries: [] } };
     await expect(importFeed(record, actor, feed())).rejects.toMatchObject({ code: 'FeedInvalid' });
     broken = false;
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0, refused: 0 });
     expect(calls.map(({ path }) => path)).toEqual(['/', '/?cursor=x', '/?cursor=x']);
   });
 
-  test.each([[{ cursor: 1 }], [{ cursor: 1, entries: [{ id: '', hash: 'x' }] }], ['text']])(
+  test.each([[{ cursor: 1 }], [{ cursor: 1, entries: 'x' }], ['text']])(
     'that are not as described are refused: %j',
     async (body) => {
       answer = () => ({ body });

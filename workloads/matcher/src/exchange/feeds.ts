@@ -14,27 +14,26 @@ export interface Feed {
 
 const page = z.object({
   cursor: z.union([z.string().max(1024), z.number()]).transform(String),
-  entries: z
-    .array(
-      z.object({
-        id: z.string().min(1).max(400),
-        hash: z
-          .string()
-          .regex(/^[0-9a-fA-F]{64}$/)
-          .nullish(),
-        quality: z.int().min(0).max(100).nullish(),
-        profile: z
-          .object({
-            name: z.string().max(512).optional(),
-            aliases: z.array(z.string().max(512)).max(64).optional(),
-            attributes: z.record(z.string().max(128), z.string().max(512)).optional(),
-          })
-          .nullish(),
-        metadata: z.record(z.string(), z.unknown()).nullish(),
-        state: z.enum(['Enabled', 'Disabled', 'Quarantined', 'Removed']).default('Enabled'),
-      }),
-    )
-    .max(10_000),
+  entries: z.array(z.unknown()).max(10_000),
+});
+
+/** What more an entry has is of no use here. */
+const entry = z.object({
+  id: z.string().min(1).max(512),
+  hash: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/)
+    .nullish(),
+  quality: z.int().min(0).max(100).nullish(),
+  profile: z
+    .object({
+      name: z.string().max(512).optional(),
+      aliases: z.array(z.string().max(512)).max(64).optional(),
+      attributes: z.record(z.string().max(128), z.string().max(512)).optional(),
+    })
+    .nullish(),
+  metadata: z.record(z.string(), z.unknown()).nullish(),
+  state: z.enum(['Enabled', 'Disabled', 'Quarantined', 'Removed']).default('Enabled'),
 });
 
 /** Bytes of an answer. */
@@ -46,13 +45,28 @@ export async function importFeed(
   record: Recorded,
   actor: Actor,
   feed: Feed,
-): Promise<{ added: number; withdrawn: number }> {
-  const totals = { added: 0, withdrawn: 0 };
+): Promise<{ added: number; withdrawn: number; refused: number; reason?: string }> {
+  const totals: { added: number; withdrawn: number; refused: number; reason?: string } = {
+    added: 0,
+    withdrawn: 0,
+    refused: 0,
+  };
+  // One entry that is not as described does not hold up those behind it.
+  const refuse = (reason: string) => {
+    totals.refused++;
+    totals.reason ??= reason;
+  };
   for (let cursor = await cursorOf(record, actor.tenant, feed.name); ; ) {
-    const { entries, cursor: after } = await fetchPage(feed, cursor);
+    const { entries: given, cursor: after } = await fetchPage(feed, cursor);
+    const entries = given.flatMap((each) => {
+      const { success, data, error } = entry.safeParse(each);
+      if (success) return [data];
+      refuse(`${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
+      return [];
+    });
     const idOf = (id: string) => `${feed.name}:${id}`;
     // An entry can come and go within a page: its last word counts.
-    const last = new Map(entries.map((entry) => [entry.id, entry]));
+    const last = new Map(entries.map((each) => [each.id, each]));
     const present = [...last.values()].filter(({ state, hash, profile }) => state === 'Enabled' && (hash ?? profile));
     const items = present.map(
       ({ id, hash, quality, profile, metadata }): NewItem => ({
@@ -65,7 +79,9 @@ export async function importFeed(
         source: feed.name,
       }),
     );
-    totals.added += (await record.register(actor, items)).added.length;
+    const { added, refused } = await record.registerEach(actor, items);
+    totals.added += added.length;
+    for (const { reason } of refused) refuse(reason);
     for (const { id, state } of last.values()) {
       if (state === 'Enabled') continue;
       const gone = await record.setState(actor, idOf(id), 'Removed').then(
@@ -78,7 +94,7 @@ export async function importFeed(
       if (gone) totals.withdrawn++;
     }
     await keepCursor(record, actor.tenant, feed.name, after);
-    if (entries.length === 0 || after === cursor) return totals;
+    if (given.length === 0 || after === cursor) return totals;
     cursor = after;
   }
 }

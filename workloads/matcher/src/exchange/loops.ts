@@ -16,8 +16,9 @@ export function startExchange(
 ): () => void {
   const loops = feeds.map((feed) =>
     every(feed.interval, async () => {
-      const { added, withdrawn } = await importFeed(record, actor, feed);
+      const { added, withdrawn, refused, reason } = await importFeed(record, actor, feed);
       if (added + withdrawn > 0) log.info({ feed: feed.name, added, withdrawn }, 'feed read');
+      if (refused > 0) log.warn({ feed: feed.name, refused, reason }, 'entries of the feed are not as described');
     }),
   );
   if (webhooks.length > 0) loops.push(every(deliverEvery, async () => void (await deliver(record, webhooks))));

@@ -29,6 +29,8 @@ export interface IndexOptions {
 /** Columns of a snapshot or bulk load: one entry of each to an item, numbers in any order, hashes as they are written. */
 export interface Columns {
   readonly count: number;
+  /** Their bits lie as `columns` gave them out; left out, as hashes are written. */
+  readonly spread?: boolean;
   readonly hashes: Uint8Array;
   readonly numbers: Uint32Array;
   readonly banks: Uint16Array;
@@ -125,25 +127,16 @@ export class HashIndex {
   /** Adds many items at once, as one segment. Their numbers must not be in the index. */
   async load(columns: Columns): Promise<void> {
     const segment = new Segment(columns.count, this.#tables);
-    fill(segment, columns);
+    fill(segment, columns, columns.spread !== true);
     await inSlices(segment.build());
     this.#segments.push(segment);
     for (let i = 0; i < segment.count; i++) if (!((segment.flags[i] as number) & flag.Removed)) this.#size++;
   }
 
-  /** Copies of all items that are not removed, a part at a time: what a snapshot holds. */
+  /** All items, a part at a time: what a snapshot holds. Views, whose flags may change while they are read. */
   *columns(): Generator<Columns> {
-    for (const part of this.#parts()) {
-      const numbers = part.numbers.slice(0, part.count);
-      const hashes = new Uint8Array(32 * part.count);
-      for (let i = 0; i < part.count; i++) hashes.set(part.hashAt(i), 32 * i);
-      yield {
-        count: part.count,
-        hashes,
-        numbers,
-        banks: part.banks.slice(0, part.count),
-        flags: part.flags.slice(0, part.count),
-      };
+    for (const { count, hashes, numbers, banks, flags } of this.#parts()) {
+      if (count > 0) yield { count, spread: true, hashes, numbers, banks, flags };
     }
   }
 

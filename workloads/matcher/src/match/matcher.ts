@@ -4,7 +4,7 @@ import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
 import { formatHash, PdqHasher, type Pixels, parseHash, variants } from '../pdq/pdq.ts';
 import type { Profile } from '../profile/similarity.ts';
-import { type Item, type NewItem, type Recorded } from '../record/record.ts';
+import type { Bank, NewItem, Recorded, ShownItem } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
 import { type Finding, judge, type Rules, type Scored, type Suppressed } from './verdict.ts';
 
@@ -74,6 +74,12 @@ export interface Verdict {
   readonly indexAge: number;
 }
 
+/** The banks of one kind that a query asks for, and which of their items are in force. */
+interface Asked {
+  readonly banks: ReadonlyMap<number, Bank>;
+  readonly admits: (item: { number: number; bank: number }) => boolean;
+}
+
 /** Corners of an item, and of a query, which may show only a part of it. */
 const cornersOfItem = 300;
 const cornersOfQuery = 500;
@@ -82,20 +88,29 @@ export class Matcher {
   readonly #options: MatcherOptions;
   readonly #hasher = new PdqHasher();
   readonly #extractor = new FeatureExtractor();
-  readonly #known = new Map<number, Item>();
+  readonly #known = new Map<number, ShownItem>();
+  #knownBytes = 0;
+  #generation = 0;
 
   constructor(options: MatcherOptions) {
     this.#options = options;
   }
 
+  /** What else than the bytes of an image its fingerprint depends on: a part of every key that one is kept under. */
+  fingerprintOf(level: Level): Record<string, unknown> {
+    return { ...this.#taken(level), mirrored: this.#options.dihedral, limits: this.#options.limits ?? defaultLimits };
+  }
+
+  #taken(level: Level): { turned: boolean; corners: boolean } {
+    const turned = this.#options.dihedral && level !== 'Speed';
+    return { turned, corners: level === 'Accuracy' && this.#options.crops };
+  }
+
   /** @throws MatcherError when the image is refused. */
   async fingerprint(file: Uint8Array, level: Level): Promise<Fingerprint> {
     const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
-    const turned = this.#options.dihedral && level !== 'Speed';
-    const { hashes, quality } = turned
-      ? this.#hasher.dihedral(pixels)
-      : { hashes: [this.#hasher.hash(pixels).hash], quality: this.#hasher.hash(pixels).quality };
-    const corners = level === 'Accuracy' && this.#options.crops;
+    const { turned, corners } = this.#taken(level);
+    const { hashes, quality } = turned ? this.#hasher.dihedral(pixels) : oneOf(this.#hasher.hash(pixels));
     return {
       sha256: digest(file),
       hashes: hashes.map(formatHash),
@@ -116,23 +131,20 @@ export class Matcher {
   async match(query: Query): Promise<Verdict> {
     const { replica, rules } = this.#options;
     const age = replica.age;
-    const findings = [...this.#byHash(query), ...this.#byFeatures(query), ...this.#byProfile(query)];
-    const items = await this.#items(findings);
     const banks = new Map(
       replica
         .banksOf(query.tenant)
         .filter(({ name, kind }) => kind === 'Negative' || !query.banks || query.banks.includes(name))
         .map((bank) => [bank.number, bank]),
     );
-    const bankOf = (number: number) => {
-      const item = items.get(number);
-      return item?.tenant === query.tenant ? banks.get(item.bank) : undefined;
-    };
-    const exact = findings.flatMap(({ number }): Finding[] => {
-      const { sha256 } = query.fingerprint ?? {};
-      return sha256 && items.get(number)?.sha256 === sha256 ? [{ number, stage: 'Exact' }] : [];
-    });
-    const { matches, suppressed } = judge([...exact, ...findings], bankOf, rules);
+    const findings = this.#find(query, banks);
+    const items = await this.#items(findings);
+    const { sha256 } = query.fingerprint ?? {};
+    const present = findings.filter(({ number }) => items.get(number)?.tenant === query.tenant);
+    // Of items that are found by their hash, the record says whether their bytes are the same too.
+    const same = present.filter(({ number }) => sha256 && items.get(number)?.sha256 === sha256);
+    const exact = same.map(({ number, bank }): Finding => ({ number, bank, stage: 'Exact' }));
+    const { matches, suppressed } = judge([...exact, ...present], banks, rules);
     const entry = (scored: Scored | Suppressed) => this.#entry(scored, items.get(scored.number), query);
     const kept = matches.filter(({ score }) => score >= query.minScore).slice(0, query.topK);
     return {
@@ -146,72 +158,130 @@ export class Matcher {
     };
   }
 
-  #byHash({ fingerprint, tenant }: Query): Finding[] {
-    if (!fingerprint || fingerprint.quality < this.#options.minQuality) return [];
-    const { replica, rules } = this.#options;
-    // Banks may look farther than the pool; what is too far for its own bank is sorted out by the judge.
-    const radius = Math.max(rules.maxDistance, ...replica.banksOf(tenant).map(({ maxDistance }) => maxDistance ?? 0));
-    const best = new Map<number, Finding>();
-    fingerprint.hashes.forEach((text, i) => {
-      for (const { number, distance } of replica.byHash(parseHash(text), radius)) {
-        const known = best.get(number)?.hash;
-        if (known && known.distance <= distance) continue;
-        best.set(number, {
-          number,
-          stage: 'Hash',
-          hash: { distance, variant: variants[i] ?? 'Original' },
-        });
-      }
+  /** Of each stage what is in force, in banks that are asked for: negative ones apart, so that neither crowds out the other. */
+  #find(query: Query, banks: ReadonlyMap<number, Bank>): Finding[] {
+    const { replica } = this.#options;
+    const admits = ({ number, bank }: { number: number; bank: number }) => {
+      const share = banks.get(bank)?.enabledRatio ?? 0;
+      return share >= 1 || replica.shareOf(number) < share;
+    };
+    const kinds = (['Positive', 'Negative'] as const).map((wanted) =>
+      [...banks.values()].filter(({ kind }) => kind === wanted),
+    );
+    return kinds.flatMap((asked) => {
+      if (asked.length === 0) return [];
+      const most = asked[0]?.kind === 'Negative' ? mostNegatives * asked.length : mostFindings;
+      const among = { banks: new Map(asked.map((bank) => [bank.number, bank])), admits };
+      return [
+        this.#byBytes(query, among),
+        this.#byHash(query, among),
+        this.#byFeatures(query, among),
+        this.#byProfile(query, among),
+      ].flatMap((found) => found.slice(0, most));
     });
-    return [...best.values()].sort((a, b) => (a.hash?.distance ?? 0) - (b.hash?.distance ?? 0)).slice(0, mostFindings);
   }
 
-  #byFeatures({ fingerprint }: Query): Finding[] {
+  #byBytes({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+    if (!fingerprint?.sha256) return [];
+    const found = this.#options.replica.byBytes(fingerprint.sha256);
+    return found.filter((each) => banks.has(each.bank) && admits(each)).map((each) => ({ ...each, stage: 'Exact' }));
+  }
+
+  #byHash({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+    if (!fingerprint || fingerprint.quality < this.#options.minQuality) return [];
+    const { replica, rules } = this.#options;
+    // Banks may look farther than the pool, or less far.
+    const radii = new Map([...banks].map(([number, { maxDistance }]) => [number, maxDistance ?? rules.maxDistance]));
+    const best = new Map<number, Finding & { distance: number }>();
+    const asked = new Set(banks.keys());
+    fingerprint.hashes.forEach((text, i) => {
+      for (const { number, bank, distance } of replica.byHash(parseHash(text), Math.max(...radii.values()), asked)) {
+        const known = best.get(number)?.distance ?? 256;
+        if (known <= distance || distance > (radii.get(bank) as number) || !admits({ number, bank })) continue;
+        const hash = { distance, variant: variants[i] ?? 'Original' };
+        best.set(number, { number, bank, stage: 'Hash', distance, hash });
+      }
+    });
+    return [...best.values()].sort((a, b) => a.distance - b.distance || a.number - b.number);
+  }
+
+  #byFeatures({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
     const { replica } = this.#options;
+    const bankOf = (number: number) => replica.bankOf(number) ?? -1;
     const find = (features: Features | null | undefined, mirrored: boolean): Finding[] =>
       features
-        ? replica.byFeatures(features).map(({ number, alignment }) => ({
-            number,
-            stage: 'Features',
-            alignment: { ...alignment, mirrored },
-          }))
+        ? replica
+            .byFeatures(features, new Set(banks.keys()), (number) => admits({ number, bank: bankOf(number) }))
+            .map(({ number, alignment }) => ({
+              number,
+              bank: bankOf(number),
+              stage: 'Features',
+              alignment: { ...alignment, mirrored },
+            }))
         : [];
     const upright = find(fingerprint?.features, false);
     return upright.length > 0 ? upright : find(fingerprint?.mirrored, true);
   }
 
-  #byProfile({ profile }: Query): Finding[] {
+  #byProfile({ profile }: Query, { banks, admits }: Asked): Finding[] {
     if (!profile) return [];
     const { replica, rules, phonetic } = this.#options;
+    const bankOf = (number: number) => replica.bankOf(number) ?? -1;
     return replica
-      .byProfile(profile, rules.minProfileSimilarity, phonetic)
-      .slice(0, mostFindings)
-      .map(({ number, similarity, fields }) => ({ number, stage: 'Profile', profile: { similarity, fields } }));
+      .byProfile(profile, {
+        minSimilarity: rules.minProfileSimilarity,
+        phonetic,
+        banks: new Set(banks.keys()),
+        admits: (number) => admits({ number, bank: bankOf(number) }),
+      })
+      .map(({ number, similarity, fields }) => ({
+        number,
+        bank: bankOf(number),
+        stage: 'Profile',
+        profile: { similarity, fields },
+      }));
   }
 
   /**
    * What the record says of the items found. All of it but the state is for good, and the index hides what is not in
    * force, so items once read are known, also while PostgreSQL is away.
    */
-  async #items(findings: readonly Finding[]): Promise<Map<number, Item>> {
+  async #items(findings: readonly Finding[]): Promise<Map<number, ShownItem>> {
+    const { replica, record } = this.#options;
+    if (replica.generation !== this.#generation) {
+      this.#generation = replica.generation;
+      this.#known.clear();
+      this.#knownBytes = 0;
+    }
     const numbers = [...new Set(findings.map(({ number }) => number))];
-    const items = new Map<number, Item>();
+    const items = new Map<number, ShownItem>();
     const missing = numbers.filter((number) => {
       const known = this.#known.get(number);
       if (known) items.set(number, known);
       return known === undefined;
     });
-    for (const item of await this.#options.record.byNumbers(missing)) {
+    for (const item of await record.byNumbers(missing)) {
       // The record is newer than the index may be.
       if (!inForce(item)) continue;
       items.set(item.number, item);
-      this.#known.set(item.number, item);
-      if (this.#known.size > mostKnown) this.#known.delete(this.#known.keys().next().value as number);
+      this.#keep(item);
     }
     return items;
   }
 
-  #entry(scored: Scored | Suppressed, item: Item | undefined, query: Query): MatchEntry {
+  #keep(item: ShownItem): void {
+    if (this.#known.has(item.number)) return;
+    this.#known.set(item.number, item);
+    this.#knownBytes += item.metadataLength;
+    while (this.#known.size > mostKnown || this.#knownBytes > mostKnownBytes) {
+      const [oldest] = this.#known.values();
+      if (!oldest) return;
+      this.#known.delete(oldest.number);
+      this.#knownBytes -= oldest.metadataLength;
+    }
+  }
+
+  #entry(scored: Scored | Suppressed, item: ShownItem | undefined, query: Query): MatchEntry {
     const hash = scored.findings.find((each) => each.hash)?.hash;
     const alignment = scored.findings.find((each) => each.alignment)?.alignment;
     const profile = scored.findings.find((each) => each.profile)?.profile;
@@ -245,7 +315,11 @@ export class Matcher {
   }
 }
 
-function inForce({ state, disabledUntil }: Item): boolean {
+function oneOf({ hash, quality }: { hash: Uint8Array; quality: number }) {
+  return { hashes: [hash], quality };
+}
+
+function inForce({ state, disabledUntil }: ShownItem): boolean {
   return (
     state === 'Enabled' || (state === 'Disabled' && disabledUntil !== null && disabledUntil.getTime() <= Date.now())
   );
@@ -253,8 +327,12 @@ function inForce({ state, disabledUntil }: Item): boolean {
 
 /** Items that were read and are kept, the oldest go first. */
 const mostKnown = 20_000;
+/** Bytes of their metadata. */
+const mostKnownBytes = 64 << 20;
 /** Items of a stage that are looked up in the record. */
 const mostFindings = 500;
+/** The same to each negative bank; one suppresses. */
+const mostNegatives = 20;
 
 function mirror({ data, width, height }: Pixels & { readonly channels: 3 }): Pixels {
   const out = new Uint8Array(3 * width * height);

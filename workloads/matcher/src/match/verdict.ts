@@ -10,6 +10,7 @@ export type Stage = 'Exact' | 'Hash' | 'Features' | 'Profile';
 /** What one stage says of one item. */
 export interface Finding {
   readonly number: number;
+  readonly bank: number;
   readonly stage: Stage;
   readonly hash?: { readonly distance: number; readonly variant: Variant };
   readonly alignment?: Alignment & { readonly mirrored: boolean };
@@ -39,16 +40,15 @@ export interface Rules {
 
 const order: readonly Stage[] = ['Exact', 'Hash', 'Features', 'Profile'];
 
-/** Highest score first; `bankOf` gives nothing for items that the query may not see. */
+/** Highest score first; findings of banks that are not among `banks` are left out. */
 export function judge(
   findings: readonly Finding[],
-  bankOf: (number: number) => Bank | undefined,
+  banks: ReadonlyMap<number, Bank>,
   rules: Rules,
 ): { matches: Scored[]; suppressed: Suppressed[] } {
   const byItem = new Map<number, Finding[]>();
   for (const finding of findings) {
-    const bank = bankOf(finding.number);
-    if (!bank || !inForce(finding, bank, rules)) continue;
+    if (!banks.has(finding.bank)) continue;
     const known = byItem.get(finding.number);
     if (known) known.push(finding);
     else byItem.set(finding.number, [finding]);
@@ -56,7 +56,13 @@ export function judge(
   const scored = [...byItem].map(([number, found]): Scored => {
     const stages = found.map(({ stage }) => order.indexOf(stage));
     const stage = order[Math.min(...stages)] as Stage;
-    return { number, bank: bankOf(number) as Bank, stage, score: fuse(found, rules), findings: found };
+    return {
+      number,
+      bank: banks.get((found[0] as Finding).bank) as Bank,
+      stage,
+      score: fuse(found, rules),
+      findings: found,
+    };
   });
   scored.sort((a, b) => b.score - a.score || a.number - b.number);
   const negatives = scored.filter(({ bank }) => bank.kind === 'Negative');
@@ -72,22 +78,6 @@ export function judge(
   return { matches, suppressed };
 }
 
-/** The bank's own threshold, and its enabled ratio by content: the same items on every replica, more as it grows. */
-function inForce({ hash, number }: Finding, bank: Bank, { maxDistance }: Rules): boolean {
-  if (hash && hash.distance > (bank.maxDistance ?? maxDistance)) return false;
-  return bank.enabledRatio >= 1 || share(undefined, number) < bank.enabledRatio;
-}
-
-/** Uniform in [0, 1) by FNV-1a of the hash; of items without an image, of their number. */
-export function share(content: Uint8Array | undefined, number: number): number {
-  let state = 0x811c9dc5;
-  const bytes = content ?? Buffer.from(String(number));
-  for (const byte of bytes) state = Math.imul(state ^ byte, 0x01000193);
-  state ^= state >>> 15;
-  state = Math.imul(state, 0x2c1b3c6d);
-  return ((state ^ (state >>> 13)) >>> 0) / 2 ** 32;
-}
-
 /** Log odds of the evidence add up: the image's by the stronger of its stages, the profile's by its weight. */
 function fuse(findings: readonly Finding[], { profileWeight, minProfileSimilarity }: Rules): number {
   const image: number[] = [];
@@ -99,7 +89,7 @@ function fuse(findings: readonly Finding[], { profileWeight, minProfileSimilarit
     if (named) profile.push(profileOdds(named.similarity, minProfileSimilarity));
   }
   if (image.length === 0) return probability(Math.max(...profile));
-  // A match by image stays one: a name that differs lowers the score, and cannot take it below one half.
+  // A match by image stays one: names that are less alike than a match by profile are no findings.
   const strongest = Math.max(...image);
   if (profile.length === 0) return probability(strongest);
   const fused = strongest + (profileWeight / (1 - Math.min(profileWeight, 0.9))) * Math.max(...profile);

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { MatcherError } from '../errors.ts';
 import type { Profile } from '../profile/similarity.ts';
 import { migrate } from './migrations.ts';
+import { audit, check, insert, record, recordBank } from './writes.ts';
 
 export type ItemState = 'Enabled' | 'Disabled' | 'Quarantined' | 'Removed';
 
@@ -26,6 +27,10 @@ export interface NewItem {
   readonly hash?: Uint8Array | undefined;
   readonly quality?: number | undefined;
   readonly features?: Uint8Array | undefined;
+  /** Little-endian 32-bit floats, of length one together. */
+  readonly embedding?: Uint8Array | undefined;
+  /** Digest of the model that made it. */
+  readonly embeddingModel?: string | undefined;
   readonly profile?: Profile | undefined;
   readonly metadata?: unknown;
   /** Feed it came from; left out, an API call. */
@@ -42,6 +47,8 @@ export interface Item {
   readonly hash: Buffer | null;
   readonly quality: number | null;
   readonly features: Buffer | null;
+  readonly embedding: Buffer | null;
+  readonly embeddingModel: string | null;
   readonly profile: Profile | null;
   readonly metadata: unknown;
   readonly source: string | null;
@@ -63,24 +70,40 @@ export interface AuditEntry {
   readonly after: unknown;
 }
 
-/** Items whose positions lie in (from, to]; `to` is below every transaction that may still commit. */
-export interface Changes {
+/** What replicas keep: all but what only answers show. */
+export type IndexedItem = Omit<Item, 'metadata' | 'source'>;
+/** What a verdict says of an item. */
+export type ShownItem = Pick<
+  Item,
+  'number' | 'tenant' | 'id' | 'bank' | 'sha256' | 'metadata' | 'state' | 'disabledUntil'
+> & {
+  readonly metadataLength: number;
+};
+
+/** A place in the changes, and which history it is of. */
+export interface Position {
   readonly position: number;
-  readonly items: readonly Item[];
-  readonly banksChanged: boolean;
+  readonly mark: number;
 }
 
-const columns = `number::float8 as number, tenant, id, bank, sha256, hash, quality, features, profile, metadata, source, state,
-  disabled_until as "disabledUntil"`;
+/** Items whose positions lie in (from, to]. */
+export interface Changes extends Position {
+  readonly items: readonly IndexedItem[];
+  readonly banksChanged: boolean;
+  /** There may be more. */
+  readonly full: boolean;
+}
+
+const indexed = `number::float8 as number, tenant, id, bank, sha256, hash, quality, features, embedding,
+  embedding_model as "embeddingModel", profile, state, disabled_until as "disabledUntil"`;
+const columns = `${indexed}, metadata, source`;
+const shown = `number::float8 as number, tenant, id, bank, sha256, metadata, state, disabled_until as "disabledUntil",
+  coalesce(octet_length(metadata::text), 0) as "metadataLength"`;
 const bankColumns = `number, tenant, name, kind, max_distance as "maxDistance", enabled_ratio as "enabledRatio", suppresses`;
-export const channel = 'quintet_matcher';
-/**
- * Held until the commit, so that changes are numbered in the order of their commits: a reader that has seen one has seen all before it. Without it a
- * transaction that began later could be given the lower number and commit last, and its change would never be read.
- */
-const nextInOrder = `select pg_advisory_xact_lock(hashtext('quintet changes of ' || current_schema()))`;
 /** Rows of one statement. */
 const batch = 1000;
+/** Banks of a tenant; all tenants together have numbers for 128 times as many. */
+const mostBanks = 256;
 
 export interface RecordOptions {
   readonly url: string;
@@ -97,6 +120,9 @@ export async function openRecord({ url, connections = 10, timeout = 5000 }: Reco
     query_timeout: timeout * 4,
     statement_timeout: timeout * 4,
     application_name: 'quintet-matcher',
+    // What a lost pod held, above all the lock on changes, is free again after this.
+    idle_in_transaction_session_timeout: timeout * 2,
+    keepAlive: true,
   });
   // A connection that dies while idle is replaced at the next query; without a listener it would end the process.
   pool.on('error', () => undefined);
@@ -133,11 +159,15 @@ export class Recorded {
         name,
       ]);
       const before = known.rows[0];
-      const { rows: next } = await client.query<{ number: number }>(
-        'select coalesce(min(n), -1)::int as number from generate_series(0, 255) n where n not in (select number from banks)',
+      const { rows: next } = await client.query<{ number: number; own: number }>(
+        `select (select coalesce(max(number), -1) + 1 from banks)::int as number,
+           (select count(*) from banks where tenant = $1)::int as own`,
+        [actor.tenant],
       );
-      const number = before?.number ?? next[0]?.number ?? -1;
-      if (number < 0) throw new MatcherError('BankInvalid', 'there are 256 banks already');
+      if (!before && (next[0]?.own ?? 0) >= mostBanks) {
+        throw new MatcherError('BankInvalid', `there are ${mostBanks} banks already`);
+      }
+      const number = before?.number ?? next[0]?.number ?? 0;
       const after = { kind: 'Positive', maxDistance: null, enabledRatio: 1, suppresses: null, ...before, ...change };
       const { rows } = await client.query<Bank>(
         `insert into banks (number, tenant, name, kind, max_distance, enabled_ratio, suppresses)
@@ -147,22 +177,21 @@ export class Recorded {
         [number, actor.tenant, name, after.kind, after.maxDistance, after.enabledRatio, after.suppresses],
       );
       await audit(client, actor, 'SetBank', [{ subject: `bank/${name}`, before: before ?? null, after: rows[0] }]);
-      await client.query(nextInOrder);
-      await client.query('insert into changes (bank) values ($1)', [number]);
-      await client.query(`notify ${channel}`);
+      await recordBank(client, number);
       return rows[0] as Bank;
     });
   }
 
   /**
    * Registers items; those whose identifier is taken are left as they are. All or none.
-   * @throws MatcherError `BankUnknown`
+   * @throws MatcherError `BankUnknown` or `ItemInvalid`
    */
   async register(actor: Actor, items: readonly NewItem[]): Promise<{ added: Item[]; known: string[] }> {
+    for (const item of items) check(item);
     return await this.#transaction(async (client) => {
       const added: Item[] = [];
       for (let from = 0; from < items.length; from += batch) {
-        added.push(...(await insert(client, actor, items.slice(from, from + batch))));
+        added.push(...(await insert(client, actor, items.slice(from, from + batch), columns)));
       }
       const taken = new Set(added.map(({ id }) => id));
       await record(client, added);
@@ -176,6 +205,29 @@ export class Recorded {
     });
   }
 
+  /** As `register`, but what cannot be registered is left out, with the reason and its place in `items`. */
+  async registerEach(
+    actor: Actor,
+    items: readonly NewItem[],
+  ): Promise<{ added: Item[]; known: string[]; refused: { index: number; reason: string }[] }> {
+    if (items.length === 0) return { added: [], known: [], refused: [] };
+    try {
+      return { ...(await this.register(actor, items)), refused: [] };
+    } catch (error) {
+      if (!(error instanceof MatcherError) || error.code === 'RecordUnavailable') throw error;
+      if (items.length === 1) return { added: [], known: [], refused: [{ index: 0, reason: error.message }] };
+    }
+    // Halves of halves: one bad item among many costs few transactions.
+    const half = items.length >> 1;
+    const first = await this.registerEach(actor, items.slice(0, half));
+    const second = await this.registerEach(actor, items.slice(half));
+    return {
+      added: [...first.added, ...second.added],
+      known: [...first.known, ...second.known],
+      refused: [...first.refused, ...second.refused.map(({ index, reason }) => ({ index: index + half, reason }))],
+    };
+  }
+
   async item(tenant: string, id: string): Promise<Item | undefined> {
     const rows = await this.#query<Item>(
       `select ${columns} from items where tenant = $1 and id = $2 and state <> 'Removed'`,
@@ -184,11 +236,10 @@ export class Recorded {
     return rows[0];
   }
 
-  /** Without their features unless asked for: a verdict has no use for them. */
-  async byNumbers(numbers: readonly number[], features = false): Promise<Item[]> {
+  /** What a verdict says of them. */
+  async byNumbers(numbers: readonly number[]): Promise<ShownItem[]> {
     if (numbers.length === 0) return [];
-    const wanted = features ? columns : columns.replace('features', 'null as features');
-    return await this.#query<Item>(`select ${wanted} from items where number = any($1)`, [numbers]);
+    return await this.#query<ShownItem>(`select ${shown} from items where number = any($1)`, [numbers]);
   }
 
   /** @throws MatcherError `ItemUnknown` */
@@ -233,56 +284,68 @@ export class Recorded {
     );
   }
 
-  /** A page of a tenant's items in order of their numbers, removed ones too, as withdrawals: what a feed is made of. */
+  /**
+   * A page of a tenant's own items in order of their changes, removed ones too, as withdrawals: what a feed is made of.
+   * Items that came by a feed are not passed on: two pools that read each other would do so for ever.
+   */
   async page(tenant: string, after: number, limit: number): Promise<{ items: Item[]; position: number }> {
     const rows = await this.#query<Item & { position: number }>(
       `select c.position::float8 as position, i.* from changes c
-       join lateral (select ${columns} from items where items.number = c.item) i on i.tenant = $1
-       where c.position > $2 and c.transaction < pg_snapshot_xmin(pg_current_snapshot())
-       order by c.position limit $3`,
+       join lateral (select ${columns} from items where items.number = c.item) i on i.tenant = $1 and i.source is null
+       where c.position > $2 order by c.position limit $3`,
       [tenant, after, limit],
     );
     return { items: rows, position: rows.at(-1)?.position ?? after };
   }
 
   /**
-   * What changed after a position. Transactions commit in another order than positions are given, so only those older
-   * than every one that is still open are read: nothing is ever skipped.
+   * What changed after a position. Changes are numbered in the order of their commits, so none is ever skipped, whatever
+   * other transactions are open. Undefined when the record's history is not the one that the position is of.
    */
-  async changesAfter(position: number, limit = 5000): Promise<Changes> {
-    const rows = await this.#query<{ position: number; item: number | null; bank: number | null }>(
-      `select position::float8 as position, item::float8 as item, bank from changes
-       where position > $1 and transaction < pg_snapshot_xmin(pg_current_snapshot()) order by position limit $2`,
-      [position, limit],
+  async changesAfter({ position, mark }: Position, limit = 1000): Promise<Changes | undefined> {
+    const rows = await this.#query<Position & { item: number | null; bank: number | null }>(
+      `select position::float8 as position, mark, item::float8 as item, bank from changes
+       where position >= $1 order by position limit $2`,
+      [position, limit + 1],
     );
-    const items = await this.byNumbers([...new Set(rows.flatMap(({ item }) => (item === null ? [] : [item])))], true);
+    if (position > 0) {
+      const here = rows.shift();
+      if (here?.position !== position || here.mark !== mark) return undefined;
+    }
+    const numbers = new Set(rows.flatMap(({ item }) => (item === null ? [] : [item])));
+    const items =
+      numbers.size === 0
+        ? []
+        : await this.#query<IndexedItem>(`select ${indexed} from items where number = any($1)`, [[...numbers]]);
+    const last = rows.at(-1);
     return {
-      position: rows.at(-1)?.position ?? position,
+      position: last?.position ?? position,
+      mark: last?.mark ?? mark,
       items,
       banksChanged: rows.some(({ bank }) => bank !== null),
+      full: rows.length >= limit,
     };
   }
 
   /** Position that a reader of all items starts from: everything up to it is in the table already. */
-  async position(): Promise<number> {
-    const rows = await this.#query<{ position: number }>(
-      `select coalesce(max(position), 0)::float8 as position from changes
-       where transaction < pg_snapshot_xmin(pg_current_snapshot())`,
+  async position(): Promise<Position> {
+    const rows = await this.#query<Position>(
+      'select position::float8 as position, mark from changes order by position desc limit 1',
     );
-    return rows[0]?.position ?? 0;
+    return rows[0] ?? { position: 0, mark: 0 };
   }
 
   /** All items by ascending number, a part at a time. */
-  async *all(after = 0): AsyncGenerator<Item[]> {
-    let last = after;
+  async *all(): AsyncGenerator<IndexedItem[]> {
+    let last = 0;
     while (true) {
-      const rows = await this.#query<Item>(
-        `select ${columns} from items where number > $1 and state <> 'Removed' order by number limit 5000`,
+      const rows = await this.#query<IndexedItem>(
+        `select ${indexed} from items where number > $1 and state <> 'Removed' order by number limit 1000`,
         [last],
       );
       if (rows.length === 0) return;
       yield rows;
-      last = (rows.at(-1) as Item).number;
+      last = (rows.at(-1) as IndexedItem).number;
     }
   }
 
@@ -323,70 +386,6 @@ export class Recorded {
       client.release(broken);
     }
   }
-}
-
-async function insert(client: pg.PoolClient, actor: Actor, items: readonly NewItem[]): Promise<Item[]> {
-  const { rows: banks } = await client.query<{ name: string; number: number }>(
-    'select name, number from banks where tenant = $1',
-    [actor.tenant],
-  );
-  const numberOf = new Map(banks.map(({ name, number }) => [name, number]));
-  const bank = items.map((item) => {
-    const number = numberOf.get(item.bank);
-    if (number === undefined) throw new MatcherError('BankUnknown', `bank ${item.bank} does not exist`);
-    return number;
-  });
-  const column = <T>(value: (item: NewItem) => T | undefined) => items.map((item) => value(item) ?? null);
-  const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value).replaceAll('\\u0000', ''));
-  const { rows } = await client.query<Item>(
-    `insert into items (tenant, id, bank, sha256, hash, quality, features, profile, metadata, source, state)
-     select $1, * from unnest($2::text[], $3::smallint[], $4::text[], $5::bytea[], $6::smallint[], $7::bytea[],
-       $8::jsonb[], $9::jsonb[], $10::text[], $11::text[])
-     on conflict (tenant, id) where state <> 'Removed' do nothing returning ${columns}`,
-    [
-      actor.tenant,
-      column(({ id }) => id),
-      bank,
-      column(({ sha256 }) => sha256),
-      column(({ hash }) => hash && Buffer.from(hash)),
-      column(({ quality }) => quality),
-      column(({ features }) => features && Buffer.from(features)),
-      column(({ profile }) => json(profile) ?? undefined),
-      column(({ metadata }) => json(metadata) ?? undefined),
-      column(({ source }) => source),
-      column(({ quarantined }) => (quarantined ? 'Quarantined' : 'Enabled')),
-    ],
-  );
-  return rows;
-}
-
-/** A line for each changed item, and a word to whoever listens once this commits. */
-async function record(client: pg.PoolClient, items: readonly Item[]): Promise<void> {
-  if (items.length === 0) return;
-  await client.query(nextInOrder);
-  await client.query('insert into changes (item) select unnest($1::bigint[])', [items.map(({ number }) => number)]);
-  await client.query(`notify ${channel}`);
-}
-
-async function audit(
-  client: pg.PoolClient,
-  actor: Actor,
-  action: string,
-  entries: readonly { subject: string; before: unknown; after: unknown }[],
-): Promise<void> {
-  if (entries.length === 0) return;
-  await client.query(
-    `insert into audit (actor, tenant, action, subject, before, after)
-     select $1, $2, $3, * from unnest($4::text[], $5::jsonb[], $6::jsonb[])`,
-    [
-      actor.name,
-      actor.tenant,
-      action,
-      entries.map(({ subject }) => subject),
-      entries.map(({ before }) => (before === null ? null : JSON.stringify(before))),
-      entries.map(({ after }) => JSON.stringify(after)),
-    ],
-  );
 }
 
 function unavailable(error: unknown): MatcherError {

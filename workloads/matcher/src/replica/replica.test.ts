@@ -62,16 +62,60 @@ describe('the record', () => {
     await expect(record.register(actor, [item('zero\u0000byte', 2)])).rejects.toMatchObject({ code: 'ItemInvalid' });
   });
 
-  test('skips no change, in whatever order transactions commit', async () => {
+  test('registers what can be of many, and says of the others why not', async () => {
+    const items = Array.from({ length: 40 }, (_, i) => item(`i${i}`, 4000 + i));
+    items[7] = { ...item('i7', 1), bank: 'nowhere' };
+    items[20] = item('zero\u0000byte', 2);
+    items[33] = { ...item('i33', 3), metadata: { text: 'x'.repeat(20_000) } };
+    const { added, refused } = await record.registerEach(actor, items);
+    expect(added).toHaveLength(37);
+    expect(refused).toEqual([
+      { index: 7, reason: 'bank nowhere does not exist' },
+      { index: 20, reason: expect.stringContaining('not storable') as string },
+      { index: 33, reason: expect.stringContaining('metadata has more than 16384 bytes') as string },
+    ]);
+  });
+
+  test('keeps a text that only looks like the escape of a zero byte', async () => {
+    await record.register(actor, [{ ...item('a', 1), metadata: { text: String.raw`\u0000 \\u0000` } }]);
+    expect((await record.item(actor.tenant, 'a'))?.metadata).toEqual({ text: String.raw`\u0000 \\u0000` });
+  });
+
+  test('tells of a change at once, whatever other transactions are open in the server', async () => {
     const before = await record.position();
     await record.transaction(async (client) => {
-      await client.query('insert into changes (bank) select number from banks where tenant = $1', [actor.tenant]);
+      await client.query('create table foreign_work (a int)');
       await record.register(actor, [item('later', 1)]);
-      // The registration has committed with a later position; what comes before is still open, so nothing is told yet.
-      expect((await record.changesAfter(before)).position).toBe(before);
+      expect(await record.changesAfter(before)).toMatchObject({ full: false, items: [{ id: 'later' }] });
+      await record.setState(actor, 'later', 'Disabled');
+      expect(await record.changesAfter(before)).toMatchObject({ items: [{ id: 'later', state: 'Disabled' }] });
+      await client.query('drop table foreign_work');
     });
-    const changes = await record.changesAfter(before);
-    expect(changes).toMatchObject({ banksChanged: true, items: [{ id: 'later' }] });
+  });
+
+  test('knows a position of another history', async () => {
+    await record.register(actor, [item('a', 1)]);
+    const at = await record.position();
+    expect(await record.changesAfter(at)).toMatchObject({ position: at.position, items: [] });
+    expect(await record.changesAfter({ ...at, mark: at.mark / 2 })).toBeUndefined();
+    expect(await record.changesAfter({ ...at, position: at.position + 10 })).toBeUndefined();
+  });
+
+  test('frees what a pod held that is lost in the middle of a change', async () => {
+    const hasty = await openRecord({ url: postgres.url, timeout: 300 });
+    try {
+      const lost = hasty.transaction(async (client) => {
+        await client.query(`select pg_advisory_xact_lock(hashtext('quintet changes of ' || current_schema()))`);
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+      });
+      const [outcome] = await Promise.all([
+        lost.catch((error: unknown) => error),
+        record.register(actor, [item('a', 1)]),
+      ]);
+      expect(outcome).toMatchObject({ code: 'RecordUnavailable' });
+    } finally {
+      await hasty.close();
+    }
   });
 });
 
@@ -112,7 +156,7 @@ describe('replicas', () => {
     const replica = await Replica.open({ record, refresh: 50 });
     try {
       await record.register(actor, [{ ...item('a', 51), profile: { name: 'Wilhelmina Featherstonehaugh' } }]);
-      const named = () => replica.byProfile({ name: 'Wilhelmina Fetherstonhaugh' }, 0.85, true);
+      const named = () => replica.byProfile({ name: 'Wilhelmina Fetherstonhaugh' }, { minSimilarity: 0.85 });
       await eventually(() => expect(named()).toHaveLength(1));
       await record.setState(actor, 'a', 'Disabled', new Date(Date.now() + 700));
       await eventually(() => expect([...named(), ...replica.byHash(hashOf(51), 0)]).toHaveLength(0));
@@ -141,6 +185,64 @@ describe('replicas', () => {
       expect([61, 62, 63].map((seed) => second.byHash(hashOf(seed), 0).length)).toEqual([1, 0, 1]);
       await second.close();
     }
+  });
+
+  test('keep in a snapshot what has no hash to be found by, and what is not in force', async () => {
+    const snapshot = join(directory, 'bare');
+    const options = { record, snapshot, minQuality: 50 };
+    const first = await Replica.open(options);
+    const sha256 = 'ab'.repeat(32);
+    const named = (id: string, name: string) => ({ id, bank: 'faces', profile: { name } });
+    await record.register(actor, [
+      { ...item('flat', 81), sha256, quality: 20 },
+      named('seen', 'Ottoline Quatermain'),
+      named('hidden', 'Ottoline Quatermaine'),
+    ]);
+    await record.setState(actor, 'hidden', 'Disabled');
+    await first.look();
+    const query = (replica: Replica) => ({
+      hash: replica.byHash(hashOf(81), 0).length,
+      bytes: replica.byBytes(sha256).length,
+      names: replica.byProfile({ name: 'Ottoline Quatermain' }, { minSimilarity: 0.85 }).length,
+      counts: replica.counts,
+    });
+    const before = query(first);
+    expect(before).toMatchObject({ hash: 0, bytes: 1, names: 1 });
+    await first.save();
+    await first.close();
+    const second = await Replica.open(options);
+    await second.save();
+    await second.close();
+    const third = await Replica.open(options);
+    expect(query(third)).toEqual(before);
+    await third.close();
+    // Of other settings it would hide what is now to be found.
+    const other = await Replica.open({ ...options, minQuality: 10 });
+    expect(query(other)).toMatchObject({ hash: 1, bytes: 0 });
+    await other.close();
+  });
+
+  test('start anew when the record was put back to an older state, also from their snapshot', async () => {
+    const snapshot = join(directory, 'restored');
+    const replica = await Replica.open({ record, snapshot });
+    await record.register(actor, [item('a', 91)]);
+    const kept = await record.position();
+    await record.register(actor, [item('phantom', 92)]);
+    await replica.look();
+    await replica.save();
+    await record.transaction(async (client) => {
+      await client.query(`delete from items where tenant = $1 and id = 'phantom'`, [actor.tenant]);
+      await client.query('delete from changes where position > $1', [kept.position]);
+      await client.query(`select setval('changes_position_seq', $1)`, [kept.position]);
+    });
+    await record.register(actor, [item('b', 93), item('c', 94)]);
+    await replica.look();
+    const late = await Replica.open({ record, snapshot });
+    for (const each of [replica, late]) {
+      expect([91, 92, 93, 94].map((seed) => each.byHash(hashOf(seed), 0).length)).toEqual([1, 0, 1, 1]);
+    }
+    expect(replica.generation).toBe(1);
+    await Promise.all([replica.close(), late.close()]);
   });
 
   test('serve on while PostgreSQL is away, say how old they are, and miss nothing once it is back', async () => {

@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
 import { eventually } from '@quintet/runtime/testing';
+import pg from 'pg';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { matcherEngine } from './engine.ts';
+
+// Two engines and a database take their time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 let postgres: TestPostgres;
 let directory: string;
@@ -58,6 +62,55 @@ describe('matching', () => {
       body: new Uint8Array(png),
     });
     expect(await bare.json()).toMatchObject({ matches: [{ item: id }] });
+  });
+
+  test('a picture too plain for its hash is found by the same bytes, and its registration says so', async () => {
+    const plain = await sharp({ create: { width: 300, height: 200, channels: 3, background: '#336699' } })
+      .composite([{ input: await picture(900 + ++count).then((png) => sharp(png).resize(12, 8).png().toBuffer()) }])
+      .png()
+      .toBuffer();
+    const image = plain.toString('base64');
+    const { body } = await call('POST', '/api/v1/items', { id: 'plain', image });
+    expect(body).toMatchObject({ findableBy: ['Exact', 'Features'] });
+    expect((body as { quality: number }).quality).toBeLessThan(50);
+    for (const level of ['Speed', 'Balanced', 'Memory']) {
+      await eventually(async () =>
+        expect(await match({ image: plain, level })).toMatchObject({
+          decidedBy: 'Exact',
+          matches: [{ item: 'plain' }],
+        }),
+      );
+    }
+    const { hash, quality } = body as { hash: string; quality: number };
+    expect((await match({ hash, quality })).matched).toBe(false);
+  });
+
+  test('an item that its bank’s ratio leaves out is found by no stage', async () => {
+    await call('PUT', '/api/v1/banks/half', { enabledRatio: 0.5 });
+    const found: string[][] = [];
+    for (let i = 0; i < 8; i++) {
+      const png = await picture(700 + i);
+      const profile = { name: `Bartholomew Half${'abcdefgh'[i]}ington${i}` };
+      const item = { id: `half-${i}`, bank: 'half', image: png.toString('base64'), profile };
+      expect((await call('POST', '/api/v1/items', item)).status).toBe(201);
+      await call('PUT', '/api/v1/banks/half', { enabledRatio: 1 });
+      await eventually(async () => expect((await match({ image: png, banks: ['half'] })).matched).toBe(true));
+      await call('PUT', '/api/v1/banks/half', { enabledRatio: 0.5 });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const jpeg = await sharp(png).jpeg({ quality: 60 }).toBuffer();
+      const crop = await sharp(png).extract({ left: 100, top: 60, width: 360, height: 270 }).jpeg().toBuffer();
+      const answers = [
+        await match({ image: png, banks: ['half'] }),
+        await match({ image: jpeg, banks: ['half'] }),
+        await match({ image: crop, level: 'Accuracy', banks: ['half'] }),
+        await match({ profile, banks: ['half'] }),
+      ];
+      found.push(answers.map(({ matches }) => String(matches.some((each) => each.item === `half-${i}`))));
+    }
+    expect(found.filter((each) => new Set(each).size !== 1)).toEqual([]);
+    const inForce = found.filter(([first]) => first === 'true').length;
+    expect(inForce).toBeGreaterThan(0);
+    expect(inForce).toBeLessThan(7);
   });
 
   test('a crop is found at level Accuracy, with the region, and not at level Speed', async () => {
@@ -136,6 +189,31 @@ describe('items', () => {
     expect((await call('GET', `/api/v1/feed?cursor=${feed.cursor}`)).body).toMatchObject({ entries: [] });
   });
 
+  test('are imported line by line too, and one that the record refuses takes no other with it', async () => {
+    const item = (i: number) => ({ id: `line-${i}`, hash: i.toString(16).padStart(64, '3') });
+    const lines = [item(1), { ...item(2), bank: 'nowhere' }, 'no json', { ...item(3), id: 'zero\u0000' }, item(4)];
+    const response = await fetch(`${replicas[0]?.url}/api/v1/items/import`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'),
+    });
+    const told = (await response.text()).trim().split('\n');
+    expect(JSON.parse(told.at(-1) ?? '')).toMatchObject({
+      done: 5,
+      added: 2,
+      refused: 3,
+      refusals: [{ index: 2 }, { index: 1, reason: 'bank nowhere does not exist' }, { index: 3 }],
+    });
+    expect((await call('GET', '/api/v1/items/line-4')).status).toBe(200);
+  });
+
+  test('with more metadata than replicas should read are refused', async () => {
+    const metadata = { text: 'x'.repeat(17_000) };
+    const { status, body } = await call('POST', '/api/v1/items', { id: 'big', hash: 'b'.repeat(64), metadata });
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ error: { message: expect.stringContaining('16384 bytes') as string } });
+  });
+
   test('a negative bank suppresses with the reason, a bank’s ratio and distance are obeyed', async () => {
     const { id, png } = await registered();
     await call('PUT', '/api/v1/banks/known-good', { kind: 'Negative', suppresses: ['default'] });
@@ -167,6 +245,9 @@ describe('bad input', () => {
     ['no query at all', {}, 400],
     ['an unknown member', { hash: '0'.repeat(64), colour: 'red' }, 400],
     ['base64 that is none', { image: '%%%' }, 400],
+    ['a million spaces and no base64', { image: `${' '.repeat(1 << 20)}!` }, 400],
+    ['base64 with its padding in the middle', { image: 'aa==aaaa' }, 400],
+    ['an empty profile', { profile: {} }, 400],
     ['an SVG', { image: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64') }, 422],
     ['a bank that is none', { hash: '0'.repeat(64), banks: ["x'; drop table items; --"] }, 404],
     ['a hash too short', { hash: '00' }, 400],
@@ -198,7 +279,34 @@ test('verdicts on items seen before go on while PostgreSQL is away, and health s
     await postgres.start();
   }
   await eventually(async () => expect((await call('GET', '/api/v1/health')).body).toMatchObject({ status: 'ok' }));
-}, 60_000);
+});
+
+test('a pod that drains keeps its index for the next, which reads no item from the record', async () => {
+  const { png } = await registered();
+  const one = await replica('drained');
+  await one.drain();
+  // A row that goes behind the index's back shows which of the two was read.
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  await client.query(`insert into items (tenant, id, bank, hash, quality)
+    select tenant, 'behind', bank, hash, quality from items where id like 'item-%' limit 1`);
+  const counts = async (at = 0) => {
+    const { body } = await call('GET', '/api/v1/health', undefined, at);
+    const { items, disabled } = (body as { index: { items: number; disabled: number } }).index;
+    return { items, disabled };
+  };
+  const next = await replica('drained');
+  replicas.push(next);
+  try {
+    expect(await counts(replicas.length - 1)).toEqual(await counts());
+    expect((await match({ image: png }, replicas.length - 1)).matched).toBe(true);
+  } finally {
+    replicas.pop();
+    await next.drain();
+    await client.query(`delete from items where id = 'behind'`);
+    await client.end();
+  }
+});
 
 test('health, performance, inference and service levels are told', async () => {
   expect((await call('GET', '/api/v1/health')).body).toMatchObject({ status: 'ok', index: { quarantined: 0 } });

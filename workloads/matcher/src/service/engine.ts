@@ -15,6 +15,7 @@ const saveEvery = 600_000;
 export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefinition<typeof matcherConfig> {
   const started = Promise.withResolvers<Parts>();
   started.promise.catch(() => undefined);
+  let parts: Parts | undefined;
   let saving: NodeJS.Timeout | undefined;
   let stopExchange: (() => void) | undefined;
   return {
@@ -22,23 +23,23 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
     version: '0.1.0',
     config: matcherConfig,
     start: async (context) => {
-      const parts = await open(context, env);
+      const opened = await open(context, env);
+      parts = opened;
       const save = () =>
-        void parts.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
+        void opened.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
       saving = setInterval(save, saveEvery);
       saving.unref();
-      const { record, webhooks } = parts;
+      const { record, webhooks } = opened;
       const feeds = feedsOf(context.config);
-      if (feeds.length > 0) await createBanks(parts, context.config, 'default');
+      if (feeds.length > 0) await createBanks(opened, context.config, 'default');
       stopExchange = startExchange(record, { webhooks, feeds }, context.log);
-      started.resolve(parts);
+      started.resolve(opened);
     },
     routes: (server, context) => routes(server, context, started.promise),
     onDrain: async (context) => {
       clearInterval(saving);
       stopExchange?.();
       // Of a start that failed there is nothing to close.
-      const parts = await Promise.race([started.promise.catch(() => undefined), Promise.resolve(undefined)]);
       if (!parts) return;
       const { replica, record } = parts;
       await replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
@@ -57,6 +58,7 @@ async function open({ config, registry, log }: EngineContext<MatcherConfig>, env
     refresh: config.index.refresh,
     tables: config.level === 'Memory' ? 0 : 16,
     features: crops,
+    minQuality: config.hashing.minQuality,
     onError: (error) => log.warn({ err: error }, 'the record cannot be followed'),
   });
   gaugeOf(registry, 'quintet_matcher_items', 'Items of the index by state.', ['state'], () =>

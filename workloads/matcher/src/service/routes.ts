@@ -15,12 +15,14 @@ import { MatcherError } from '../errors.ts';
 import { enqueue, type Webhook } from '../exchange/webhooks.ts';
 import { digest } from '../image/decode.ts';
 import type { Fingerprint, Level, Matcher, Verdict } from '../match/matcher.ts';
+import type { Stage } from '../match/verdict.ts';
 import { formatHash, parseHash } from '../pdq/pdq.ts';
 import type { Actor, Bank, Item, NewItem, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
 import { createBanks } from './banks.ts';
 import { asHttp, fromBase64, readBody } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
+import { batches, linesOf } from './lines.ts';
 import { operations } from './operations.ts';
 import * as schemas from './schemas.ts';
 import { ServiceLevels } from './sla.ts';
@@ -56,7 +58,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
   const prints = await engineCache<Fingerprint>({
     name: 'matcher',
     kind: 'fingerprint',
-    version: '1',
+    version: '2',
     codec: { encode: (value) => serialize(value), decode: (bytes) => deserialize(bytes) as Fingerprint },
     ...context,
   });
@@ -73,6 +75,9 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
     });
   }
 
+  // An import of any length passes through, a line at a time.
+  server.addContentTypeParser('application/x-ndjson', (_, payload, done) => done(null, payload));
+
   const fingerprint = async (file: Uint8Array, level: Level, tenant: string, signal: AbortSignal) => {
     const { matcher } = await started;
     if (file.length > config.images.maxSize) {
@@ -82,7 +87,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       );
     }
     const { value, source } = await prints.getOrMake(
-      { tenant, input: [digest(file), level] },
+      { tenant, input: [digest(file), matcher.fingerprintOf(level)] },
       async () => await matcher.fingerprint(file, level),
       { signal },
     );
@@ -109,7 +114,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       minScore,
       banks,
       profile,
-      fingerprint: print?.value ?? (body.hash ? ofHash(body.hash) : undefined),
+      fingerprint: print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100) : undefined),
     });
     // The verdict does not wait for it, and is not withheld when PostgreSQL cannot take it.
     void enqueue(record, webhooks, tenant, verdict.matches).catch((error: unknown) =>
@@ -186,31 +191,43 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
     const item = await newItem(parse(schemas.itemBody, fields), image, identity);
     const { added } = await record.register(actorOf(identity), [item]);
     if (!added[0]) throw new MatcherError('ItemExists', `item ${item.id} is registered already`);
-    return await reply.code(201).send(shown(added[0], await bankNames(await started, identity.tenant)));
+    return await reply.code(201).send({
+      ...shown(added[0], await bankNames(await started, identity.tenant)),
+      findableBy: findableBy(added[0], config),
+    });
   });
 
-  server.post('/api/v1/items/import', { bodyLimit: 16 * bodyLimit }, async ({ body, identity, signal }, reply) => {
+  server.post('/api/v1/items/import', { bodyLimit }, async ({ body, identity, signal }, reply) => {
     const { record } = await started;
     await ensureBanks(identity.tenant);
     const items = (body as { items?: unknown[] } | null)?.items;
-    if (!Array.isArray(items)) throw new MatcherError('ItemInvalid', 'items: a list is needed');
+    if (!(body instanceof Readable) && !Array.isArray(items)) {
+      throw new MatcherError('ItemInvalid', 'items: a list is needed');
+    }
+    const entries = body instanceof Readable ? linesOf(body, bodyLimit) : (items ?? []);
     const progress = async function* () {
-      const totals = { total: items.length, done: 0, added: 0, known: 0, refused: 0 };
-      for (let from = 0; from < items.length && !signal.aborted; from += importBatch) {
-        const good: NewItem[] = [];
+      const totals = { total: items?.length ?? null, done: 0, added: 0, known: 0, refused: 0 };
+      for await (const batch of batches(entries, importBatch)) {
+        if (signal.aborted) return;
+        const good: { index: number; item: NewItem }[] = [];
         const refused: { index: number; reason: string }[] = [];
-        for (const [i, each] of items.slice(from, from + importBatch).entries()) {
+        for (const [i, each] of batch.entries()) {
+          const index = totals.done + i;
           try {
             const { fields, image } = await readBody(each, 'item');
-            good.push(await newItem(parse(schemas.itemBody, fields), image, identity));
+            good.push({ index, item: await newItem(parse(schemas.itemBody, fields), image, identity) });
           } catch (error) {
-            refused.push({ index: from + i, reason: (error as Error).message });
+            refused.push({ index, reason: (error as Error).message });
           }
         }
-        const { added, known } = await record.register(actorOf(identity), good);
-        totals.done += good.length + refused.length;
-        totals.added += added.length;
-        totals.known += known.length;
+        const written = await record.registerEach(
+          actorOf(identity),
+          good.map(({ item }) => item),
+        );
+        for (const { index, reason } of written.refused) refused.push({ index: good[index]?.index ?? -1, reason });
+        totals.done += batch.length;
+        totals.added += written.added.length;
+        totals.known += written.known.length;
         totals.refused += refused.length;
         yield `${JSON.stringify({ ...totals, refusals: refused })}\n`;
       }
@@ -281,6 +298,17 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
   operations(server, context, started, levels, prints);
 }
 
+/** Stages that can find an item: a flat picture is found by its bytes alone, as its hash says too little. */
+function findableBy({ sha256, hash, quality, features, profile }: Item, { hashing }: MatcherConfig): Stage[] {
+  const stages: [Stage, boolean][] = [
+    ['Exact', sha256 !== null],
+    ['Hash', hash !== null && (quality ?? 100) >= hashing.minQuality],
+    ['Features', features !== null],
+    ['Profile', profile !== null],
+  ];
+  return stages.flatMap(([stage, able]) => (able ? [stage] : []));
+}
+
 /** Strict, with the runtime's error for a field that is not as described. */
 function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
@@ -293,8 +321,8 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   });
 }
 
-function ofHash(hash: string): Fingerprint {
-  return { sha256: null, hashes: [formatHash(parseHash(hash))], quality: 100, features: null, mirrored: null };
+function ofHash(hash: string, quality: number): Fingerprint {
+  return { sha256: null, hashes: [formatHash(parseHash(hash))], quality, features: null, mirrored: null };
 }
 
 function actorOf({ tenant, client }: Identity): Actor {

@@ -5,14 +5,23 @@ import { levels } from '../match/matcher.ts';
 const identifier = z.string().min(1).max(512);
 const bankName = z.string().min(1).max(253);
 
-export const profile = z.strictObject({
-  name: z.string().max(512).optional(),
-  aliases: z.array(z.string().max(512)).max(64).optional(),
-  attributes: z.record(z.string().max(128), z.string().max(512)).optional(),
-});
+export const profile = z
+  .strictObject({
+    name: z.string().max(512).optional(),
+    aliases: z.array(z.string().max(512)).max(64).optional(),
+    attributes: z
+      .record(z.string().max(128), z.string().max(512))
+      .refine((attributes) => Object.keys(attributes).length <= 64, 'at most 64 attributes')
+      .optional(),
+  })
+  .refine(({ name, aliases, attributes }) => name ?? aliases?.[0] ?? Object.keys(attributes ?? {})[0], 'it is empty');
 
+/** How much of it there may be, the record says. */
 const metadata = z.record(z.string().max(128), z.unknown()).optional();
 const hash = z.string().regex(/^[0-9a-fA-F]{64}$/, 'a PDQ hash is 64 hexadecimal digits');
+
+/** That came with a hash; left out, 100. */
+const quality = z.int().min(0).max(100).optional();
 
 const querySchema = {
   profile: profile.optional(),
@@ -23,7 +32,12 @@ const querySchema = {
 };
 
 /** `image` is base64. In a multipart body it is the file, and the other members stand as JSON in the field `query`. */
-export const matchBody = z.strictObject({ image: z.string().optional(), hash: hash.optional(), ...querySchema });
+export const matchBody = z.strictObject({
+  image: z.string().optional(),
+  hash: hash.optional(),
+  quality,
+  ...querySchema,
+});
 export const matchBatchBody = z.strictObject({ queries: z.array(matchBody).min(1).max(64) });
 
 export const itemBody = z.strictObject({
@@ -31,12 +45,13 @@ export const itemBody = z.strictObject({
   bank: bankName.default('default'),
   image: z.string().optional(),
   hash: hash.optional(),
-  quality: z.int().min(0).max(100).optional(),
+  quality,
   profile: profile.optional(),
   metadata,
 });
 
-export const itemParams = z.object({ id: identifier });
+/** Items of a feed have its name before theirs. */
+export const itemParams = z.object({ id: z.string().min(1).max(1024) });
 export const bankParams = z.object({ name: bankName });
 export const stateBody = z.strictObject({
   state: z.enum(['Enabled', 'Disabled']),
