@@ -3,6 +3,7 @@
 // object a line.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fieldJob, parseStored } from '@quintet/crds';
+import { isBucket } from './compute/bucket.ts';
 import { FieldError, outputError } from './errors.ts';
 import { finish } from './job/finish.ts';
 import { plan } from './job/plan.ts';
@@ -98,6 +99,7 @@ function readProblem(path: string): Problem {
 }
 
 function prepare(folder: string): void {
+  if (isBucket(folder)) return;
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {

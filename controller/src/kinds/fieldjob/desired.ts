@@ -28,7 +28,6 @@ export function desired(resource: FieldJob, observed: Observed, settings: Engine
 function refuseUnsupported({ spec }: FieldJob): void {
   const unsupported: [boolean, string][] = [
     [spec.mode === 'Service', 'spec.mode: Service is not part of this version; set it to Batch'],
-    [spec.output?.s3 !== undefined, 'spec.output.s3 is not part of this version; write to a claim'],
   ];
   const found = unsupported.find(([applies]) => applies);
   if (found) throw new TerminalError('Unsupported', found[1]);

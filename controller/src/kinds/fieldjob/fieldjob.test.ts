@@ -196,7 +196,29 @@ describe('the objects of a FieldJob', () => {
 
   it('are refused by name where the schema is ahead of this version', () => {
     const message = (spec: Record<string, unknown>) => () => desired(resource(spec), observed());
-    expect(message({ output: { s3: { bucket: 'fields' } } })).toThrow(/spec\.output\.s3/);
+    expect(message({ mode: 'Service' })).toThrow(/spec\.mode/);
+  });
+
+  it('write to a bucket by the environment of AWS tools, with the keys of the Secret, and may reach it', () => {
+    const s3 = { bucket: 'fields', endpoint: 'http://store.local:9000', region: 'eu-1', secretRef: { name: 'keys' } };
+    const job = resource({ output: { s3 } });
+    const [container] =
+      (planOf(job) as { spec: { template: { spec: { containers: Record<string, unknown>[] } } } } | undefined)?.spec
+        .template.spec.containers ?? [];
+    expect(container).toMatchObject({
+      env: expect.arrayContaining([
+        { name: 'QUINTET_OUTPUT', value: 's3://fields/lab/bead' },
+        { name: 'AWS_ENDPOINT_URL_S3', value: 'http://store.local:9000' },
+        { name: 'AWS_REGION', value: 'eu-1' },
+      ]),
+      envFrom: [{ secretRef: { name: 'keys' } }],
+      volumeMounts: [{ name: 'resource' }, { name: 'tmp' }],
+    });
+    expect(child(job, observed(), 'bead-field')).toMatchObject({ kind: 'ConfigMap' });
+    const policy = desired(job, observed()).objects.find(({ kind: k }) => k === 'NetworkPolicy');
+    expect(policy).toMatchObject({ spec: { egress: [{}] } });
+    const named = resource({ output: { s3: { bucket: 'fields', prefix: 'mine/' } } });
+    expect(kind.status(named, finished(named)).fields).toMatchObject({ output: { uri: 's3://fields/mine' } });
   });
 
   it('go when the time to live is over, and not before', () => {

@@ -18,7 +18,7 @@ import {
   working,
 } from '../verdict.ts';
 import { type Run, readRun } from './run.ts';
-import { claimName } from './steps.ts';
+import { outputUri } from './steps.ts';
 
 type Stage = 'Pending' | 'Planning' | 'Running' | 'Finishing';
 
@@ -177,12 +177,4 @@ function progressOf(run: Run, { shards }: NonNullable<FieldJobStatus['plan']>): 
     running: run.steps.shards.state === 'Active' ? (job?.active ?? 0) : 0,
     percent: Math.floor((100 * done) / shards),
   };
-}
-
-/** Where the results lie: `pvc://namespace/claim/path` or `s3://bucket/prefix`. */
-function outputUri({ metadata, spec }: FieldJob): string {
-  const { namespace, name } = metadata;
-  const { persistentVolumeClaim: claim, s3 } = spec.output ?? {};
-  if (s3) return `s3://${s3.bucket}/${s3.prefix ?? `${namespace}/${name}`}`;
-  return `pvc://${namespace}/${claim?.claimName ?? claimName(name)}/${claim?.path ?? name}`;
 }

@@ -133,9 +133,18 @@ function stepTemplate(
   });
 }
 
-/** The claim that results are written to; nothing when they go to S3. */
-function outputVolume({ metadata, spec }: FieldJob) {
-  if (spec.output?.s3) return { env: {}, mounts: [], volumes: [] };
+/** The claim that results are written to; to S3 the engine goes by the environment that every AWS tool reads. */
+function outputVolume(resource: FieldJob) {
+  const { metadata, spec } = resource;
+  if (spec.output?.s3) {
+    const { endpoint, region } = spec.output.s3;
+    const env = {
+      QUINTET_OUTPUT: outputUri(resource),
+      ...(endpoint !== undefined && { AWS_ENDPOINT_URL_S3: endpoint }),
+      ...(region !== undefined && { AWS_REGION: region }),
+    };
+    return { env, mounts: [], volumes: [] };
+  }
   const { claimName: name, path = metadata.name } = spec.output?.persistentVolumeClaim ?? {
     claimName: claimName(metadata.name),
     path: undefined,
@@ -154,3 +163,11 @@ export const shardsName = (resourceName: string): string => jobName(resourceName
 export const claimName = (resourceName: string): string => childName(resourceName, 'field');
 
 const configName = (resource: FieldJob): string => childName(resource.metadata.name, 'field');
+
+/** Where the results lie: `pvc://namespace/claim/path` or `s3://bucket/prefix`. */
+export function outputUri({ metadata, spec }: FieldJob): string {
+  const { namespace, name } = metadata;
+  const { persistentVolumeClaim: held, s3 } = spec.output ?? {};
+  if (s3) return `s3://${s3.bucket}/${(s3.prefix ?? `${namespace}/${name}`).replace(/\/+$/, '')}`;
+  return `pvc://${namespace}/${held?.claimName ?? claimName(name)}/${held?.path ?? name}`;
+}

@@ -1,8 +1,10 @@
-// Files that are either whole or not there, whatever happens to the process while they are written.
+// Files that are either whole or not there, whatever happens to the process while they are written; in a folder or, where
+// that is `s3://bucket/prefix`, objects of the same names.
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { outputError } from '../errors.ts';
+import { getObject, isBucket, putObject } from './bucket.ts';
 
 /** Below the output folder: what a killed writer leaves lies here, never among the results. */
 export const stagingFolder = '.quintet/staging';
@@ -22,6 +24,12 @@ export function writeUnsynced(folder: string, path: string, content: Uint8Array)
 
 /** Fills `buffer` from a file of just that length; false when there is none or it is of another length. @throws FieldError */
 export function readInto(folder: string, path: string, buffer: Uint8Array): boolean {
+  if (isBucket(folder)) {
+    const bytes = getObject(folder, path);
+    if (bytes?.length !== buffer.length) return false;
+    buffer.set(bytes);
+    return true;
+  }
   const source = join(folder, path);
   try {
     const file = openSync(source, 'r');
@@ -44,6 +52,7 @@ export function readInto(folder: string, path: string, buffer: Uint8Array): bool
 
 /** Brings a file that was written to the disk. @throws FieldError */
 export function syncFile(folder: string, path: string): void {
+  if (isBucket(folder)) return;
   try {
     const file = openSync(join(folder, path), 'r');
     try {
@@ -57,6 +66,10 @@ export function syncFile(folder: string, path: string): void {
 }
 
 function write(folder: string, path: string, content: Uint8Array | string, sync: boolean): void {
+  if (isBucket(folder)) {
+    putObject(folder, path, content);
+    return;
+  }
   const staged = join(folder, stagingFolder, `${process.pid}-${randomBytes(6).toString('hex')}`);
   const target = join(folder, path);
   try {

@@ -4,8 +4,9 @@ import { FieldError } from '../errors.ts';
 import { isFar, layersOf } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
 import { chunkBlock } from '../volume/layout.ts';
+import { isBucket, openPort } from './bucket.ts';
 import { type ChunkResult, type ChunkWork, fieldsOf } from './chunk.ts';
-import type { TaskList, WorkerMessage } from './worker.ts';
+import type { TaskList, WorkerMessage, WorkerStart } from './worker.ts';
 
 export interface ListOptions {
   readonly onChunk?: (result: ChunkResult) => void;
@@ -156,8 +157,10 @@ function finished(worker: Worker, list: TaskList, onChunk: (result: ChunkResult)
 function startWorker(work: ChunkWork): Worker {
   // Sources run as they are: then the thread's file ends as this one does.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const port = isBucket(work.folder) ? openPort() : undefined;
   return new Worker(new URL(`./worker.${extension}`, import.meta.url), {
-    workerData: work,
+    workerData: { work, port } satisfies WorkerStart,
+    ...(port && { transferList: [port] }),
     name: 'field',
     ...(extension === 'ts' && { execArgv: ['--conditions=source'] }),
   });

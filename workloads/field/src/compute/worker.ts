@@ -1,7 +1,8 @@
 // A thread that takes number after number from a shared list until none is left, list after list.
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { FieldError } from '../errors.ts';
 import type { Layers } from '../interpolation/interpolator.ts';
+import { usePort } from './bucket.ts';
 import { ChunkComputer, type ChunkResult, type ChunkWork } from './chunk.ts';
 
 /** One list for all threads, in memory that they share. */
@@ -16,6 +17,12 @@ export interface TaskList {
   readonly layers?: Layers;
 }
 
+/** What a thread starts with: a line to the output, where that is a bucket. */
+export interface WorkerStart {
+  readonly work: ChunkWork;
+  readonly port: MessagePort | undefined;
+}
+
 export type WorkerMessage =
   | { readonly type: 'chunk'; readonly result: ChunkResult }
   | {
@@ -28,11 +35,13 @@ export type WorkerMessage =
 
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
 const say = (message: WorkerMessage): void => parentPort?.postMessage(message);
+const { work, port } = workerData as WorkerStart;
+if (port) usePort(port);
 let computer: ChunkComputer | undefined;
 
 parentPort?.on('message', ({ task, numbers, taken, layers }: TaskList) => {
   try {
-    computer ??= new ChunkComputer(workerData as ChunkWork);
+    computer ??= new ChunkComputer(work);
     computer.forget();
     for (let i = Atomics.add(taken, 0, 1); i < numbers.length; i = Atomics.add(taken, 0, 1)) {
       const number = numbers[i]!;

@@ -1,6 +1,7 @@
 // What the steps leave for one another on the output, next to the result itself.
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { getObject, isBucket, listNames, removeObjects } from '../compute/bucket.ts';
 import type { FieldMaxima } from '../compute/maxima.ts';
 import type { StoredQuantity } from '../compute/quantities.ts';
 import { FieldError, outputError } from '../errors.ts';
@@ -83,17 +84,23 @@ export function toJson(value: unknown): string {
 
 /** The parsed file, or undefined when there is none or it is not whole JSON. @throws FieldError when it cannot be read. */
 export function readJson<T>(folder: string, path: string): T | undefined {
-  let text: string;
-  try {
-    text = readFileSync(join(folder, path), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw outputError(error, join(folder, path));
-  }
+  const text = isBucket(folder) ? textOf(getObject(folder, path)) : readText(folder, path);
+  if (text === undefined) return undefined;
   try {
     return JSON.parse(text) as T;
   } catch {
     return undefined;
+  }
+}
+
+const textOf = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('utf8');
+
+function readText(folder: string, path: string): string | undefined {
+  try {
+    return readFileSync(join(folder, path), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw outputError(error, join(folder, path));
   }
 }
 
@@ -106,9 +113,24 @@ export function readPlan(folder: string): PlanFile {
 }
 
 export function remove(folder: string, path: string): void {
+  if (isBucket(folder)) {
+    removeObjects(folder, path);
+    return;
+  }
   try {
     rmSync(join(folder, path), { recursive: true, force: true });
   } catch (error) {
+    throw outputError(error, join(folder, path));
+  }
+}
+
+/** Names in `path` below the output; none when there is no such folder. */
+export function entries(folder: string, path = ''): string[] {
+  if (isBucket(folder)) return listNames(path === '' ? folder : `${folder}/${path}`);
+  try {
+    return readdirSync(join(folder, path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw outputError(error, join(folder, path));
   }
 }

@@ -1,6 +1,7 @@
 // The first step: solves the phases, judges safety, decides how the volume is cut, and lays out the result's files.
-import { readdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { isBucket } from '../compute/bucket.ts';
 import { orderOf } from '../compute/chunk.ts';
 import { writeWhole } from '../compute/files.ts';
 import { arrayOf, formats, type StoredQuantity } from '../compute/quantities.ts';
@@ -21,8 +22,9 @@ import {
 } from '../zarr/array.ts';
 import { boardFiles, writeBoards } from './boards.ts';
 import { check } from './check.ts';
-import { estimateMemory } from './memory.ts';
+import { estimateMemory, speakerBytes } from './memory.ts';
 import {
+  entries,
   type PlanFile,
   planPath,
   readJson,
@@ -82,7 +84,8 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const quantities = problem.quantities;
   const points = pointsOf(problem.volume);
   const bytes = resultBytes(problem.volume, quantities);
-  refuseBeyond(limits, estimateMemory(problem, quantities, limits.threads), points);
+  const besides = isBucket(folder) ? speakerBytes : 0;
+  refuseBeyond(limits, besides + estimateMemory(problem, quantities, limits.threads), points);
 
   const solution = solve(problem.emitters, problem.targets, problem.solver);
   const first = drivenSources(problem.emitters, solution.drive);
@@ -112,7 +115,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
           clamped.anywhere,
           orderOf({ quantities }),
         );
-  const memoryBytes = estimateMemory(problem, quantities, limits.threads, choice.lattice);
+  const memoryBytes = besides + estimateMemory(problem, quantities, limits.threads, choice.lattice);
   refuseBeyond(limits, memoryBytes, points);
   const digest = digestOf(problem, drive, choice.lattice);
   const shards = Math.min(problem.shardsMax, chunkCount(problem.volume));
@@ -212,7 +215,7 @@ function layOutFiles(problem: Problem, folder: string, planFile: PlanFile, solut
   if (!same) clear(folder);
   // A summary says that a result is whole; until the last step says so again, there is none.
   remove(folder, summaryPath);
-  if (!same) checkSpace(folder, planFile.bytes);
+  if (!same && !isBucket(folder)) checkSpace(folder, planFile.bytes);
   writeWhole(folder, solutionPath, solutionText);
   writeWhole(
     folder,
@@ -253,22 +256,13 @@ function claim(folder: string): void {
 function clear(folder: string): void {
   remove(folder, planPath);
   remove(folder, summaryPath);
-  for (const name of entries(join(folder, '.quintet'))) {
+  for (const name of entries(folder, '.quintet')) {
     if (/^shard-\d+\.json$/.test(name)) remove(folder, join('.quintet', name));
   }
   for (const { array } of Object.values(formats)) remove(folder, array);
   for (const name of entries(folder)) {
     if (/^slice-.*\.png$/.test(name) || Object.values(boardFiles).includes(name) || name === viewerPath)
       remove(folder, name);
-  }
-}
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw outputError(error, folder);
   }
 }
 

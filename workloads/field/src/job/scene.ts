@@ -80,7 +80,6 @@ function refuseUnsupported(spec: FieldJobSpec): void {
     [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
     [spec.motion !== undefined, 'spec.motion', 'motion'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],
-    [spec.output?.s3 !== undefined, 'spec.output.s3', 'output to S3'],
   ];
   for (const [applies, field, what] of refused) {
     if (applies) throw new FieldError('Unsupported', `${what} is not part of this version`, field);

@@ -67,7 +67,12 @@ export async function runStep(
   job: FieldJob,
   folder: string,
   step: 'plan' | 'shard' | 'finish',
-  { index = 0, killAfter, signal = 'SIGKILL' }: { index?: number; killAfter?: number; signal?: NodeJS.Signals } = {},
+  {
+    index = 0,
+    killAfter,
+    signal = 'SIGKILL',
+    env = {},
+  }: { index?: number; killAfter?: number; signal?: NodeJS.Signals; env?: Record<string, string> } = {},
 ): Promise<StepRun> {
   const scratch = temporaryFolder();
   const resource = join(scratch, 'resource.json');
@@ -77,6 +82,7 @@ export async function runStep(
   const child = spawn(process.execPath, ['--conditions=source', main, step], {
     env: {
       ...process.env,
+      ...env,
       QUINTET_RESOURCE: resource,
       QUINTET_OUTPUT: folder,
       QUINTET_TERMINATION_LOG: log,
