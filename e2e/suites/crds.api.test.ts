@@ -129,6 +129,29 @@ describe('a stored resource', () => {
     expect(row.split(/\s+/).slice(0, 6)).toEqual(['notes', 'Ready', '3', '212', '38ms', '0.91']);
   });
 
+  test('keeps of its claim what a claim keeps; it may grow', async () => {
+    const smallest = fixtures.FieldJob['the shortest job takes defaults for everything else']?.spec as object;
+    const claimed = (template: object) => {
+      const spec = { ...smallest, output: { volumeClaimTemplate: template } };
+      return JSON.stringify({ apiVersion, kind: 'FieldJob', metadata: { name: 'claimed', namespace: 'stored' }, spec });
+    };
+    const first = { storageClassName: 'fast', accessModes: ['ReadWriteOnce', 'ReadWriteMany'], storage: '1Gi' };
+    const apply = (template: object) =>
+      run(api.kubectl, ['--kubeconfig', api.kubeconfig, 'apply', '--server-side', '-f', '-'], {
+        input: claimed({ ...first, ...template }),
+      });
+    await apply({});
+    await apply({ storage: '2Gi', accessModes: ['ReadWriteMany', 'ReadWriteOnce'], reclaimPolicy: 'Delete' });
+    for (const [field, value] of Object.entries({
+      storageClassName: 'slow',
+      accessModes: ['ReadWriteOnce'],
+      storage: '1.9Gi',
+    })) {
+      await expect(apply({ storage: '2Gi', [field]: value })).rejects.toThrow(`volumeClaimTemplate.${field}`);
+    }
+    await expect(apply({ storage: '2Gi', storageClassName: undefined })).rejects.toThrow('a claim keeps its class');
+  });
+
   test('of a batch has no scale', async () => {
     const spec = fixtures.FieldJob['the shortest job takes defaults for everything else']?.spec;
     const object = { apiVersion, kind: 'FieldJob', metadata: { name: 'bead' }, spec };

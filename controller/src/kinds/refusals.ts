@@ -1,5 +1,4 @@
 // What the schemas take but the API server would refuse in a child, said in terms of the spec before anything is written.
-import { parseKubernetesQuantity } from '@quintet/crds';
 import type { KubeObject } from '../kube/types.ts';
 import { TerminalError } from '../reconcile/errors.ts';
 
@@ -22,20 +21,11 @@ export function faultsOf(spec: Fields): string[] {
     ...podFaults(fieldsOf(spec.pod), 'spec.pod'),
     ...schedulingFaults(fieldsOf(spec.scheduling), 'spec.scheduling'),
     ...gpuFaults(fieldsOf(spec.gpu), 'spec.gpu'),
-    ...resourceFaults(fieldsOf(spec.resources), 'spec.resources'),
-    ...claimFaults(fieldsOf(fieldsOf(spec.output).volumeClaimTemplate), 'spec.output.volumeClaimTemplate'),
   ];
 }
 
-const maxId = 2 ** 31 - 1;
-
 function podFaults(pod: Fields, at: string): string[] {
   const faults = [...labelFaults(pod.labels, `${at}.labels`), ...keyFaults(pod.annotations, `${at}.annotations`)];
-  if (typeof pod.image === 'string' && pod.image.trim() !== pod.image)
-    faults.push(`${at}.image: must not begin or end with a space`);
-  for (const [field, id] of Object.entries(fieldsOf(pod.securityContext))) {
-    if (Number(id) > maxId) faults.push(`${at}.securityContext.${field}: must be at most ${maxId}`);
-  }
   faults.push(...each(pod.env, `${at}.env`, environmentFaults));
   return faults;
 }
@@ -49,10 +39,11 @@ function environmentFaults({ secretKeyRef }: Fields, at: string): string[] {
 
 function schedulingFaults(scheduling: Fields, at: string): string[] {
   const faults = labelFaults(scheduling.nodeSelector, `${at}.nodeSelector`);
-  const { queueName } = scheduling;
-  if (typeof queueName === 'string' && queueName.length > maxLabel)
-    faults.push(`${at}.queueName: must have at most ${maxLabel} characters: it becomes a label`);
-  faults.push(...each(scheduling.tolerations, `${at}.tolerations`, tolerationFaults));
+  faults.push(
+    ...each(scheduling.tolerations, `${at}.tolerations`, ({ key }, path) =>
+      key === undefined ? [] : qualifiedFaults(key, `${path}.key`),
+    ),
+  );
   faults.push(
     ...spreadFaults(listOf(scheduling.topologySpreadConstraints).map(fieldsOf), `${at}.topologySpreadConstraints`),
   );
@@ -60,15 +51,6 @@ function schedulingFaults(scheduling: Fields, at: string): string[] {
   faults.push(...nodeAffinityFaults(fieldsOf(nodeAffinity), `${at}.affinity.nodeAffinity`));
   faults.push(...podAffinityFaults(fieldsOf(podAffinity), `${at}.affinity.podAffinity`));
   faults.push(...podAffinityFaults(fieldsOf(podAntiAffinity), `${at}.affinity.podAntiAffinity`));
-  return faults;
-}
-
-function tolerationFaults({ key, operator, value, effect, tolerationSeconds }: Fields, at: string): string[] {
-  const faults = key === undefined ? [] : qualifiedFaults(key, `${at}.key`);
-  if (key === undefined && operator !== 'Exists') faults.push(`${at}: without key, operator must be Exists`);
-  if (operator === 'Exists' && value) faults.push(`${at}.value: must be left out with operator Exists`);
-  if (tolerationSeconds !== undefined && effect !== 'NoExecute')
-    faults.push(`${at}.tolerationSeconds: needs effect NoExecute`);
   return faults;
 }
 
@@ -136,25 +118,6 @@ function gpuFaults({ policy, resourceName }: Fields, at: string): string[] {
   if (ownDomain.test(resourceName) || resourceName.startsWith('requests.'))
     faults.push(`${at}.resourceName: must be an extended resource of a vendor, such as nvidia.com/gpu`);
   return faults;
-}
-
-function resourceFaults({ requests, limits }: Fields, at: string): string[] {
-  const bounds = fieldsOf(limits);
-  return Object.entries(fieldsOf(requests)).flatMap(([name, request]) => {
-    const limit = bounds[name];
-    if (limit === undefined || amount(request) <= amount(limit)) return [];
-    return [`${at}.requests.${name}: must not exceed its limit`];
-  });
-}
-
-const amount = (quantity: unknown): number => parseKubernetesQuantity(quantity as string | number);
-
-function claimFaults({ accessModes }: Fields, at: string): string[] {
-  if (accessModes === undefined) return [];
-  const modes = listOf(accessModes);
-  if (modes.length === 0) return [`${at}.accessModes: must have one at least`];
-  const isAlone = modes.length === 1 || !modes.includes('ReadWriteOncePod');
-  return isAlone ? [] : [`${at}.accessModes: ReadWriteOncePod must stand alone`];
 }
 
 const maxLabel = 63;

@@ -4,6 +4,7 @@ import {
   atMostOne,
   bytes,
   dataName,
+  dnsSubdomain,
   duration,
   exactlyOne,
   httpUrl,
@@ -12,6 +13,7 @@ import {
   list,
   name,
   objectName,
+  onChange,
   path,
   patterned,
   resourceQuantity,
@@ -118,23 +120,42 @@ const affinity = z.object({
   podAntiAffinity: podAffinity.exactOptional().describe('Distance from other pods.'),
 });
 
+const toleration = ruled(
+  z.object({
+    key: labelKey().exactOptional().describe('Taint key; with operator Exists and none, every taint.'),
+    operator: z.enum(['Exists', 'Equal']).default('Equal').describe('How value is compared.'),
+    value: labelValue().exactOptional().describe('Taint value.'),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .exactOptional()
+      .describe('Taint effect; left out, all.'),
+    tolerationSeconds: int(0, 31_536_000).exactOptional().describe('With NoExecute: how long the pod stays.'),
+  }),
+  {
+    cel: "has(self.key) || self.operator == 'Exists'",
+    holds: ({ key, operator }) => key !== undefined || operator === 'Exists',
+    message: 'operator must be Exists where key is left out',
+    field: ['operator'],
+  },
+  {
+    cel: "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+    holds: ({ operator, value }) => operator !== 'Exists' || !value,
+    message: 'value must be left out with operator Exists',
+    field: ['value'],
+  },
+  {
+    cel: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+    holds: ({ tolerationSeconds, effect }) => tolerationSeconds === undefined || effect === 'NoExecute',
+    message: 'tolerationSeconds needs effect NoExecute',
+    field: ['tolerationSeconds'],
+  },
+);
+
 export const scheduling = () =>
   z.object({
     priorityClassName: objectName().exactOptional().describe('PriorityClass of the pods.'),
     nodeSelector: stringMap(16, 63).exactOptional().describe('Labels that a node must carry.'),
-    tolerations: list(
-      z.object({
-        key: labelKey().exactOptional().describe('Taint key; with operator Exists and none, every taint.'),
-        operator: z.enum(['Exists', 'Equal']).default('Equal').describe('How value is compared.'),
-        value: labelValue().exactOptional().describe('Taint value.'),
-        effect: z
-          .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
-          .exactOptional()
-          .describe('Taint effect; left out, all.'),
-        tolerationSeconds: int(0, 31_536_000).exactOptional().describe('With NoExecute: how long the pod stays.'),
-      }),
-      16,
-    )
+    tolerations: list(toleration, 16)
       .exactOptional()
       .describe('Taints that the pods tolerate. Those of GPU and spot nodes are added by gpu and spot.'),
     affinity: affinity.exactOptional().describe('As in a pod.'),
@@ -155,7 +176,13 @@ export const scheduling = () =>
       .enum(['Required', 'Preferred', 'Tolerated', 'None'])
       .default('None')
       .describe('Use of preemptible nodes (their taints are tolerated, their labels selected).'),
-    queueName: objectName().exactOptional().describe('Kueue LocalQueue.'),
+    queueName: patterned(
+      dnsSubdomain,
+      63,
+      'must be the name of a LocalQueue of at most 63 characters: it becomes a label',
+    )
+      .exactOptional()
+      .describe('Kueue LocalQueue.'),
     schedulerName: objectName().exactOptional().describe('Scheduler other than the default one.'),
   });
 
@@ -228,6 +255,9 @@ export const model = () =>
     revision: text(128).exactOptional().describe('Name of this version in metrics and answers.'),
   });
 
+const claimStays = (what: string): string =>
+  `a claim keeps ${what}: write to another one, or delete the resource and its claim first`;
+
 /** Where results go; one of the three. */
 export const outputMembers = () => ({
   persistentVolumeClaim: z
@@ -237,18 +267,37 @@ export const outputMembers = () => ({
     })
     .exactOptional()
     .describe('A volume that exists.'),
-  volumeClaimTemplate: z
-    .object({
+  volumeClaimTemplate: ruled(
+    z.object({
       storageClassName: objectName().exactOptional().describe("StorageClass; left out, the cluster's default."),
       accessModes: set(z.enum(['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod']), 3)
+        .min(1)
         .default(['ReadWriteOnce'])
         .describe('As in a claim. More than one node needs ReadWriteMany.'),
-      storage: bytes().default('10Gi').describe('Size.'),
+      storage: bytes().default('10Gi').describe('Size. It may grow where the class lets volumes grow.'),
       reclaimPolicy: z
         .enum(['Retain', 'Delete'])
         .default('Retain')
         .describe('What becomes of the claim when the resource is deleted.'),
-    })
+    }),
+    {
+      cel: "!('ReadWriteOncePod' in self.accessModes) || self.accessModes.size() == 1",
+      holds: ({ accessModes }) => !accessModes.includes('ReadWriteOncePod') || accessModes.length === 1,
+      message: 'ReadWriteOncePod must stand alone',
+      field: ['accessModes'],
+    },
+    onChange(
+      'storageClassName',
+      'has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)',
+      claimStays('its class'),
+    ),
+    onChange('accessModes', 'self.accessModes == oldSelf.accessModes', claimStays('its access modes')),
+    onChange(
+      'storage',
+      'self.storage == oldSelf.storage || quantity(self.storage).compareTo(quantity(oldSelf.storage)) >= 0',
+      'a volume does not shrink: write to another claim',
+    ),
+  )
     .exactOptional()
     .describe('A claim that is made for the resource, named after it.'),
   s3: z
@@ -264,7 +313,7 @@ export const oneOutput = exactlyOne<Record<string, unknown>>('persistentVolumeCl
 
 export const pod = () =>
   z.object({
-    image: text(512)
+    image: patterned('^\\S+$', 512, 'must be an image such as registry.example.com/engine:1.0')
       .exactOptional()
       .describe('Image of the engine, instead of the one the operator was installed with.'),
     imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).exactOptional().describe('As in a container.'),
@@ -297,9 +346,9 @@ export const pod = () =>
       .describe('Time to drain; left out, what the kind needs.'),
     securityContext: z
       .object({
-        runAsUser: int(1, 4_294_967_294).exactOptional().describe('User id.'),
-        runAsGroup: int(1, 4_294_967_294).exactOptional().describe('Group id.'),
-        fsGroup: int(1, 4_294_967_294).exactOptional().describe('Group that owns the volumes.'),
+        runAsUser: int(1, 2_147_483_647).exactOptional().describe('User id.'),
+        runAsGroup: int(1, 2_147_483_647).exactOptional().describe('Group id.'),
+        fsGroup: int(1, 2_147_483_647).exactOptional().describe('Group that owns the volumes.'),
       })
       .exactOptional()
       .describe('Ids only: the rest is the restricted pod security standard.'),

@@ -223,6 +223,17 @@ export function withinLimit(resource: string): Rule<{ requests?: Quantities; lim
   };
 }
 
+/**
+ * Rule on an update, which only the API server sees.
+ * @param cel Over `self` and `oldSelf`.
+ */
+export const onChange = (field: string, cel: string, message: string): Rule<unknown> => ({
+  cel,
+  holds: () => true,
+  message,
+  field: [field],
+});
+
 type Quantities = Readonly<Record<string, string | number | undefined>>;
 
 /** NaN of one that is left out, or that its own pattern refuses. */
