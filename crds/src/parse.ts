@@ -230,13 +230,24 @@ const article = (expected: string): string => names[expected] ?? `a ${expected}`
 /** No schema here is half as deep: what lies below sits in an unknown field and is not looked at. */
 const maxDepth = 64;
 
-/** Kubernetes takes a null member for one that is left out. */
+/** Kubernetes takes a null member for one that is left out. What holds none is answered as it is. */
 function dropNulls(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null) return value;
   if (depth > maxDepth) return undefined;
-  if (Array.isArray(value)) return value.map((item) => dropNulls(item, depth + 1));
-  if (!isMap(value)) return value;
-  const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined);
-  return Object.fromEntries(members.map(([key, member]) => [key, dropNulls(member, depth + 1)]));
+  if (Array.isArray(value)) {
+    const items = value.map((item) => dropNulls(item, depth + 1));
+    return items.some((item, index) => item !== value[index]) ? items : value;
+  }
+  const map = value as Record<string, unknown>;
+  let changed: Record<string, unknown> | undefined;
+  for (const key of Object.keys(map)) {
+    const kept = map[key] === null ? undefined : dropNulls(map[key], depth + 1);
+    if (kept === map[key] && kept !== undefined) continue;
+    changed ??= { ...map };
+    if (kept === undefined) delete changed[key];
+    else changed[key] = kept;
+  }
+  return changed ?? map;
 }
 
 export const isMap = (value: unknown): value is Record<string, unknown> =>

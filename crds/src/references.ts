@@ -20,7 +20,9 @@ const notForEngines = new Set(['pod', 'output', 'scheduling', 'gpu', 'resources'
 
 /** Every reference in `spec`, in the order of its fields; `output` and the pod's own fields are left out. */
 export function referencesOf(spec: object): Reference[] {
-  return Object.entries(spec).flatMap(([key, value]) => (notForEngines.has(key) ? [] : walk(value, key, [key])));
+  const found: Reference[] = [];
+  for (const [key, value] of Object.entries(spec)) if (!notForEngines.has(key)) collect(found, value, key, key);
+  return found;
 }
 
 /** The reference at one place of the spec. */
@@ -34,12 +36,18 @@ export function fileOf({ mountPath, file }: Reference, defaultKey = ''): string 
   return name === '' ? mountPath : `${mountPath}/${name}`;
 }
 
-function walk(value: unknown, key: string, path: readonly string[]): Reference[] {
-  if (Array.isArray(value)) return value.flatMap((item, index) => walk(item, key, [...path, nameOf(item, index)]));
-  if (typeof value !== 'object' || value === null) return [];
-  const own = referenceFrom(key, value as Record<string, unknown>, path.join('.'));
-  if (own) return [own];
-  return Object.entries(value).flatMap(([member, inner]) => walk(inner, member, [...path, member]));
+/** Most of a spec refers to nothing: that costs no list. */
+function collect(found: Reference[], value: unknown, key: string, path: string): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) collect(found, item, key, `${path}.${nameOf(item, index)}`);
+    return;
+  }
+  const own = referenceFrom(key, value as Record<string, unknown>, path);
+  if (own) found.push(own);
+  else
+    for (const member of Object.keys(value))
+      collect(found, (value as Record<string, unknown>)[member], member, `${path}.${member}`);
 }
 
 function nameOf(item: unknown, index: number): string {

@@ -1,4 +1,5 @@
 // Raw JSON over one keep-alive pool: what the controller asks of the API server, with a time-out on every call.
+import { createSecureContext } from 'node:tls';
 import { type Dispatcher, Pool } from 'undici';
 import { pause } from './backoff.ts';
 import type { Connection } from './config.ts';
@@ -111,11 +112,18 @@ export class Client {
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#wallClock = options.wallClock ?? Date.now;
     this.fieldManager = options.fieldManager ?? 'quintet';
-    const { origin, pathname } = new URL(connection.server);
+    const { origin, pathname, protocol } = new URL(connection.server);
     this.#basePath = pathname === '/' ? '' : pathname.replace(/\/$/, '');
     const shared = {
       allowH2: false,
-      connect: { ...connection.tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 15_000 },
+      connect: {
+        ...connection.tls,
+        // One for all connections: each would read the certificates anew and keep a copy of its own.
+        ...(protocol === 'https:' && { secureContext: createSecureContext(connection.tls) }),
+        timeout: 10_000,
+        keepAlive: true,
+        keepAliveInitialDelay: 15_000,
+      },
       keepAliveTimeout: 30_000,
     };
     const quick = options.connections ?? 16;

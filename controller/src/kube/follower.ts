@@ -33,6 +33,8 @@ export interface Sink {
   store(object: KubeObject, force: boolean): void;
   remove(key: string, resourceVersion: string | undefined): void;
   known(): Iterable<KubeObject>;
+  /** Whether this very version is stored already. */
+  has(key: string, resourceVersion: string): boolean;
 }
 
 /** A line that is no watch event: the stream cannot be trusted any further. */
@@ -233,6 +235,7 @@ export class Follower {
   }
 
   #onLine(line: string): void {
+    if (!this.#listed && this.#isKnown(line)) return;
     const event = parseEvent(line);
     const { object } = event;
     if (event.type === 'ERROR') throw apiErrorOf((object as { code?: number }).code ?? 500, JSON.stringify(object));
@@ -256,11 +259,31 @@ export class Follower {
         break;
     }
     // The initial list comes in no order: it counts only when it is whole.
-    if (this.#listed || !isNewer(resourceVersion, this.resourceVersion)) return;
+    if (!this.#listed) this.#advanceTo(resourceVersion);
+  }
+
+  /** What a write of ours was answered with comes again as an event: that is told by its first bytes, and not read twice. */
+  #isKnown(line: string): boolean {
+    const [, name, namespace, resourceVersion] = eventStart.exec(line) ?? [];
+    if (name === undefined || resourceVersion === undefined) return false;
+    if (!this.#sink.has(`${namespace ?? ''}/${name}`, resourceVersion)) return false;
+    this.#advanceTo(resourceVersion);
+    return true;
+  }
+
+  #advanceTo(resourceVersion: string): void {
+    if (!isNewer(resourceVersion, this.resourceVersion)) return;
     this.resourceVersion = resourceVersion;
     this.#gotNews = true;
   }
 }
+
+/**
+ * How an event begins that stores an object of a built-in type: name, namespace and version are among its first fields.
+ * Custom resources have their keys sorted and do not match.
+ */
+const eventStart =
+  /^\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":\{"name":"([^"\\]+)",(?:"namespace":"([^"\\]+)",)?"uid":"[^"\\]+","resourceVersion":"(\d+)"/;
 
 const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR']);
 

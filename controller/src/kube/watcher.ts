@@ -3,6 +3,7 @@
 import type { Client } from './client.ts';
 import { Follower, type FollowerOptions } from './follower.ts';
 import { type Log, silentLog } from './log.ts';
+import { keyOf } from './paths.ts';
 import { Cache, type IndexFunction, isNewer, type Store } from './store.ts';
 import type { KubeObject, ResourceType } from './types.ts';
 
@@ -25,6 +26,15 @@ export interface WatcherOptions extends FollowerOptions {
   indexes?: Record<string, IndexFunction>;
 }
 
+/** What happened to an object while a write of ours to it was under way. */
+interface Held<T> {
+  object: T;
+  change: Change;
+  previous: T | undefined;
+  /** It came alone: if it is of the version that was answered, it is the write itself. */
+  isAlone: boolean;
+}
+
 export class Watcher<T extends KubeObject = KubeObject> {
   readonly type: ResourceType;
   /** Resolves when every namespace has been listed once. */
@@ -32,6 +42,8 @@ export class Watcher<T extends KubeObject = KubeObject> {
   readonly #cache: Cache<T>;
   readonly #followers = new Map<string, Follower>();
   readonly #handlers: ChangeHandler<T>[] = [];
+  /** By the keys of objects that are being written to. */
+  readonly #held = new Map<string, Held<T> | undefined>();
   readonly #log: Log;
   readonly #transform: (object: KubeObject) => KubeObject;
   readonly #stop = new AbortController();
@@ -49,6 +61,7 @@ export class Watcher<T extends KubeObject = KubeObject> {
         store: (object, force) => this.#store(object, force),
         remove: (key, resourceVersion) => this.#remove(key, resourceVersion),
         known: () => this.#cache.values(),
+        has: (key, resourceVersion) => this.#cache.get(key)?.metadata.resourceVersion === resourceVersion,
       });
       this.#followers.set(namespace ?? '', follower);
     }
@@ -81,6 +94,32 @@ export class Watcher<T extends KubeObject = KubeObject> {
   }
 
   /**
+   * Sends a write to one object and takes its answer into the cache. What the watch brings meanwhile is told afterwards,
+   * but for the write itself, which is no news to whoever wrote: no matter which of the two comes first.
+   */
+  async write(key: string, send: () => Promise<T>): Promise<T> {
+    if (this.#held.has(key)) return await this.#send(send);
+    this.#held.set(key, undefined);
+    let version: string | undefined;
+    try {
+      const answer = await this.#send(send);
+      version = answer.metadata.resourceVersion;
+      return answer;
+    } finally {
+      const held = this.#held.get(key);
+      this.#held.delete(key);
+      const isEcho = held?.isAlone && held.object.metadata.resourceVersion === version;
+      if (held && !isEcho) this.#notify(held.object, held.change, held.previous);
+    }
+  }
+
+  async #send(send: () => Promise<T>): Promise<T> {
+    const answer = await send();
+    this.offer(answer);
+    return answer;
+  }
+
+  /**
    * Read your own writes: takes the object that a write was answered with, so that the next read of the cache sees
    * it before the watch brings it. What the watch has passed already is refused: the object may be gone since.
    * Handlers are not called.
@@ -104,7 +143,21 @@ export class Watcher<T extends KubeObject = KubeObject> {
   }
 
   #notify(object: T, change: Change, previous: T | undefined): void {
+    if (this.#held.size > 0 && this.#isHeld(object, change, previous)) return;
     for (const handler of this.#handlers) this.#call(handler, object, change, previous);
+  }
+
+  #isHeld(object: T, change: Change, previous: T | undefined): boolean {
+    const key = keyOf(object.metadata);
+    if (!this.#held.has(key)) return false;
+    const before = this.#held.get(key);
+    if (change !== 'deleted') {
+      const first = before ?? { change, previous };
+      this.#held.set(key, { ...first, object, isAlone: before === undefined });
+      return true;
+    }
+    this.#held.set(key, undefined);
+    return false;
   }
 
   #call(handler: ChangeHandler<T>, object: T, change: Change, previous: T | undefined): void {

@@ -1,5 +1,5 @@
 // Names, labels and owner of every child, so that watches, selectors and garbage collection agree.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { KubeObject, ObjectMeta } from '../kube/types.ts';
 import { labelValue, ownLabels } from '../reconcile/ownership.ts';
 
@@ -9,7 +9,7 @@ const maxNameLength = 58; // a Job adds '-NNNN' to name its indexed pods, and 63
 export function childName(name: string, suffix: string): string {
   const whole = `${name}-${suffix}`;
   if (whole.length <= maxNameLength) return whole;
-  const digest = createHash('sha256').update(name).digest('hex').slice(0, 8);
+  const digest = hash('sha256', name, 'hex').slice(0, 8);
   const room = maxNameLength - suffix.length - digest.length - 2;
   return `${name.slice(0, room).replace(/[-.]+$/, '')}-${digest}-${suffix}`;
 }
@@ -50,14 +50,19 @@ export function childMeta(owner: KubeObject, name: string, component: string): O
 
 /** A short hash of plain JSON whatever the order of its keys. */
 export function hashOf(value: unknown): string {
-  return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 16);
+  return hash('sha256', canonical(value), 'hex').slice(0, 16);
 }
 
 function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonical(item ?? null)).join()}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value)
-    .filter(([, item]) => item !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join()}}`;
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value) text += `${text === '' ? '' : ','}${canonical(item)}`;
+    return `[${text}]`;
+  }
+  const map = value as Record<string, unknown>;
+  for (const key of Object.keys(map).sort()) {
+    if (map[key] !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonical(map[key])}`;
+  }
+  return `{${text}}`;
 }

@@ -121,12 +121,9 @@ export class Children {
   async #create(watcher: Watcher, child: KubeObject, done: ChildWrites): Promise<KubeObject | undefined> {
     const { client } = this.#options;
     try {
-      const made = await client.create<KubeObject>(
-        watcher.type,
-        { ...child },
-        { fieldManager: makerFor(client.fieldManager) },
-      );
-      this.#written(watcher, made, child, done);
+      const options = { fieldManager: makerFor(client.fieldManager) };
+      const create = () => client.create<KubeObject>(watcher.type, { ...child }, options);
+      this.#written(watcher, await watcher.write(keyOf(child.metadata), create), child, done);
       return undefined;
     } catch (error) {
       if (!isAlreadyExists(error)) throw refusalOf(error, child.kind, child.metadata.name);
@@ -152,7 +149,8 @@ export class Children {
     try {
       // With the uid an apply changes this very object or fails: it would make one that is gone, or take over a stranger of its name.
       const known = { ...child, metadata: { ...child.metadata, uid: live.metadata.uid } };
-      this.#written(watcher, await client.apply<KubeObject>(type, known), child, done);
+      const apply = () => client.apply<KubeObject>(type, known);
+      this.#written(watcher, await watcher.write(keyOf(child.metadata), apply), child, done);
     } catch (error) {
       throw refusalOf(error, child.kind, child.metadata.name);
     }
@@ -201,7 +199,6 @@ export class Children {
 
   #written(watcher: Watcher, answer: KubeObject, child: KubeObject, done: ChildWrites): void {
     done.writes++;
-    watcher.offer(answer);
     const paths = differences(answer, child);
     const uid = answer.metadata.uid ?? '';
     const desired = child.metadata.annotations?.[annotations.desired] ?? '';

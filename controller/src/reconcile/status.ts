@@ -1,6 +1,7 @@
 // Turns what was decided into the `status` of a resource, and writes it only when it says something new.
 import { isDeepStrictEqual } from 'node:util';
 import type { Client } from '../kube/client.ts';
+import { keyOf } from '../kube/paths.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { type Condition, changedConditions, overlay, shorten, stampConditions } from './conditions.ts';
@@ -42,8 +43,8 @@ export class StatusWriter {
     isObserved = true,
   ): Promise<KubeObject | undefined> {
     const { client, watcher } = this.#options;
-    const latest =
-      watcher.store.get(`${reconciled.metadata.namespace ?? ''}/${reconciled.metadata.name}`) ?? reconciled;
+    const key = keyOf(reconciled.metadata);
+    const latest = watcher.store.get(key) ?? reconciled;
     const before = statusOf(latest);
     const generation = isObserved ? (reconciled.metadata.generation ?? 0) : before?.observedGeneration;
     const conditions = stampConditions(decision.conditions, before?.conditions, generation ?? 0, now);
@@ -52,8 +53,7 @@ export class StatusWriter {
     // Through JSON as the server would see it: without undefined members.
     const status = JSON.parse(JSON.stringify({ ...fields, observedGeneration: generation, conditions })) as Status;
     if (isDeepStrictEqual(status, before)) return undefined;
-    const answer = await client.applyStatus<KubeObject>(watcher.type, reconciled, status);
-    watcher.offer(answer);
+    const answer = await watcher.write(key, () => client.applyStatus<KubeObject>(watcher.type, reconciled, status));
     for (const condition of changedConditions(before?.conditions, conditions)) {
       const warns = decision.conditions.some(({ type, warn }) => type === condition.type && warn);
       const note = warns ? warning(condition) : noteOf(condition, before !== undefined);
