@@ -233,7 +233,7 @@ class LlamaTextModel implements TextModel {
     sampling: SequenceEvaluateOptions,
     signal: AbortSignal,
   ): Promise<{ tokens: AsyncGenerator<Token, void>; first: IteratorResult<Token, void> }> {
-    const place = this.#steps.prompt(signal);
+    const place = this.#steps.prompt(prompt.length - sequence.nextTokenIndex, signal);
     for (;;) {
       throwIfGone(signal);
       const at = sequence.nextTokenIndex;

@@ -26,7 +26,7 @@ class Computer {
   }
 
   async prompt(name: string, length: number, signal = new AbortController().signal): Promise<void> {
-    const place = this.steps.prompt(signal);
+    const place = this.steps.prompt(length, signal);
     for (let left = length; left > 0; ) {
       left -= await place.part(left, async (count) => {
         await this.compute(name, count, true);
@@ -107,12 +107,33 @@ describe('prompts', () => {
     while (computer.batches.length < 3) await sleep(0);
     const from = computer.batches.length;
     await computer.prompt('short', 40);
-    // One part that was begun, and what fills the batch that reads its end.
-    expect(computer.until('short', from - 1)).toBeLessThanOrEqual(40 + 2 * 64);
+    // One part that was begun, at most: nothing of the long ones rides along.
+    expect(computer.until('short', from - 1)).toBeLessThanOrEqual(40 + 2 * 40);
+    expect(computer.batches.filter((batch) => 'short' in batch && Object.keys(batch).length > 1)).toEqual([]);
     await Promise.all(long);
     expect(computer.batches.findLastIndex((batch) => 'long 1' in batch)).toBeLessThanOrEqual(
       computer.batches.findIndex((batch) => 'long 2' in batch) + 1,
     );
+  });
+
+  test('that are of one length are read together', async () => {
+    const computer = new Computer();
+    await Promise.all(Array.from({ length: 16 }, (_, i) => computer.prompt(`prompt ${i}`, 40)));
+    // Parts of 32 tokens and a tenth more in each batch at most.
+    expect(computer.batches.length).toBeLessThanOrEqual(20);
+  });
+
+  test('that come alone are read in larger parts than those that others may wait for', async () => {
+    const computer = new Computer();
+    await computer.prompt('alone', 2000);
+    expect(Math.max(...computer.batches.map(tokensIn))).toBeGreaterThanOrEqual(4 * 32);
+    const before = computer.batches.length;
+    await Promise.all([computer.prompt('one', 2000), computer.prompt('two', 2000)]);
+    const beside = computer.batches.slice(
+      before,
+      computer.batches.findLastIndex((batch) => 'one' in batch),
+    );
+    expect(Math.max(...beside.map(tokensIn))).toBeLessThan(2 * 32);
   });
 
   test('that are long are read in the end, however many short ones come', async () => {

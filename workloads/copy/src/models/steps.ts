@@ -4,8 +4,8 @@
 export interface Steps {
   /** Runs `work`, which makes one token of an answer, in the next batch. */
   token: <T>(work: () => Promise<T>) => Promise<T>;
-  /** A prompt that waits to be read from now on. */
-  prompt: (signal: AbortSignal) => PromptInLine;
+  /** A prompt of so many tokens that waits to be read from now on. */
+  prompt: (length: number, signal: AbortSignal) => PromptInLine;
 }
 
 export interface PromptInLine {
@@ -22,19 +22,21 @@ export interface StepsOptions {
 
 /** Beside answers a prompt may make a batch this many times as long as it is without. */
 const longest = 3;
-/** Without answers, so many times as much of a prompt as beside some: whoever comes now waits that long. */
-const unhindered = 2;
-/** A prompt lets others pass that are shorter, until so many times its own length was read for them. */
+/** Whoever comes waits until a batch is done, and so parts are as small where nobody is held up yet. Where for so many batches nobody else came, */
+const calm = 16;
+/** they are so many times as long, with less to do for each token. */
+const unhindered = 4;
+/** A prompt lets others pass that have less left, until so many times its own length was read for them. */
 const patience = 8;
 /** Where nothing is known yet. */
 const firstPart = 32;
-const leastPart = 16;
+const leastPart = 24;
 
 interface Waiting {
   /** Tokens left of a prompt; undefined: the next token of an answer. */
   left?: number;
-  /** Tokens of prompts that had been read when this one came. */
-  came: number;
+  /** Tokens of prompts that have been read when this one has waited for long enough. */
+  due: number;
   signal?: AbortSignal;
   begin: (count: number) => Promise<void>;
   fail: (reason: unknown) => void;
@@ -44,17 +46,28 @@ export function steps({ batchSize, now = () => performance.now() }: StepsOptions
   let waiting: Waiting[] = [];
   let running = false;
   let read = 0;
+  /** Batches in which one alone was served. */
+  let quiet = 0;
   const pace = paceOf(batchSize);
 
   /** Those that the next batch holds, with their tokens; the others wait on. */
   const chosen = (): { item: Waiting; count: number }[] => {
     const answers = waiting.filter(({ left }) => left === undefined).slice(0, batchSize);
     const batch = answers.map((item) => ({ item, count: 1 }));
-    const part = pace.part() * (answers.length > 0 ? 1 : unhindered);
-    let room = Math.min(batchSize - answers.length, part);
-    const prompts = waiting.filter(({ left }) => left !== undefined).toSorted((a, b) => rankOf(a) - rankOf(b));
+    const part = pace.part() * (quiet < calm ? 1 : unhindered);
+    const most = batchSize - answers.length;
+    let room = Math.min(most, part);
+    const prompts = waiting
+      .filter(({ left }) => left !== undefined)
+      .toSorted((a, b) => rankOf(a, read) - rankOf(b, read));
     for (const item of prompts) {
-      const count = Math.min(room, item.left ?? 0);
+      const { left = 0 } = item;
+      const isFirst = batch.length === answers.length;
+      // A short prompt's first token would wait for whatever part of a long one rides along.
+      if (!isFirst && left > 2 * part) break;
+      // Two batches take longer than one that is somewhat larger.
+      if (isFirst && left <= 2 * part) room = Math.min(most, Math.max(room, left));
+      const count = Math.min(room, left);
       if (count <= 0) break;
       room -= count;
       batch.push({ item, count });
@@ -71,6 +84,7 @@ export function steps({ batchSize, now = () => performance.now() }: StepsOptions
       // Answers whose token just came ask for their next meanwhile: apart, they would stay apart, in batches that are half empty.
       await new Promise((resolve) => setImmediate(resolve));
       dropGone();
+      quiet = waiting.length > 1 ? 0 : quiet + 1;
       const batch = chosen();
       const began = now();
       await Promise.all(batch.map(({ item, count }) => item.begin(count)));
@@ -87,7 +101,7 @@ export function steps({ batchSize, now = () => performance.now() }: StepsOptions
     for (const { fail, signal } of gone) fail(signal?.reason);
   };
 
-  const enter = <T>(work: (count: number) => Promise<T>, of: Pick<Waiting, 'left' | 'came' | 'signal'>): Promise<T> =>
+  const enter = <T>(work: (count: number) => Promise<T>, of: Pick<Waiting, 'left' | 'due' | 'signal'>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       const begin = (count: number) => work(count).then(resolve, reject);
       waiting.push({ ...of, begin, fail: reject });
@@ -95,17 +109,17 @@ export function steps({ batchSize, now = () => performance.now() }: StepsOptions
     });
 
   return {
-    token: (work) => enter(work, { came: read }),
-    prompt: (signal) => {
-      const came = read;
-      return { part: (left, work) => enter(work, { left, came, signal }) };
+    token: (work) => enter(work, { due: read }),
+    prompt: (length, signal) => {
+      const due = read + patience * length;
+      return { part: (left, work) => enter(work, { left, due, signal }) };
     },
   };
 }
 
-/** Smaller goes first. All wait alike from now on, so when a prompt came stands for how long it has waited. */
-function rankOf({ left = 0, came }: Waiting): number {
-  return left + came / patience;
+/** Smaller goes first: those that have waited for long enough, then those with least left. */
+function rankOf({ left = 0, due }: Waiting, read: number): number {
+  return read >= due ? due - read - 1 : left;
 }
 
 /** How much of a prompt a batch may hold, from what batches took: so long without a prompt, so much longer for each token of one. */
