@@ -1,5 +1,5 @@
 // The autoscaler of a controller: which caches it reads, and whom it tells.
-import { compressionService, copyEngine, matcherPool } from '@quintet/crds';
+import { compressionService, copyEngine, fieldJob, matcherPool } from '@quintet/crds';
 import type { Registry } from 'prom-client';
 import type { Client } from '../kube/client.ts';
 import type { Log } from '../kube/log.ts';
@@ -36,7 +36,7 @@ export interface Wired {
 }
 
 export function autoscalerOf({ client, watches, recorder, registry, activator, ...options }: Wiring): Wired {
-  const kinds = [compressionService, matcherPool, copyEngine].map((definition) => {
+  const kinds = [compressionService, matcherPool, copyEngine, fieldJob].map((definition) => {
     const { group, version, plural, kind } = definition;
     const { store } = watches.all({ group, version, plural, kind, namespaced: true });
     return { definition, resources: store };

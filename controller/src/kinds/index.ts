@@ -18,7 +18,7 @@ export function kinds(
   scaling?: ScalingSource,
 ): Kind<KubeObject>[] {
   const all = [
-    fieldJob(field),
+    fieldJob(field, scaling),
     evolutionRun(evolution),
     servingKind(compressionService, compression, scaling),
     servingKind(matcherPool, matcher, scaling),

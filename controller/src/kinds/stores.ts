@@ -33,6 +33,8 @@ const wishes: Record<string, readonly Wish[]> = {
     { store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource },
     { store: 'postgres', path: 'index.postgres', required: true, share: schemaOfResource },
   ],
+  // Of mode Service alone: the Jobs keep nothing.
+  FieldJob: [{ store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource }],
   CompressionService: [{ store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource }],
   CopyEngine: [
     { store: 'redis', path: 'cache.redis', required: false, share: prefixOfResource },

@@ -1,7 +1,6 @@
 // The objects a FieldJob should have: one Job after the other, each when the one before it is complete.
 import { type FieldJob, parseDuration } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
-import { TerminalError } from '../../reconcile/errors.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
@@ -12,7 +11,6 @@ export function desired(resource: FieldJob, observed: Observed, settings: Engine
   const run = readRun(resource, observed, settings);
   const { now } = observed;
   if (run.finished) return whenFinished(resource, run, now);
-  refuseUnsupported(resource);
   requireImage('field', settings, resource.spec.pod?.image);
   if (run.failure && !run.failure.retry) return { objects: present(resource, run, false) };
   const again = run.failure && retryAt(run.failure, run.startTime);
@@ -22,15 +20,6 @@ export function desired(resource: FieldJob, observed: Observed, settings: Engine
       ? [...standing(resource), ...untilPlanIsGone(run)]
       : present(resource, run, renews);
   return { objects, ...wakeAt(now, run.deadline, again, run.gpu.fallbackAt, run.trouble?.quietUntil) };
-}
-
-/** What the schema has ahead of the engine and only the controller would carry out. The engine refuses the rest. */
-function refuseUnsupported({ spec }: FieldJob): void {
-  const unsupported: [boolean, string][] = [
-    [spec.mode === 'Service', 'spec.mode: Service is not part of this version; set it to Batch'],
-  ];
-  const found = unsupported.find(([applies]) => applies);
-  if (found) throw new TerminalError('Unsupported', found[1]);
 }
 
 function standing(resource: FieldJob): KubeObject[] {

@@ -194,11 +194,6 @@ describe('the objects of a FieldJob', () => {
     expect(condition(job, seen(), 'Stalled')).toMatchObject({ reason: 'EngineSilent' });
   });
 
-  it('are refused by name where the schema is ahead of this version', () => {
-    const message = (spec: Record<string, unknown>) => () => desired(resource(spec), observed());
-    expect(message({ mode: 'Service' })).toThrow(/spec\.mode/);
-  });
-
   it('write to a bucket by the environment of AWS tools, with the keys of the Secret, and may reach it', () => {
     const s3 = { bucket: 'fields', endpoint: 'http://store.local:9000', region: 'eu-1', secretRef: { name: 'keys' } };
     const job = resource({ output: { s3 } });
@@ -462,3 +457,44 @@ describe('the status of a FieldJob', () => {
 function stored(conditions: readonly object[]): object[] {
   return conditions.map((each) => ({ lastTransitionTime: '2026-01-01T12:00:00Z', observedGeneration: 1, ...each }));
 }
+
+describe('a FieldJob in mode Service', () => {
+  const service = (spec: Record<string, unknown> = {}) =>
+    parseStored(definition, {
+      apiVersion: 'quintet.dev/v1alpha1',
+      kind: 'FieldJob',
+      metadata: { name: 'bead', namespace: 'lab', uid: 'uid-1', generation: 1 },
+      spec: { mode: 'Service', array: { type: 'Grid', grid: {} }, ...spec },
+    });
+
+  it('has the objects of the golden file', async () => {
+    const all = desired(service({ replicas: 2, auth: { secretRef: { name: 'tokens' } } }), observed())
+      .objects.map((object) => stringify(object))
+      .join('---\n');
+    await expect(all).toMatchFileSnapshot('golden/service.yaml');
+  });
+
+  it('is one pod behind a Service unless it says more, and none while it is suspended', () => {
+    const count = (spec: Record<string, unknown>) => child(service(spec), observed(), 'bead-field-deployment');
+    const deployment = (spec: Record<string, unknown> = {}) =>
+      desired(service(spec), observed()).objects.find(({ kind: k }) => k === 'Deployment');
+    expect(count({})).toBeUndefined();
+    expect(deployment()).toMatchObject({ spec: { replicas: 1 } });
+    expect(deployment({ suspend: true })).toMatchObject({ spec: { replicas: 0 } });
+    expect(names(desired(service(), observed()).objects).some((name) => name.startsWith('Job/'))).toBe(false);
+  });
+
+  it('is Ready with its address when its pods serve, and says what it waits for before', () => {
+    const one = service();
+    expect(kind.status(one, observed()).fields).toMatchObject({ phase: 'Pending' });
+    const [deployment] = desired(one, observed()).objects.filter(({ kind: k }) => k === 'Deployment');
+    const serving = {
+      ...deployment,
+      metadata: { ...deployment?.metadata, generation: 1 },
+      status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 },
+    } as unknown as KubeObject;
+    const { fields, conditions } = kind.status(one, observed().with(serving));
+    expect(fields).toMatchObject({ phase: 'Ready', url: expect.stringContaining('bead-field.lab.svc') });
+    expect(conditions).toContainEqual(expect.objectContaining({ type: 'Ready', status: 'True', reason: 'Serving' }));
+  });
+});

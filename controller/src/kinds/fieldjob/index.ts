@@ -1,13 +1,21 @@
-// FieldJob: acoustic fields computed by an Indexed Job.
+// FieldJob: acoustic fields computed by an Indexed Job, or in mode Service asked for behind a Deployment.
 import { fieldJob as definition, type FieldJob, parseStored } from '@quintet/crds';
+import { keyOf } from '../../kube/paths.ts';
 import { types } from '../../objects/types.ts';
 import type { Kind } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
 import { jobsEnd } from '../jobs/namespace.ts';
+import { desired as desiredOfService } from '../serving/desired.ts';
+import { servingChildren, servingRules } from '../serving/index.ts';
+import type { ScalingSource } from '../serving/scaling.ts';
+import { status as statusOfService } from '../serving/status.ts';
 import { desired } from './desired.ts';
+import { asService } from './service.ts';
 import { status } from './status.ts';
 
-export function fieldJob(settings: EngineSettings): Kind<FieldJob> {
+/** @param scaling What the autoscaler has decided of those in mode Service; left out: nothing ever is. */
+export function fieldJob(settings: EngineSettings, scaling: ScalingSource = () => undefined): Kind<FieldJob> {
+  const decided = ({ metadata }: FieldJob) => scaling(definition.kind, keyOf(metadata), metadata.uid);
   return {
     type: {
       group: definition.group,
@@ -16,13 +24,21 @@ export function fieldJob(settings: EngineSettings): Kind<FieldJob> {
       kind: definition.kind,
       namespaced: true,
     },
-    children: [types.configMap, types.networkPolicy, types.claim, types.resourceClaimTemplate, types.job],
+    children: [...servingChildren(settings), types.claim, types.job],
     observes: [types.pod],
     dependents: [types.workload],
     namespaceEnd: jobsEnd,
-    extraRules: [],
+    extraRules: servingRules,
     parse: (stored) => parseStored(definition, stored),
-    desired: (resource, observed) => desired(resource, observed, settings),
-    status: (resource, observed) => status(resource, observed, settings),
+    desired: (resource, observed) => {
+      const service = asService(resource);
+      if (service) return desiredOfService(service, observed, settings, decided(resource));
+      return desired(resource, observed, settings);
+    },
+    status: (resource, observed) => {
+      const service = asService(resource);
+      if (service) return statusOfService(service, observed, decided(resource));
+      return status(resource, observed, settings);
+    },
   };
 }

@@ -1,7 +1,10 @@
 // What differs between the kinds that serve: the engine behind them, and what its pods need.
-import type { CompressionService, CopyEngine, MatcherPool } from '@quintet/crds';
+import type { CompressionService, CopyEngine, FieldJob, MatcherPool } from '@quintet/crds';
 
-export type Served = CompressionService | MatcherPool | CopyEngine;
+/** A FieldJob in mode Service, with a count of pods as the others have one. */
+export type FieldService = Omit<FieldJob, 'spec'> & { spec: FieldJob['spec'] & { replicas: number } };
+
+export type Served = CompressionService | MatcherPool | CopyEngine | FieldService;
 
 export interface Engine {
   /** Last part of the names of its objects; its image's and settings' name too. */
@@ -16,4 +19,5 @@ export const engines = {
   CompressionService: { name: 'compression', startupSeconds: 120, drainSeconds: 30 },
   MatcherPool: { name: 'matcher', startupSeconds: 300, drainSeconds: 30 },
   CopyEngine: { name: 'copy', startupSeconds: 900, drainSeconds: 120 },
+  FieldJob: { name: 'field', startupSeconds: 120, drainSeconds: 30 },
 } as const satisfies Record<Served['kind'], Engine>;

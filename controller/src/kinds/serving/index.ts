@@ -1,8 +1,9 @@
 // CompressionService, MatcherPool and CopyEngine: engines that serve behind a Deployment.
 import { type AnyDefinition, parseStored } from '@quintet/crds';
 import { keyOf } from '../../kube/paths.ts';
+import type { ResourceType } from '../../kube/types.ts';
 import { types } from '../../objects/types.ts';
-import type { Kind } from '../../reconcile/kind.ts';
+import type { Kind, PolicyRule } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
 import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
@@ -20,22 +21,29 @@ export function servingKind<R extends Served>(
   const decided = ({ metadata }: R) => scaling(kind, keyOf(metadata), metadata.uid);
   return {
     type: { group, version, plural, kind, namespaced: true },
-    children: [
-      types.configMap,
-      ...storeTypes(settings.stores),
-      types.serviceAccount,
-      types.networkPolicy,
-      types.resourceClaimTemplate,
-      types.service,
-      types.endpointSlice,
-      types.podDisruptionBudget,
-      types.deployment,
-    ],
+    children: servingChildren(settings),
     observes: [types.pod],
-    // Another autoscaler on the same pods is seen and left alone.
-    extraRules: [{ apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] }],
+    extraRules: servingRules,
     parse: (stored) => parseStored(definition, stored) as R,
     desired: (resource, observed) => desired(resource, observed, settings, decided(resource)),
     status: (resource, observed) => status(resource, observed, decided(resource)),
   };
 }
+
+/** Types of the objects that serving takes. */
+export const servingChildren = ({ stores }: EngineSettings): ResourceType[] => [
+  types.configMap,
+  ...storeTypes(stores),
+  types.serviceAccount,
+  types.networkPolicy,
+  types.resourceClaimTemplate,
+  types.service,
+  types.endpointSlice,
+  types.podDisruptionBudget,
+  types.deployment,
+];
+
+/** Another autoscaler on the same pods is seen and left alone. */
+export const servingRules: PolicyRule[] = [
+  { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] },
+];

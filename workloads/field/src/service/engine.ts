@@ -20,6 +20,10 @@ const members = [
   'safety',
   'backend',
   'gpu',
+  // Of no use here yet, and said so rather than ignored.
+  'method',
+  'motion',
+  'timeDomain',
 ] as const;
 const given = z.unknown().optional();
 
@@ -34,6 +38,9 @@ export const config = z.object({
   safety: given,
   backend: given,
   gpu: given,
+  method: given,
+  motion: given,
+  timeDomain: given,
 });
 
 const mostStreams = 2000;
