@@ -16,6 +16,8 @@ const roles = ['coordinator', 'worker'] as const;
 const longestMessage = 3500;
 /** EX_TEMPFAIL: the same may succeed another time. */
 const temporary = 75;
+/** As for wrong usage: only another spec, or other data, can help, and the Job need not try again. */
+const refused = 2;
 
 const role = process.argv[2] as (typeof roles)[number];
 const stopping = new AbortController();
@@ -149,7 +151,7 @@ function fail(error: unknown): number {
     step: role,
     error: { reason, message: messageOf(error).slice(0, 1500), ...(field !== undefined && { field }) },
   });
-  return known && error.retryable ? temporary : 1;
+  return !known ? 1 : error.retryable ? temporary : refused;
 }
 
 function report(result: object): void {

@@ -109,7 +109,7 @@ describe('a split', () => {
       const data = await problem();
       fc.assert(
         fc.property(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 2, max: 6 }), (seed, folds) => {
-          const split = splitRows(data, { ...byClass, kind, seed, folds: kind === 'Stratified' ? folds : 2 });
+          const split = splitRows(data, { ...plain, kind, seed, folds: kind === 'Stratified' ? folds : 2 });
           for (const { train, test } of split.folds) {
             const seen = [...train, ...test, ...split.holdout];
             expect(new Set(seen).size).toBe(seen.length);
@@ -122,14 +122,14 @@ describe('a split', () => {
 
   it('Stratified keeps the share of each class', async () => {
     const data = await problem();
-    const split = splitRows(data, { ...byClass, kind: 'Stratified' });
+    const split = splitRows(data, { ...plain, kind: 'Stratified' });
     for (const rows of [split.holdout, ...split.folds.map((fold) => fold.test)])
       expect(rows.filter((row) => data.y[row] === 1)).toHaveLength(4);
   });
 
   it('Group parts no group', async () => {
     const data = await problem();
-    const split = splitRows(data, { ...byClass, kind: 'Group' });
+    const split = splitRows(data, { ...plain, kind: 'Group' });
     const sides = [split.holdout, ...split.folds.map((fold) => fold.test)].map(
       (rows) => new Set(Array.from(rows, (row) => data.groups![row])),
     );
@@ -138,7 +138,7 @@ describe('a split', () => {
 
   it('Time teaches only from before the gap, and equal times stay together', async () => {
     const data = await problem();
-    const split = splitRows(data, { ...byClass, kind: 'Time', gap: 5 });
+    const split = splitRows(data, { ...plain, kind: 'Time', gap: 5 });
     for (const { train, test } of split.folds) {
       const first = Math.min(...Array.from(test, (row) => data.times![row]!));
       expect(Math.max(...Array.from(train, (row) => data.times![row]!))).toBeLessThanOrEqual(first - 5);

@@ -17,17 +17,19 @@ export function evaluationKey(judging: Judging, task: EvaluationTask): string {
     .digest('hex');
 }
 
-/** Asks the cache first, and joins a question that is under way. A cache that fails is passed over. */
+/** Asks the cache first, and joins a question that is under way. A cache that fails is passed over; one that is silent holds nothing up once it is `stopped`. */
 export function withCache(
   evaluator: Evaluator,
   judging: Judging,
   cache: EvaluationCache | undefined,
+  stopped: AbortSignal,
 ): Evaluator & { readonly hits: number; readonly asked: number } {
   const flying = new Map<string, Promise<Outcome>>();
   let hits = 0;
   let asked = 0;
   const work = async (key: string, task: EvaluationTask): Promise<Outcome> => {
-    const known = await cache?.get(key).catch(() => undefined);
+    const known = cache && (await unless(stopped, cache.get(key)));
+    if (stopped.aborted && !known) return { ok: false, kind: 'Stopped', reason: 'the search has ended' };
     if (known) {
       hits++;
       return { ok: true, cached: true, ...known };
@@ -35,7 +37,7 @@ export function withCache(
     const outcome = await evaluator.evaluate(task);
     if (outcome.ok) {
       const { ok: _, cached: __, ...evaluation } = outcome;
-      await cache?.set(key, evaluation).catch(() => undefined);
+      if (cache) await unless(stopped, cache.set(key, evaluation));
     }
     return outcome;
   };
@@ -59,6 +61,20 @@ export function withCache(
       return outcome;
     },
   };
+}
+
+/** What the promise gives; undefined when it fails, or the signal comes first. */
+function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const give = (value?: T): void => {
+      signal.removeEventListener('abort', abort);
+      resolve(value);
+    };
+    const abort = (): void => give();
+    signal.addEventListener('abort', abort);
+    promise.then(give, () => give());
+    if (signal.aborted) give();
+  });
 }
 
 /** A folder that this user alone can write: entries are read back as they are. */

@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import type { Problem } from '../data/problem.ts';
 import type { LearnerName } from '../learners/index.ts';
+import { withCache } from './cache.ts';
 import { type EvaluationPool, startPool } from './pool.ts';
 import type { EvaluationTask, Judging } from './task.ts';
 
@@ -8,12 +9,12 @@ let pool: EvaluationPool | undefined;
 afterEach(() => pool?.close());
 
 const judging = { data: 'x' } as Judging;
-const open = async (processes: number, timeLimit = 500) => {
+const open = async (processes: number, timeLimit = 500, module = 'unruly-worker') => {
   pool = await startPool({} as Problem, judging, {
     processes,
     timeLimit,
     retries: 1,
-    module: new URL('./fixtures/unruly-worker.ts', import.meta.url).pathname,
+    module: new URL(`./fixtures/${module}.ts`, import.meta.url).pathname,
   });
   return pool;
 };
@@ -45,6 +46,24 @@ it('a process that dies is replaced, and its task fails after its retries', asyn
     3,
     4,
   ]);
+});
+
+it('processes that never become ready fail what waits for them, rather than keep it waiting', async () => {
+  const { evaluate } = await open(2, 60_000, 'stillborn-worker');
+  expect(await evaluate(task('Linear'))).toEqual({
+    ok: false,
+    kind: 'Failed',
+    reason: 'its process ended (9) before it was ready; raise spec.evaluation.memoryLimit',
+  });
+});
+
+it('a cache that never answers holds nothing up once the search is stopped', async () => {
+  const silent = { get: () => new Promise<undefined>(() => undefined), set: async () => undefined };
+  const stop = new AbortController();
+  const never = withCache({ evaluate: () => new Promise(() => undefined) }, judging, silent, stop.signal);
+  const outcome = never.evaluate(task('Linear'));
+  stop.abort();
+  expect(await outcome).toMatchObject({ ok: false, kind: 'Stopped' });
 });
 
 it('when it is stopped, tasks under way and waiting end at once', async () => {

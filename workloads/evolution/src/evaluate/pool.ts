@@ -28,6 +28,9 @@ export interface EvaluationPool extends Evaluator {
   close: () => Promise<void>;
 }
 
+/** Processes in a row that end before they are ready: then what waits has waited long enough. */
+const mostStillborn = 3;
+
 interface Waiting {
   readonly task: EvaluationTask;
   attempts: number;
@@ -40,9 +43,10 @@ export async function startPool(problem: Problem, judging: Judging, options: Poo
   await writeFile(file, serialize(problem), { mode: 0o600 });
   const queue: Waiting[] = [];
   let stopped = false;
+  let stillborn = 0;
   const slots = Array.from(
     { length: options.processes },
-    () => new Slot({ type: 'problem', file, judging }, options, take, giveBack),
+    () => new Slot({ type: 'problem', file, judging }, options, { take, giveBack, born }),
   );
   for (const slot of slots) slot.start();
 
@@ -56,6 +60,13 @@ export async function startPool(problem: Problem, judging: Judging, options: Poo
     const at = queue.findIndex((each) => each.task.priority > waiting.task.priority);
     queue.splice(at < 0 ? queue.length : at, 0, waiting);
     for (const slot of slots) slot.wake();
+  }
+  /** A process that cannot start, for want of memory, fails what it could have worked on: nobody else would ever end it. */
+  function born(trouble: string | undefined): void {
+    stillborn = trouble === undefined ? 0 : stillborn + 1;
+    if (trouble === undefined || stillborn < mostStillborn) return;
+    const reason = `${trouble} before it was ready; raise spec.evaluation.memoryLimit`;
+    for (const waiting of queue.splice(0)) waiting.settle({ ok: false, kind: 'Failed', reason });
   }
   const stop = (): void => {
     stopped = true;
@@ -75,11 +86,18 @@ export async function startPool(problem: Problem, judging: Judging, options: Poo
 
 const stoppedOutcome: Outcome = { ok: false, kind: 'Stopped', reason: 'the search has ended' };
 
+/** What a slot asks of its pool. */
+interface Slots {
+  take: () => Waiting | undefined;
+  giveBack: (waiting: Waiting) => void;
+  /** Hears of every process that became ready, or of why it did not. */
+  born: (trouble: string | undefined) => void;
+}
+
 class Slot {
   readonly #problem: ToProcess;
   readonly #options: PoolOptions;
-  readonly #take: () => Waiting | undefined;
-  readonly #giveBack: (waiting: Waiting) => void;
+  readonly #pool: Slots;
   #child: ChildProcess | undefined;
   #ready = false;
   #work: Waiting | undefined;
@@ -87,16 +105,10 @@ class Slot {
   #ended = false;
   #crashes = 0;
 
-  constructor(
-    problem: ToProcess,
-    options: PoolOptions,
-    take: () => Waiting | undefined,
-    giveBack: (waiting: Waiting) => void,
-  ) {
+  constructor(problem: ToProcess, options: PoolOptions, pool: Slots) {
     this.#problem = problem;
     this.#options = options;
-    this.#take = take;
-    this.#giveBack = giveBack;
+    this.#pool = pool;
   }
 
   start(): void {
@@ -120,7 +132,7 @@ class Slot {
 
   wake(): void {
     if (!this.#ready || this.#work || this.#ended) return;
-    const work = this.#take();
+    const work = this.#pool.take();
     if (!work) return;
     this.#work = work;
     this.#timer = setTimeout(() => this.#tooLong(), this.#options.timeLimit);
@@ -136,6 +148,7 @@ class Slot {
 
   #hear(message: FromProcess): void {
     if (this.#ended) return;
+    if (!this.#ready) this.#pool.born(undefined);
     this.#ready = true;
     if (message.type === 'done') {
       this.#crashes = 0;
@@ -165,11 +178,12 @@ class Slot {
     clearTimeout(this.#timer);
     // Whatever comes back to the queue now must not come to the dead.
     this.#child = undefined;
+    if (!this.#ready) this.#pool.born(reason);
     this.#ready = false;
     const work = this.#work;
     this.#work = undefined;
     this.#crashes++;
-    if (work && work.attempts < this.#options.retries) this.#giveBack({ ...work, attempts: work.attempts + 1 });
+    if (work && work.attempts < this.#options.retries) this.#pool.giveBack({ ...work, attempts: work.attempts + 1 });
     else work?.settle({ ok: false, kind: 'Failed', reason });
     // A process that cannot even start is tried again ever more slowly.
     setTimeout(() => !this.#ended && this.start(), Math.min(5000, 50 * 2 ** this.#crashes)).unref();

@@ -16,6 +16,8 @@ export type FromProcess =
   | { readonly type: 'failed'; readonly reason: string };
 
 let context: EvaluationContext | undefined;
+/** Why there is no problem to evaluate on. */
+let trouble = 'no problem yet';
 
 process.on('message', (message: ToProcess) => {
   process.send!(answer(message));
@@ -29,9 +31,10 @@ function answer(message: ToProcess): FromProcess {
       context = new EvaluationContext(deserialize(readFileSync(message.file)) as Problem, message.judging);
       return { type: 'ready' };
     }
-    if (!context) throw new Error('no problem yet');
+    if (!context) throw new Error(trouble);
     return { type: 'done', evaluation: context.evaluate(message.task) };
   } catch (error) {
+    if (message.type === 'problem') trouble = messageOf(error);
     return { type: 'failed', reason: messageOf(error) };
   }
 }

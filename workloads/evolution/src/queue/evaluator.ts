@@ -6,7 +6,7 @@ import { Queue, QueueEvents } from 'bullmq';
 import type { Problem } from '../data/problem.ts';
 import { evaluationKey } from '../evaluate/cache.ts';
 import type { Evaluation, EvaluationTask, Evaluator, Judging, Outcome } from '../evaluate/task.ts';
-import { openRedis, redisCache, shipProblem } from './store.ts';
+import { dataKey, openRedis, redisCache, shipProblem, within } from './store.ts';
 
 export interface QueueOptions {
   readonly url: string;
@@ -39,6 +39,8 @@ interface Open {
 }
 
 const sweepEvery = 1000;
+/** How often the data set's time is renewed. */
+const renewEvery = 60_000;
 /** BullMQ's priorities are 1 (first) to 2^21; 0 would pass all others. */
 const mostPriority = 2 ** 21 - 1;
 
@@ -95,7 +97,16 @@ export async function queueEvaluator(
   events.on('completed', ({ jobId }) => void finished(jobId).catch(() => undefined));
   events.on('failed', ({ jobId, failedReason }) => settle(jobId, failureOf(failedReason)));
 
+  let renewed = performance.now();
+  /** A Redis that restarted, or made room, has lost the data: workers that start now wait for it. */
+  const keepData = async (): Promise<void> => {
+    const due = performance.now() - renewed > renewEvery;
+    if (!due && (await redis.exists(dataKey(problem.hash))) === 1) return;
+    await shipProblem(redis, problem, options.keepData);
+    renewed = performance.now();
+  };
   const sweep = async (): Promise<void> => {
+    if (redis.status === 'ready') await keepData();
     const keys = [...open.keys()];
     if (keys.length === 0 || redis.status !== 'ready') return;
     const there = await results.has(keys);
@@ -155,14 +166,4 @@ const stoppedOutcome: Outcome = { ok: false, kind: 'Stopped', reason: 'the searc
 
 function failureOf(reason: string): Outcome {
   return { ok: false, kind: 'Failed', reason };
-}
-
-/** Waits for a courtesy that may not keep the run from ending. */
-async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
-    work.catch(() => undefined),
-    new Promise((resolve) => (timer = setTimeout(resolve, milliseconds))),
-  ]);
-  clearTimeout(timer);
 }

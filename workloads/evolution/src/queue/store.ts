@@ -13,6 +13,11 @@ const prefix = 'quintet:evolution';
 /** Redis answers others between chunks of this size. */
 const chunkBytes = 4 << 20;
 
+/** Written last: whoever sees it finds every chunk. */
+export function dataKey(hash: string): string {
+  return `${prefix}:data:${hash}:chunks`;
+}
+
 /** A connection that waits for Redis to come back rather than fail: a run outlives a restart of its queue. */
 export function openRedis(url: string): Redis {
   const redis = new Redis(url, {
@@ -48,46 +53,69 @@ export async function checkRedis(redis: Redis): Promise<void> {
   }
 }
 
-/** Stores the problem once; later calls renew its time. */
+/**
+ * Stores the problem where it is not there; renews its time where it is.
+ * @throws EvolutionError DataTooLarge when Redis has no room for it
+ */
 export async function shipProblem(redis: Redis, problem: Problem, keepSeconds: number): Promise<void> {
   const key = `${prefix}:data:${problem.hash}`;
-  const chunks = Number((await redis.get(`${key}:chunks`)) ?? 0);
+  const chunks = Number((await redis.get(dataKey(problem.hash))) ?? 0);
   if (chunks > 0 && (await redis.exists(...Array.from({ length: chunks }, (_, i) => `${key}:${i}`))) === chunks) {
     await Promise.all(Array.from({ length: chunks }, (_, i) => redis.expire(`${key}:${i}`, keepSeconds)));
-    await redis.expire(`${key}:chunks`, keepSeconds);
+    await redis.expire(dataKey(problem.hash), keepSeconds);
     return;
   }
   const bytes = zstdCompressSync(serialize(problem));
   const count = Math.ceil(bytes.length / chunkBytes);
-  for (let i = 0; i < count; i++)
-    await redis.set(`${key}:${i}`, bytes.subarray(i * chunkBytes, (i + 1) * chunkBytes), 'EX', keepSeconds);
-  // Written last: whoever sees the count finds every chunk.
-  await redis.set(`${key}:chunks`, count, 'EX', keepSeconds);
+  const names = Array.from({ length: count }, (_, i) => `${key}:${i}`);
+  try {
+    for (const [i, name] of names.entries())
+      await redis.set(name, bytes.subarray(i * chunkBytes, (i + 1) * chunkBytes), 'EX', keepSeconds);
+  } catch (cause) {
+    if (/^OOM\b/.test(messageOf(cause))) throw tooLarge(bytes.length);
+    throw cause;
+  }
+  // A full Redis makes room by forgetting: also what has just been written.
+  const there = await redis.exists(...names);
+  if (there === count) await redis.set(dataKey(problem.hash), count, 'EX', keepSeconds);
+  else if (redis.status === 'ready') throw tooLarge(bytes.length);
 }
 
-/** @throws EvolutionError DataDamaged when what is there is not what the hash says */
-export async function receiveProblem(redis: Redis, hash: string): Promise<Problem> {
+function tooLarge(bytes: number): EvolutionError {
+  return new EvolutionError('DataTooLarge', `Redis has no room for the data set (${bytes} bytes compressed)`, {
+    field: 'spec.queue.redis',
+    fix: 'use a Redis with more maxmemory, fewer rows, or fewer columns',
+  });
+}
+
+/**
+ * The problem; undefined when it is not there, or not whole. What is damaged is put away, so that it is shipped again.
+ * @throws EvolutionError DataDamaged when what is there is not what the hash says
+ */
+export async function receiveProblem(redis: Redis, hash: string): Promise<Problem | undefined> {
   const key = `${prefix}:data:${hash}`;
-  const count = Number((await redis.get(`${key}:chunks`)) ?? 0);
+  const count = Number((await redis.get(dataKey(hash))) ?? 0);
   const chunks: Buffer[] = [];
   for (let i = 0; i < count; i++) {
     const chunk = await redis.getBuffer(`${key}:${i}`);
     if (chunk) chunks.push(chunk);
   }
-  if (count === 0 || chunks.length < count)
-    throw new EvolutionError('DataUnreadable', `data set ${hash.slice(0, 12)} is not in Redis`);
+  if (count === 0 || chunks.length < count) return undefined;
   const problem = deserialize(zstdDecompressSync(Buffer.concat(chunks))) as Problem;
   const { hash: _, ...rest } = problem;
-  if (hashOf(rest) !== hash)
+  if (hashOf(rest) !== hash) {
+    await redis.del(dataKey(hash));
     throw new EvolutionError('DataDamaged', `data set ${hash.slice(0, 12)} has another content`);
+  }
   return problem;
 }
 
+export interface RedisCache extends EvaluationCache {
+  has: (keys: readonly string[]) => Promise<boolean[]>;
+}
+
 /** Results in Redis; the fitness cache of all runs on the same data. */
-export function redisCache(
-  redis: Redis,
-  keepSeconds: number,
-): EvaluationCache & { has: (keys: readonly string[]) => Promise<boolean[]> } {
+export function redisCache(redis: Redis, keepSeconds: number): RedisCache {
   const keyOf = (key: string) => `${prefix}:result:${key}`;
   return {
     get: async (key) => {
@@ -115,4 +143,14 @@ function opened(bytes: Buffer): Evaluation | undefined {
   const body = bytes.subarray(32);
   if (!createHash('sha256').update(body).digest().equals(bytes.subarray(0, 32))) return undefined;
   return deserialize(zstdDecompressSync(body)) as Evaluation;
+}
+
+/** Waits for a courtesy that may not keep anybody from ending. */
+export async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    work.catch(() => undefined),
+    new Promise((resolve) => (timer = setTimeout(resolve, milliseconds))),
+  ]);
+  clearTimeout(timer);
 }

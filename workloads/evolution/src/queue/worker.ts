@@ -1,11 +1,11 @@
 // A worker of one run: takes a task at a time, evaluates it in a process that can be killed, and leaves the result under its key.
-import { UnrecoverableError, Worker } from 'bullmq';
+import { UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Problem } from '../data/problem.ts';
 import { evaluationKey } from '../evaluate/cache.ts';
 import { type EvaluationPool, startPool } from '../evaluate/pool.ts';
 import type { Judging } from '../evaluate/task.ts';
 import { endedKey, type JobData, queueName } from './evaluator.ts';
-import { openRedis, receiveProblem, redisCache } from './store.ts';
+import { openRedis, receiveProblem, redisCache, within } from './store.ts';
 
 export interface WorkerOptions {
   readonly url: string;
@@ -29,6 +29,12 @@ export interface RunningWorker {
   close: () => Promise<void>;
 }
 
+/** Milliseconds. */
+const waitForData = 500;
+const giveBackTime = 5000;
+const mostDamaged = 3;
+const closingReason = 'the worker ends';
+
 export function startWorker(options: WorkerOptions): RunningWorker {
   const { url, runId, concurrency } = options;
   const redis = openRedis(url);
@@ -37,11 +43,24 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   let pool: { key: string; made: Promise<EvaluationPool> } | undefined;
   let closing = false;
 
+  /** Waits for data that Redis has lost: the coordinator ships it again, and no task is to blame. */
+  const problemOf = async (hash: string): Promise<Problem> => {
+    for (let damaged = 0; !closing; ) {
+      try {
+        const problem = await receiveProblem(redis, hash);
+        if (problem) return problem;
+      } catch (error) {
+        if (++damaged === mostDamaged) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, waitForData));
+    }
+    throw new Error(closingReason);
+  };
   const poolFor = (judging: Judging, timeLimit: number): Promise<EvaluationPool> => {
     const key = JSON.stringify([judging, timeLimit]);
     if (pool?.key !== key) {
       void pool?.made.then((old) => old.close()).catch(() => undefined);
-      const made = receiveProblem(redis, judging.data).then((problem: Problem) =>
+      const made = problemOf(judging.data).then((problem) =>
         startPool(problem, judging, {
           processes: concurrency,
           timeLimit,
@@ -59,14 +78,24 @@ export function startWorker(options: WorkerOptions): RunningWorker {
 
   const worker = new Worker<JobData>(
     queueName(runId),
-    async ({ data: { task, judging, timeLimit, keepResults } }) => {
+    async (job, token) => {
+      const { task, judging, timeLimit, keepResults } = job.data;
       const key = evaluationKey(judging, task);
       const results = redisCache(redis, keepResults);
       if ((await results.has([key]))[0]) return;
       counts.busy++;
       try {
-        const evaluator = await poolFor(judging, timeLimit);
-        const outcome = await evaluator.evaluate(task);
+        const outcome = await poolFor(judging, timeLimit)
+          .then((evaluator) => evaluator.evaluate(task))
+          .catch((error: unknown) => {
+            if (closing) return undefined;
+            throw error;
+          });
+        if (!outcome || (!outcome.ok && outcome.kind === 'Stopped')) {
+          // The worker ends, or has a new pool: no fault of the task, which goes back as it came.
+          await job.moveToWait(token);
+          throw new WaitingError();
+        }
         if (outcome.ok) {
           const { ok: _, cached: __, ...evaluation } = outcome;
           await results.set(key, evaluation);
@@ -75,8 +104,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
         }
         counts.failed++;
         // What the data or the clock refuse, they refuse again; a dead process may have been bad luck.
-        if (outcome.kind !== 'Stopped' && !outcome.reason.startsWith('its process ended'))
-          throw new UnrecoverableError(outcome.reason);
+        if (!outcome.reason.startsWith('its process ended')) throw new UnrecoverableError(outcome.reason);
         throw new Error(outcome.reason);
       } finally {
         counts.busy--;
@@ -118,8 +146,14 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       if (closing) return;
       closing = true;
       clearInterval(watch);
-      await (await pool?.made.catch(() => undefined))?.close();
-      await worker.close(true).catch(() => undefined);
+      // First no new task, then those under way go back; what a silent Redis does not take back, it gives to others by itself.
+      await worker.pause(true).catch(() => undefined);
+      if (pool)
+        await within(
+          giveBackTime,
+          pool.made.then((made) => made.close()),
+        );
+      await within(giveBackTime, worker.close());
       redis.disconnect();
       connection.disconnect();
     },

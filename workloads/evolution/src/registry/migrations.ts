@@ -91,4 +91,14 @@ export const migrations: readonly { readonly name: string; readonly sql: string 
       CREATE INDEX audit_by_subject ON audit (subject, at DESC);
     `,
   },
+  {
+    // How far the coordinators of a run have come together, so that the next one goes on from there.
+    name: '0002-resume',
+    sql: `
+      ALTER TABLE runs
+        ADD COLUMN seconds double precision NOT NULL DEFAULT 0,
+        ADD COLUMN placed integer NOT NULL DEFAULT 0,
+        ADD COLUMN cut jsonb;
+    `,
+  },
 ];

@@ -20,8 +20,8 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-const rowsOf = (modelId: string, holdout: number): RunRows => ({
-  metric: 'RocAUC',
+const rowsOf = (modelId: string, holdout: number, metric = 'RocAUC'): RunRows => ({
+  metric,
   result: { modelId },
   dataset: { hash: 'abc', rows: 10, features: 2, target: 'y', schema: [] },
   generations: [{ generation: 0, complete: 1, best: 0.9 }],
@@ -75,6 +75,31 @@ it('counts versions, and promotes only what is better by enough', async () => {
     ['ann', 'promote'],
     ['coordinator', 'register'],
   ]);
+});
+
+it('compares no scores of different metrics, and says so', async () => {
+  await registry.startRun({ runId: 'loss', name: 'loss', spec: {}, seed: 0, teams: [] });
+  const better = { ...challenger, mode: 'Champion', greaterIsBetter: false } as const;
+  const { role } = await registry.finishRun('loss', rowsOf('loss-m1', 0.3, 'LogLoss'), better);
+  expect(role).toBe('None');
+  const [registered] = await registry.history('loss-m1');
+  expect(registered!.details).toMatchObject({ why: 'the active model is judged by RocAUC' });
+  expect((await registry.deployment('churn'))!.champion).toBe('r3-m1');
+});
+
+it('remembers how far a run is, and where its clock cut it', async () => {
+  const begin = { runId: 'paced', name: 'paced', spec: {}, seed: 0, teams: [] };
+  expect((await registry.startRun(begin)).before).toEqual({ seconds: 0, placed: 0 });
+  await registry.keepPace('paced', 12.5, 40);
+  await registry.keepPace('paced', 3, 7);
+  expect((await registry.startRun(begin)).before).toEqual({ seconds: 12.5, placed: 40 });
+  await registry.keepCut('paced', { placed: 44, ready: [45, 47] });
+  await registry.failRun('paced', 'no more room');
+  expect(await registry.phaseOf('paced')).toBe('Failed');
+  expect(await registry.startRun(begin)).toEqual({
+    finished: false,
+    before: { seconds: 12.5, placed: 44, cut: { placed: 44, ready: [45, 47] } },
+  });
 });
 
 it('writes a run once, however often it is finished, and all of it or nothing', async () => {

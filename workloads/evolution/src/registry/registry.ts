@@ -1,6 +1,8 @@
 // Models, runs and their lineage in PostgreSQL. A run's results are written in one transaction: all of them or none.
 import pg from 'pg';
 import { EvolutionError, messageOf } from '../errors.ts';
+import type { Before } from '../run/clock.ts';
+import type { Cut } from '../search/search.ts';
 import { migrations } from './migrations.ts';
 
 export interface ModelRow {
@@ -76,6 +78,8 @@ export interface Promotion {
 }
 
 const migrationLock = 7_215_331;
+/** What a model is called that always says the same. */
+export const constantType = 'Constant';
 
 export class Registry {
   readonly #pool: pg.Pool;
@@ -91,6 +95,9 @@ export class Registry {
       max: 4,
       connectionTimeoutMillis: 10_000,
       statement_timeout: 60_000,
+      // Also where packets vanish, and no server is there to keep the other limit.
+      query_timeout: 75_000,
+      keepAlive: true,
     });
     pool.on('error', () => undefined);
     const registry = new Registry(pool);
@@ -124,15 +131,40 @@ export class Registry {
     });
   }
 
-  /** When the run first started: a coordinator that comes back has what is left of the time. */
-  async startRun(run: RunStart): Promise<{ startedAt: Date; finished: boolean }> {
-    const { rows } = await this.#query<{ started_at: Date; phase: string }>(
+  /** What earlier coordinators of the run have done: one that comes back goes on from there. */
+  async startRun(run: RunStart): Promise<{ finished: boolean; before: Before }> {
+    const { rows } = await this.#query<{ phase: string; seconds: number; placed: number; cut: Cut | null }>(
       `INSERT INTO runs (run_id, name, spec, seed, teams, phase) VALUES ($1, $2, $3, $4, $5, 'Running')
-       ON CONFLICT (run_id) DO UPDATE SET phase = CASE WHEN runs.phase = 'Failed' THEN 'Running' ELSE runs.phase END
-       RETURNING started_at, phase`,
+       ON CONFLICT (run_id) DO UPDATE SET phase = CASE WHEN runs.phase = 'Failed' THEN 'Running' ELSE runs.phase END,
+         result = CASE WHEN runs.phase = 'Failed' THEN NULL ELSE runs.result END,
+         completed_at = CASE WHEN runs.phase = 'Failed' THEN NULL ELSE runs.completed_at END
+       RETURNING phase, seconds, placed, cut`,
       [run.runId, run.name, JSON.stringify(run.spec), run.seed, run.teams],
     );
-    return { startedAt: rows[0]!.started_at, finished: rows[0]!.phase === 'Succeeded' };
+    const { phase, seconds, placed, cut } = rows[0]!;
+    return { finished: phase === 'Succeeded', before: { seconds, placed, ...(cut ? { cut } : {}) } };
+  }
+
+  /** How much of its budget the run has used, and where its search was then. */
+  async keepPace(runId: string, seconds: number, placed: number): Promise<void> {
+    await this.#query(
+      `UPDATE runs SET seconds = greatest(seconds, $2), placed = greatest(placed, $3) WHERE run_id = $1 AND phase = 'Running'`,
+      [runId, seconds, placed],
+    );
+  }
+
+  /** Where the clock cut the search: whoever repeats it stops there. */
+  async keepCut(runId: string, cut: Cut): Promise<void> {
+    await this.#query(`UPDATE runs SET cut = $2, placed = $3 WHERE run_id = $1 AND phase = 'Running'`, [
+      runId,
+      JSON.stringify(cut),
+      cut.placed,
+    ]);
+  }
+
+  async phaseOf(runId: string): Promise<string | undefined> {
+    const { rows } = await this.#query<{ phase: string }>('SELECT phase FROM runs WHERE run_id = $1', [runId]);
+    return rows[0]?.phase;
   }
 
   async failRun(runId: string, reason: string): Promise<void> {
@@ -201,12 +233,12 @@ export class Registry {
         model.modelId,
         Buffer.from(model.content),
       ]);
-      const role = await promoteIfBetter(client, model.name, model.modelId, model.holdout ?? model.score, promotion);
+      const { role, why } = await promoteIfBetter(client, rows, promotion);
       await client.query(
         `UPDATE runs SET phase = 'Succeeded', metric = $2, result = $3, dataset_hash = $4, completed_at = now() WHERE run_id = $1`,
         [runId, rows.metric, JSON.stringify(rows.result), dataset.hash],
       );
-      await audit(client, 'coordinator', 'register', model.modelId, { version, role });
+      await audit(client, 'coordinator', 'register', model.modelId, { version, role, ...(why ? { why } : {}) });
       return { version, role };
     });
   }
@@ -324,26 +356,34 @@ async function insertIndividuals(
   );
 }
 
+/** Scores are compared only when they are of one metric, and both of a holdout or both of folds. */
 async function promoteIfBetter(
   client: pg.PoolClient,
-  name: string,
-  modelId: string,
-  score: number | null,
+  { metric, model }: RunRows,
   promotion: Promotion,
-): Promise<'None' | 'Champion' | 'Challenger'> {
-  if (promotion.mode === 'None' || score === null) return 'None';
-  const { rows } = await client.query<{ score: number | null }>(
-    'SELECT coalesce(holdout, score) AS score FROM model_metadata WHERE model_name = $1 AND is_active',
+): Promise<{ role: 'None' | 'Champion' | 'Challenger'; why?: string }> {
+  const { name, modelId, score, holdout, type } = model;
+  if (promotion.mode === 'None') return { role: 'None' };
+  if (type === constantType) return { role: 'None', why: 'no pipeline was done in time' };
+  const own = holdout ?? score;
+  if (own === null) return { role: 'None', why: 'it has no score' };
+  const { rows } = await client.query<{ score: number | null; holdout: number | null; metric: string }>(
+    'SELECT score, holdout, metric FROM model_metadata WHERE model_name = $1 AND is_active',
     [name],
   );
-  const present = rows[0]?.score ?? null;
-  const gain =
-    present === null ? Number.POSITIVE_INFINITY : promotion.greaterIsBetter ? score - present : present - score;
-  if (present !== null && gain < promotion.minImprovement) return 'None';
+  const [present] = rows;
+  const other = present && (holdout === null ? present.score : present.holdout);
+  if (present) {
+    if (present.metric !== metric) return { role: 'None', why: `the active model is judged by ${present.metric}` };
+    if (other === null || other === undefined)
+      return { role: 'None', why: `the active model has no score ${holdout === null ? 'over folds' : 'on a holdout'}` };
+    const gain = promotion.greaterIsBetter ? own - other : other - own;
+    if (gain <= 0 || gain < promotion.minImprovement) return { role: 'None', why: `its gain is ${gain}` };
+  }
   // Somebody has to answer: without a champion the first model is it.
-  const role = present === null ? 'Champion' : promotion.mode;
+  const role = present ? promotion.mode : 'Champion';
   await deploy(client, name, modelId, role, promotion.weight);
-  return role;
+  return { role };
 }
 
 async function deploy(

@@ -8,11 +8,13 @@ import { EvolutionError } from '../errors.ts';
 import { type EvaluationCache, withCache } from '../evaluate/cache.ts';
 import { packPipeline } from '../evaluate/model.ts';
 import type { Evaluator, Judging } from '../evaluate/task.ts';
+import { lightgbm } from '../learners/lightgbm/library.ts';
 import { scoreOf, shown, type Truth } from '../metrics/metrics.ts';
 import { type Ensemble, type EnsembleMember, greedyEnsemble } from '../search/ensemble.ts';
 import { keyOf } from '../search/genome.ts';
 import type { Individual } from '../search/population.ts';
 import { type Cut, type SearchProgress, type SearchResult, search } from '../search/search.ts';
+import { type Before, BudgetClock } from './clock.ts';
 import { statisticsOf } from './drift.ts';
 import { type Model, modelOf, type StoredModel } from './model.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
@@ -29,12 +31,18 @@ export interface RunOptions {
   ) => Promise<Evaluator & { stop: () => void; close: () => Promise<void> }>;
   readonly cache?: EvaluationCache;
   readonly replay?: Cut;
+  /** What earlier attempts at this run did: it is found again, beside the budget, before the rest of the budget runs. */
+  readonly before?: Before;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: RunProgress) => void;
+  /** Where the clock cut the search, before anything is made of it. */
+  readonly onCut?: (cut: Cut) => Promise<void>;
 }
 
 export interface RunProgress extends SearchProgress {
   readonly phase: 'Search' | 'Ensemble' | 'Done';
+  /** Of the budget, with what earlier attempts used. */
+  readonly secondsUsed: number;
   readonly secondsLeft: number;
   /** 0..1 */
   readonly share: number;
@@ -60,70 +68,57 @@ export interface RunResult {
 }
 
 export async function runEvolution(options: RunOptions): Promise<RunResult> {
-  const { spec, problem, started } = options;
+  const { spec, problem, started, before = { seconds: 0, placed: 0 } } = options;
+  if (spec.search.learners.some((learner) => treeLearners.has(learner))) lightgbm();
   const judging = judgingOf(spec, problem);
   const split = splitRows(problem, judging.split);
-  const suspects = spec.validation.leakage === 'None' ? [] : auditLeakage(problem, split);
-  if (suspects.length > 0 && spec.validation.leakage === 'Stop') {
-    throw new EvolutionError('DataSuspect', suspects.map((suspect) => suspect.text).join('; '), {
-      field: 'spec.validation.leakage',
-      ...(suspects[0]!.column === undefined ? {} : { column: suspects[0]!.column }),
-      fix: 'declare the columns Ignore, or set leakage: Warn',
-    });
-  }
+  refuseUnjudgeable(problem, judging, split);
+  const suspects = audited(spec, problem, split);
   const budget = budgetOf(spec);
-  const clock = new AbortController();
-  const searchEnds = started + 1000 * (budget - reserveOf(budget, judging));
-  const inner = await options.evaluators(problem, judging);
-  const evaluator = withCache(inner, judging, options.cache);
-  const timer = setTimeout(() => strike(), Math.max(0, searchEnds - performance.now()));
+  const stop = new AbortController();
+  let inner = await options.evaluators(problem, judging);
+  const evaluator = withCache(inner, judging, options.cache, stop.signal);
   const strike = (): void => {
-    clock.abort();
+    stop.abort();
     inner.stop();
   };
+  const clock = new BudgetClock({ seconds: budget - reserveOf(budget, judging), started, before, strike });
+  if (options.signal?.aborted) strike();
   options.signal?.addEventListener('abort', strike, { once: true });
   const report = (phase: RunProgress['phase'], progress: SearchProgress): void => {
-    const spent = (performance.now() - started) / 1000;
+    clock.pass(progress.placed);
+    const { spent } = clock;
     options.onProgress?.({
       ...progress,
       phase,
+      secondsUsed: spent,
       secondsLeft: Math.max(0, budget - spent),
-      share:
-        phase === 'Done'
-          ? 1
-          : Math.min(
-              1,
-              Math.max(
-                spent / budget,
-                progress.placed /
-                  Math.min(
-                    spec.budget.evaluations ?? Number.POSITIVE_INFINITY,
-                    spec.search.population * spec.search.generations,
-                  ),
-              ),
-            ),
+      share: phase === 'Done' ? 1 : shareOf(spec, spent / budget, progress.placed),
       score: progress.best ? shown(judging.metric, progress.best.score) : undefined,
     });
   };
   try {
-    const searchOptions = { ...searchOptionsOf(spec, problem), ...(options.replay ? { replay: options.replay } : {}) };
-    const found = await search(evaluator, searchOptions, clock.signal, (progress) => report('Search', progress));
+    const replay = options.replay ?? before.cut;
+    const searchOptions = { ...searchOptionsOf(spec, problem), ...(replay ? { replay } : {}) };
+    const found = await search(evaluator, searchOptions, stop.signal, (progress) => report('Search', progress));
+    options.signal?.throwIfAborted();
+    if (clock.lost) throw lostResults(before, found);
+    requireResults(found);
+    const origin = clock.end();
+    if (found.reason === 'Clock' && !replay) await options.onCut?.(found.cut);
     report('Ensemble', found);
     const truths = split.folds.map((fold) => truthOf(problem, fold.test));
-    const ensemble =
-      found.complete.length === 0
-        ? undefined
-        : greedyEnsemble(found.complete, {
-            metric: judging.metric,
-            truths,
-            maxMembers: spec.ensemble.maxMembers,
-            effort: effortOf(budget),
-            seed: spec.search.seed,
-          });
-    const refitted =
-      judging.split.kind === 'Time' && ensemble
-        ? await refit(evaluator, ensemble.members, started + 1000 * budget * 0.98)
-        : undefined;
+    const ensemble = ensembleOf(found, spec, judging, truths, budget);
+    let refitted: Map<string, Uint8Array> | undefined;
+    if (judging.split.kind === 'Time' && ensemble) {
+      if (stop.signal.aborted) {
+        // The clock ended the evaluators with the search.
+        await inner.close();
+        inner = await options.evaluators(problem, judging);
+      }
+      const again = withCache(inner, judging, options.cache, new AbortController().signal);
+      refitted = await refit(again, ensemble.members, origin + 1000 * budget * 0.98);
+    }
     inner.stop();
     const model = modelOf(storedModel(problem, judging, split, ensemble, refitted));
     const judged = judgeHoldout(model, problem, judging, split, effortOf(budget));
@@ -143,10 +138,77 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
     report('Done', found);
     return result;
   } finally {
-    clearTimeout(timer);
+    clock.end();
     options.signal?.removeEventListener('abort', strike);
     await inner.close();
   }
+}
+
+/** @throws EvolutionError DataSuspect where the spec says Stop */
+function audited({ validation }: EvolutionRunSpec, problem: Problem, split: Split): Suspect[] {
+  const suspects = validation.leakage === 'None' ? [] : auditLeakage(problem, split);
+  if (suspects.length === 0 || validation.leakage !== 'Stop') return suspects;
+  throw new EvolutionError('DataSuspect', suspects.map((suspect) => suspect.text).join('; '), {
+    field: 'spec.validation.leakage',
+    ...(suspects[0]!.column === undefined ? {} : { column: suspects[0]!.column }),
+    fix: 'declare the columns Ignore, or set leakage: Warn',
+  });
+}
+
+/** Of time or of pipelines, whichever is nearer to its end. */
+function shareOf(
+  { budget, search: { population, generations } }: EvolutionRunSpec,
+  time: number,
+  placed: number,
+): number {
+  const most = Math.min(budget.evaluations ?? Number.POSITIVE_INFINITY, population * generations);
+  return Math.min(1, Math.max(time, placed / most));
+}
+
+function ensembleOf(
+  { complete }: SearchResult,
+  { ensemble, search: { seed } }: EvolutionRunSpec,
+  { metric }: Judging,
+  truths: readonly Truth[],
+  budget: number,
+): Ensemble | undefined {
+  if (complete.length === 0) return undefined;
+  return greedyEnsemble(complete, { metric, truths, maxMembers: ensemble.maxMembers, effort: effortOf(budget), seed });
+}
+
+function lostResults(before: Before, { placed }: SearchResult): EvolutionError {
+  return new EvolutionError(
+    'QueueUnavailable',
+    `of ${before.placed} pipelines that were evaluated before, only ${placed} could be found again in time`,
+    { field: 'spec.workers', fix: 'see whether workers run' },
+  );
+}
+
+const treeLearners: ReadonlySet<string> = new Set(['GradientBoosting', 'RandomForest', 'ExtraTrees']);
+
+/** R2 compares with the spread of what is judged. */
+function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds }: Split): void {
+  if (metric !== 'R2') return;
+  for (const [i, { test }] of folds.entries()) {
+    if (test.some((row) => y[row] !== y[test[0]!])) continue;
+    throw new EvolutionError('SplitInvalid', `fold ${i + 1} of ${folds.length} judges one target value: it has no R2`, {
+      field: 'spec.validation.folds',
+      fix: 'use fewer folds, more rows, or the metric RMSE',
+    });
+  }
+}
+
+/** A search in which everything failed has found out why, and no model. @throws EvolutionError TrainingFailed */
+function requireResults({ complete, failed, failures, reason, placed }: SearchResult): void {
+  if (complete.length > 0 || (reason === 'Clock' && failed === 0)) return;
+  const why = [...new Set(failures)].slice(0, 3).join('; ');
+  throw new EvolutionError(
+    'TrainingFailed',
+    `none of ${placed} pipelines could be evaluated: ${why || 'all lost early'}`,
+    {
+      field: reason === 'Clock' ? 'spec.budget.time' : 'spec.search.learners',
+    },
+  );
 }
 
 /** Seconds kept for what follows the search; forward-in-time splits also fit the winners once more on all rows. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type EvolutionRun, evolutionRun, parseStored } from '@quintet/crds';
 import { eventually, freePort, startRedis, type TestRedis } from '@quintet/runtime/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openRedis } from '../queue/store.ts';
 import { randomOf } from '../random.ts';
 import { Registry } from '../registry/registry.ts';
 import { openModel } from '../run/model.ts';
@@ -162,16 +163,82 @@ describe('a run in a cluster', () => {
     }
   }, 120_000);
 
+  it('loses no attempt of a task when busy workers are told to end, and waits for data that Redis has lost', async () => {
+    const url = await served();
+    const spec = { evaluation: { retries: 0 }, caches: { dataset: '20m' } };
+    const calm = resourceOf('calm-again', url, spec);
+    await redis.kill();
+    await redis.start();
+    const quiet = await start('worker', calm);
+    expect(await (await start('coordinator', calm)).ended).toBe(0);
+    quiet.child.kill('SIGTERM');
+    await quiet.ended;
+
+    await redis.kill();
+    await redis.start();
+    const rough = resourceOf('rough', url, spec);
+    const coordinator = await start('coordinator', rough);
+    const client = openRedis(redis.url);
+    await eventually(async () => expect(await client.keys('quintet:evolution:data:*:chunks')).toHaveLength(1));
+    await client.flushall();
+    const told = async () => {
+      const worker = await start('worker', rough);
+      await eventually(async () => {
+        const page = await fetch(`http://127.0.0.1:${worker.port}/progress`).then((answer) => answer.json());
+        expect((page as { busy: number }).busy).toBe(1);
+      });
+      worker.child.kill('SIGTERM');
+      expect(await worker.ended).toBe(0);
+    };
+    for (let i = 0; i < 3; i++) await told();
+    await client.flushall();
+    client.disconnect();
+    await start('worker', rough);
+    expect(await coordinator.ended).toBe(0);
+    expect(await coordinator.said()).toMatchObject({ evaluations: { failed: 0 } });
+    const registry = await Registry.open(postgres.url);
+    expect(await registry.individuals(runIdOf(rough))).toEqual(await registry.individuals(runIdOf(calm)));
+    await registry.close();
+  }, 120_000);
+
+  it('that its clock has cut is repeated to the same cut when what it found could not be written', async () => {
+    const cut = resourceOf('cut', await served(), {
+      search: { population: 8, generations: 1000, islands: 2, learners: ['Linear', 'NearestNeighbors'], seed: 9 },
+      earlyStopping: { generations: 1000 },
+      budget: { time: '6s' },
+    });
+    await start('worker', cut);
+    await writeFile(join(folder, 'no-folder'), '');
+    const first = await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'no-folder', 'out') });
+    expect(await first.ended).toBe(75);
+    expect(await first.said()).toMatchObject({ error: { reason: 'OutputUnwritable' } });
+    const registry = await Registry.open(postgres.url);
+    const before = (await registry.startRun({ runId: runIdOf(cut), name: 'cut', spec: {}, seed: 9, teams: [] })).before;
+    const second = await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'out') });
+    expect(await second.ended).toBe(0);
+    const metrics = JSON.parse(await readFile(join(folder, 'out', runIdOf(cut), 'metrics.json'), 'utf8')) as {
+      cut: unknown;
+      evaluations: { complete: number };
+    };
+    expect(metrics.cut).toEqual(before.cut);
+    expect(before.placed).toBeGreaterThan(10);
+    expect(await registry.individuals(runIdOf(cut))).toHaveLength(metrics.evaluations.complete);
+    await registry.close();
+  }, 120_000);
+
   it('says in its termination log which column is wrong, and writes no model', async () => {
     const resource = resourceOf('wrong', await served(), {
       dataset: { source: { http: { url: await served() } }, target: 'z', task: 'Binary' },
     });
     const coordinator = await start('coordinator', resource);
-    expect(await coordinator.ended).toBe(1);
+    expect(await coordinator.ended).toBe(2);
     expect(await coordinator.said()).toMatchObject({
       step: 'coordinator',
       error: { reason: 'DataInvalid', field: 'spec.dataset.target', message: expect.stringContaining('no column z') },
     });
+    const registry = await Registry.open(postgres.url);
+    expect(await registry.phaseOf(runIdOf(resource))).toBe('Failed');
+    await registry.close();
   }, 60_000);
 
   it('ends with 75, to be tried again, while PostgreSQL or the data is away', async () => {

@@ -1,0 +1,133 @@
+// What a run found, as the resource's status and the registry hold it.
+import type { EvolutionRun } from '@quintet/crds';
+import { scoreOf } from '../metrics/metrics.ts';
+import { constantType, type RunRows } from '../registry/registry.ts';
+import { type Artifacts, metricsOf, type RunRecord } from '../run/artifacts.ts';
+import { packModel } from '../run/model.ts';
+import type { RunResult } from '../run/run.ts';
+import { mixedPredictions } from '../search/ensemble.ts';
+import { frontsOf } from '../search/nsga2.ts';
+
+/** What goes into the resource's status. */
+export interface RunSummary {
+  readonly step: 'coordinator';
+  readonly runId: string;
+  readonly generation: number;
+  readonly evaluations: {
+    readonly done: number;
+    readonly cached: number;
+    readonly racedOut: number;
+    readonly failed: number;
+  };
+  readonly best: {
+    readonly modelId: string;
+    readonly learner: string;
+    readonly score?: string;
+    readonly holdout?: string;
+    readonly inferenceTime?: string;
+  };
+  readonly suspectColumns?: readonly string[];
+  readonly output?: { readonly uri: string; readonly report: string; readonly bytes: number };
+}
+
+function outputUri({ spec, metadata }: EvolutionRun, runId: string): string {
+  const claim = spec.output?.persistentVolumeClaim;
+  return `claim://${claim?.claimName ?? `${metadata.name}-evolution`}/${[claim?.path ?? metadata.name, runId].join('/')}`;
+}
+
+function modelIdOf(runId: string): string {
+  return `${runId}-m1`;
+}
+
+export function summaryOf(
+  resource: EvolutionRun,
+  runId: string,
+  result: RunResult,
+  artifacts: Artifacts | undefined,
+): RunSummary {
+  const { search, suspects } = result;
+  const uri = outputUri(resource, runId);
+  const columns = [
+    ...new Set(suspects.flatMap((suspect) => (suspect.column === undefined ? [] : [suspect.column.slice(0, 256)]))),
+  ].slice(0, 8);
+  return {
+    step: 'coordinator',
+    runId,
+    generation: search.generation,
+    evaluations: {
+      done: search.complete.length,
+      cached: search.cached,
+      racedOut: search.racedOut,
+      failed: search.failed,
+    },
+    best: {
+      modelId: modelIdOf(runId),
+      learner: learnerOf(result),
+      ...(result.score === undefined ? {} : { score: result.score.toFixed(5) }),
+      ...(result.holdout === undefined ? {} : { holdout: result.holdout.toFixed(5) }),
+      ...(result.inferenceTime === undefined ? {} : { inferenceTime: `${result.inferenceTime.toPrecision(3)}ms` }),
+    },
+    ...(columns.length > 0 ? { suspectColumns: columns } : {}),
+    ...(artifacts ? { output: { uri, report: `${uri}/report.html`, bytes: artifacts.bytes } } : {}),
+  };
+}
+
+function learnerOf({ ensemble }: RunResult): string {
+  const members = ensemble?.members ?? [];
+  if (members.length === 0) return constantType;
+  return members.length === 1 ? members[0]!.individual.genome.learner : `Ensemble of ${members.length}`;
+}
+
+export function rowsOf(resource: EvolutionRun, runId: string, record: RunRecord, summary: RunSummary): RunRows {
+  const { problem, result } = record;
+  const { search, judging, ensemble, truths } = result;
+  const front = new Set(frontsOf(search.complete)[0] ?? []);
+  const { bytes, sha256 } = packModel(result.model.stored);
+  const overFolds = (metric: 'RocAUC' | 'F1') =>
+    !ensemble || problem.task === 'Regression'
+      ? null
+      : truths.reduce((sum, truth, fold) => sum + scoreOf(metric, truth, mixedPredictions(ensemble.members, fold)), 0) /
+        truths.length;
+  const byGeneration = Map.groupBy(search.complete, (each) => each.generation);
+  return {
+    metric: judging.metric,
+    result: summary,
+    dataset: {
+      hash: problem.hash,
+      rows: problem.rows,
+      features: problem.features.length,
+      target: problem.target,
+      schema: result.model.stored.features.map(({ name, column, type, kind }) => ({ name, column, type, kind })),
+    },
+    generations: [...byGeneration].map(([generation, members]) => ({
+      generation,
+      complete: members.length,
+      best: Math.max(...members.map((member) => member.score)),
+    })),
+    individuals: search.complete.map((each, i) => ({
+      index: each.index,
+      generation: each.generation,
+      island: each.island,
+      key: each.key,
+      learner: each.genome.learner,
+      genes: each.genome.genes,
+      parents: each.parents,
+      score: each.score,
+      foldScores: each.scores,
+      cost: each.cost,
+      onFront: front.has(i),
+    })),
+    model: {
+      modelId: modelIdOf(runId),
+      name: resource.spec.promotion.model ?? resource.metadata.name,
+      type: learnerOf(result),
+      score: result.score ?? null,
+      holdout: result.holdout ?? null,
+      rocAuc: overFolds('RocAUC'),
+      f1Score: overFolds('F1'),
+      parameters: metricsOf(record),
+      sha256,
+      content: bytes,
+    },
+  };
+}
