@@ -61,6 +61,7 @@ const { autoscaler, activators } = autoscalerOf({
   now: () => performance.timeOrigin + performance.now(),
   intervalMs: settings.QUINTET_AUTOSCALING_INTERVAL_MS,
   activator: settings.QUINTET_ACTIVATOR,
+  prometheusURL: settings.QUINTET_PROMETHEUS_URL,
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
   onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),
 });

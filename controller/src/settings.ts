@@ -36,6 +36,8 @@ const schema = z.object({
   QUINTET_CONCURRENCY: z.coerce.number().int().min(1).max(256).default(16),
   /** Time between two looks at the metrics of scaled resources. */
   QUINTET_AUTOSCALING_INTERVAL_MS: z.coerce.number().int().min(500).max(60_000).default(2_000),
+  /** Prometheus to ask for the metrics of scaled resources; left out: their pods themselves are asked. */
+  QUINTET_PROMETHEUS_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** NAMESPACE/NAME of the activators' Service; left out: nothing scales to zero. */
   QUINTET_ACTIVATOR: z
     .string()

@@ -46,6 +46,7 @@ const renderings: Record<string, object> = {
     },
     controller: { port: 9090, logLevel: 'debug', extraEnv: [{ name: 'NO_COLOR', value: '1' }] },
     serviceAccount: { annotations: { 'example.com/role': 'quintet' } },
+    autoscaling: { prometheusURL: 'https://prometheus.example.com/api' },
     activator: { replicas: 3, maxWaiting: 10, maxMebibytes: 1, holdSeconds: 60 },
     commonLabels: { 'example.com/team': 'platform' },
     deploymentAnnotations: { 'example.com/reload': 'yes' },

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { compressionService } from '@quintet/crds';
 import { type Row, row } from '@quintet/runtime/bench';
 import { Autoscaler } from '../../controller/src/autoscaling/autoscaler.ts';
+import { Prometheus } from '../../controller/src/autoscaling/prometheus.ts';
 import { Scraper } from '../../controller/src/autoscaling/scrape.ts';
 import { keyOf } from '../../controller/src/kube/paths.ts';
 import { Cache } from '../../controller/src/kube/store.ts';
@@ -47,6 +48,7 @@ async function measure(
     pods,
     rivals,
     scraper: new Scraper(),
+    prometheus: new Prometheus(),
     onChange: () => undefined,
     port,
   });

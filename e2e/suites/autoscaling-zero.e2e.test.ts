@@ -84,7 +84,7 @@ async function startClient(client: string, each: number, gaps: number[]): Promis
 async function answersOf(client: string): Promise<Answers> {
   const line = await eventually(
     `${client} has all answers`,
-    async () => (await kubectl.run(['logs', client, '-n', namespace])).trim(),
+    async () => (await kubectl.run(['logs', client, '-n', namespace])).trim() || undefined,
     { timeoutMs: 240_000 },
   );
   return JSON.parse(line) as Answers;
@@ -195,7 +195,8 @@ describe('a service with minReplicas 0', () => {
     await asleep();
     await services.apply(name, { autoscaling: { ...spec.autoscaling, minReplicas: 1, scaleToZero: undefined } });
     await services.ready(name, 1);
-    const slice = await kubectl.find(['endpointslice', `${name}-compression-activator`, '-n', namespace]);
-    expect(slice).toBeUndefined();
+    const slice = ['endpointslice', `${name}-compression-activator`, '-n', namespace];
+    await eventually('nobody stands in any more', async () => (await kubectl.find(slice)) === undefined);
+    expect(await replicas()).toBe(1);
   }, 200_000);
 });

@@ -20,6 +20,7 @@ interface Variable {
 
 interface Manifest {
   kind: string;
+  metadata: { labels?: Record<string, string> };
   spec: { template: { spec: { containers: { env: Variable[] }[] } } };
 }
 
@@ -63,7 +64,7 @@ export class Installed {
     const objects = manifests.filter(({ kind }) => kind !== 'Deployment' && kind !== 'Pod');
     await kubectl.apply(objects.map((object) => JSON.stringify(object)).join('\n---\n'));
     await kubectl.run(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
-    const [container] = manifests.find(({ kind }) => kind === 'Deployment')?.spec.template.spec.containers ?? [];
+    const [container] = manifests.find(isController)?.spec.template.spec.containers ?? [];
     const env: [string, string][] = [];
     for (const variable of container?.env ?? []) {
       env.push([variable.name, await installed.#valueOf(variable, kubectl)]);
@@ -111,6 +112,9 @@ export class Installed {
     return path === undefined ? '' : `${this.#release}-0`;
   }
 }
+
+const isController = ({ kind, metadata }: Manifest) =>
+  kind === 'Deployment' && metadata.labels?.['app.kubernetes.io/component'] === 'controller';
 
 /** The kinds of requests that were refused for want of a right: admission answers 403 too, in a namespace that ends. */
 export function denied(events: readonly AuditEvent[]): string[] {

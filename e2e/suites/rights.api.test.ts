@@ -52,7 +52,11 @@ const lives: Record<string, readonly [kind: string, first: object, then: object]
     { ...run, output: given, activeDeadline: '1m', ttlAfterFinished: '1s' },
   ],
   notes: ['CompressionService', { gpu: devices, pod: { image } }, { pod: { image, serviceAccountName: 'own' } }],
-  pool: ['MatcherPool', { pod: { image } }, { replicas: 2, pod: { image } }],
+  pool: [
+    'MatcherPool',
+    { autoscaling: { minReplicas: 0, maxReplicas: 2 }, pod: { image } },
+    { replicas: 2, pod: { image } },
+  ],
   copy: ['CopyEngine', { runtime: 'Template', pod: { image } }, { runtime: 'Template', suspend: true, pod: { image } }],
 };
 
@@ -89,8 +93,12 @@ test.each([
 
     for (const [name, [kind, first]] of Object.entries(lives)) await apply(name, kind, first);
     for (const [name, [kind]] of Object.entries(lives)) await followed(name, kind);
+    await eventually('what may scale to zero has its slice', async () => {
+      return (await kubectl.find(['endpointslice', 'pool-matcher-activator'])) !== undefined;
+    });
     // What somebody changed is put right, and a child that an older release made goes.
-    const children = 'configmap,serviceaccount,networkpolicy,service,poddisruptionbudget,deployment,job,pvc,secret';
+    const children =
+      'configmap,serviceaccount,networkpolicy,service,endpointslice,poddisruptionbudget,deployment,job,pvc,secret';
     const ours = 'app.kubernetes.io/managed-by=quintet';
     const part = 'app.kubernetes.io/part-of';
     await kubectl.run(['label', `${children},resourceclaimtemplate`, '-l', ours, `${part}=changed`, '--overwrite']);

@@ -10,6 +10,7 @@ import type { EventNote } from '../reconcile/events.ts';
 import { resourceIndex, resourceIndexValue } from '../reconcile/ownership.ts';
 import { Autoscaler } from './autoscaler.ts';
 import { createScalingMetrics } from './metrics.ts';
+import { Prometheus } from './prometheus.ts';
 import { Scraper } from './scrape.ts';
 
 let server: Server;
@@ -63,6 +64,7 @@ function begin(): Autoscaler {
     pods,
     rivals,
     scraper: new Scraper(),
+    prometheus: new Prometheus(),
     onChange: (kind, name) => changed.push(`${kind} ${name}`),
     onEvent: (_resource, note) => events.push(note),
     metrics: createScalingMetrics((registry = new Registry())),

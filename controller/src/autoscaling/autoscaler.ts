@@ -17,6 +17,7 @@ import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/owners
 import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
 import type { ScalingMetrics } from './metrics.ts';
+import type { Prometheus, Question } from './prometheus.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
 import type { Scraper, Target } from './scrape.ts';
 import type { PodSignals } from './signals.ts';
@@ -32,6 +33,9 @@ export interface AutoscalerOptions {
   pods: Store;
   rivals: Store;
   scraper: Scraper;
+  prometheus: Prometheus;
+  /** Server to ask for resources that name none; left out: their pods themselves are asked. */
+  prometheusURL?: string | undefined;
   /** Left out: there are no activators, and nothing scales to zero. */
   fronts?: Fronts;
   /** The count or its reason changed: reconcile this one. */
@@ -87,7 +91,7 @@ export class Autoscaler {
   async stop(): Promise<void> {
     this.#stop.abort();
     // A cycle must not wait for pods that do not answer: the lease is given up after it.
-    await Promise.all([this.#options.scraper.close(), this.#options.fronts?.close()]);
+    await Promise.all([this.#options.scraper.close(), this.#options.prometheus.close(), this.#options.fronts?.close()]);
     await this.#running;
   }
 
@@ -106,8 +110,22 @@ export class Autoscaler {
   async cycle(): Promise<void> {
     this.#options.fronts?.refresh();
     const candidates = this.#candidates();
-    const targets = candidates.flatMap(({ pods }) => pods.flatMap((pod) => this.#targetOf(pod)));
-    const signals = await this.#scrape(targets);
+    const targets: Target[] = [];
+    const questions: Question[] = [];
+    for (const candidate of candidates) {
+      const question = this.#questionOf(candidate);
+      if (question) questions.push(question);
+      else targets.push(...candidate.pods.flatMap((pod) => this.#targetOf(pod)));
+    }
+    const onError = (error: Error) => {
+      this.#options.metrics?.failures.inc();
+      this.#log.warn({ err: error }, 'Prometheus was not heard');
+    };
+    const [told, signals] = await Promise.all([
+      this.#options.prometheus.all(questions, onError),
+      this.#scrape(targets),
+    ]);
+    for (const [id, said] of told) signals.set(id, said);
     if (this.#stop.signal.aborted) return;
     const rivals = this.#rivals();
     const now = this.#now();
@@ -190,6 +208,15 @@ export class Autoscaler {
     if (!status?.podIP || status.phase !== 'Running' || metadata.deletionTimestamp) return [];
     const host = status.podIP.includes(':') ? `[${status.podIP}]` : status.podIP;
     return [{ id: metadata.uid ?? '', url: `http://${host}:${this.#options.port ?? httpPort}/metrics` }];
+  }
+
+  /** For what is measured by way of Prometheus. */
+  #questionOf({ resource, pods }: Candidate): Question | undefined {
+    const url = resource.spec.autoscaling?.source?.prometheusURL ?? this.#options.prometheusURL;
+    if (!url) return undefined;
+    const running = pods.filter((pod) => this.#targetOf(pod).length > 0);
+    const named = running.map(({ metadata }) => [metadata.name, metadata.uid ?? ''] as const);
+    return { url, namespace: resource.metadata.namespace ?? '', pods: new Map(named) };
   }
 
   async #scrape(targets: readonly Target[]): Promise<Map<string, PodSignals>> {

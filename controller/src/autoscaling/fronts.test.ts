@@ -13,6 +13,7 @@ import { type EndpointSlice, frontOf } from '../objects/endpointslice.ts';
 import { resourceIndex, resourceIndexValue } from '../reconcile/ownership.ts';
 import { Autoscaler } from './autoscaler.ts';
 import { Fronts } from './fronts.ts';
+import { Prometheus } from './prometheus.ts';
 import type { Heard } from './queues.ts';
 import { Scraper } from './scrape.ts';
 
@@ -117,6 +118,7 @@ function begin(): Autoscaler {
     pods,
     rivals: caches(),
     scraper: new Scraper(),
+    prometheus: new Prometheus(),
     fronts: new Fronts({ activator, activators, slices, queues }),
     onChange: () => {
       changes += 1;

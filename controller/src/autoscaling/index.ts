@@ -11,10 +11,11 @@ import type { Watches } from '../reconcile/watches.ts';
 import { Autoscaler, type AutoscalerOptions, type Rival } from './autoscaler.ts';
 import { Fronts } from './fronts.ts';
 import { createScalingMetrics } from './metrics.ts';
+import { Prometheus } from './prometheus.ts';
 import { Queues } from './queues.ts';
 import { Scraper } from './scrape.ts';
 
-interface Wiring extends Pick<AutoscalerOptions, 'onChange' | 'isOurs' | 'intervalMs' | 'now'> {
+interface Wiring extends Pick<AutoscalerOptions, 'onChange' | 'isOurs' | 'intervalMs' | 'now' | 'prometheusURL'> {
   client: Client;
   watches: Watches;
   recorder: Recorder;
@@ -68,6 +69,7 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
     pods: watches.own(types.pod).store,
     rivals: watches.foreign(types.horizontalPodAutoscaler, aimOf).store,
     scraper: new Scraper(),
+    prometheus: new Prometheus(),
     ...(fronts && { fronts }),
     metrics: createScalingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),

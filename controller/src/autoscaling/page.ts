@@ -143,7 +143,7 @@ function figuresOf(found: ReadonlyMap<string, Sample[]>): Figures {
     memoryLimit: of('quintet_memory_limit_bytes'),
     gpu: busy === undefined || !gpus ? undefined : Math.min(1, busy / gpus.length),
     cacheHits: found.has('quintet_cache_requests_total')
-      ? of('quintet_cache_requests_total', (labels) => /(^|,)\s*(result|outcome)="hit"/.test(labels))
+      ? of('quintet_cache_requests_total', (labels) => !/(^|,)\s*source="miss"/.test(labels))
       : undefined,
     cacheRequests: of('quintet_cache_requests_total'),
     latency: bucketsOf(found.get('quintet_request_seconds_bucket')),
