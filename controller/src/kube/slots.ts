@@ -1,5 +1,6 @@
 // How much goes on at once. What takes long no longer counts, so that slow ones (a webhook that times out, a stalled
-// connection) never keep quick ones waiting.
+// connection) never keep quick ones waiting. There is room for so many slow ones, and no path to the server may take all of
+// it: what is too much of one kind is turned away, to come again later.
 
 export interface SlotsOptions {
   /** Quick ones at once. */
@@ -8,12 +9,19 @@ export interface SlotsOptions {
   slow: number;
   /** One that is held for so long is slow, in milliseconds. */
   slowAfterMs: number;
+  /** Slow ones of one kin, and of one crowd of kins, at once; further ones are turned away. Left out: no bound. */
+  perKin?: number;
+  perCrowd?: number;
 }
 
 /** Held from `take` to `release`; time counts from `begin`. */
 export interface Slot {
-  /** @param kin What it is likely to be as slow as: it makes room at once where one of them was slow lately. */
-  begin(kin: string): void;
+  /**
+   * @param kin What it is likely to be as slow as: it makes room at once where one of them was slow lately.
+   * @param crowd What its kin belongs to.
+   * @returns false where it is turned away: there are too many slow ones of its kin or crowd. It still is to be released.
+   */
+  begin(kin: string, crowd?: string): boolean;
   release(): void;
 }
 
@@ -29,6 +37,8 @@ export class Slots {
   readonly #waiting: (() => void)[] = [];
   /** When one of a kin was slow last. */
   readonly #slowAt = new Map<string, number>();
+  /** Slow ones under way, by kin and by crowd. */
+  readonly #slowOf = new Map<string, number>();
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -43,28 +53,47 @@ export class Slots {
   }
 
   #slot(): Slot {
-    let isSlow = false;
+    let hasRoom = false;
+    let counted: string[] = [];
     let timer: NodeJS.Timeout | undefined;
-    const countAsSlow = (): void => {
+    const countAsSlow = (names: string[]): void => {
+      counted = names;
+      for (const name of names) this.#slowOf.set(name, (this.#slowOf.get(name) ?? 0) + 1);
       if (this.#slow >= this.#options.slow) return;
-      isSlow = true;
+      hasRoom = true;
       this.#slow++;
       this.#pass();
     };
     return {
-      begin: (kin) => {
-        if (this.#isKnownSlow(kin)) countAsSlow();
+      begin: (kin, crowd) => {
+        const names = [`kin ${kin}`, ...(crowd === undefined ? [] : [`crowd ${crowd}`])];
+        const isKnown = this.#isKnownSlow(kin);
+        if (this.#isCrowded(names, isKnown)) return false;
+        if (isKnown) countAsSlow(names);
         timer = setTimeout(() => {
           this.#remember(kin);
-          if (!isSlow) countAsSlow();
+          if (counted.length === 0) countAsSlow(names);
         }, this.#options.slowAfterMs).unref();
+        return true;
       },
       release: () => {
         clearTimeout(timer);
-        if (isSlow) this.#slow--;
+        for (const name of counted) {
+          const left = (this.#slowOf.get(name) ?? 0) - 1;
+          if (left > 0) this.#slowOf.set(name, left);
+          else this.#slowOf.delete(name);
+        }
+        if (hasRoom) this.#slow--;
         else this.#pass();
       },
     };
+  }
+
+  /** A crowd is full for those too of which nobody knows yet how slow they are: they would learn it in a quick slot. */
+  #isCrowded([kin = '', crowd]: string[], isKnown: boolean): boolean {
+    const { perKin = Number.POSITIVE_INFINITY, perCrowd = Number.POSITIVE_INFINITY } = this.#options;
+    const of = (name: string | undefined): number => (name === undefined ? 0 : (this.#slowOf.get(name) ?? 0));
+    return of(crowd) >= perCrowd || (isKnown && of(kin) >= perKin);
   }
 
   #isKnownSlow(kin: string): boolean {
