@@ -8,6 +8,7 @@ export type Reason =
   | 'InvalidVolume'
   | 'VolumeTooLarge'
   | 'InvalidSafety'
+  | 'InvalidMotion'
   | 'SafetyLimitExceeded'
   | 'Unsupported'
   | 'KernelRefused'

@@ -7,6 +7,7 @@ import { wasm } from '../kernel/module.ts';
 import type { Drive } from '../physics/sources.ts';
 import { layOut, type Volume } from '../volume/layout.ts';
 import { type Boards, resolveBoards } from './boards.ts';
+import { type Motion, resolveMotion, targetsAt } from './motion.ts';
 import { normalOf, quantity, resolveScene, type Scene, vector } from './scene.ts';
 import type { FileReader } from './tables.ts';
 
@@ -27,6 +28,8 @@ export interface Problem extends Scene {
   readonly boards?: Boards;
   readonly shardsMax: number;
   readonly method: 'Auto' | 'DirectSum' | 'Interpolated';
+  /** The field and its figures are those of the first frame. */
+  readonly motion?: Motion;
 }
 
 /** @throws FieldError naming the field that cannot be used. */
@@ -38,10 +41,12 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
   }
   // The order of the members is part of the digests of results that lie on volumes.
   const { targets, solver, safety, backend, tolerance, ...scene } = resolveScene(job, read);
-  const boards = resolveBoards(spec, scene.emitters.elements.count, { spec, read });
+  const { count } = scene.emitters.elements;
+  const boards = resolveBoards(spec, count, { spec, read });
+  const motion = spec.motion && resolveMotion(spec.motion, targets, count);
   return {
     ...scene,
-    targets,
+    targets: motion ? targetsAt(motion, targets, 0) : targets,
     solver,
     volume: resolveVolume(box),
     // Pressure is always kept: safety is judged by it, and every other quantity follows from it.
@@ -60,6 +65,7 @@ export function resolve(job: FieldJob, read: FileReader): Problem {
     backend,
     method: spec.method as Problem['method'],
     tolerance,
+    ...(motion && { motion }),
   };
 }
 

@@ -78,7 +78,7 @@ function refuseUnsupported(spec: FieldJobSpec): void {
   const refused: [boolean, string, string][] = [
     [!['Auto', 'DirectSum', 'Interpolated'].includes(spec.method), 'spec.method', `method ${spec.method}`],
     [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
-    [spec.motion !== undefined, 'spec.motion', 'motion'],
+    [spec.mode === 'Service' && spec.motion !== undefined, 'spec.motion', 'motion of a service'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],
   ];
   for (const [applies, field, what] of refused) {

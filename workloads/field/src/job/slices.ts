@@ -14,6 +14,7 @@ import { formatIntensity, formatPressure } from './units.ts';
 export const axisNames = ['x', 'y', 'z'] as const;
 /** Points of a slice along an edge; longer ones are thinned out. */
 const longestEdge = 1024;
+const mostPathMarks = 48;
 
 /** Names of the files, in the order of the slices; one of a plane outside the volume is left out. */
 export function drawSlices(problem: Problem, plan: PlanFile, folder: string, maxima: FieldMaxima): string[] {
@@ -45,9 +46,17 @@ function draw(
     title: `${problem.name}: ${labels[quantity]}, plane ${axisNames[slice.axis]} = ${Number((at * 1000).toPrecision(4))} mm`,
     subtitle: `${emitters.elements.count} elements, ${solver.algorithm}, λ ${(wavelength * 1000).toFixed(2)} mm, largest ${formatPressure(maxima.anywhere)}`,
     axes: [axisNames[across], axisNames[up]],
-    marks: targets
+    marks: [...targets, ...pathMarks(problem)]
       .filter(({ position }) => Math.abs(position[slice.axis] - at) <= Math.max(volume.spacing, wavelength / 4))
       .map(({ name, position }) => ({ at: [position[across], position[up]] as const, label: name })),
+  });
+}
+
+/** Where moving targets come by, without names; as many as a picture has room for. */
+function pathMarks({ motion }: Problem): Pick<Problem['targets'][number], 'name' | 'position'>[] {
+  return (motion?.paths ?? []).flatMap(({ positions }) => {
+    const skip = Math.ceil(positions.length / mostPathMarks);
+    return positions.filter((_, i) => i > 0 && i % skip === 0).map((position) => ({ name: '', position }));
   });
 }
 

@@ -62,14 +62,26 @@ export function iterativeBackpropagation(goals: Goals, iterations: number, seed:
  * arrays", Optics Express 15 (2007) 1913, the algorithm named GSW.) Each weight is corrected by the mean amplitude over
  * its focus's own, here to the power 1/2: undamped, weights of close foci swing for ever.
  */
-export function weightedGerchbergSaxton(goals: Goals, iterations: number, seed: number): Outcome {
-  return gerchbergSaxton(goals, iterations, seed, 0.5);
+export function weightedGerchbergSaxton(
+  goals: Goals,
+  iterations: number,
+  seed: number,
+  start?: ComplexVector,
+): Outcome {
+  return gerchbergSaxton(goals, iterations, seed, 0.5, start);
 }
 
-function gerchbergSaxton(goals: Goals, iterations: number, seed: number, power: number): Outcome {
+/** @param start Drive to begin with, which is changed; left out, the foci's own waves added up. */
+function gerchbergSaxton(
+  goals: Goals,
+  iterations: number,
+  seed: number,
+  power: number,
+  start?: ComplexVector,
+): Outcome {
   const { loud, wanted } = goals;
   const hush = silencer(goals.quiet);
-  const { x } = naive(goals, seed);
+  const x = start ?? naive(goals, seed).x;
   const b = complexVector(loud.rows);
   const y = complexVector(loud.rows);
   const norms = rowNorms(loud);

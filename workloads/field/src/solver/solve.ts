@@ -52,6 +52,41 @@ export function solve(emitters: Emitters, targets: readonly Target[], settings: 
   return { drive, iterations, focal, residual: residualOf(goals, focal) };
 }
 
+const frameIterations = 20;
+
+/**
+ * The next frame of a motion, by weighted Gerchberg–Saxton from the phases of the one before. A turn of all elements alike
+ * changes nothing that is heard, so they are turned to change least.
+ * @returns with `continuous` the phases before they are rounded to those that the hardware has.
+ */
+export function solveFrom(
+  emitters: Emitters,
+  targets: readonly Target[],
+  settings: SolverSettings,
+  phases: Float64Array,
+): { drive: Drive; continuous: Float64Array } {
+  const goals = goalsOf(emitters, targets);
+  const start = { re: phases.map((phase) => Math.cos(phase)), im: phases.map((phase) => Math.sin(phase)) };
+  const { x } = weightedGerchbergSaxton(goals, Math.min(settings.iterations, frameIterations), settings.seed, start);
+  let re = 0;
+  let im = 0;
+  for (let t = 0; t < phases.length; t++) {
+    const size = Math.hypot(x.re[t]!, x.im[t]!) || 1;
+    const [cos, sin] = [Math.cos(phases[t]!), Math.sin(phases[t]!)];
+    re += (x.re[t]! * cos + x.im[t]! * sin) / size;
+    im += (x.im[t]! * cos - x.re[t]! * sin) / size;
+  }
+  const turn = Math.atan2(im, re);
+  const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
+  const turned = {
+    re: x.re.map((value, t) => value * cos + x.im[t]! * sin),
+    im: x.im.map((value, t) => value * cos - x.re[t]! * sin),
+  };
+  const drive = constrain(turned, settings);
+  level(drive, goals, targets);
+  return { drive, continuous: turned.re.map((value, t) => Math.atan2(turned.im[t]!, value)) };
+}
+
 function iterate(goals: Goals, settings: SolverSettings): Outcome {
   const { algorithm, iterations, regularization, seed } = settings;
   switch (algorithm) {
