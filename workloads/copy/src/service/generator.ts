@@ -73,6 +73,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
     signal: AbortSignal,
   ): AsyncGenerator<string, Answer, void> {
     const asked = performance.now();
+    turns.check(ask);
     const promptTokens = model.countTokens(ask.prompt);
     const cost = promptTokens + ask.maxTokens;
     const { tenant, tag, maxTokens } = ask;

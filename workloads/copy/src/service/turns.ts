@@ -11,6 +11,8 @@ export interface Turn {
 }
 
 export interface Turns {
+  /** Throws what `take` would throw now, before anything else was done for a request that is turned away. */
+  check: (turn: Pick<Turn, 'tenant' | 'priority'>) => void;
   /**
    * Resolves when it is the caller's turn, with what ends it. Rejects with `OVERLOADED` or `TENANT_QUEUE_FULL` at once, `DEADLINE_EXCEEDED` when the
    * deadline passes while waiting, `CANCELLED` when `signal` aborts.
@@ -34,10 +36,17 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
   /** Seconds that a turn took, averaged over the latest. */
   let took = 1;
   const retryAfter = (): number => Math.max(1, Math.ceil(((queue.size + 1) / parallel()) * took));
+  const maxPerTenant = maxQueue / 2;
   const queue: BoundedQueue<() => void> = boundedQueue(
-    { name: 'copy', maxSize: maxQueue, maxPerTenant: maxQueue / 2, weightOf },
+    { name: 'copy', maxSize: maxQueue, maxPerTenant, weightOf },
     retryAfter,
   );
+  const waitingOf = new Map<string, number>();
+  const count = (tenant: string, by: 1 | -1) => {
+    const waiting = (waitingOf.get(tenant) ?? 0) + by;
+    if (waiting > 0) waitingOf.set(tenant, waiting);
+    else waitingOf.delete(tenant);
+  };
   const next = () => {
     while (running < parallel()) {
       const item = queue.pop();
@@ -56,12 +65,24 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
     get running() {
       return running;
     },
+    check: ({ tenant, priority }) => {
+      const waiting = waitingOf.get(tenant) ?? 0;
+      if (waiting >= maxPerTenant)
+        throw new QuintetError('TENANT_QUEUE_FULL', { tenant, waiting, retryAfter: retryAfter() });
+      if (queue.size < maxQueue) return;
+      // A more urgent one takes the place of one that is less so.
+      const { High, Normal } = queue.countByPriority();
+      const asUrgent = High + (priority === 'High' ? 0 : Normal);
+      if (priority === 'Low' || asUrgent >= queue.size)
+        throw new QuintetError('OVERLOADED', { queue: 'copy', waiting: queue.size, retryAfter: retryAfter() });
+    },
     take: ({ tenant, priority, deadline, cost }, signal) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) throw reasonOf(signal);
         const start = () => {
           clearTimeout(late);
           signal.removeEventListener('abort', gone);
+          count(tenant, -1);
           running++;
           const began = performance.now();
           let open = true;
@@ -76,6 +97,7 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
         const drop = (reason: QuintetError) => {
           clearTimeout(late);
           signal.removeEventListener('abort', gone);
+          count(tenant, -1);
           reject(reason);
         };
         const item = queue.push({
@@ -86,6 +108,7 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
           cost,
           ...(deadline !== undefined && { deadline }),
         });
+        count(tenant, 1);
         const gone = () => queue.remove(item) && drop(reasonOf(signal));
         const expire = () => queue.remove(item) && drop(new QuintetError('DEADLINE_EXCEEDED', { queue: 'copy' }));
         const late =
