@@ -2,7 +2,8 @@
 import { FieldError } from '../errors.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
-import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { checkedKernel } from '../kernel/selfcheck.ts';
 import { derivativeCounts } from '../physics/derivatives.ts';
 import { directivityOf, type Pattern } from '../physics/directivity.ts';
 import type { Sources } from '../physics/sources.ts';
@@ -191,5 +192,5 @@ function kernelFor({ sources: plain, pattern, volume, backend, lattice }: ChunkW
   const half = volume.shape.map((n) => ((n - 1) / 2) * volume.spacing);
   const [z, y, x] = volume.first.map((first, i) => first + half[i]!) as [number, number, number];
   const around = lattice ? lattice.taps[0] * lattice.step : 0;
-  return new FieldKernel(sources, [x, y, z], Math.hypot(...half) + around);
+  return checkedKernel(sources, [x, y, z], Math.hypot(...half) + around);
 }

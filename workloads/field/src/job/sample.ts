@@ -2,7 +2,8 @@
 // and climbed from there.
 
 import { FieldError } from '../errors.ts';
-import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { checkedKernel } from '../kernel/selfcheck.ts';
 import { derivativeCounts, derivativesAt, stiffnessOf } from '../physics/derivatives.ts';
 import { gorkov } from '../physics/particle.ts';
 import { pressureAt } from '../physics/reference.ts';
@@ -143,7 +144,7 @@ function kernelAt(problem: Scene, sources: Sources, { low, high }: Box): RowKern
   if (problem.backend === 'Reference') return new ReferenceKernel(sources);
   const center = low.map((from, axis) => (from + high[axis]!) / 2) as Point;
   try {
-    return new FieldKernel(sources, center, distance(low, high) / 2);
+    return checkedKernel(sources, center, distance(low, high) / 2);
   } catch (error) {
     if (error instanceof FieldError && error.reason === 'KernelRefused') return new ReferenceKernel(sources);
     throw error;

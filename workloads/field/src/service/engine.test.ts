@@ -76,6 +76,14 @@ describe('solving', () => {
     expect(again.body).toEqual({ ...first.body, source: 'memory' });
   });
 
+  test('measures nothing where only the drive is asked for', async () => {
+    const targets = [{ position: [0, 0, 0.041], trap: 'Vortex' }];
+    const { body } = await post('/v1/solve', { targets, measure: false });
+    expect(body['targets']).toEqual([{ name: 'target-0', trap: 'Vortex', position: [0, 0, 0.041] }]);
+    const measured = await post('/v1/solve', { targets });
+    expect(measured.body['phases']).toEqual(body['phases']);
+  });
+
   test('takes changes of the solver', async () => {
     const targets = [{ position: [0, 0, 0.04] }];
     const { body } = await post('/v1/solve', { targets, solver: { algorithm: 'GSPAT', phaseLevels: 4 } });

@@ -9,7 +9,8 @@ import {
 } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import type { Scene } from '../job/scene.ts';
-import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { checkedKernel } from '../kernel/selfcheck.ts';
 import { derivativeCounts, derivativesAt } from '../physics/derivatives.ts';
 import { gorkov } from '../physics/particle.ts';
 import { gradientAt, pressureAt } from '../physics/reference.ts';
@@ -112,7 +113,7 @@ function kernelFor(scene: Scene, sources: Sources, grid: PlaneGrid, turned: bool
   const [x, y, z] = grid.center;
   const reach = Math.hypot(grid.columns - 1, grid.rows - 1) * 0.5 * grid.spacing;
   try {
-    return new FieldKernel(sources, turned ? [y, x, z] : [x, y, z], reach);
+    return checkedKernel(sources, turned ? [y, x, z] : [x, y, z], reach);
   } catch (error) {
     if (error instanceof FieldError && error.reason === 'KernelRefused') return new ReferenceKernel(sources);
     throw error;

@@ -61,13 +61,14 @@ export async function openQueries(
     tenant: string,
     targets: readonly Target[],
     solver: Scene['solver'],
+    measure: boolean,
     signal?: AbortSignal,
   ): Promise<SolveAnswer> => {
     const solution = createHash('sha256')
-      .update(JSON.stringify([version, targets, solver]))
+      .update(JSON.stringify([version, targets, solver, measure]))
       .digest('base64url')
       .slice(0, 22);
-    const task: SolveTask = { job, targets, solver };
+    const task: SolveTask = { job, targets, solver, measure };
     const make = (cancelled: AbortSignal) => run<Solved>(pool, 'solve', task, cancelled);
     const request = { tenant, input: { solution } };
     const { value, source } = await solutions.getOrMake(request, make, signal ? { signal } : {});
@@ -128,14 +129,14 @@ export async function openQueries(
     /** Solves the resource's own targets; queries that name no solution mean it. */
     async begin(): Promise<void> {
       if (scene.targets.length === 0) return;
-      const { solution, source: _, ...value } = await solveTargets('_resource', scene.targets, scene.solver);
+      const { solution, source: _, ...value } = await solveTargets('_resource', scene.targets, scene.solver, true);
       standard = prepare('_resource', solution, value);
     },
 
-    solve: (tenant: string, { targets, solver }: SolveRequest, signal?: AbortSignal): Promise<SolveAnswer> => {
+    solve: (tenant: string, { targets, solver, measure }: SolveRequest, signal?: AbortSignal): Promise<SolveAnswer> => {
       const given = Object.fromEntries(Object.entries(solver).filter(([, value]) => value !== undefined));
       const resolved = targets.map((target, i) => targetOf(target, i, scene.wavelength));
-      return solveTargets(tenant, resolved, { ...scene.solver, ...given }, signal);
+      return solveTargets(tenant, resolved, { ...scene.solver, ...given }, measure, signal);
     },
 
     async points(tenant: string, { solution, points, quantities }: PointsRequest, signal?: AbortSignal) {

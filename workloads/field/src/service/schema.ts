@@ -48,6 +48,10 @@ const solver = z.strictObject({
 export const solveRequest = z.strictObject({
   targets: z.array(target).min(1).max(64),
   solver: solver.default({}).describe("Changes to the resource's solver."),
+  measure: z
+    .boolean()
+    .default(true)
+    .describe('Pressure and stiffness of each target; false for loops that need the drive alone.'),
 });
 
 export const mostPoints = 10_000;
@@ -81,7 +85,7 @@ const reached = z.object({
   name: z.string(),
   trap: z.string(),
   position: z.array(z.number()),
-  pressure: z.number().describe('Pa, peak.'),
+  pressure: z.number().optional().describe('Pa, peak; with measure.'),
   stiffness: z.number().optional().describe('Smallest of the three along the axes, N/m; of traps only.'),
 });
 

@@ -23,6 +23,7 @@ export interface SolveTask {
   readonly job: Job;
   readonly targets: readonly Target[];
   readonly solver: SolverSettings;
+  readonly measure: boolean;
 }
 
 export interface Solved {
@@ -31,7 +32,7 @@ export interface Solved {
   readonly residual: number;
   readonly amplitudes: number[];
   readonly phases: number[];
-  readonly targets: { name: string; trap: string; position: number[]; pressure: number; stiffness?: number }[];
+  readonly targets: { name: string; trap: string; position: number[]; pressure?: number; stiffness?: number }[];
   readonly safety: {
     verdict: 'Safe' | 'Clamped' | 'NotLimited';
     maxPressure?: number;
@@ -102,15 +103,15 @@ function told<T>(make: () => T): Told<T> {
 
 function solved(
   { scene: base, volume }: { scene: Scene; volume: Volume | undefined },
-  { targets, solver }: SolveTask,
+  { targets, solver, measure }: SolveTask,
 ): Solved {
   const scene: Scene = { ...base, targets, solver };
   checkScene(scene);
   const found = solveTargets(scene.emitters, targets, solver);
   const { drive, safety } = kept(scene, volume ?? around(scene), found.drive);
   const sources = drivenSources(scene.emitters, drive);
-  const pressures = targetPressures(scene, sources);
-  const stiffness = targetStiffness(scene, sources);
+  const pressures = measure ? targetPressures(scene, sources) : [];
+  const stiffness = measure ? targetStiffness(scene, sources) : [];
   return {
     algorithm: solver.algorithm,
     iterations: found.iterations,
@@ -121,7 +122,7 @@ function solved(
       name,
       trap,
       position: [...position],
-      pressure: pressures[i]!,
+      ...(pressures[i] !== undefined && { pressure: pressures[i] }),
       ...(stiffness[i] !== undefined && { stiffness: stiffness[i] }),
     })),
     safety,
