@@ -37,12 +37,18 @@ async function main(): Promise<number> {
 }
 
 async function coordinator(resource: EvolutionRun): Promise<number> {
+  const runId = runIdOf(resource);
   let latest: RunProgress | undefined;
+  let heard = 0;
+  /** A long evaluation says nothing, and time goes by. */
+  const page = () =>
+    latest &&
+    progressOf(runId, { ...latest, secondsLeft: Math.max(0, latest.secondsLeft - (performance.now() - heard) / 1000) });
   let logged = 0;
-  const page = await openPage({
+  const server = await openPage({
     port: Number(process.env['PORT'] ?? 8080),
     ready: () => true,
-    progress: () => latest && progressOf(latest),
+    progress: page,
     figures: {
       quintet_evolution_placed_total: { help: 'Pipelines that have taken their place.', read: () => latest?.placed },
       quintet_evolution_generation: { help: 'Generation at work.', read: () => latest?.generation },
@@ -59,15 +65,16 @@ async function coordinator(resource: EvolutionRun): Promise<number> {
     signal: stopping.signal,
     onProgress: (progress) => {
       latest = progress;
+      heard = performance.now();
       if (performance.now() - logged < 1000 && progress.phase !== 'Done') return;
       logged = performance.now();
-      log('progress', progressOf(progress));
+      log('progress', progressOf(runId, progress));
     },
   });
   if (stopping.signal.aborted) return 143;
   report(summary);
   log('finished', summary);
-  await page.close();
+  await server.close();
   return 0;
 }
 
@@ -101,19 +108,17 @@ async function worker(resource: EvolutionRun): Promise<number> {
   return 0;
 }
 
-function progressOf(progress: RunProgress): Record<string, unknown> {
-  const { best, phase, generation, placed, racedOut, failed, cached, secondsLeft, share, score } = progress;
+function progressOf(runId: string, progress: RunProgress): Record<string, unknown> {
+  const { best, phase, generation, placed, racedOut, failed, cached, queued, secondsLeft, share, score } = progress;
   return {
+    runId,
     phase,
     generation,
     placed,
-    racedOut,
-    failed,
-    cached,
+    evaluations: { done: placed - racedOut - failed, cached, racedOut, failed, queued },
     secondsLeft: Math.round(secondsLeft),
     percent: Math.round(100 * share),
-    score,
-    learner: best?.genome.learner,
+    best: { learner: best?.genome.learner, score: score?.toFixed(5) },
   };
 }
 

@@ -17,9 +17,10 @@ import {
   resourceConfig,
   workersDeployment,
 } from './objects.ts';
-import { readState, type State } from './state.ts';
+import { progressEvery } from './progress.ts';
+import { type EvolutionSettings, readState, type State } from './state.ts';
 
-export function desired(resource: EvolutionRun, observed: Observed, settings: EngineSettings): Desired {
+export function desired(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): Desired {
   const state = readState(resource, observed, settings);
   const { now } = observed;
   if (state.finished) return whenFinished(resource, state, settings, now);
@@ -38,6 +39,7 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: En
       again,
       state.workers.gpu.bridgeAt,
       state.trouble?.quietUntil,
+      state.coordinator === 'Active' && !ended ? new Date(now.getTime() + progressEvery) : undefined,
     ),
   };
 }

@@ -6,6 +6,7 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { Deployment } from '../../objects/deployment.ts';
 import { type ObservedBuilder, observed, stores } from '../testing.ts';
 import { evolutionRun } from './index.ts';
+import type { Progress } from './progress.ts';
 
 const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
 
@@ -114,6 +115,63 @@ describe('the objects of an EvolutionRun', () => {
     const ended = resource({ ttlAfterFinished: '1h' }, { ...fields, conditions: stored });
     expect(kind.desired(ended, done(run).at(1)).requeueAfterMs).toBe(3_599_000);
     expect(kind.desired(ended, done(run).at(3600)).objects).toEqual([]);
+  });
+});
+
+describe('a search that goes on', () => {
+  const progress: Progress = {
+    runId: 'run-1',
+    generation: 3,
+    evaluations: { done: 70, cached: 4, racedOut: 30, failed: 0, queued: 3 },
+    best: { learner: 'Linear', score: '0.91' },
+    secondsLeft: 754.2,
+    percent: 58,
+  };
+  const speaking = (page: Progress) => evolutionRun({ image: 'example.test/evolution:1', stores }, () => page);
+
+  it('is reported while it runs, and looked at again soon', () => {
+    const run = resource();
+    const told = speaking(progress);
+    expect(told.status(run, running(run)).fields).toMatchObject({
+      phase: 'Progressing',
+      generation: 3,
+      evaluations: { done: 70, cached: 4, queued: 3 },
+      best: { score: '0.91' },
+      eta: '12m35s',
+      progress: { percent: 58 },
+    });
+    expect(told.desired(run, running(run)).requeueAfterMs).toBe(5000);
+    const { fields } = told.status(run, done(run));
+    expect(fields).toMatchObject({ phase: 'Succeeded', generation: 12 });
+    expect([fields['eta'], fields['progress']]).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    ['as many workers as tasks', 3, 2, 3],
+    ['no more than the most', 40, 2, 4],
+    ['no fewer than the fewest', 0, 4, 2],
+    ['those it has while half of them have work', 2, 4, 4],
+  ])('has %s', (_, queued, present, wanted) => {
+    const run = resource();
+    const told = speaking({ evaluations: { queued } });
+    const seen = running(run).with({
+      ...find(run, running(run), 'Deployment')!,
+      spec: { replicas: present },
+    } as KubeObject);
+    const made = told.desired(run, seen).objects.find(({ kind: k }) => k === 'Deployment') as Deployment;
+    expect(made.spec.replicas).toBe(wanted);
+  });
+
+  it('names suspect columns in a condition', () => {
+    const run = resource();
+    const seen = observed()
+      .withJob(coordinator(run), 'Complete')
+      .withPod(coordinator(run), { exitCode: 0, message: { ...said, suspectColumns: ['row', 'copy'] } });
+    const { conditions } = kind.status(run, seen);
+    expect(conditions.find(({ type }) => type === 'DataSuspect')).toMatchObject({
+      status: 'True',
+      message: expect.stringContaining('row, copy'),
+    });
   });
 });
 

@@ -6,9 +6,12 @@ import type { EngineSettings } from '../image.ts';
 import { jobsEnd } from '../jobs/namespace.ts';
 import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
+import { progressReader } from './progress.ts';
 import { status } from './status.ts';
 
-export function evolutionRun(settings: EngineSettings): Kind<EvolutionRun> {
+/** @param readProgress for tests; coordinators are asked over their page when left out */
+export function evolutionRun(engine: EngineSettings, readProgress = progressReader()): Kind<EvolutionRun> {
+  const settings = { ...engine, readProgress };
   const { group, version, plural, kind } = definition;
   return {
     type: { group, version, plural, kind, namespaced: true },

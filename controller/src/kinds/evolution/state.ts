@@ -13,6 +13,9 @@ import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/s
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import { bridgeName, coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
+import type { Progress, ReadProgress } from './progress.ts';
+
+export type EvolutionSettings = EngineSettings & { readonly readProgress: ReadProgress };
 
 const count = z.number().int().min(0);
 
@@ -45,6 +48,8 @@ export interface State {
   live: Job | undefined;
   workers: Workers;
   outcome: Outcome | undefined;
+  /** What the coordinator says while it searches. */
+  progress: Progress | undefined;
   /** A pod of the coordinator has not reported its end yet. */
   speaking: boolean;
   failure: Failure | undefined;
@@ -69,7 +74,7 @@ interface WorkersOnGpu {
   bridgeAt: Date | undefined;
 }
 
-export function readState(resource: EvolutionRun, observed: Observed, settings: EngineSettings): State {
+export function readState(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): State {
   const revision = revisionOf(resource);
   const status = resource.status?.revision === revision ? resource.status : undefined;
   const wanted = coordinatorJob(resource, revision, settings);
@@ -83,7 +88,11 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const startTime = startOf(resource, status?.startTime ?? runningSince(live));
   const deadline = deadlineOf(resource, startTime);
   const ofRevision = pods.filter((pod) => pod.metadata.labels?.[labelOfRevision] === revision);
-  const workers = workersOf(resource, observed, live, ofRevision);
+  const progress =
+    coordinator === 'Active'
+      ? coordinators.map((pod) => settings.readProgress(pod, observed.now)).find((said) => said !== undefined)
+      : undefined;
+  const workers = workersOf(resource, observed, live, ofRevision, progress);
   // Others work in place of those that wait for a GPU.
   const needed = workers.gpu.bridged > 0 ? ofRevision.filter((pod) => !gpuWait([pod])) : ofRevision;
   return {
@@ -93,6 +102,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     live,
     workers,
     outcome: coordinator === 'Complete' ? firstSuccess(coordinators, outcome) : undefined,
+    progress,
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
     trouble:
@@ -103,16 +113,30 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   };
 }
 
-function workersOf(resource: EvolutionRun, observed: Observed, live: Job | undefined, pods: readonly Pod[]): Workers {
-  const { suspend, workers } = resource.spec;
-  const wanted = suspend || !live?.status?.active ? 0 : workers.min;
+function workersOf(
+  resource: EvolutionRun,
+  observed: Observed,
+  live: Job | undefined,
+  pods: readonly Pod[],
+  progress: Progress | undefined,
+): Workers {
+  const { suspend } = resource.spec;
   const main = observed.get<Deployment>(types.deployment, workersName(resource));
+  const wanted = suspend || !live?.status?.active ? 0 : workersFor(resource, progress, main?.spec.replicas);
   const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
   return {
     wanted,
     ready: (main?.status?.readyReplicas ?? 0) + (bridge?.status?.readyReplicas ?? 0),
     gpu: workersOnGpu(resource, pods, wanted, bridge !== undefined, observed.now),
   };
+}
+
+/** One for each task that waits or is under way, between the bounds; some go only when less than half have work: tasks come in waves. */
+function workersFor({ spec: { workers } }: EvolutionRun, progress: Progress | undefined, present = 0): number {
+  const within = (wanted: number): number => Math.min(workers.max, Math.max(workers.min, wanted));
+  const queued = progress?.evaluations?.queued;
+  if (queued === undefined) return within(present);
+  return within(queued >= present || queued < present / 2 ? queued : present);
 }
 
 /** Once there, the workers on CPU stay until others have a GPU in their place. */

@@ -3,8 +3,8 @@ import type { EvolutionRun, EvolutionRunStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
 import { gpuCondition } from '../gpu.ts';
-import type { EngineSettings } from '../image.ts';
 import {
+  condition,
   good,
   hindrance,
   remembered,
@@ -15,7 +15,8 @@ import {
   wholeSeconds,
   working,
 } from '../verdict.ts';
-import { readState, type State } from './state.ts';
+import { timeLeft } from './progress.ts';
+import { type EvolutionSettings, readState, type State } from './state.ts';
 
 /** The first that answers decides. */
 const decisions: readonly ((resource: EvolutionRun, state: State) => Verdict | undefined)[] = [
@@ -28,12 +29,16 @@ const decisions: readonly ((resource: EvolutionRun, state: State) => Verdict | u
   searching,
 ];
 
-export function status(resource: EvolutionRun, observed: Observed, settings: EngineSettings): StatusDecision {
+export function status(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): StatusDecision {
   const state = readState(resource, observed, settings);
   for (const decide of decisions) {
     const verdict = decide(resource, state);
     if (!verdict) continue;
-    const conditions = [...verdict.conditions, ...gpuConditions(resource, state, verdict)];
+    const conditions = [
+      ...verdict.conditions,
+      ...gpuConditions(resource, state, verdict),
+      ...suspectConditions(resource, state),
+    ];
     return { conditions, fields: fields(resource, state, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
@@ -90,8 +95,10 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
   const old = resource.status?.revision === state.revision ? resource.status : undefined;
   const over = verdict.phase === 'Succeeded' || verdict.phase === 'Failed';
   const { step: _step, ...found } = state.outcome ?? { step: 'coordinator' };
+  const searches = verdict.phase === 'Progressing' ? soFar(state) : {};
   return defined({
     ...carried(old),
+    ...searches,
     ...found,
     phase: verdict.phase,
     message: verdict.conditions.find(({ type }) => type === 'Ready')?.message,
@@ -101,6 +108,34 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     workers: over ? 0 : state.workers.ready,
     ...gpuFields(resource, state.workers),
   });
+}
+
+/** What the coordinator says of a search that goes on. */
+function soFar({ progress }: State): Record<string, unknown> {
+  if (!progress) return {};
+  const { secondsLeft, percent, ...rest } = progress;
+  return defined({
+    ...defined(rest),
+    eta: secondsLeft === undefined ? undefined : timeLeft(secondsLeft),
+    progress: percent === undefined ? undefined : { percent },
+  });
+}
+
+/** Columns that say what they could not know: with `leakage: Warn` the run goes on, and this is what there is to read. */
+function suspectConditions(resource: EvolutionRun, { outcome, revision, finished }: State): ConditionDecision[] {
+  const old = resource.status;
+  const stored = old?.revision === revision ? old.suspectColumns : undefined;
+  const columns = outcome?.suspectColumns ?? stored ?? [];
+  if (columns.length === 0) return [];
+  const named = columns.slice(0, 5).join(', ');
+  return [
+    condition(
+      'DataSuspect',
+      'True',
+      'LeakageFound',
+      `${named}: see the report${finished ? '' : ' when the run has ended'}`,
+    ),
+  ];
 }
 
 /** An ended run reports what it reported: its Jobs and pods may be gone. */

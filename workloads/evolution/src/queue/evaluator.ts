@@ -155,8 +155,10 @@ export async function queueEvaluator(
         await redis.set(endedKey(options.runId), '1', 'EX', 86_400);
         await queue.obliterate({ force: true });
       };
-      await within(5000, ending());
-      await within(2000, Promise.all([events.close(), queue.close()]));
+      // While Redis is away there is nobody to take leave of.
+      const patience = redis.status === 'ready' ? 5000 : 200;
+      await within(patience, ending());
+      await within(patience, Promise.all([events.close(), queue.close()]));
       for (const connection of [redis, queueConnection, eventConnection]) connection.disconnect();
     },
   };

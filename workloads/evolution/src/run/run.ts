@@ -28,7 +28,7 @@ export interface RunOptions {
   readonly evaluators: (
     problem: Problem,
     judging: Judging,
-  ) => Promise<Evaluator & { stop: () => void; close: () => Promise<void> }>;
+  ) => Promise<Evaluator & { readonly waiting?: number; stop: () => void; close: () => Promise<void> }>;
   readonly cache?: EvaluationCache;
   readonly replay?: Cut;
   /** What earlier attempts at this run did: it is found again, beside the budget, before the rest of the budget runs. */
@@ -44,6 +44,8 @@ export interface RunProgress extends SearchProgress {
   /** Of the budget, with what earlier attempts used. */
   readonly secondsUsed: number;
   readonly secondsLeft: number;
+  /** Tasks that wait or are under way, as far as the evaluators tell. */
+  readonly queued: number;
   /** 0..1 */
   readonly share: number;
   /** As people know the metric. */
@@ -92,6 +94,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
       ...progress,
       phase,
       secondsUsed: spent,
+      queued: inner.waiting ?? 0,
       secondsLeft: Math.max(0, budget - spent),
       share: phase === 'Done' ? 1 : shareOf(spec, spent / budget, progress.placed),
       score: progress.best ? shown(judging.metric, progress.best.score) : undefined,

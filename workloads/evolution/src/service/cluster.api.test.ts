@@ -226,6 +226,24 @@ describe('a run in a cluster', () => {
     await registry.close();
   }, 120_000);
 
+  it('ends at its budget while Redis is away', async () => {
+    const lonely = resourceOf('lonely', await served(), {
+      search: { population: 8, generations: 1000, islands: 2, learners: ['Linear', 'NearestNeighbors'], seed: 10 },
+      earlyStopping: { generations: 1000 },
+      budget: { time: '10s' },
+    });
+    await start('worker', lonely);
+    const coordinator = await start('coordinator', lonely);
+    await eventually(async () => {
+      const page = await fetch(`http://127.0.0.1:${coordinator.port}/progress`).then((answer) => answer.json());
+      expect((page as { placed?: number }).placed).toBeGreaterThan(3);
+    });
+    await redis.kill();
+    expect(await coordinator.ended).toBe(0);
+    expect(await coordinator.said()).toMatchObject({ best: { score: expect.stringMatching(/^0\.\d{5}$/) } });
+    await redis.start();
+  }, 60_000);
+
   it('says in its termination log which column is wrong, and writes no model', async () => {
     const resource = resourceOf('wrong', await served(), {
       dataset: { source: { http: { url: await served() } }, target: 'z', task: 'Binary' },
