@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { pino } from 'pino';
 import { autoscalerOf } from './autoscaling/index.ts';
 import { kinds } from './kinds/index.ts';
+import { together } from './kinds/serving/scaling.ts';
 import { Client } from './kube/client.ts';
 import { loadConnection } from './kube/config.ts';
 import { Elector } from './kube/lease.ts';
@@ -51,7 +52,7 @@ const recorder = new Recorder({
   now: () => client.now(),
   onDropped: () => metrics.eventsDropped.inc(),
 });
-const { autoscaler, activators } = autoscalerOf({
+const { autoscaler, healer, activators } = autoscalerOf({
   client,
   watches,
   recorder,
@@ -65,7 +66,9 @@ const { autoscaler, activators } = autoscalerOf({
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
   onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),
 });
-const controllers: Controller[] = kinds(settings.engines, (...which) => autoscaler.of(...which)).map(
+const controllers: Controller[] = kinds(settings.engines, (...which) =>
+  together(autoscaler.of(...which), healer.of(...which)),
+).map(
   (kind) =>
     new Controller(kind, {
       client,
@@ -107,6 +110,7 @@ if (!stopping) {
   metrics.leader.set({ name: settings.QUINTET_LEASE_NAME }, 1);
   for (const controller of controllers) controller.start();
   autoscaler.start();
+  healer.start();
   log.info({ identity, concurrency: settings.QUINTET_CONCURRENCY }, 'reconciling');
 }
 
@@ -115,7 +119,7 @@ async function stop(signal: string): Promise<void> {
   stopping = true;
   log.info({ signal }, 'stopping');
   setTimeout(() => exit(1, 'did not stop in time'), 25_000).unref();
-  await autoscaler.stop();
+  await Promise.all([autoscaler.stop(), healer.stop()]);
   await Promise.all(controllers.map((controller) => controller.stop()));
   await recorder.stop();
   if (settings.QUINTET_LEADER_ELECTION) await elector.release();

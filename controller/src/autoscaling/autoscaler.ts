@@ -10,7 +10,6 @@ import { keyOf } from '../kube/paths.ts';
 import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Deployment } from '../objects/deployment.ts';
-import { httpPort } from '../objects/service.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
@@ -21,6 +20,7 @@ import type { Prometheus, Question } from './prometheus.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
 import type { Scraper, Target } from './scrape.ts';
 import type { PodSignals } from './signals.ts';
+import { targetOf } from './targets.ts';
 
 /** A HorizontalPodAutoscaler, as far as its aim goes. */
 export interface Rival extends KubeObject {
@@ -115,7 +115,7 @@ export class Autoscaler {
     for (const candidate of candidates) {
       const question = this.#questionOf(candidate);
       if (question) questions.push(question);
-      else targets.push(...candidate.pods.flatMap((pod) => this.#targetOf(pod)));
+      else targets.push(...candidate.pods.flatMap((pod) => targetOf(pod, this.#options.port)));
     }
     const onError = (error: Error) => {
       this.#options.metrics?.failures.inc();
@@ -204,17 +204,11 @@ export class Autoscaler {
     }
   }
 
-  #targetOf({ metadata, status }: Pod): Target[] {
-    if (!status?.podIP || status.phase !== 'Running' || metadata.deletionTimestamp) return [];
-    const host = status.podIP.includes(':') ? `[${status.podIP}]` : status.podIP;
-    return [{ id: metadata.uid ?? '', url: `http://${host}:${this.#options.port ?? httpPort}/metrics` }];
-  }
-
   /** For what is measured by way of Prometheus. */
   #questionOf({ resource, pods }: Candidate): Question | undefined {
     const url = resource.spec.autoscaling?.source?.prometheusURL ?? this.#options.prometheusURL;
     if (!url) return undefined;
-    const running = pods.filter((pod) => this.#targetOf(pod).length > 0);
+    const running = pods.filter((pod) => targetOf(pod).length > 0);
     const named = running.map(({ metadata }) => [metadata.name, metadata.uid ?? ''] as const);
     return { url, namespace: resource.metadata.namespace ?? '', pods: new Map(named) };
   }

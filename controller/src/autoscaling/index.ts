@@ -10,7 +10,8 @@ import type { Recorder } from '../reconcile/events.ts';
 import type { Watches } from '../reconcile/watches.ts';
 import { Autoscaler, type AutoscalerOptions, type Rival } from './autoscaler.ts';
 import { Fronts } from './fronts.ts';
-import { createScalingMetrics } from './metrics.ts';
+import { Healer } from './healer.ts';
+import { createHealingMetrics, createScalingMetrics } from './metrics.ts';
 import { Prometheus } from './prometheus.ts';
 import { Queues } from './queues.ts';
 import { Scraper } from './scrape.ts';
@@ -32,6 +33,7 @@ const activatorPort = 8081;
 
 export interface Wired {
   autoscaler: Autoscaler;
+  healer: Healer;
   /** Follows the activators themselves: to be started and stopped with the other watches. */
   activators: Watcher | undefined;
 }
@@ -74,5 +76,16 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
     metrics: createScalingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),
   });
-  return { autoscaler, activators };
+  const { intervalMs: _own, now: _clock, prometheusURL: _url, ...shared } = options;
+  const healer = new Healer({
+    ...shared,
+    kinds,
+    pods: watches.own(types.pod).store,
+    configMaps: watches.own(types.configMap).store,
+    scraper: new Scraper(),
+    metrics: createHealingMetrics(registry),
+    onEvent: (resource, note) => recorder.record(resource, note),
+    now: () => client.now().getTime(),
+  });
+  return { autoscaler, healer, activators };
 }

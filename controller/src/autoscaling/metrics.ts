@@ -13,6 +13,21 @@ export interface ScalingMetrics {
   cycleSeconds: Histogram;
 }
 
+export interface HealingMetrics {
+  actions: Counter<'kind' | 'namespace' | 'name' | 'action' | 'outcome'>;
+}
+
+export function createHealingMetrics(registry: Registry): HealingMetrics {
+  return {
+    actions: new Counter({
+      name: 'quintet_healing_actions_total',
+      help: 'Actions of self-healing: done, observed only, or over the budget',
+      labelNames: ['kind', 'namespace', 'name', 'action', 'outcome'],
+      registers: [registry],
+    }),
+  };
+}
+
 export function createScalingMetrics(registry: Registry): ScalingMetrics {
   const registers = [registry];
   const resource = ['kind', 'namespace', 'name'] as const;

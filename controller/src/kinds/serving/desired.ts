@@ -1,5 +1,5 @@
 // The objects of a resource that serves.
-import { configMap } from '../../objects/configmap.ts';
+import { type ConfigMap, configMap } from '../../objects/configmap.ts';
 import { activatorSlice, type EndpointSlice, frontOf } from '../../objects/endpointslice.ts';
 import { resourceClaimTemplates } from '../../objects/gpu.ts';
 import { servingIsolation } from '../../objects/networkpolicy.ts';
@@ -11,6 +11,7 @@ import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { requireStores, storesOf } from '../stores.ts';
 import type { Served } from './engines.ts';
+import { commandsData } from './healing.ts';
 import type { Scaling } from './scaling.ts';
 import { readState, type State } from './state.ts';
 import {
@@ -36,7 +37,10 @@ export function desired(
   const selector = servingSelector(resource);
   return {
     objects: [
-      configMap(resource, name, 'config', { 'resource.json': document(resource) }),
+      configMap(resource, name, 'config', {
+        'resource.json': document(resource),
+        ...commandsData(scaling?.healing, observed.get<ConfigMap>(types.configMap, name)),
+      }),
       ...storesOf(resource, name, settings.stores).secrets,
       ...(resource.spec.pod?.serviceAccountName ? [] : [serviceAccount(resource, name)]),
       servingIsolation(resource, name),

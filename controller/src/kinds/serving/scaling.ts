@@ -1,5 +1,6 @@
 // What the autoscaler has decided for a resource, as its desired state and its status read it.
 import type { Front } from '../../objects/endpointslice.ts';
+import type { Healing } from './healing.ts';
 
 export interface Scaling {
   /** Pods to ask for; undefined: nothing decided, what runs stays. Beside `yieldsTo`: until that has taken over. */
@@ -14,6 +15,23 @@ export interface Scaling {
   forecast?: { at: Date; replicas: number; error: number };
   /** Activators that may stand in for the pods; left out: none do. */
   front?: Front;
+  /** What was done for its health; left out: nothing since this leader leads. */
+  healing?: Healing;
+}
+
+/** Of a resource that is healed and not scaled. */
+const unscaled: Scaling = {
+  replicas: undefined,
+  active: { status: 'False', reason: 'NotScaled', message: 'spec.autoscaling is not set' },
+  limited: { status: 'False', reason: 'NotScaled', message: 'spec.autoscaling is not set' },
+  reason: '',
+  lastScaleTime: undefined,
+};
+
+/** Both decisions in one; without that of the autoscaler, where there is to be one, nothing is decided. */
+export function together(scaling: Scaling | undefined, healing: Healing | undefined): Scaling | undefined {
+  if (!healing || (!scaling && healing.isScaled)) return scaling;
+  return { ...(scaling ?? unscaled), healing };
 }
 
 /** By kind, key (namespace/name) and uid. */

@@ -28,7 +28,11 @@ export function status(resource: Served, observed: Observed, scaling: Scaling | 
     if (!verdict) continue;
     return {
       conditions: [...verdict.conditions, ...gpuConditions(resource, state), ...scalingConditions(resource, scaling)],
-      fields: { ...fields(resource, state, verdict), ...scalingFields(resource, scaling) },
+      fields: {
+        ...fields(resource, state, verdict),
+        ...scalingFields(resource, scaling),
+        ...healingFields(resource, scaling),
+      },
     };
   }
   throw new TypeError('the last decision answers always');
@@ -114,6 +118,20 @@ function scalingFields({ spec, status: stored }: Served, scaling: Scaling | unde
       ...(forecast && {
         forecast: { at: wholeSeconds(forecast.at), replicas: forecast.replicas, error: forecast.error.toFixed(2) },
       }),
+    },
+  };
+}
+
+function healingFields({ status: stored }: Served, scaling: Scaling | undefined): Record<string, unknown> {
+  const healing = scaling?.healing;
+  if (!healing) return stored?.healing ? { healing: stored.healing } : {};
+  const { last, actionsLastHour } = healing;
+  return {
+    healing: {
+      ...(last
+        ? { lastAction: last.says.slice(0, 1024), lastActionTime: wholeSeconds(last.at) }
+        : { lastAction: stored?.healing?.lastAction, lastActionTime: stored?.healing?.lastActionTime }),
+      actionsLastHour,
     },
   };
 }

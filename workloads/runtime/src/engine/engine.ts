@@ -19,6 +19,7 @@ import { redisUrl, reloadableSettings, type Settings, settingsSchema } from '../
 import { startTracing } from '../traces.ts';
 import { access } from './access.ts';
 import { cancellation } from './cancellation.ts';
+import { followCommands } from './commands.ts';
 import type { EngineContext, EngineDefinition, EngineOptions, EngineServer } from './context.ts';
 import { errorBody, handleErrors } from './errorHandler.ts';
 import { observeProcess, observeRequests } from './observe.ts';
@@ -153,6 +154,18 @@ export async function startEngine<S extends z.ZodObject>(
     ([action, run]) => [action, (input: unknown) => run(input, context)] as const,
   );
   operations(server, { readiness: state, registry, actions: Object.fromEntries(actions) });
+  const resource = env['QUINTET_RESOURCE'];
+  const commands =
+    resource !== undefined && actions.length > 0
+      ? await followCommands({
+          file: resource,
+          pod: env['HOSTNAME'] ?? '',
+          actions: Object.fromEntries(actions),
+          registry,
+          log: server.log,
+          interval: watchInterval,
+        })
+      : undefined;
   // Before listening, so that a route's mistake shows at once; `start` runs while probes are already answered.
   await definition.routes?.(server, context);
   const address = await server.listen({ host: settings().server.host, port: settings().server.port });
@@ -194,6 +207,7 @@ export async function startEngine<S extends z.ZodObject>(
     ending.abort(new Error('the engine ends'));
     await definition.onDrain?.(context);
     config.close();
+    commands?.close();
     gate.close();
     await redis?.close();
     await tracing?.close();

@@ -1,0 +1,172 @@
+// From a pod whose memory runs out to the command that its engine reads, over a real page.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { compressionService, parseStored } from '@quintet/crds';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Healing } from '../kinds/serving/healing.ts';
+import { servingKind } from '../kinds/serving/index.ts';
+import { together } from '../kinds/serving/scaling.ts';
+import { observed } from '../kinds/testing.ts';
+import { Cache } from '../kube/store.ts';
+import type { KubeObject } from '../kube/types.ts';
+import type { ConfigMap } from '../objects/configmap.ts';
+import type { EventNote } from '../reconcile/events.ts';
+import { resourceIndex, resourceIndexValue } from '../reconcile/ownership.ts';
+import { Healer } from './healer.ts';
+import { createHealingMetrics } from './metrics.ts';
+import { Scraper } from './scrape.ts';
+
+const caches = () => new Cache({ [resourceIndex]: resourceIndexValue });
+let server: Server;
+let port = 0;
+let used = 95;
+let now = 0;
+let version = 0;
+let healer: Healer;
+let registry: Registry;
+let [resources, pods, configMaps] = [caches(), caches(), caches()];
+let events: EventNote[];
+let changed: string[];
+
+const kind = servingKind(compressionService, { image: 'example.test/engine:1' }, (...which) =>
+  together(undefined, healer.of(...which)),
+);
+const put = (cache: Cache, object: Record<string, unknown> & { metadata: object }) => {
+  const metadata = { namespace: 'team', resourceVersion: String(++version), ...object.metadata };
+  cache.put({ apiVersion: 'v1', kind: 'Any', ...object, metadata } as unknown as KubeObject);
+};
+const ask = (spec: object = {}) =>
+  put(resources, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'CompressionService',
+    metadata: { name: 'notes', uid: 'u1' },
+    spec,
+  });
+const told = (): Healing | undefined => healer.of('CompressionService', 'team/notes', 'u1');
+const looks = async (count: number) => {
+  for (let i = 0; i < count; i++) {
+    now += 30_000;
+    await healer.look();
+  }
+};
+/** Unwell, treated, well again. */
+const relapse = async () => {
+  used = 95;
+  await looks(2);
+  used = 20;
+  await looks(1);
+};
+function begin(): Healer {
+  return new Healer({
+    kinds: [{ definition: compressionService, resources }],
+    pods,
+    configMaps,
+    scraper: new Scraper(),
+    onChange: (_kind, key) => changed.push(key),
+    onEvent: (_resource, note) => events.push(note),
+    metrics: createHealingMetrics((registry = new Registry())),
+    now: () => now,
+    port,
+  });
+}
+/** The ConfigMap that the reconcile makes of it, which the API server then has. */
+function reconcile(): ConfigMap {
+  const resource = parseStored(compressionService, resources.get('team/notes') as KubeObject);
+  const live = configMaps.get('team/notes-compression');
+  const { objects } = kind.desired(resource as never, live ? observed().with(live) : observed());
+  const made = objects.find((object) => object.kind === 'ConfigMap') as ConfigMap;
+  put(configMaps, { ...made });
+  return made;
+}
+
+beforeEach(async () => {
+  [used, now, events, changed] = [95, Date.parse('2026-01-01T12:00:00Z'), [], []];
+  [resources, pods, configMaps] = [caches(), caches(), caches()];
+  const page = () =>
+    `quintet_requests_in_flight 0\nprocess_resident_memory_bytes ${used}\nquintet_memory_limit_bytes 100\n`;
+  server = createServer((_request, response) => response.end(page()));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ({ port } = server.address() as AddressInfo);
+  const labels = {
+    'quintet.dev/kind': 'CompressionService',
+    'quintet.dev/name': 'notes',
+    'app.kubernetes.io/component': 'engine',
+  };
+  const status = { phase: 'Running', podIP: '127.0.0.1', conditions: [{ type: 'Ready', status: 'True' }] };
+  put(pods, { metadata: { name: 'notes-1', uid: 'p1', labels }, status });
+  healer = begin();
+});
+afterEach(async () => {
+  await healer.stop();
+  server.closeAllConnections();
+  server.close();
+});
+
+describe('the healer', () => {
+  it('puts a command where the engine reads it, and tells of it by event, metric and status', async () => {
+    ask();
+    await looks(2);
+    expect(changed).toEqual(['team/notes']);
+    const said = JSON.parse(reconcile().data['healing.json'] ?? '') as { commands: object[] };
+    expect(said.commands).toMatchObject([{ action: 'clearCache', pods: ['notes-1'], at: '2026-01-01T12:01:00.000Z' }]);
+    expect(events).toEqual([
+      { type: 'Normal', reason: 'Healed', message: 'clearCache: pod notes-1 uses 95 % of its memory' },
+    ]);
+    expect(await registry.metrics()).toMatch(/quintet_healing_actions_total\{.*outcome="Done"\} 1/);
+    const resource = parseStored(compressionService, resources.get('team/notes') as KubeObject);
+    expect(kind.status(resource as never, observed()).fields['healing']).toMatchObject({
+      lastAction: 'clearCache: pod notes-1 uses 95 % of its memory',
+      actionsLastHour: 1,
+    });
+  });
+
+  it('only says what it would do with mode Observe, and nothing with None', async () => {
+    ask({ healing: { mode: 'Observe' } });
+    await looks(3);
+    expect([told(), events.map(({ reason }) => reason)]).toEqual([undefined, ['HealingObserved']]);
+    ask({ healing: { mode: 'None' } });
+    await looks(10);
+    expect(events).toHaveLength(1);
+  });
+
+  it('leaves alone what is well', async () => {
+    ask();
+    used = 70;
+    await looks(100);
+    expect([changed, events]).toEqual([[], []]);
+  });
+
+  it('keeps to the budget of an hour, which a new leader knows, and has it again afterwards', async () => {
+    ask({ healing: { maxActionsPerHour: 2 } });
+    await relapse();
+    await relapse();
+    reconcile();
+    await healer.stop();
+    healer = begin();
+    await relapse();
+    expect(events.map(({ reason }) => reason)).toEqual(['Healed', 'Healed', 'HealingOverBudget']);
+    now += 3_600_000;
+    await relapse();
+    expect(events.at(-1)?.reason).toBe('Healed');
+    expect(told()?.actionsLastHour).toBe(1);
+  });
+
+  it('under a new leader leaves what was put for the engines', async () => {
+    ask();
+    await looks(2);
+    const before = reconcile().data['healing.json'];
+    await healer.stop();
+    healer = begin();
+    expect(reconcile().data['healing.json']).toBe(before);
+  });
+
+  it('takes the file away when its hour is over', async () => {
+    ask();
+    await relapse();
+    reconcile();
+    now += 3_600_000;
+    await looks(1);
+    expect(reconcile().data).not.toHaveProperty('healing.json');
+  });
+});

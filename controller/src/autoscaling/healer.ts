@@ -1,0 +1,238 @@
+// Every half minute, as the leader: look at the pods of services that may be healed, and have what is to be done about them
+// written to where their engines read it.
+import { randomUUID } from 'node:crypto';
+import { type AnyDefinition, parseStored } from '@quintet/crds';
+import { isReady } from '../kinds/gpu.ts';
+import type { Served } from '../kinds/serving/engines.ts';
+import { type Command, commandsOf, type Healing } from '../kinds/serving/healing.ts';
+import { mainName } from '../kinds/serving/workload.ts';
+import { pause } from '../kube/backoff.ts';
+import { type Log, silentLog } from '../kube/log.ts';
+import { keyOf } from '../kube/paths.ts';
+import type { Store } from '../kube/store.ts';
+import type { KubeObject } from '../kube/types.ts';
+import type { ConfigMap } from '../objects/configmap.ts';
+import type { Pod } from '../objects/types.ts';
+import type { EventNote } from '../reconcile/events.ts';
+import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import { type Action, diagnose, type HealingMemory, type Remedy } from './healing.ts';
+import { History } from './history.ts';
+import type { HealingMetrics } from './metrics.ts';
+import type { Scraper } from './scrape.ts';
+import { quantityOf } from './settings.ts';
+import type { PodSignals } from './signals.ts';
+import { targetOf } from './targets.ts';
+
+/** What the engines of a kind can carry out; of the others there is nothing to heal yet. */
+const actionsOf: Partial<Record<Served['kind'], readonly Action[]>> = {
+  CompressionService: ['clearCache', 'resizeCache'],
+  FieldJob: ['clearCache', 'resizeCache'],
+};
+
+export interface HealerOptions {
+  kinds: readonly { definition: AnyDefinition; resources: Store }[];
+  pods: Store;
+  /** Where commands are put: a new leader finds those of its predecessor there. */
+  configMaps: Store;
+  scraper: Scraper;
+  /** Something is to be told: reconcile this one. */
+  onChange: (kind: string, key: string) => void;
+  onEvent?: (resource: KubeObject, note: EventNote) => void;
+  /** Left out: every namespace. */
+  isOurs?: (namespace: string) => boolean;
+  metrics?: HealingMetrics;
+  log?: Log;
+  /** Milliseconds between two looks. Default 30 000. */
+  intervalMs?: number;
+  /** The time that commands bear: engines carry out none that is older than they are. */
+  now?: () => number;
+  /** Where pods answer. Default 8080. */
+  port?: number;
+}
+
+interface State {
+  uid: string;
+  memory: HealingMemory | undefined;
+  done: { at: number; command: Command; reason: string }[];
+  told: Healing | undefined;
+}
+
+interface Ward {
+  id: string;
+  key: string;
+  resource: Served;
+  pods: Pod[];
+}
+
+const hourMs = 3_600_000;
+/** Bounds of a cache in memory, where the spec says none: the engines' own. */
+const usualCache = { maxEntries: 10_000, maxSize: 256 * 1024 * 1024 };
+
+export class Healer {
+  readonly #options: HealerOptions;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #history = new History();
+  readonly #states = new Map<string, State>();
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: HealerOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** What is to be told of it; undefined: nothing was done since this leader leads. */
+  of(kind: string, key: string, uid: string | undefined): Healing | undefined {
+    const state = this.#states.get(`${kind} ${key}`);
+    return state?.uid === uid ? state?.told : undefined;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#options.scraper.close();
+    await this.#running;
+  }
+
+  /** One look at all services. */
+  async look(): Promise<void> {
+    const wards = this.#wards();
+    const targets = wards.flatMap(({ pods }) => pods.flatMap((pod) => targetOf(pod, this.#options.port)));
+    const pages = await this.#options.scraper.all(targets);
+    if (this.#stop.signal.aborted) return;
+    const signals = new Map<string, PodSignals>();
+    const now = this.#now();
+    for (const [id, page] of pages) if (!(page instanceof Error)) signals.set(id, this.#history.note(id, now, page));
+    this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
+    for (const ward of wards) this.#treat(ward, signals, now);
+    const ids = new Set(wards.map(({ id }) => id));
+    for (const id of this.#states.keys()) if (!ids.has(id)) this.#states.delete(id);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await pause(this.#options.intervalMs ?? 30_000, signal);
+      if (signal.aborted) return;
+      await this.look().catch((error: unknown) => this.#log.error({ err: error }, 'a look of the healer failed'));
+    }
+  }
+
+  #wards(): Ward[] {
+    const wards: Ward[] = [];
+    for (const { definition, resources } of this.#options.kinds) {
+      if (!actionsOf[definition.kind as Served['kind']]) continue;
+      for (const stored of resources.values()) {
+        const { namespace = '', name, deletionTimestamp } = stored.metadata;
+        if (deletionTimestamp || (this.#options.isOurs && !this.#options.isOurs(namespace))) continue;
+        const index = resourceIndexKey(definition.kind, namespace, labelValue(name));
+        const pods = (this.#options.pods.by(resourceIndex, index) as readonly Pod[]).filter(
+          (pod) => isReady(pod) && pod.metadata.labels?.['app.kubernetes.io/component'] === 'engine',
+        );
+        const resource = pods.length > 0 ? parsed(definition, stored) : undefined;
+        if (!resource?.spec.healing || resource.spec.suspend || resource.spec.healing.mode === 'None') continue;
+        const key = keyOf(stored.metadata);
+        wards.push({ id: `${definition.kind} ${key}`, key, resource, pods });
+      }
+    }
+    return wards;
+  }
+
+  #treat({ id, key, resource, pods }: Ward, signals: ReadonlyMap<string, PodSignals>, now: number): void {
+    const { uid = '' } = resource.metadata;
+    const known = this.#states.get(id);
+    const state = known?.uid === uid ? known : this.#admit(resource, uid);
+    this.#states.set(id, state);
+    const patients = pods.flatMap(({ metadata }) => {
+      const said = signals.get(metadata.uid ?? '');
+      return said ? [{ name: metadata.name, signals: said }] : [];
+    });
+    const { remedies, memory } = diagnose(patients, state.memory);
+    state.memory = memory;
+    const before = state.done.length;
+    state.done = state.done.filter(({ at }) => at > now - hourMs);
+    let hasChanged = state.done.length !== before;
+    for (const remedy of remedies) if (this.#apply(resource, state, remedy, now)) hasChanged = true;
+    if (!hasChanged) return;
+    state.told = toldOf(state, resource.spec.autoscaling !== undefined);
+    this.#options.onChange(resource.kind, key);
+  }
+
+  /** What a predecessor did counts in the budget. */
+  #admit(resource: Served, uid: string): State {
+    const key = `${resource.metadata.namespace ?? ''}/${mainName(resource)}`;
+    const live = this.#options.configMaps.get(key) as ConfigMap | undefined;
+    const isOwn = live?.metadata.ownerReferences?.some((owner) => owner.uid === uid);
+    const done = (isOwn ? commandsOf(live) : []).map((command) => ({
+      at: Date.parse(command.at),
+      command,
+      reason: 'before the leader changed',
+    }));
+    return { uid, memory: undefined, done, told: undefined };
+  }
+
+  /** @returns Whether it is done: the mode may say that it only is looked at, and the budget that it was enough. */
+  #apply(resource: Served, state: State, remedy: Remedy, now: number): boolean {
+    const { mode = 'Act', maxActionsPerHour = 6 } = resource.spec.healing ?? {};
+    const { namespace = '', name } = resource.metadata;
+    const isSpent = state.done.length >= maxActionsPerHour;
+    const outcome = mode === 'Observe' ? 'Observed' : isSpent ? 'OverBudget' : 'Done';
+    const { action, pods, reason } = remedy;
+    this.#options.metrics?.actions.inc({ kind: resource.kind, namespace, name, action, outcome });
+    this.#log.info({ kind: resource.kind, namespace, name, action, pods, outcome }, reason);
+    const notes: Record<typeof outcome, EventNote> = {
+      Done: { type: 'Normal', reason: 'Healed', message: `${action}: ${reason}` },
+      Observed: { type: 'Normal', reason: 'HealingObserved', message: `${action} would help: ${reason}` },
+      OverBudget: {
+        type: 'Warning',
+        reason: 'HealingOverBudget',
+        message: `${action} is not done: ${maxActionsPerHour} actions in an hour are enough; ${reason}`,
+      },
+    };
+    this.#options.onEvent?.(resource, notes[outcome]);
+    if (outcome !== 'Done') return false;
+    const input = inputOf(resource, remedy);
+    const command: Command = {
+      id: randomUUID(),
+      at: new Date(now).toISOString(),
+      action,
+      pods,
+      ...(input && { input }),
+    };
+    state.done.push({ at: now, command, reason });
+    return true;
+  }
+}
+
+/** What cannot be read is the reconcile's to report. */
+function parsed(definition: AnyDefinition, stored: KubeObject): Served | undefined {
+  try {
+    return parseStored(definition, stored) as Served;
+  } catch {
+    return undefined;
+  }
+}
+
+function inputOf({ spec }: Served, { factor }: Remedy): Command['input'] {
+  if (factor === undefined) return undefined;
+  const { maxEntries = usualCache.maxEntries, maxSize } = spec.cache?.memory ?? {};
+  return {
+    maxEntries: Math.ceil(maxEntries * factor),
+    maxSize: Math.ceil((quantityOf(maxSize) ?? usualCache.maxSize) * factor),
+  };
+}
+
+function toldOf({ done }: State, isScaled: boolean): Healing {
+  const last = done.at(-1);
+  return {
+    isScaled,
+    commands: done.map(({ command }) => command),
+    actionsLastHour: done.length,
+    ...(last && { last: { at: new Date(last.at), says: `${last.command.action}: ${last.reason}` } }),
+  };
+}
