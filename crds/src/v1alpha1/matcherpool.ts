@@ -120,7 +120,9 @@ const spec = ruled(
             storage: bytes().default('10Gi').describe('Size.'),
           })
           .exactOptional()
-          .describe('A volume for each pod that keeps its snapshot over restarts; left out, scratch space.'),
+          .describe(
+            'A volume for each pod that keeps its snapshot over restarts of its container; left out, scratch space. Both go with the pod.',
+          ),
         refresh: duration()
           .default('500ms')
           .describe('Time between looks for changes; a change is everywhere within 2s.'),

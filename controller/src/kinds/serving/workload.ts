@@ -12,6 +12,7 @@ import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { storesOf } from '../stores.ts';
 import { engines, type Served } from './engines.ts';
+import { snapshotOf } from './snapshot.ts';
 
 const labelOfRole = 'quintet.dev/role';
 const cacheFolder = '/var/cache/quintet';
@@ -92,6 +93,7 @@ function template(
   const { pod = {} } = spec;
   const { startupSeconds, drainSeconds } = engineOf(resource);
   const references = referenceMounts(spec);
+  const snapshot = snapshotOf(resource);
   const stores = storesOf(resource, mainName(resource), settings.stores);
   const ours = { QUINTET_RESOURCE: resourceFile, QUINTET_CACHE: cacheFolder, PORT: String(httpPort), ...settings.env };
   return podTemplate({
@@ -111,11 +113,12 @@ function template(
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
       ...pod,
       args: ['serve'],
-      env: [...variables(pod.env, ours), ...stores.variables],
+      env: [...variables(pod.env, { ...ours, ...snapshot.env }), ...stores.variables],
       resources: gpuResources(spec.gpu, backend, spec.resources),
       mounts: [
         { name: 'resource', mountPath: resourceFolder, readOnly: true },
         { name: 'cache', mountPath: cacheFolder },
+        ...snapshot.mounts,
         ...references.mounts,
       ],
       http: { port: httpPort, startupSeconds, drainSeconds: forgetSeconds },
@@ -123,6 +126,7 @@ function template(
     volumes: [
       { name: 'resource', configMap: { name: mainName(resource) } },
       { name: 'cache', emptyDir: { sizeLimit: spec.cache?.disk?.maxSize ?? '1Gi' } },
+      ...snapshot.volumes,
       ...references.volumes,
     ],
   });

@@ -1,5 +1,6 @@
 // A query through the stages: bytes, hash, local features, profile; each level runs those that it can afford.
 
+import type { Embedder } from '../embedding/embedder.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
 import { formatHash, PdqHasher, type Pixels, parseHash, variants } from '../pdq/pdq.ts';
@@ -20,6 +21,8 @@ export interface MatcherOptions {
   /** Local features are taken at registration and asked at level Accuracy. */
   readonly crops: boolean;
   readonly phonetic: boolean;
+  /** Left out where the pool mounts no model. */
+  readonly embedder?: Pick<Embedder, 'version' | 'embed'> | undefined;
   readonly limits?: DecodeLimits;
 }
 
@@ -30,6 +33,7 @@ export interface Fingerprint {
   readonly quality: number;
   readonly features: Features | null;
   readonly mirrored: Features | null;
+  readonly embedding: Float32Array | null;
 }
 
 export interface Query {
@@ -58,6 +62,8 @@ export interface MatchEntry {
     readonly itemShown?: number;
     readonly queryCovered?: number;
     readonly mirrored?: boolean;
+    /** Cosine of the two images' vectors. */
+    readonly similarity?: number;
     readonly fields?: readonly { field: string; query: string; item: string; similarity: number }[];
     readonly suppressedBecause?: string;
   };
@@ -98,7 +104,12 @@ export class Matcher {
 
   /** What else than the bytes of an image its fingerprint depends on: a part of every key that one is kept under. */
   fingerprintOf(level: Level): Record<string, unknown> {
-    return { ...this.#taken(level), mirrored: this.#options.dihedral, limits: this.#options.limits ?? defaultLimits };
+    return {
+      ...this.#taken(level),
+      mirrored: this.#options.dihedral,
+      model: this.#options.embedder?.version ?? null,
+      limits: this.#options.limits ?? defaultLimits,
+    };
   }
 
   #taken(level: Level): { turned: boolean; corners: boolean } {
@@ -107,25 +118,30 @@ export class Matcher {
   }
 
   /** @throws MatcherError when the image is refused. */
-  async fingerprint(file: Uint8Array, level: Level): Promise<Fingerprint> {
+  async fingerprint(file: Uint8Array, level: Level, signal?: AbortSignal): Promise<Fingerprint> {
     const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
     const { turned, corners } = this.#taken(level);
+    const embedding = (await this.#options.embedder?.embed(pixels, signal)) ?? null;
     const { hashes, quality } = turned ? this.#hasher.dihedral(pixels) : oneOf(this.#hasher.hash(pixels));
     return {
       sha256: digest(file),
       hashes: hashes.map(formatHash),
       quality,
       features: corners ? this.#extractor.extract(pixels, cornersOfQuery) : null,
+      embedding,
       mirrored: corners && this.#options.dihedral ? this.#extractor.extract(mirror(pixels), cornersOfQuery) : null,
     };
   }
 
   /** What is registered of an image. */
-  async describe(file: Uint8Array): Promise<Pick<NewItem, 'sha256' | 'hash' | 'quality' | 'features'>> {
+  async describe(file: Uint8Array): Promise<Omit<NewItem, 'id' | 'bank'>> {
     const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
     const { hash, quality } = this.#hasher.hash(pixels);
     const features = this.#options.crops ? pack(this.#extractor.extract(pixels, cornersOfItem)) : undefined;
-    return { sha256: digest(file), hash, quality, features };
+    const { embedder } = this.#options;
+    const vector = await embedder?.embed(pixels);
+    const embedding = vector && Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
+    return { sha256: digest(file), hash, quality, features, embedding, embeddingModel: embedder?.version };
   }
 
   async match(query: Query): Promise<Verdict> {
@@ -176,6 +192,7 @@ export class Matcher {
         this.#byBytes(query, among),
         this.#byHash(query, among),
         this.#byFeatures(query, among),
+        this.#byEmbedding(query, among),
         this.#byProfile(query, among),
       ].flatMap((found) => found.slice(0, most));
     });
@@ -221,6 +238,23 @@ export class Matcher {
         : [];
     const upright = find(fingerprint?.features, false);
     return upright.length > 0 ? upright : find(fingerprint?.mirrored, true);
+  }
+
+  #byEmbedding({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+    const { replica, rules } = this.#options;
+    if (!fingerprint?.embedding) return [];
+    const bankOf = (number: number) => replica.bankOf(number) ?? -1;
+    const search = {
+      minSimilarity: rules.minEmbeddingSimilarity,
+      banks: new Set(banks.keys()),
+      admits: (number: number) => admits({ number, bank: bankOf(number) }),
+    };
+    return replica.byEmbedding(fingerprint.embedding, search).map(({ number, similarity }) => ({
+      number,
+      bank: bankOf(number),
+      stage: 'Embedding',
+      embedding: { similarity },
+    }));
   }
 
   #byProfile({ profile }: Query, { banks, admits }: Asked): Finding[] {
@@ -284,6 +318,7 @@ export class Matcher {
   #entry(scored: Scored | Suppressed, item: ShownItem | undefined, query: Query): MatchEntry {
     const hash = scored.findings.find((each) => each.hash)?.hash;
     const alignment = scored.findings.find((each) => each.alignment)?.alignment;
+    const embedding = scored.findings.find((each) => each.embedding)?.embedding;
     const profile = scored.findings.find((each) => each.profile)?.profile;
     const round = (value: number) => Number(value.toFixed(4));
     return {
@@ -308,6 +343,7 @@ export class Matcher {
           queryCovered: round(alignment.queryCovered),
           mirrored: alignment.mirrored,
         }),
+        ...(embedding && { similarity: round(embedding.similarity) }),
         ...(profile && { fields: profile.fields.map((field) => ({ ...field, similarity: round(field.similarity) })) }),
         ...('reason' in scored && { suppressedBecause: scored.reason }),
       },

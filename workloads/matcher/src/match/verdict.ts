@@ -5,7 +5,7 @@ import type { Variant } from '../pdq/pdq.ts';
 import type { FieldEvidence } from '../profile/similarity.ts';
 import type { Bank } from '../record/record.ts';
 
-export type Stage = 'Exact' | 'Hash' | 'Features' | 'Profile';
+export type Stage = 'Exact' | 'Hash' | 'Features' | 'Embedding' | 'Profile';
 
 /** What one stage says of one item. */
 export interface Finding {
@@ -14,6 +14,7 @@ export interface Finding {
   readonly stage: Stage;
   readonly hash?: { readonly distance: number; readonly variant: Variant };
   readonly alignment?: Alignment & { readonly mirrored: boolean };
+  readonly embedding?: { readonly similarity: number };
   readonly profile?: { readonly similarity: number; readonly fields: readonly FieldEvidence[] };
 }
 
@@ -36,9 +37,11 @@ export interface Rules {
   readonly maxDistance: number;
   readonly profileWeight: number;
   readonly minProfileSimilarity: number;
+  /** Cosine of two vectors; 1 where no model is mounted. */
+  readonly minEmbeddingSimilarity: number;
 }
 
-const order: readonly Stage[] = ['Exact', 'Hash', 'Features', 'Profile'];
+const order: readonly Stage[] = ['Exact', 'Hash', 'Features', 'Embedding', 'Profile'];
 
 /** Highest score first; findings of banks that are not among `banks` are left out. */
 export function judge(
@@ -79,13 +82,17 @@ export function judge(
 }
 
 /** Log odds of the evidence add up: the image's by the stronger of its stages, the profile's by its weight. */
-function fuse(findings: readonly Finding[], { profileWeight, minProfileSimilarity }: Rules): number {
+function fuse(
+  findings: readonly Finding[],
+  { profileWeight, minProfileSimilarity, minEmbeddingSimilarity }: Rules,
+): number {
   const image: number[] = [];
   const profile: number[] = [];
-  for (const { stage, hash, alignment, profile: named } of findings) {
+  for (const { stage, hash, alignment, embedding, profile: named } of findings) {
     if (stage === 'Exact') image.push(9);
     if (hash) image.push(imageOdds(hash.distance));
     if (alignment) image.push(featureOdds(alignment.agreeing));
+    if (embedding) image.push(embeddingOdds(embedding.similarity, minEmbeddingSimilarity));
     if (named) profile.push(profileOdds(named.similarity, minProfileSimilarity));
   }
   if (image.length === 0) return probability(Math.max(...profile));
@@ -104,6 +111,11 @@ function imageOdds(distance: number): number {
 /** By chance, fewer than seven corners agree on the procedural pictures of the benchmark. */
 function featureOdds(agreeing: number): number {
   return Math.min(8, (agreeing - 4) / 3);
+}
+
+/** Even at the smallest similarity that matches: what a cosine means is up to the model, and the spec says where it begins. */
+function embeddingOdds(similarity: number, minimum: number): number {
+  return 6 * Math.min(1, (similarity - minimum) / Math.max(0.01, 1 - minimum));
 }
 
 function profileOdds(similarity: number, minimum: number): number {

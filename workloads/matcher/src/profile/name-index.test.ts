@@ -37,7 +37,7 @@ test('attributes alone lead to items, and a name without letters leads nowhere',
 test('the longest names there can be are compared only in part', () => {
   const names = (seed: number) =>
     Array.from({ length: 30 }, (_, i) =>
-      Array.from({ length: 16 }, (_, j) => `${'abcdefghijklmnopqrstuvwxyz'.slice((seed + i + j) % 20)}${i}x${j}`).join(
+      Array.from({ length: 16 }, (__, j) => `${'abcdefghijklmnopqrstuvwxyz'.slice((seed + i + j) % 20)}${i}x${j}`).join(
         ' ',
       ),
     );

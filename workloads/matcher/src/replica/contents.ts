@@ -1,5 +1,6 @@
 // What one replica holds in memory of the record's items: every index, in which of them an item is, and whether it is in force.
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { VectorIndex, type VectorMatch, type VectorSearch } from '../embedding/vector-index.ts';
 import { type Features, unpack } from '../features/extract.ts';
 import { FeatureIndex, type FeatureMatch } from '../features/feature-index.ts';
 import { type Columns, HashIndex, type Match } from '../index/hash-index.ts';
@@ -16,6 +17,8 @@ export interface ContentsOptions {
   readonly features: boolean;
   /** Items whose hash is of less quality are not found by it. */
   readonly minQuality: number;
+  /** Of the model whose vectors are searched; those of another say nothing. */
+  readonly embedding?: { readonly version: string; readonly dimensions: number } | undefined;
 }
 
 /** Of an item, what its row in the columns of the hash index does not say. */
@@ -26,6 +29,8 @@ export interface Extra {
   readonly profile?: Profile;
   /** Packed features in base64. */
   readonly features?: string;
+  /** Its vector in base64. */
+  readonly embedding?: string;
   /** When it is in force again. */
   readonly until?: number;
   readonly sha256?: string;
@@ -37,6 +42,7 @@ export class Contents {
   readonly #hashes: HashIndex;
   readonly #features = new FeatureIndex();
   readonly #names = new NameIndex();
+  readonly #vectors: VectorIndex;
   readonly #packed = new Map<number, string>();
   /** Digest → items that have these bytes and are not found by their hash. */
   readonly #bytes = new Map<string, Set<number>>();
@@ -49,12 +55,13 @@ export class Contents {
   constructor(options: ContentsOptions) {
     this.#options = options;
     this.#hashes = new HashIndex({ tables: options.tables });
+    this.#vectors = new VectorIndex(options.embedding?.dimensions ?? 0);
   }
 
   /** What a snapshot must have been made with to be of use. */
   get settings(): string {
-    const { features, minQuality } = this.#options;
-    return JSON.stringify({ features, minQuality });
+    const { features, minQuality, embedding } = this.#options;
+    return JSON.stringify({ features, minQuality, embedding: embedding?.version ?? null });
   }
 
   get counts(): { items: number; disabled: number; quarantined: number } {
@@ -63,7 +70,7 @@ export class Contents {
   }
 
   get bytes(): number {
-    return this.#hashes.bytes + this.#features.bytes;
+    return this.#hashes.bytes + this.#features.bytes + this.#vectors.bytes;
   }
 
   byHash(hash: Uint8Array, radius: number, banks?: ReadonlySet<number>): Match[] {
@@ -82,6 +89,10 @@ export class Contents {
     return this.#features.search(features, banks, admits);
   }
 
+  byEmbedding(vector: Float32Array, search: VectorSearch): VectorMatch[] {
+    return this.#vectors.search(vector, search);
+  }
+
   byProfile(profile: Profile, search: NameSearch): NameMatch[] {
     return this.#names.search(profile, search);
   }
@@ -97,7 +108,7 @@ export class Contents {
   }
 
   apply(item: IndexedItem): void {
-    const { number, hash, bank, profile, features, sha256, quality } = item;
+    const { number, hash, bank, profile, features, sha256, quality, embedding, embeddingModel } = item;
     const unhashed = hash && (quality ?? 100) < this.#options.minQuality ? flag.Unhashed : 0;
     const flags = flagsOf(item) | unhashed;
     this.#until.delete(number);
@@ -109,6 +120,7 @@ export class Contents {
     if (unhashed && sha256) this.#addBytes(number, sha256);
     if (profile && !this.#names.get(number)) this.#names.set(number, profile, bank);
     if (features) this.#addFeatures(number, features, bank);
+    if (embedding && embeddingModel === this.#options.embedding?.version) this.#addVector(number, embedding, bank);
     this.#show(number, flags);
   }
 
@@ -136,13 +148,14 @@ export class Contents {
 
   *extras(): Generator<Extra> {
     const named = [...this.#names.entries()].map(([number]) => number);
-    const numbers = [named, this.#packed, this.#until, this.#digests, this.#bare].map((each) =>
-      Array.isArray(each) ? each : [...each.keys()],
+    const numbers = [named, [...this.#vectors.numbers()], this.#packed, this.#until, this.#digests, this.#bare].map(
+      (each) => (Array.isArray(each) ? each : [...each.keys()]),
     );
     for (const number of new Set(numbers.flat())) {
       const known = this.#bare.get(number) ?? this.#hashes.get(number);
       if (!known) continue;
       const [profile, features] = [this.#names.get(number), this.#packed.get(number)];
+      const vector = this.#vectors.get(number);
       const [until, sha256] = [this.#until.get(number), this.#digests.get(number)];
       yield {
         number,
@@ -150,6 +163,7 @@ export class Contents {
         flags: known.flags,
         ...(profile && { profile }),
         ...(features && { features }),
+        ...(vector && { embedding: bytesOf(vector).toString('base64') }),
         ...(until !== undefined && { until }),
         ...(sha256 !== undefined && { sha256 }),
       };
@@ -164,9 +178,10 @@ export class Contents {
 
   async loadExtras(extras: Iterable<Extra>): Promise<void> {
     let since = performance.now();
-    for (const { number, bank, flags, profile, features, until, sha256 } of extras) {
+    for (const { number, bank, flags, profile, features, embedding, until, sha256 } of extras) {
       if (profile) this.#names.set(number, profile, bank);
       if (features) this.#addFeatures(number, Buffer.from(features, 'base64'), bank);
+      if (embedding) this.#addVector(number, Buffer.from(embedding, 'base64'), bank);
       if (until !== undefined) this.#until.set(number, until);
       if (sha256 !== undefined) this.#addBytes(number, sha256);
       if (!this.#hashes.get(number)) this.#bare.set(number, { bank, flags });
@@ -182,6 +197,7 @@ export class Contents {
     this.#bare.delete(number);
     this.#names.delete(number);
     this.#features.delete(number);
+    this.#vectors.delete(number);
     this.#packed.delete(number);
     const digest = this.#digests.get(number);
     this.#digests.delete(number);
@@ -200,6 +216,10 @@ export class Contents {
     else this.#bytes.set(sha256, new Set([number]));
   }
 
+  #addVector(number: number, bytes: Buffer, bank: number): void {
+    this.#vectors.add(number, new Float32Array(new Uint8Array(bytes).buffer), bank);
+  }
+
   #addFeatures(number: number, packed: Buffer, bank: number): void {
     if (!this.#options.features || this.#packed.has(number)) return;
     this.#packed.set(number, packed.toString('base64'));
@@ -210,6 +230,7 @@ export class Contents {
     const hidden = (flags & ~flag.Unhashed) !== 0;
     this.#names.hide(number, hidden);
     this.#features.hide(number, hidden);
+    this.#vectors.hide(number, hidden);
     this.#note(number, flags);
   }
 
@@ -223,6 +244,10 @@ export class Contents {
       else numbers.delete(number);
     }
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function flagsOf({ state, disabledUntil }: IndexedItem): number {

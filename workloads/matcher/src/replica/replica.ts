@@ -1,6 +1,7 @@
 // One pod's copy of the index: a snapshot, then every change of the record in order, told by NOTIFY and asked for by
 // the clock. While PostgreSQL is away it serves what it has and says how old that is.
 import pg from 'pg';
+import type { VectorMatch, VectorSearch } from '../embedding/vector-index.ts';
 import type { Features } from '../features/extract.ts';
 import type { FeatureMatch } from '../features/feature-index.ts';
 import type { Match } from '../index/hash-index.ts';
@@ -87,6 +88,10 @@ export class Replica {
     return this.#contents.byFeatures(features, banks, admits);
   }
 
+  byEmbedding(vector: Float32Array, search: VectorSearch): VectorMatch[] {
+    return this.#contents.byEmbedding(vector, search);
+  }
+
   byProfile(profile: Profile, search: NameSearch): NameMatch[] {
     return this.#contents.byProfile(profile, search);
   }
@@ -124,8 +129,8 @@ export class Replica {
   }
 
   #empty(): Contents {
-    const { tables = 16, features = false, minQuality = 0 } = this.#options;
-    return new Contents({ tables, features, minQuality });
+    const { tables = 16, features = false, minQuality = 0, embedding } = this.#options;
+    return new Contents({ tables, features, minQuality, embedding });
   }
 
   async #load(): Promise<void> {

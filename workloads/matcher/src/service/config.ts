@@ -1,8 +1,9 @@
 // What a MatcherPool's spec tells the engine; the blocks that all engines share are the runtime's.
 import { readFileSync } from 'node:fs';
-import { parseDecimal, parsePercentage, secretsRoot } from '@quintet/crds';
+import { claimsRoot, parseDecimal, parsePercentage, secretsRoot } from '@quintet/crds';
 import { bytes, duration } from '@quintet/runtime';
 import { z } from 'zod';
+import type { EmbedderOptions } from '../embedding/embedder.ts';
 import type { Feed } from '../exchange/feeds.ts';
 import type { Webhook } from '../exchange/webhooks.ts';
 import { levels } from '../match/matcher.ts';
@@ -12,6 +13,29 @@ const secretRef = z.looseObject({ key: z.string().max(253).optional(), directory
 const toggle = (value: 'Enabled' | 'Disabled') => z.enum(['Enabled', 'Disabled']).default(value);
 const share = (value: string) => z.string().max(32).default(value).transform(parsePercentage);
 const decimal = (value: string) => z.string().max(32).default(value).transform(parseDecimal);
+
+const threeOf = (values: readonly [string, string, string]) =>
+  z
+    .array(z.string().max(32))
+    .length(3)
+    .default([...values])
+    .transform((decimals) => decimals.map(parseDecimal));
+
+const embedding = z.looseObject({
+  source: z.looseObject({
+    persistentVolumeClaim: z
+      .looseObject({ claimName: z.string(), path: z.string().default(''), directory: z.string().optional() })
+      .optional(),
+  }),
+  sha256: z.string().max(64).optional(),
+  precision: z.enum(['FP32', 'FP16', 'INT8']).optional(),
+  minSimilarity: decimal('0.75'),
+  imageSize: z.int().min(16).max(4096).default(224),
+  mean: threeOf(['0.485', '0.456', '0.406']),
+  standardDeviation: threeOf(['0.229', '0.224', '0.225']),
+  output: z.string().max(128).optional(),
+  instances: z.object({ min: z.int().min(1).max(64).default(1), max: z.int().min(1).max(64).default(2) }).prefault({}),
+});
 
 export const matcherConfig = z.object({
   level: z.enum(levels).default('Balanced'),
@@ -23,6 +47,15 @@ export const matcherConfig = z.object({
       crops: toggle('Enabled'),
     })
     .prefault({}),
+  embedding: embedding.optional(),
+  batching: z
+    .looseObject({
+      maxSize: z.int().min(1).max(1024).default(32),
+      optimalSize: z.int().min(1).max(1024).default(16),
+      maxWait: duration().prefault('50ms'),
+    })
+    .prefault({}),
+  gpu: z.looseObject({ policy: z.enum(['Required', 'Preferred', 'None']).default('None') }).prefault({}),
   profiles: z
     .object({ weight: share('30%'), minSimilarity: decimal('0.85'), phonetic: toggle('Enabled') })
     .prefault({}),
@@ -79,6 +112,18 @@ export const matcherConfig = z.object({
 });
 
 export type MatcherConfig = z.output<typeof matcherConfig>;
+
+/** What the level means where the spec names no precision: the faster ones take what is smaller. */
+const precisions = { Speed: 'INT8', Memory: 'INT8', Balanced: 'FP16', Accuracy: 'FP32' } as const;
+
+/** Undefined where the spec mounts no model. */
+export function embedderOf({ embedding: mounted, batching, level, gpu }: MatcherConfig): EmbedderOptions | undefined {
+  if (!mounted) return undefined;
+  const { source, precision = precisions[level], minSimilarity: _, ...rest } = mounted;
+  const claim = source.persistentVolumeClaim;
+  const path = claim ? `${claim.directory ?? `${claimsRoot}/${claim.claimName}`}/${claim.path}` : '';
+  return { ...rest, path, precision, batching, providers: gpu.policy === 'None' ? [] : ['Cuda', 'WebGpu'] };
+}
 
 /** From the mounted Secret (key `url`), else from `QUINTET_POSTGRES_URL`. */
 export function postgresUrl({ index }: MatcherConfig, env: NodeJS.ProcessEnv = process.env): string {

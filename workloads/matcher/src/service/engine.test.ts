@@ -1,4 +1,5 @@
 import '../testing/commonjs.ts';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { eventually } from '@quintet/runtime/testing';
 import pg from 'pg';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { colourModel, edge } from '../testing/onnx.ts';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { matcherEngine } from './engine.ts';
 
@@ -308,6 +310,92 @@ test('a pod that drains keeps its index for the next, which reads no item from t
   }
 });
 
+describe('an embedding model', () => {
+  /** Two colours: no hash is asked for below, and any model that sees colour tells these apart. */
+  const plain = async (colours: readonly [string, string]) => {
+    const [background, patch] = colours;
+    const input = await sharp({ create: { width: 160, height: 120, channels: 3, background: patch } })
+      .png()
+      .toBuffer();
+    return await sharp({ create: { width: 320, height: 240, channels: 3, background } })
+      .composite([{ input, left: 0, top: 0 }])
+      .png()
+      .toBuffer();
+  };
+  const config = (file: string) => ({
+    hashing: { minQuality: 100 },
+    embedding: {
+      source: { persistentVolumeClaim: { claimName: 'models', path: file, directory } },
+      minSimilarity: '0.97',
+      imageSize: edge,
+    },
+  });
+
+  test('keeps the pod from being ready while it is missing or damaged, and says why', async () => {
+    const path = join(directory, 'late.onnx');
+    const sha256 = createHash('sha256').update(colourModel()).digest('hex');
+    const { embedding } = config('late.onnx');
+    const configFile = await configuration('late', { embedding: { ...embedding, sha256 } });
+    const engine = await startEngine(matcherEngine({ QUINTET_POSTGRES_URL: postgres.url }), { configFile, env: {} });
+    try {
+      const ready = async () => {
+        const response = await fetch(`${engine.url}/readyz`);
+        return { status: response.status, text: await response.text() };
+      };
+      await eventually(async () =>
+        expect(await ready()).toMatchObject({ status: 503, text: expect.stringContaining('ENOENT') as string }),
+      );
+      await writeFile(path, colourModel().subarray(0, 80));
+      await eventually(
+        async () => expect(await ready()).toMatchObject({ text: expect.stringContaining('is damaged') as string }),
+        15_000,
+      );
+      await writeFile(path, colourModel());
+      await engine.started;
+      expect((await ready()).status).toBe(200);
+    } finally {
+      await engine.drain();
+    }
+  });
+
+  test('finds what no hash can be taken of, with the similarity as evidence, also after a restart', async () => {
+    await writeFile(join(directory, 'colours.onnx'), colourModel());
+    let at = replicas.push(await replica('embedding', config('colours.onnx'))) - 1;
+    try {
+      const [red, blue] = [await plain(['#c03020', '#f0e0d0']), await plain(['#2040c0', '#101010'])];
+      const item = { id: 'red', image: red.toString('base64') };
+      expect(await call('POST', '/api/v1/items', item, at)).toMatchObject({
+        status: 201,
+        body: { findableBy: ['Exact', 'Features', 'Embedding'] },
+      });
+      const jpeg = await sharp(red).resize(500, 380).jpeg({ quality: 40 }).toBuffer();
+      const found = {
+        decidedBy: 'Embedding',
+        matches: [{ item: 'red', evidence: { similarity: expect.any(Number) as number } }],
+      };
+      await eventually(async () => expect(await match({ image: jpeg }, at)).toMatchObject(found));
+      expect(await match({ image: blue }, at)).toMatchObject({ matched: false });
+      expect(await match({ image: blue }, at)).toMatchObject({ cached: true });
+      expect((await call('GET', '/api/v1/metrics/ai-inference', undefined, at)).body).toMatchObject({
+        stages: expect.arrayContaining(['Embedding']) as string[],
+        model: { provider: 'Cpu', dimensions: 48, copies: 1 },
+        batching: { size: expect.any(Number) as number, wait: expect.any(Number) as number },
+      });
+      await replicas.pop()?.drain();
+      at = replicas.push(await replica('embedding', config('colours.onnx'))) - 1;
+      expect(await match({ image: jpeg }, at)).toMatchObject(found);
+      // Of another model, no fingerprint that was kept is of use, and no vector that was stored.
+      await replicas.pop()?.drain();
+      await writeFile(join(directory, 'colours.onnx'), colourModel({ name: 'other' }));
+      at = replicas.push(await replica('embedding', config('colours.onnx'))) - 1;
+      expect(await match({ image: jpeg }, at)).toMatchObject({ cached: false, matched: false });
+      expect(await match({ image: red }, at)).toMatchObject({ decidedBy: 'Exact', matches: [{ item: 'red' }] });
+    } finally {
+      await replicas.splice(2)[0]?.drain();
+    }
+  });
+});
+
 test('health, performance, inference and service levels are told', async () => {
   expect((await call('GET', '/api/v1/health')).body).toMatchObject({ status: 'ok', index: { quarantined: 0 } });
   expect((await call('GET', '/api/v1/metrics/performance')).body).toMatchObject({ windows: [{ seconds: 60 }, {}, {}] });
@@ -318,8 +406,17 @@ test('health, performance, inference and service levels are told', async () => {
   });
 });
 
-async function replica(name: string): Promise<Engine> {
-  const configFile = join(directory, `${name}.json`);
+async function replica(name: string, more: object = {}): Promise<Engine> {
+  const configFile = await configuration(name, more);
+  const env = { QUINTET_POSTGRES_URL: postgres.url, QUINTET_SNAPSHOT_DIRECTORY: directory };
+  const engine = await startEngine(matcherEngine(env), { configFile, env });
+  await engine.started;
+  return engine;
+}
+
+/** Writes the configuration and returns its file. */
+async function configuration(name: string, more: object): Promise<string> {
+  const file = join(directory, `${name}.json`);
   const config = {
     server: { host: '127.0.0.1', port: 0, drainDelay: '10ms' },
     logging: { level: 'silent' },
@@ -328,11 +425,8 @@ async function replica(name: string): Promise<Engine> {
     exchange: { export: 'Enabled' },
     cache: { disk: { maxSize: '64Mi', directory: join(directory, `${name}-cache`) } },
   };
-  await writeFile(configFile, JSON.stringify(config));
-  const env = { QUINTET_POSTGRES_URL: postgres.url, QUINTET_SNAPSHOT_DIRECTORY: directory };
-  const engine = await startEngine(matcherEngine(env), { configFile, env });
-  await engine.started;
-  return engine;
+  await writeFile(file, JSON.stringify({ ...config, ...more }));
+  return file;
 }
 
 async function registered(more: object = {}) {

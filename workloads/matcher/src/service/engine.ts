@@ -1,13 +1,25 @@
 // The MatcherPool engine: what it starts, what it leaves behind, and where its routes are.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, type EngineDefinition, gaugeOf } from '@quintet/runtime';
+import { type Embedder, openEmbedder } from '../embedding/embedder.ts';
 import { startExchange } from '../exchange/loops.ts';
 import { Matcher } from '../match/matcher.ts';
 import { openRecord } from '../record/record.ts';
 import { Replica } from '../replica/replica.ts';
 import { createBanks } from './banks.ts';
-import { feedsOf, type MatcherConfig, matcherConfig, postgresUrl, snapshotFile, webhooksOf } from './config.ts';
+import {
+  embedderOf,
+  feedsOf,
+  type MatcherConfig,
+  matcherConfig,
+  postgresUrl,
+  snapshotFile,
+  webhooksOf,
+} from './config.ts';
 import { type Parts, routes } from './routes.ts';
 
+/** Milliseconds between looks for a model that is not there. */
+const modelEvery = 5000;
 /** Milliseconds between snapshots. */
 const saveEvery = 600_000;
 
@@ -23,7 +35,7 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
     version: '0.1.0',
     config: matcherConfig,
     start: async (context) => {
-      const opened = await open(context, env);
+      const opened = await open(context, env, await embedderFor(context));
       parts = opened;
       const save = () =>
         void opened.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
@@ -41,15 +53,46 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
       stopExchange?.();
       // Of a start that failed there is nothing to close.
       if (!parts) return;
-      const { replica, record } = parts;
+      const { replica, record, embedder } = parts;
       await replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
       await replica.close();
       await record.close();
+      await embedder?.close();
     },
   };
 }
 
-async function open({ config, registry, log }: EngineContext<MatcherConfig>, env: NodeJS.ProcessEnv): Promise<Parts> {
+/** Tried again until it is there: a model that is missing or damaged keeps the pod from being ready, and says why. */
+async function embedderFor({
+  config,
+  registry,
+  readiness,
+  log,
+  signal,
+}: EngineContext<MatcherConfig>): Promise<Embedder | undefined> {
+  const options = embedderOf(config);
+  if (!options) return undefined;
+  while (true) {
+    signal.throwIfAborted();
+    try {
+      const embedder = await openEmbedder({ ...options, registry });
+      readiness.clear('embedding');
+      log.info({ provider: embedder.provider, dimensions: embedder.dimensions }, 'the embedding model is open');
+      return embedder;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      readiness.block('embedding', reason);
+      log.warn({ reason }, 'no embedding model');
+    }
+    await sleep(modelEvery, undefined, { signal });
+  }
+}
+
+async function open(
+  { config, registry, log }: EngineContext<MatcherConfig>,
+  env: NodeJS.ProcessEnv,
+  embedder: Embedder | undefined,
+): Promise<Parts> {
   const record = await openRecord({ url: postgresUrl(config, env) });
   const crops = config.hashing.crops === 'Enabled' && config.level === 'Accuracy';
   const replica = await Replica.open({
@@ -59,6 +102,7 @@ async function open({ config, registry, log }: EngineContext<MatcherConfig>, env
     tables: config.level === 'Memory' ? 0 : 16,
     features: crops,
     minQuality: config.hashing.minQuality,
+    embedding: embedder,
     onError: (error) => log.warn({ err: error }, 'the record cannot be followed'),
   });
   gaugeOf(registry, 'quintet_matcher_items', 'Items of the index by state.', ['state'], () =>
@@ -75,12 +119,14 @@ async function open({ config, registry, log }: EngineContext<MatcherConfig>, env
       maxDistance: config.hashing.maxDistance,
       profileWeight: config.profiles.weight,
       minProfileSimilarity: config.profiles.minSimilarity,
+      minEmbeddingSimilarity: config.embedding?.minSimilarity ?? 1,
     },
     minQuality: config.hashing.minQuality,
     dihedral: config.hashing.variants === 'Dihedral',
     crops,
+    embedder,
     phonetic: config.profiles.phonetic === 'Enabled',
     limits: { maxBytes: config.images.maxSize, maxPixels: config.images.maxPixels, seconds: 10 },
   });
-  return { record, replica, matcher, webhooks: webhooksOf(config) };
+  return { record, replica, matcher, webhooks: webhooksOf(config), embedder };
 }

@@ -1,5 +1,6 @@
 // What operators ask: health, performance, the work of hashing and models, service levels with alerts and anomalies.
 import { type Cache, cpuQuota, type EngineContext, type EngineServer, memoryLimit } from '@quintet/runtime';
+import type { Embedder } from '../embedding/embedder.ts';
 import type { Fingerprint } from '../match/matcher.ts';
 import type { MatcherConfig } from './config.ts';
 import type { Parts } from './routes.ts';
@@ -39,18 +40,22 @@ export function operations(
     };
   });
 
-  server.get('/api/v1/metrics/ai-inference', async () => ({
-    level: config.level,
-    stages: [
-      'Exact',
-      'Hash',
-      ...(config.level === 'Accuracy' && config.hashing.crops === 'Enabled' ? ['Features'] : []),
-      'Profile',
-    ],
-    model: null,
-    batching: 'none: hashing suffices and no model is mounted',
-    windows: levels.windows().map(({ seconds, requests, p50, p95, p99 }) => ({ seconds, requests, p50, p95, p99 })),
-  }));
+  server.get('/api/v1/metrics/ai-inference', async () => {
+    const { embedder } = await started;
+    return {
+      level: config.level,
+      stages: [
+        'Exact',
+        'Hash',
+        ...(config.level === 'Accuracy' && config.hashing.crops === 'Enabled' ? ['Features'] : []),
+        ...(embedder ? ['Embedding'] : []),
+        'Profile',
+      ],
+      model: embedder ? shown(embedder) : null,
+      batching: embedder ? embedder.pace : 'none: hashing suffices and no model is mounted',
+      windows: levels.windows().map(({ seconds, requests, p50, p95, p99 }) => ({ seconds, requests, p50, p95, p99 })),
+    };
+  });
 
   server.get('/api/v1/metrics/sla', async () => {
     const now = use();
@@ -62,6 +67,10 @@ export function operations(
       use: now,
     };
   });
+}
+
+function shown({ version, dimensions, provider, reason, copies }: Embedder) {
+  return { version, dimensions, provider, ...(reason && { reason }), copies };
 }
 
 /** Shares of the cgroup's limits: of processor time since the last call, of memory now. */

@@ -11,6 +11,7 @@ import {
   QuintetError,
 } from '@quintet/runtime';
 import type { z } from 'zod';
+import type { Embedder } from '../embedding/embedder.ts';
 import { MatcherError } from '../errors.ts';
 import { enqueue, type Webhook } from '../exchange/webhooks.ts';
 import { digest } from '../image/decode.ts';
@@ -32,6 +33,7 @@ export interface Parts {
   readonly replica: Replica;
   readonly matcher: Matcher;
   readonly webhooks: readonly Webhook[];
+  readonly embedder: Embedder | undefined;
 }
 
 type Context = EngineContext<MatcherConfig>;
@@ -88,7 +90,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
     }
     const { value, source } = await prints.getOrMake(
       { tenant, input: [digest(file), matcher.fingerprintOf(level)] },
-      async () => await matcher.fingerprint(file, level),
+      async () => await matcher.fingerprint(file, level, signal),
       { signal },
     );
     return { value, hit: source !== 'miss' };
@@ -299,11 +301,15 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
 }
 
 /** Stages that can find an item: a flat picture is found by its bytes alone, as its hash says too little. */
-function findableBy({ sha256, hash, quality, features, profile }: Item, { hashing }: MatcherConfig): Stage[] {
+function findableBy(
+  { sha256, hash, quality, features, embedding, profile }: Item,
+  { hashing }: MatcherConfig,
+): Stage[] {
   const stages: [Stage, boolean][] = [
     ['Exact', sha256 !== null],
     ['Hash', hash !== null && (quality ?? 100) >= hashing.minQuality],
     ['Features', features !== null],
+    ['Embedding', embedding !== null],
     ['Profile', profile !== null],
   ];
   return stages.flatMap(([stage, able]) => (able ? [stage] : []));
@@ -322,7 +328,14 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
 }
 
 function ofHash(hash: string, quality: number): Fingerprint {
-  return { sha256: null, hashes: [formatHash(parseHash(hash))], quality, features: null, mirrored: null };
+  return {
+    sha256: null,
+    hashes: [formatHash(parseHash(hash))],
+    quality,
+    features: null,
+    mirrored: null,
+    embedding: null,
+  };
 }
 
 function actorOf({ tenant, client }: Identity): Actor {
