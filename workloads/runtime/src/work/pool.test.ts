@@ -71,6 +71,20 @@ describe('a pool of threads', () => {
     expect(await pool.run({ a: 1, b: 1 })).toBe(2);
   });
 
+  test('keeps the thread of a task that ends when it is told to, and ends one that does not', async () => {
+    const pool = poolOf({ threads: 1, minThreads: 1 });
+    const before = await pool.run<number>({}, { name: 'thread' });
+    const flag = sharedOf(Int32Array, 1);
+    const obeying = pool.run({ flag }, { name: 'obey', timeout: 50, leave: { flag, grace: 60_000 } });
+    await expect(obeying).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(await pool.run<number>({}, { name: 'thread' })).toBe(before);
+    const unheard = sharedOf(Int32Array, 1);
+    const spinning = pool.run({}, { name: 'spin', timeout: 50, leave: { flag: unheard, grace: 50 } });
+    await expect(spinning).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(await pool.run<number>({}, { name: 'thread' })).not.toBe(before);
+    expect(pool.waiting).toBe(0);
+  });
+
   test.each([
     ['cannot be cancelled', undefined],
     ['can be cancelled', new AbortController().signal],

@@ -1,6 +1,7 @@
 // Worker threads over the CPUs that the cgroup allows, with shared memory in and out.
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { orAborted } from '../abort.ts';
 import { QuintetError } from '../errors.ts';
 import { counter, gaugeOf, histogram, type Registry } from '../metrics.ts';
 import { cpuThreads } from './cgroup.ts';
@@ -11,6 +12,8 @@ export interface PoolOptions {
   filename: string;
   /** The CPUs of the cgroup's quota when left out. */
   threads?: number;
+  /** Threads that are kept, and made anew when one ends, their module loaded before a task needs them; none when left out. */
+  minThreads?: number;
   /** Tasks that may wait; 100 × threads when left out. */
   maxQueue?: number;
   /** Milliseconds that an unused thread lives; 60 000 when left out. */
@@ -26,6 +29,11 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** Milliseconds; the thread is ended when they have passed, whatever it does. */
   timeout?: number;
+  /**
+   * For tasks that look whether they are still wanted: when the caller leaves or the time is up, `flag[0]` becomes 1 (it must be
+   * shared memory that the task has too), and the thread is ended only if it goes on for `grace` milliseconds more.
+   */
+  leave?: { readonly flag: Int32Array; readonly grace: number };
   /** Buffers handed over instead of copied. Memory from `shared` needs no handing over. */
   transfer?: Transferable[];
 }
@@ -49,7 +57,7 @@ export function createPool(options: PoolOptions): Pool {
   const maxQueue = options.maxQueue ?? 100 * threads;
   const piscina = new Piscina({
     filename: options.filename,
-    minThreads: 0,
+    minThreads: Math.min(options.minThreads ?? 0, threads),
     maxThreads: threads,
     // Counted here instead: Piscina's limit leaves out tasks that can be cancelled.
     maxQueue: Number.POSITIVE_INFINITY,
@@ -68,19 +76,19 @@ export function createPool(options: PoolOptions): Pool {
     get waiting() {
       return waiting();
     },
-    run: async <R>(task: unknown, { name, signal, timeout, transfer }: RunOptions = {}) => {
+    run: async <R>(task: unknown, { name, signal, timeout, transfer, leave }: RunOptions = {}) => {
       if (open >= threads + maxQueue)
         throw new QuintetError('OVERLOADED', { queue: options.name, waiting: maxQueue, retryAfter: 1 });
       open += 1;
       const started = performance.now();
       const limit = timeout === undefined ? undefined : AbortSignal.timeout(timeout);
       const either = limit && signal ? AbortSignal.any([limit, signal]) : (limit ?? signal);
+      const ending = either && leave ? afterGrace(either, leave) : either;
+      const work = piscina.run(task, piscinaOptions(name, ending, transfer)).finally(() => {
+        open -= 1;
+      });
       try {
-        const result: unknown = await piscina.run(task, {
-          ...(name === undefined ? {} : { name }),
-          ...(either === undefined ? {} : { signal: either }),
-          ...(transfer === undefined ? {} : { transferList: transfer }),
-        });
+        const result: unknown = await (either && leave ? orAborted(work, either) : work);
         measure?.('ok', started);
         return result as R;
       } catch (error) {
@@ -88,12 +96,30 @@ export function createPool(options: PoolOptions): Pool {
         if (signal?.aborted) throw new QuintetError('CANCELLED', {}, { cause: error });
         if (limit?.aborted) throw new QuintetError('DEADLINE_EXCEEDED', {}, { cause: error });
         throw translated(error);
-      } finally {
-        open -= 1;
       }
     },
     close: () => piscina.close(),
   };
+}
+
+function piscinaOptions(name?: string, signal?: AbortSignal, transfer?: Transferable[]) {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(transfer === undefined ? {} : { transferList: transfer }),
+  };
+}
+
+/** Sets the flag as soon as `signal` aborts, and aborts itself `grace` later. */
+function afterGrace(signal: AbortSignal, { flag, grace }: NonNullable<RunOptions['leave']>): AbortSignal {
+  const ending = new AbortController();
+  const leave = () => {
+    Atomics.store(flag, 0, 1);
+    setTimeout(() => ending.abort(signal.reason), grace).unref();
+  };
+  if (signal.aborted) leave();
+  else signal.addEventListener('abort', leave, { once: true });
+  return ending.signal;
 }
 
 /** A copy of the numbers in memory that threads share: passed to a task, it is neither copied nor moved, and its writes are seen here. */
