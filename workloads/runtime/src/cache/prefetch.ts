@@ -20,6 +20,9 @@ export interface PrefetchOptions<Request> {
   concurrency?: number;
   /** Requests remembered, over all tenants; 10 000 when left out. */
   maxKeys?: number;
+  /** Bytes of a request, and how many the remembered requests may have together; unbounded when left out. */
+  sizeOf?: (request: Request) => number;
+  maxSize?: number;
   registry?: Registry;
 }
 
@@ -52,7 +55,16 @@ export function prefetcher<Request>(options: PrefetchOptions<Request>): Prefetch
     concurrency = 2,
     maxKeys = 10_000,
   } = options;
-  const model = new LRUCache<string, Successors<Request>>({ max: maxKeys });
+  const { sizeOf, maxSize } = options;
+  const model = new LRUCache<string, Successors<Request>>({
+    max: maxKeys,
+    ...(sizeOf && maxSize !== undefined
+      ? {
+          maxSize,
+          sizeCalculation: ({ next }) => [...next.values()].reduce((sum, { request }) => sum + sizeOf(request), 1),
+        }
+      : {}),
+  });
   const tenants = new LRUCache<string, { last: string; open: Map<string, number>; count: number }>({ max: 1000 });
   const verdicts: boolean[] = [];
   const running = new Set<Promise<unknown>>();
@@ -81,8 +93,9 @@ export function prefetcher<Request>(options: PrefetchOptions<Request>): Prefetch
   };
 
   const learn = (from: string, key: string, request: Request) => {
-    const known = model.get(from) ?? { total: 0, next: new Map() };
-    known.total += 1;
+    const before = model.get(from);
+    // Another object, as the size of one that is put again is not taken again.
+    const known: Successors<Request> = { total: (before?.total ?? 0) + 1, next: before?.next ?? new Map() };
     const successor = known.next.get(key);
     if (successor) successor.count += 1;
     else if (known.next.size < fanOut) known.next.set(key, { request, count: 1 });
