@@ -105,7 +105,10 @@ async function readDocument(file: string | undefined): Promise<Document> {
   try {
     const document: unknown = JSON.parse(await readFile(file, 'utf8'));
     if (!isPlain(document)) return refuse('it is not an object');
-    return typeof document['apiVersion'] === 'string' && isPlain(document['spec']) ? document['spec'] : document;
+    if (typeof document['apiVersion'] !== 'string' || !isPlain(document['spec'])) return document;
+    const { namespace, name } = isPlain(document['metadata']) ? document['metadata'] : {};
+    const known = typeof namespace === 'string' && typeof name === 'string';
+    return known ? { ...document['spec'], resource: { namespace, name } } : document['spec'];
   } catch (error) {
     return error instanceof SyntaxError ? refuse(`it is not JSON: ${error.message}`) : Promise.reject(error);
   }

@@ -1,4 +1,5 @@
 // What engines share. Each part can be used alone; `runEngine` puts them together.
+export { orAborted } from './abort.ts';
 export { type QuotaOptions, type Quotas, type Reservation, type TenantLimits, tenantQuotas } from './access/quota.ts';
 export { type RateDecision, type RateLimiter, type RateLimitOptions, rateLimiter } from './access/rateLimit.ts';
 export { adminTenant, type Identity, type TokenDirectory, tokenDirectory } from './access/tokens.ts';

@@ -17,6 +17,10 @@ const mounted = (path: string) =>
   });
 
 export const settingsSchema = z.object({
+  resource: z
+    .object({ namespace: z.string(), name: z.string() })
+    .optional()
+    .describe('The custom resource that is served: part of keys in stores that several may share.'),
   server: z
     .object({
       host: z.string().default('0.0.0.0'),

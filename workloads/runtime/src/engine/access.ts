@@ -69,7 +69,8 @@ export async function access(options: AccessOptions): Promise<Access> {
 
   /** Counts until the connection is done with the request, however it ends. */
   const count = (request: FastifyRequest, closed: (done: () => void) => void): void => {
-    if (request.routeOptions.config.public || request.routeOptions.config.admin) return;
+    const { config } = request.routeOptions;
+    if (config.public || config.admin || config.lasting) return;
     const limit = settings.rateLimits.maxConcurrent;
     if (working >= limit) throw new QuintetError('CONCURRENCY_LIMITED', { limit, retryAfter: 1 });
     working += 1;

@@ -85,5 +85,7 @@ declare module 'fastify' {
     public?: boolean;
     /** Only for tokens of `_admin`. */
     admin?: boolean;
+    /** Its connections last and have a limit of their own: they are not among the requests at once. */
+    lasting?: boolean;
   }
 }
