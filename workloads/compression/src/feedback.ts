@@ -15,7 +15,8 @@ export type FeedbackState = Record<string, Record<string, Observed>>;
 
 const fewest = 8;
 const margin = 0.02;
-const memory = 500;
+/** Of one strategy in one cell; beyond it old observations fade. */
+export const mostWeight = 500;
 
 export class Feedback {
   #state: FeedbackState;
@@ -33,10 +34,23 @@ export class Feedback {
     this.#state = state;
   }
 
+  /** Adds what was seen elsewhere. */
+  add(state: FeedbackState): void {
+    for (const [name, observed] of Object.entries(state)) {
+      const cell = (this.#state[name] ??= {});
+      for (const [strategy, { weight, mean }] of Object.entries(observed)) {
+        const seen = (cell[strategy] ??= { weight: 0, mean: 0 });
+        const sum = seen.weight + weight;
+        seen.mean = (seen.mean * seen.weight + mean * weight) / Math.max(sum, 1e-9);
+        seen.weight = Math.min(sum, mostWeight);
+      }
+    }
+  }
+
   observe(type: ContentType, ratio: number, strategy: string, score: number): void {
     const cell = (this.#state[cellOf(type, ratio)] ??= {});
     const seen = (cell[strategy] ??= { weight: 0, mean: 0 });
-    seen.weight = Math.min(seen.weight + 1, memory);
+    seen.weight = Math.min(seen.weight + 1, mostWeight);
     seen.mean += (score - seen.mean) / seen.weight;
   }
 
