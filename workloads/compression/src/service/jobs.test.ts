@@ -1,9 +1,11 @@
 import { connectRedis, type RedisConnection } from '@quintet/runtime';
 import { eventually, startRedis, type TestRedis } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Job, type JobLimits, type JobStore, memoryJobs, type Priority, redisJobs } from './jobs.ts';
+import { type Job, type JobLimits, type JobStore, memoryJobs, mostAttempts, type Priority } from './jobs.ts';
+import { redisJobs } from './redisJobs.ts';
 import type { CompressAnswer } from './schema.ts';
 
+const prefix = 'quintet:compression:jobs';
 const limits: JobLimits = {
   maxQueued: () => 3,
   retentionMs: () => 60_000,
@@ -37,14 +39,14 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function emptyRedis(): Promise<JobStore> {
+async function emptyRedis(more?: Partial<JobLimits>): Promise<JobStore> {
   await redis.call((client) => client.flushall());
-  return redisJobs(redis, limits, 'one');
+  return redisJobs(redis, { ...limits, ...more }, prefix, 'one');
 }
 
 describe.each([
   ['in Redis', emptyRedis],
-  ['in memory', async () => memoryJobs(limits)],
+  ['in memory', async (more?: Partial<JobLimits>) => memoryJobs({ ...limits, ...more })],
 ])('jobs %s', (_, open) => {
   test('are taken by priority, then in order', async () => {
     const jobs = await open();
@@ -89,11 +91,91 @@ describe.each([
     await jobs.finish(next as Job, { result });
     expect((await jobs.read('news', 'b')).status).toBe('Cancelled');
   });
+
+  test('that are cancelled while they run are called off', async () => {
+    const jobs = await open();
+    const called: string[] = [];
+    jobs.onCancel((id) => called.push(id));
+    await jobs.submit(job('a'));
+    await jobs.take();
+    await jobs.cancel('news', 'a');
+    expect(called).toEqual(['a']);
+  });
+
+  test('of a priority that is not listed are taken last, and count', async () => {
+    const jobs = await open({ priorities: () => ['Low'] });
+    for (const [id, priority] of Object.entries({ a: 'Normal', b: 'High', c: 'Low' } as const))
+      await jobs.submit(job(id, priority));
+    expect(await jobs.waiting()).toBe(3);
+    await expect(jobs.submit(job('d'))).rejects.toMatchObject({ code: 'OVERLOADED' });
+    const order = [(await jobs.take())?.id, (await jobs.take())?.id, (await jobs.take())?.id];
+    expect(order).toEqual(['c', 'b', 'a']);
+  });
+
+  test('of one tenant leave places for the others', async () => {
+    const jobs = await open({ maxOfTenant: () => 2 });
+    await jobs.submit(job('a'));
+    await jobs.submit(job('b'));
+    await expect(jobs.submit(job('c'))).rejects.toMatchObject({ code: 'OVERLOADED' });
+    await jobs.submit({ ...job('d'), tenant: 'sport' });
+    await jobs.take();
+    await jobs.submit(job('e'));
+  });
+
+  test('keep the latest outcomes within their bound, and no texts', async () => {
+    const jobs = await open({ maxQueued: () => 100, mostKept: 3 * JSON.stringify({ result }).length });
+    for (let i = 0; i < 8; i++) {
+      await jobs.submit(job(`j${i}`));
+      await jobs.finish((await jobs.take()) as Job, { result });
+    }
+    await expect(jobs.read('news', 'j0')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await jobs.read('news', 'j7')).result).toEqual(result);
+  });
+
+  test('that are given back are the next to be taken', async () => {
+    const jobs = await open();
+    await jobs.submit(job('a'));
+    await jobs.submit(job('b'));
+    await jobs.giveBack((await jobs.take()) as Job);
+    expect((await jobs.take())?.id).toBe('a');
+  });
+});
+
+test('a job that ended three replicas is not given to a fourth', async () => {
+  await emptyRedis();
+  await redisJobs(redis, limits, prefix, 'first').submit(job('poison'));
+  for (let i = 0; i < mostAttempts; i++) {
+    const replica = redisJobs(redis, limits, prefix, `r${i}`);
+    expect((await replica.take())?.id).toBe('poison');
+    await redis.call((client) => client.lmove(`${prefix}:work:r${i}`, `${prefix}:queue:Normal`, 'RIGHT', 'LEFT'));
+  }
+  const last = redisJobs(redis, limits, prefix, 'last');
+  expect(await last.take()).toBeUndefined();
+  expect(await last.read('news', 'poison')).toMatchObject({ status: 'Failed', error: { code: 'WORKER_FAILED' } });
+});
+
+test('texts of jobs that ended are not kept', async () => {
+  const jobs = await emptyRedis();
+  await jobs.submit(job('a'));
+  await jobs.finish((await jobs.take()) as Job, { result });
+  expect(await redis.call((client) => client.hkeys(`${prefix}:job:a`))).not.toContain('job');
+});
+
+test('a job cancelled through another replica is called off where it runs', async () => {
+  const one = await emptyRedis();
+  const two = redisJobs(redis, limits, prefix, 'two');
+  const called: string[] = [];
+  one.onCancel((id) => called.push(id));
+  await one.submit(job('a'));
+  await one.take();
+  await two.cancel('news', 'a');
+  await one.tick();
+  expect(called).toEqual(['a']);
 });
 
 test('jobs of a replica that died are done by another', async () => {
   const one = await emptyRedis();
-  const two = redisJobs(redis, limits, 'two');
+  const two = redisJobs(redis, limits, prefix, 'two');
   await one.tick();
   await one.submit(job('a'));
   expect((await one.take())?.id).toBe('a');
@@ -108,9 +190,7 @@ test('jobs of a replica that died are done by another', async () => {
 test('jobs whose taking was not heard of are taken again by the same replica', async () => {
   const one = await emptyRedis();
   await one.submit(job('a'));
-  await redis.call((client) =>
-    client.lmove('quintet:compression:jobs:queue:Normal', 'quintet:compression:jobs:work:one', 'LEFT', 'RIGHT'),
-  );
+  await redis.call((client) => client.lmove(`${prefix}:queue:Normal`, `${prefix}:work:one`, 'LEFT', 'RIGHT'));
   await one.tick();
   expect(await one.take()).toBeUndefined();
   await one.tick();
