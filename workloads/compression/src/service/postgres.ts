@@ -23,7 +23,9 @@ const index = 'CREATE INDEX IF NOT EXISTS compression_originals_expires ON compr
 /** Replicas that start together must not create the table at once. */
 const lockOfTable = 'SELECT pg_advisory_xact_lock(7041221)';
 
-export function postgresOriginals(url: string, registry?: Registry): PostgresOriginals {
+/** `owner` keeps the rows of services apart that share a database. */
+export function postgresOriginals(url: string, registry?: Registry, owner?: string): PostgresOriginals {
+  const rowOf = (tenant: string): string => (owner ? `${owner}:${tenant}` : tenant);
   const pool = new pg.Pool({
     connectionString: url,
     max: 8,
@@ -54,7 +56,7 @@ export function postgresOriginals(url: string, registry?: Registry): PostgresOri
         await query(
           `INSERT INTO compression_originals VALUES ($1, $2, $3, now() + $4 * interval '1 millisecond')
            ON CONFLICT (tenant, id) DO UPDATE SET expires = excluded.expires`,
-          [tenant, id, body, retentionMs],
+          [rowOf(tenant), id, body, retentionMs],
         );
         return true;
       }, false);
@@ -63,7 +65,7 @@ export function postgresOriginals(url: string, registry?: Registry): PostgresOri
       const [row] = await guarded.call(() =>
         query<{ body: Buffer }>(
           'SELECT body FROM compression_originals WHERE tenant = $1 AND id = $2 AND expires > now()',
-          [tenant, id],
+          [rowOf(tenant), id],
         ),
       );
       if (!row) return undefined;

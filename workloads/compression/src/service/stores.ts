@@ -7,6 +7,8 @@ import { postgresOriginals } from './postgres.ts';
 export interface Stores {
   readonly originals: OriginalStores;
   readonly jobs: RedisConnection | undefined;
+  /** First part of keys. */
+  readonly prefix: string;
   /** Forgets what is past its retention, once in a while. */
   sweep(): Promise<void>;
   close(): Promise<void>;
@@ -15,7 +17,11 @@ export interface Stores {
 const sweepMs = 60_000;
 
 /** Throws when a Secret that the spec names cannot be read. */
-export function openStores({ config, redis, registry }: EngineContext<ServiceConfig>): Stores {
+export function openStores({ config, settings, redis, registry }: EngineContext<ServiceConfig>): Stores {
+  const { resource } = settings;
+  // Several services may name the same store: their keys and rows stay apart.
+  const owner = resource && `${resource.namespace}/${resource.name}`;
+  const prefix = owner ? `quintet:compression:${owner}` : 'quintet:compression';
   const own: RedisConnection[] = [];
   const redisOf = (url: string | undefined): RedisConnection | undefined => {
     if (url === undefined) return redis;
@@ -24,13 +30,14 @@ export function openStores({ config, redis, registry }: EngineContext<ServiceCon
     return connection;
   };
   const postgresUrl = mountedUrl(config.originals.postgres, 'originals.postgres');
-  const postgres = postgresUrl === undefined ? undefined : postgresOriginals(postgresUrl, registry);
-  const originals = { postgres, redis: redisOf(mountedUrl(config.originals.redis, 'originals.redis')) };
+  const postgres = postgresUrl === undefined ? undefined : postgresOriginals(postgresUrl, registry, owner);
+  const originals = { prefix, postgres, redis: redisOf(mountedUrl(config.originals.redis, 'originals.redis')) };
   const jobs = redisOf(mountedUrl(config.jobs.redis, 'jobs.redis'));
   let swept = Date.now();
   return {
     originals,
     jobs,
+    prefix,
     async sweep() {
       if (!postgres || Date.now() - swept < sweepMs) return;
       swept = Date.now();
