@@ -13,6 +13,8 @@ export interface Fidelity {
   readonly terms: number;
   /** Of the query's terms that the source has at all. */
   readonly query?: number;
+  /** Cosine of the embeddings of text and output, where an embedding model is mounted. */
+  readonly similarity?: number;
   /** One figure to compare strategies by: the mean of the shares, the query counted four times. */
   readonly score: number;
 }

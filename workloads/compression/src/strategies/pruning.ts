@@ -20,22 +20,38 @@ export const pruning: Strategy = {
       coverage(document, query),
       forced,
     );
-    const spared = forced.map((unit) => document.units[unit] as { start: number; end: number });
-    const pruned = prune(document, wide.spans, query, budget.most, spared);
+    const counts = new Uint32Array(document.words.vocabulary.length);
+    for (const id of document.words.id) counts[id] = (counts[id] as number) + 1;
+    const { words } = document;
+    const information = (word: number): number => {
+      const frequent = Math.log(words.count / (counts[words.id[word] as number] as number));
+      return (words.kind[word] as number) & wordKind.stop ? frequent * 0.3 : frequent + 2;
+    };
+    const pruned = prune(document, wide.spans, { query, most: budget.most, forced, information });
     // Where too little can be dropped, whole parts are the better choice.
     return pruned ?? choose(document, budget, coverage(document, query), forced);
   },
 };
 
-function prune(
-  { text, words, tokenizer }: Document,
+export interface Pruning {
+  readonly query: string;
+  /** Tokens. */
+  readonly most: number;
+  /** Units that stay whole. */
+  readonly forced: readonly number[];
+  /** What a word says; those that say least are dropped first. */
+  readonly information: (word: number) => number;
+  /** Words that say less are dropped even where they fit. */
+  readonly floor?: number;
+}
+
+/** Drops as few words as fit the budget; undefined where too few can go. Numbers, names, negations and the query's words stay. */
+export function prune(
+  { text, words, units, tokenizer }: Document,
   spans: readonly Span[],
-  query: string,
-  most: number,
-  spared: readonly { start: number; end: number }[],
+  { query, most, forced, information, floor = Number.NEGATIVE_INFINITY }: Pruning,
 ): StrategyOutput | undefined {
-  const counts = new Uint32Array(words.vocabulary.length);
-  for (const id of words.id) counts[id] = (counts[id] as number) + 1;
+  const spared = forced.map((unit) => units[unit] as { start: number; end: number });
   const asked = new Set(scanWords(query).vocabulary);
   const droppable: { word: number; information: number }[] = [];
   let span = 0;
@@ -50,12 +66,11 @@ function prune(
     if (kind & (factKinds | wordKind.negation) || asked.has(word)) continue;
     // Only whole words between spaces, so that no punctuation is orphaned.
     if (!isSpaceAt(text, start - 1) || !isSpaceAt(text, words.end[i] as number)) continue;
-    const frequent = Math.log(words.count / (counts[words.id[i] as number] as number));
-    const information = kind & wordKind.stop ? frequent * 0.3 : frequent + 2;
-    droppable.push({ word: i, information });
+    droppable.push({ word: i, information: information(i) });
   }
   droppable.sort((a, b) => a.information - b.information || a.word - b.word);
-  let low = 0;
+  const told = droppable.findIndex((each) => each.information >= floor);
+  let low = told < 0 ? droppable.length : told;
   let high = droppable.length;
   let best: StrategyOutput | undefined;
   // The fewest words whose absence fits the budget.
