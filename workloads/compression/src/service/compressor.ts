@@ -1,33 +1,40 @@
 // One request from options to answer: checked, cached per tenant, done in a worker thread within its deadline, accounted for.
+import { createHash } from 'node:crypto';
 import {
   counter,
   type EngineContext,
   engineCache,
   isQuintetError,
   type MemoryTier,
+  orAborted,
   type Pool,
   prefetcher,
   QuintetError,
+  type Source,
+  sharedOf,
 } from '@quintet/runtime';
-import { type Chunk, chunksOf, joined } from '../chunks.ts';
+import { chunksOf, joined } from '../chunks.ts';
 import type { CompressOptions } from '../compress.ts';
-import type { ConversationOptions, Policy } from '../conversation.ts';
-import { Feedback, type FeedbackState } from '../feedback.ts';
-import { tokenizer } from '../tokens.ts';
+import { conversationOf, type Message } from '../conversation.ts';
 import type { ServiceConfig } from './config.ts';
 import { inTurn } from './inTurn.ts';
 import { type Kept, keptCodec, keptOf, repliedFrom, type TextResult } from './kept.ts';
+import { openLearning } from './learning.ts';
+import type { ServiceModels } from './models.ts';
 import { type OriginalStores, type Originals, openOriginals } from './originals.ts';
 import { type PluginFile, pluginFiles } from './plugins.ts';
+import { checkRequest, conversationOptions, lengthOf, textOptions, unchanged } from './request.ts';
 import type { CompressAnswer, CompressRequest } from './schema.ts';
 import type { Outcome, Task } from './work.ts';
 
 export interface Compressor {
   readonly originals: Originals;
   answer(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer>;
+  /** As `answer`, for a text that goes to the model among others: it has no legend. */
+  part(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer>;
   /** As `answer`, but what a cache had comes as the JSON that was kept, neither read nor written again. */
   reply(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<CompressAnswer | Buffer>;
-  /** Writes what was learned to Redis, or reads what others learned; takes changed plugins over. */
+  /** Shares what was learned with other replicas; hands originals to a store that is back; takes changed plugins over. */
   sync(): Promise<void>;
   /** For healing: the first tier, and everything this process holds. */
   readonly memory: MemoryTier;
@@ -36,15 +43,30 @@ export interface Compressor {
   close(): Promise<void>;
 }
 
-const feedbackKey = 'quintet:compression:feedback';
-/** Longest text that is worth being made ahead and remembered for it. */
+/** Longest text that is worth being made ahead and remembered for it, and bytes of all that are remembered. */
 const longestPrefetched = 32_768;
+const mostPrefetched = 32 * 1024 * 1024;
+/** Milliseconds that a thread has to see that nobody waits any more; ending it costs the loading of its tokenizer. */
+const grace = 2000;
+
+interface Made {
+  readonly answer: CompressAnswer | Buffer;
+  /** Tokens of originals that were compressed for it: what a cache had is free. */
+  readonly charged: number;
+}
+interface Options {
+  /** Whether the original is kept. */
+  readonly keep: boolean;
+  /** Whether what was learned may change the strategy: not where the same text must give the same bytes for ever. */
+  readonly learned: boolean;
+}
 
 export async function openCompressor(
   context: EngineContext<ServiceConfig>,
   pool: Pool,
   version: string,
   stores: OriginalStores,
+  models: ServiceModels,
 ): Promise<Compressor> {
   const cache = await engineCache<Kept>({
     name: 'compression',
@@ -54,8 +76,7 @@ export async function openCompressor(
     ...context,
   });
   const originals = openOriginals(stores, () => context.config.originals.retention);
-  const feedback = new Feedback();
-  let learnedSince = 0;
+  const learning = openLearning(context.redis, `${stores.prefix}:learned`);
   let plugins: readonly PluginFile[] = pluginFiles(context.config);
   const tokens = counter(
     context.registry,
@@ -63,13 +84,15 @@ export async function openCompressor(
     'Tokens compressed: what came in, and what went out.',
     ['tenant', 'which'],
   );
-  const work = async (task: Omit<Task, 'maxTokens'>, signal: AbortSignal, timeout?: number): Promise<Outcome> => {
+  const work = async (task: Omit<Task, 'maxTokens' | 'flag'>, signal: AbortSignal): Promise<Outcome> => {
+    const flag = sharedOf(Int32Array, 1);
     const outcome = await pool.run<Outcome>(
-      { ...task, maxTokens: context.config.compression.maxInputTokens },
-      { signal, ...(timeout && { timeout }) },
+      { ...task, flag, maxTokens: context.config.compression.maxInputTokens },
+      { signal, leave: { flag, grace } },
     );
     if ('refused' in outcome) {
       const { code, message, field } = outcome.refused;
+      if (code === 'Cancelled') throw new QuintetError('CANCELLED');
       throw new QuintetError(code === 'InvalidField' || code === 'TooLong' ? 'INVALID_REQUEST' : 'UNPROCESSABLE', {
         reason: message,
         field,
@@ -77,29 +100,46 @@ export async function openCompressor(
     }
     return outcome;
   };
+  /** Where the strategy is the model, the thread first says which words it wants scored. */
+  const scored = async (task: Omit<Task, 'maxTokens' | 'flag'>, signal: AbortSignal): Promise<TextResult> => {
+    const first = await work({ ...task, classifier: models.classifies }, signal);
+    if (!('unscored' in first)) return (first as { text: TextResult }).text;
+    const scores = await models.score((task.options as CompressOptions).text, first.unscored, signal);
+    return ((await work({ ...task, scores, threshold: models.threshold }, signal)) as { text: TextResult }).text;
+  };
+  const fixedOf = ({ compression }: ServiceConfig): Record<string, string> =>
+    Object.fromEntries(
+      compression.strategies.map((each) => [each.contentType.toLowerCase(), each.strategy.toLowerCase()]),
+    );
   const compressText = async (
     tenant: string,
     options: CompressOptions,
-    keep: boolean,
+    { keep, learned }: Options,
     signal: AbortSignal,
-    timeout?: number,
-  ) => {
+  ): Promise<{ value: Kept; source: Source }> => {
     const { compression } = context.config;
-    const fixed = Object.fromEntries(
-      compression.strategies.map((each) => [each.contentType.toLowerCase(), each.strategy.toLowerCase()]),
-    );
+    const fixed = fixedOf(context.config);
+    const input = {
+      ...options,
+      fixed,
+      keep,
+      learned,
+      ...models.identity,
+      ...(plugins.length > 0 && { plugins: plugins.map(identity) }),
+    };
     return cache.getOrMake(
-      { tenant, input: { ...options, fixed, keep, ...(plugins.length > 0 && { plugins: plugins.map(identity) }) } },
+      { tenant, input },
       async (cancelled) => {
-        const learned = compression.feedback === 'Enabled' ? { learned: feedback.state } : {};
-        const outcome = await work({ options, fixed, plugins, ...learned }, cancelled, timeout);
-        const result: TextResult = (outcome as { text: TextResult }).text;
+        const learnt = learned && compression.feedback === 'Enabled' ? { learned: learning.state } : {};
+        const result = await models.similar(
+          options,
+          await scored({ options, fixed, plugins, ...learnt }, cancelled),
+          cancelled,
+        );
         tokens.inc({ tenant, which: 'in' }, result.originalTokens);
         tokens.inc({ tenant, which: 'out' }, result.compressedTokens);
-        if (result.fidelity) {
-          feedback.observe(result.analysis.type, result.rate.requested, result.strategy, result.fidelity.score);
-          learnedSince++;
-        }
+        if (result.fidelity)
+          learning.observe(result.analysis.type, result.rate.requested, result.strategy, result.fidelity.score);
         return keptOf(keep ? { ...result, original: await originals.keep(tenant, options.text) } : result);
       },
       // A kept answer must not outlive the original that it names.
@@ -113,10 +153,20 @@ export async function openCompressor(
     context.settings.cache.prefetch === 'Enabled'
       ? prefetcher<{ options: CompressOptions; keep: boolean }>({
           name: 'compression',
-          keyOf: ({ options }) => JSON.stringify(options),
-          // Only while no request waits for a thread.
+          keyOf: ({ options }) => createHash('sha256').update(JSON.stringify(options)).digest('base64'),
+          sizeOf: ({ options }) => 2 * options.text.length + 1024,
+          maxSize: mostPrefetched,
+          // Only while no request waits for a thread, and only for who still may: it counts as any other.
           fetch: async (tenant, { options, keep }, signal) => {
-            if (pool.waiting === 0) await compressText(tenant, options, keep, signal);
+            if (pool.waiting > 0) return;
+            const reserved = await context.quotas.reserve(tenant, Math.ceil(options.text.length / 4));
+            try {
+              const { value, source } = await compressText(tenant, options, { keep, learned: true }, signal);
+              await reserved.settle(source === 'miss' ? value.result.originalTokens : 0);
+            } catch (error) {
+              await reserved.settle(0);
+              throw error;
+            }
           },
           maxKeys: 2000,
           registry: context.registry,
@@ -128,22 +178,13 @@ export async function openCompressor(
     memory: cache.memory,
     clearCache: () => cache.clear(),
     purge: (tenant) => cache.invalidateTenant(tenant),
-    async answer(tenant, request, signal) {
-      const reply = await replyTo(tenant, request, signal);
-      return Buffer.isBuffer(reply) ? (JSON.parse(reply.toString('utf8')) as CompressAnswer) : reply;
-    },
+    answer: async (tenant, request, signal) => read(await replyTo(tenant, request, signal)),
+    part: async (tenant, request, signal) => read(await replyTo(tenant, { ...request, legend: false }, signal)),
     reply: replyTo,
     async sync() {
-      const { redis, config } = context;
-      plugins = pluginFiles(config);
-      if (!redis || config.compression.feedback === 'Disabled') return;
-      if (learnedSince > 0) {
-        learnedSince = 0;
-        await redis.callOr((client) => client.set(feedbackKey, JSON.stringify(feedback.state)), null);
-      } else {
-        const stored = await redis.callOr((client) => client.get(feedbackKey), null);
-        if (stored) feedback.restore(JSON.parse(stored) as FeedbackState);
-      }
+      plugins = pluginFiles(context.config);
+      if (context.config.compression.feedback === 'Enabled') await learning.sync();
+      await originals.flush();
     },
     async close() {
       ahead?.close();
@@ -152,166 +193,142 @@ export async function openCompressor(
     },
   };
 
+  /** The deadline is the caller's own: work that others wait for too goes on without it. */
   async function replyTo(
     tenant: string,
     request: CompressRequest,
     signal: AbortSignal,
   ): Promise<CompressAnswer | Buffer> {
     const { config } = context;
-    check(request, config);
-    const timeout = request.deadlineMs ?? config.compression.latencyBudget;
+    checkRequest(request, config);
+    const limit = request.deadlineMs ?? config.compression.latencyBudget;
+    if (limit === undefined) return accounted(tenant, request, signal);
+    const late = AbortSignal.timeout(limit);
+    try {
+      return await orAborted(accounted(tenant, request, AbortSignal.any([signal, late])), late);
+    } catch (error) {
+      if (!late.aborted || signal.aborted || !endedEarly(error)) throw error;
+      return unchanged(request, `the deadline of ${limit} ms passed`);
+    }
+  }
+
+  async function accounted(
+    tenant: string,
+    request: CompressRequest,
+    signal: AbortSignal,
+  ): Promise<CompressAnswer | Buffer> {
     const reserved = await context.quotas.reserve(tenant, Math.ceil(lengthOf(request) / 4));
     try {
-      const answer = request.messages
-        ? conversationAnswer(await work({ conversation: conversationOptions(request, config) }, signal, timeout))
-        : await textAnswer(tenant, request, signal, timeout);
-      await reserved.settle(Buffer.isBuffer(answer) || answer.source !== 'miss' ? 0 : answer.originalTokens);
+      const { answer, charged } = await (request.messages
+        ? conversationAnswer(tenant, request, request.messages as Message[], signal)
+        : textAnswer(tenant, request, signal));
+      await reserved.settle(charged);
       return answer;
     } catch (error) {
       await reserved.settle(0);
-      if (isQuintetError(error) && error.code === 'DEADLINE_EXCEEDED')
-        return unchanged(request, config, `the deadline of ${timeout} ms passed`);
       throw error;
     }
   }
 
-  async function textAnswer(
-    tenant: string,
-    request: CompressRequest,
-    signal: AbortSignal,
-    timeout: number | undefined,
-  ): Promise<CompressAnswer | Buffer> {
+  async function textAnswer(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<Made> {
     const { config } = context;
     const text = request.text as string;
     const options = textOptions(request, config);
     const keep = config.originals.mode === 'Kept';
-    if (!request.baseId) {
-      if (text.length <= longestPrefetched) ahead?.observe(tenant, { options, keep });
-      const { value, source } = await compressText(tenant, options, keep, signal, timeout);
-      return source === 'miss' ? { ...(value.result as CompressAnswer), source } : repliedFrom(value, source);
-    }
-    await originals.get(tenant, request.baseId);
-    const result = await incremental(tenant, chunksOf(text), options, signal, timeout);
-    return { ...(result as CompressAnswer), ...(keep && { original: await originals.keep(tenant, text) }) };
+    if (request.baseId) return incremental(tenant, request.baseId, options, keep, signal);
+    if (text.length <= longestPrefetched) ahead?.observe(tenant, { options, keep });
+    const { value, source } = await compressText(tenant, options, { keep, learned: true }, signal);
+    return source === 'miss'
+      ? { answer: { ...(value.result as CompressAnswer), source }, charged: value.result.originalTokens }
+      : { answer: repliedFrom(value, source), charged: 0 };
   }
 
   /** Parts that were compressed before come from the cache. */
   async function incremental(
     tenant: string,
-    chunks: readonly Chunk[],
+    baseId: string,
     options: CompressOptions,
+    keep: boolean,
     signal: AbortSignal,
-    timeout?: number,
-  ) {
+  ): Promise<Made> {
+    if (!keep) {
+      const reason = 'originals are not kept here, so there is no earlier text to name';
+      throw new QuintetError('INVALID_REQUEST', { field: 'baseId', reason });
+    }
+    await originals.get(tenant, baseId);
+    const chunks = chunksOf(options.text);
     const parts = await inTurn(chunks, ({ text }) =>
-      compressText(tenant, { ...options, text }, false, signal, timeout),
+      compressText(tenant, { ...options, text }, { keep: false, learned: true }, signal),
     );
     const results = parts.map(({ value }) => value.result);
     const longest = results.toSorted((a, b) => b.originalTokens - a.originalTokens)[0];
-    const reused = parts.filter(({ source }) => source !== 'miss').length;
-    return {
+    const made = parts.filter(({ source }) => source === 'miss');
+    const answer = {
       ...joined(chunks, results),
       strategy: longest?.strategy ?? 'auto',
       ...(longest && { analysis: longest.analysis }),
-      incremental: { parts: parts.length, reused },
-      source: reused === parts.length ? (parts[0]?.source ?? 'miss') : 'miss',
+      incremental: { parts: parts.length, reused: parts.length - made.length },
+      source: made.length === 0 ? (parts[0]?.source ?? 'miss') : 'miss',
+      original: await originals.keep(tenant, options.text),
     };
+    return { answer: answer as CompressAnswer, charged: chargeOf(made) };
   }
+
+  /** Each message by itself: those of earlier turns come from the cache, byte for byte as they were. */
+  async function conversationAnswer(
+    tenant: string,
+    request: CompressRequest,
+    messages: readonly Message[],
+    signal: AbortSignal,
+  ): Promise<Made> {
+    const { config } = context;
+    const outcome = await work({ conversation: conversationOptions(request, config) }, signal);
+    const { plan } = outcome as Extract<Outcome, { plan: unknown }>;
+    const keep = config.originals.mode === 'Kept';
+    const parts = await inTurn(messages, async ({ content }, index) => {
+      const options = plan.work[index];
+      if (!options) return undefined;
+      return compressText(tenant, { ...options, text: content, fidelity: false }, { keep, learned: false }, signal);
+    });
+    const results = parts.map((part) => part?.value.result);
+    const made = parts.flatMap((part) => (part?.source === 'miss' ? [part] : []));
+    const { messages: compressed, ...figures } = conversationOf(messages, plan, results);
+    const answer: CompressAnswer = {
+      ...figures,
+      messages: compressed as CompressAnswer['messages'],
+      compressed: results.flatMap((result, message) => (result ? [{ ...partOf(result), message }] : [])),
+      strategy: 'conversation',
+      source: 'miss',
+    };
+    return { answer, charged: chargeOf(made) };
+  }
+}
+
+function read(reply: CompressAnswer | Buffer): CompressAnswer {
+  return Buffer.isBuffer(reply) ? (JSON.parse(reply.toString('utf8')) as CompressAnswer) : reply;
+}
+
+function partOf({ originalTokens, compressedTokens, strategy, rate, spans, original }: TextResult) {
+  return {
+    originalTokens,
+    compressedTokens,
+    strategy,
+    rate,
+    spans: spans.map((span) => ({ ...span })),
+    ...(original && { original }),
+  };
+}
+
+function chargeOf(made: readonly { value: Kept }[]): number {
+  return made.reduce((sum, { value }) => sum + value.result.originalTokens, 0);
+}
+
+/** Whether work ended because its time was up, not because it is wrong. */
+function endedEarly(error: unknown): boolean {
+  if (!isQuintetError(error)) return (error as Error).name === 'TimeoutError';
+  return error.code === 'CANCELLED' || error.code === 'DEADLINE_EXCEEDED';
 }
 
 function identity({ name, digest }: PluginFile): string {
   return `${name}:${digest}`;
-}
-
-function check(request: CompressRequest, { compression }: ServiceConfig): void {
-  const refuse = (field: string, reason: string): never => {
-    throw new QuintetError('INVALID_REQUEST', { field, reason });
-  };
-  if ((request.text === undefined) === (request.messages === undefined)) refuse('text', 'give either text or messages');
-  if (request.ratio !== undefined && request.targetTokens !== undefined)
-    refuse('targetTokens', 'give either ratio or targetTokens, not both');
-  if ((request.ratio ?? 1) > compression.maxRatio) refuse('ratio', `ratio must not exceed ${compression.maxRatio}`);
-  if (request.baseId && request.targetTokens !== undefined)
-    refuse('targetTokens', 'a change of an earlier text takes a ratio, not targetTokens');
-  if (request.baseId && request.protect) refuse('protect', 'a change of an earlier text cannot protect parts');
-  for (const { start, end } of request.protect ?? [])
-    if (end < start) refuse('protect', 'the end of a protected part comes before its start');
-}
-
-function lengthOf(request: CompressRequest): number {
-  return request.text?.length ?? request.messages?.reduce((sum, { content }) => sum + content.length, 0) ?? 0;
-}
-
-function textOptions(request: CompressRequest, { compression }: ServiceConfig): CompressOptions {
-  const measure =
-    request.fidelity ??
-    (compression.fidelity === 'Measure' || (compression.fidelity === 'Sample' && Math.random() < 0.05));
-  return {
-    text: request.text as string,
-    ...(request.targetTokens === undefined
-      ? { ratio: request.ratio ?? compression.defaultRatio }
-      : { targetTokens: request.targetTokens }),
-    ...(request.query && { query: request.query }),
-    strategy: (request.strategy ?? compression.strategy).toLowerCase(),
-    tokenizer: request.tokenizer ?? compression.tokenizer,
-    ...(request.protect && { protect: request.protect }),
-    fidelity: measure,
-  };
-}
-
-function conversationOptions(
-  request: CompressRequest,
-  { compression, conversations }: ServiceConfig,
-): ConversationOptions {
-  const lower = (word: string): never => word.toLowerCase() as never;
-  const policies: Policy[] = conversations.policies.map(({ protect, role, tool, tag, ratio, strategy }) => ({
-    action: protect ? 'Keep' : 'Compress',
-    ...(role && { role: lower(role) }),
-    ...(tool && { tool }),
-    ...(tag && { tag }),
-    ...(ratio && { ratio }),
-    ...(strategy && { strategy: lower(strategy) }),
-  }));
-  for (const role of conversations.protectedRoles) policies.push({ role: lower(role), action: 'Keep' });
-  return {
-    messages: request.messages as ConversationOptions['messages'],
-    ratio: request.ratio ?? compression.defaultRatio,
-    keepRecent: conversations.keepLast,
-    policies,
-    tokenizer: request.tokenizer ?? compression.tokenizer,
-  };
-}
-
-function conversationAnswer(outcome: Outcome): CompressAnswer {
-  const { conversation } = outcome as Extract<Outcome, { conversation: unknown }>;
-  const { messages, stable, originalTokens, compressedTokens, ratio } = conversation;
-  return {
-    messages: messages as CompressAnswer['messages'],
-    stable,
-    originalTokens,
-    compressedTokens,
-    ratio,
-    strategy: 'conversation',
-    source: 'miss',
-  };
-}
-
-/** The request's own text, said to be unchanged: late is worse than long. */
-function unchanged(request: CompressRequest, { compression }: ServiceConfig, reason: string): CompressAnswer {
-  const exact = tokenizer(request.tokenizer ?? compression.tokenizer);
-  const tokens =
-    request.text === undefined
-      ? (request.messages ?? []).reduce((sum, { content }) => sum + exact.count(content), 0)
-      : exact.count(request.text);
-  return {
-    ...(request.text === undefined
-      ? { messages: request.messages }
-      : { text: request.text, spans: request.text ? [{ start: 0, end: request.text.length, kept: true }] : [] }),
-    originalTokens: tokens,
-    compressedTokens: tokens,
-    ratio: 1,
-    strategy: 'none',
-    unchanged: reason,
-    source: 'miss',
-  };
 }

@@ -27,7 +27,46 @@ const connection = z.object({
   directory: z.string().optional(),
 });
 
+const modelSource = z.looseObject({
+  persistentVolumeClaim: z.object({ claimName: z.string(), path: z.string().default('') }).optional(),
+  s3: z
+    .looseObject({
+      bucket: z.string(),
+      key: z.string(),
+      endpoint: z.string().optional(),
+      region: z.string().optional(),
+      secretRef: z.looseObject({ name: z.string() }).optional(),
+    })
+    .optional(),
+  oci: z.looseObject({ image: z.string(), path: z.string() }).optional(),
+  directory: z.string().optional().describe('A folder or file here, instead of the mounted ones.'),
+});
+
+/** An ONNX file, or a folder with model.onnx, and tokenizer.json beside it. */
+const model = z.object({
+  source: modelSource,
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/)
+    .optional(),
+  revision: z.string().max(128).optional(),
+});
+export type ModelSpec = z.output<typeof model>;
+
 export const config = z.object({
+  model: model
+    .extend({
+      threshold: z.union([z.string(), z.number()]).transform(Number).pipe(z.number().min(0).max(1)).default(0),
+    })
+    .optional(),
+  embedding: model.optional(),
+  batching: z
+    .object({
+      maxSize: z.int().min(1).max(1024).default(32),
+      optimalSize: z.int().min(1).max(1024).optional(),
+      maxWait: duration().prefault('20ms'),
+    })
+    .prefault({}),
   compression: z
     .object({
       defaultRatio: ratio.default(8),

@@ -163,6 +163,72 @@ describe('the service', { timeout: 60_000 }, () => {
     expect(answer).toMatchObject({ text, ratio: 1, unchanged: 'the deadline of 1 ms passed' });
   });
 
+  test('a deadline is of its caller alone, whoever began the work', async () => {
+    const { client } = await replica(
+      { compression: { maxInputTokens: 1_000_000 }, rateLimits: { maxBodySize: '16Mi' } },
+      false,
+    );
+    for (const [turn, order] of [
+      ['first', [2, undefined]],
+      ['second', [undefined, 2]],
+    ] as const) {
+      const text = `${turn}. ${long.repeat(20)}`;
+      const [a, b] = order.map((deadlineMs) =>
+        client().compress({ text, ratio: 8, ...(deadlineMs && { deadlineMs }) }),
+      );
+      const [late, patient] = order[0] === undefined ? [await b, await a] : [await a, await b];
+      expect(late).toMatchObject({ text, unchanged: 'the deadline of 2 ms passed' });
+      expect(patient?.unchanged).toBeUndefined();
+      expect(patient?.rate?.met).toBe(true);
+    }
+  });
+
+  test('what threads were called off from, they are ready again for', async () => {
+    const { client } = await replica({ compression: { latencyBudget: '3s' } }, false);
+    const hasty = Array.from({ length: 6 }, (_, i) =>
+      client().compress({ text: `${i}. ${long.repeat(8)}`, ratio: 8, deadlineMs: 1 }),
+    );
+    expect((await Promise.all(hasty)).map(({ ratio }) => ratio)).toEqual([1, 1, 1, 1, 1, 1]);
+    expect((await client().compress({ text: `Then. ${long}`, ratio: 8 })).unchanged).toBeUndefined();
+  });
+
+  test('gives back what was left out of messages, and does them once', async () => {
+    const { client } = await replica({ conversations: { keepLast: 1, policies: [{ tag: 'bulk', ratio: 4 }] } }, false);
+    const messages = [
+      { role: 'system' as const, content: `Rules. ${long}`, tags: ['bulk'] },
+      ...Array.from({ length: 4 }, (_, i) => ({
+        role: 'assistant' as const,
+        content: `${i}. ${long}`,
+        tags: ['bulk'],
+      })),
+    ];
+    const answer = await client().compress({ messages, strategy: 'hierarchical' });
+    expect(answer.messages?.[0]?.content).toBe(messages[0]?.content);
+    expect(answer.compressed?.map(({ message }) => message)).toEqual([1, 2, 3]);
+    for (const { message, original, spans, strategy } of answer.compressed ?? []) {
+      expect(strategy).toBe('hierarchical');
+      const source = messages[message]?.content ?? '';
+      expect(await client().original(original?.id ?? '')).toBe(source);
+      expect(textOfSpans(source, spans as never)).toBe(answer.messages?.[message]?.content);
+    }
+    const before = (await (await fetch(new URL('/metrics', engines.at(-1)?.url))).text()).match(
+      /tokens_total.*"in".*/,
+    )?.[0];
+    await client().compress({ messages, strategy: 'hierarchical' });
+    const after = (await (await fetch(new URL('/metrics', engines.at(-1)?.url))).text()).match(
+      /tokens_total.*"in".*/,
+    )?.[0];
+    expect(after).toBe(before);
+    for (const [field, value] of Object.entries({
+      targetTokens: 10,
+      query: 'what?',
+      protect: [{ start: 0, end: 1 }],
+      fidelity: true,
+      baseId: '0'.repeat(32),
+    }))
+      await expect(client().compress({ messages, [field]: value })).rejects.toMatchObject({ status: 400, field });
+  });
+
   test('names the field of what it refuses', async () => {
     const { post } = await replica({ compression: { maxInputTokens: 500 } }, false);
     const refusal = async (body: unknown) =>
@@ -198,6 +264,29 @@ describe('the service', { timeout: 60_000 }, () => {
     await engine.drain();
     expect(await idle.closed).toMatchObject({ code: 1001 });
     expect(await busy.closed).toMatchObject({ code: 1001 });
+  });
+
+  test('streams a text without a line end in bounded parts, whose originals come back', async () => {
+    const { engine, client } = plain;
+    const text = 'ab '.repeat(40_000);
+    const parts = await stream(engine.url, [text.slice(0, 70_000), text.slice(70_000)]);
+    const [first] = parts;
+    expect(parts.at(-1)).toMatchObject({ type: 'done' });
+    expect(Math.max(...parts.slice(0, -1).map(({ start, end }) => end - start))).toBeLessThanOrEqual(24_000);
+    expect(await client().original(first?.original?.id ?? '')).toBe(text.slice(0, first?.end));
+    const refused = await stream(engine.url, [long], { strategy: 'frequency' });
+    expect(refused.at(-1)).toMatchObject({ type: 'error', error: { field: 'strategy' } });
+  });
+
+  test('says the rate of a changed text, without legends that would collide', async () => {
+    const { client } = plain;
+    const line = (i: number): string => `Item ${i}: The quarterly supply agreement number ${i % 3} must never lapse.\n`;
+    const text = Array.from({ length: 900 }, (_, i) => line(i)).join('');
+    const { original } = await client().compress({ text, ratio: 2 });
+    const answer = await client().compress({ text: `${text}More.`, ratio: 2, baseId: original?.id ?? '' });
+    expect(answer).toMatchObject({ rate: { met: true }, fidelity: { score: expect.any(Number) as number } });
+    expect(answer.text).not.toContain('§');
+    expect(textOfSpans(`${text}More.`, answer.spans as never)).toBe(answer.text);
   });
 
   test('refuses what is too much at once with Retry-After, and mixes no answers up', async () => {
@@ -239,6 +328,7 @@ describe('the service', { timeout: 60_000 }, () => {
 
 interface Part {
   type: string;
+  original?: { id: string };
   start: number;
   end: number;
 }

@@ -3,7 +3,7 @@
 const atOnce = 8;
 
 /** Results in the order of the items; the first failure stops further starts and is thrown. */
-export async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+export async function inTurn<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
   const results = Array.from<R>({ length: items.length });
   let next = 0;
   let failed = false;
@@ -11,7 +11,7 @@ export async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promi
     while (next < items.length && !failed) {
       const index = next++;
       try {
-        results[index] = await work(items[index] as T);
+        results[index] = await work(items[index] as T, index);
       } catch (error) {
         failed = true;
         throw error;

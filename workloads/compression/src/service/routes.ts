@@ -13,6 +13,7 @@ import type { Compressor } from './compressor.ts';
 import type { ServiceConfig } from './config.ts';
 import { inTurn } from './inTurn.ts';
 import type { JobStore } from './jobs.ts';
+import { checkRequest } from './request.ts';
 import {
   batchAnswer,
   batchRequest,
@@ -44,7 +45,7 @@ export function routes(
       },
     },
     async ({ body, identity, signal }, reply) => {
-      const answer = await compressor.reply(identity.tenant, body, signal);
+      const answer = await compressor.reply(identity.tenant, within(body, context), signal);
       if (!Buffer.isBuffer(answer)) return answer;
       // Bytes are sent as they are: they were checked against the schema when they were kept.
       reply.type('application/json; charset=utf-8');
@@ -57,8 +58,10 @@ export function routes(
     {
       schema: { summary: 'Compress up to 256 texts', body: batchRequest, response: { 200: batchAnswer, ...failures } },
     },
-    async ({ body, identity, signal }) => ({
-      items: await inTurn(body.items, (item) => answerOrError(compressor, identity.tenant, item, signal)),
+    async ({ body, identity, signal, log }) => ({
+      items: await inTurn(body.items, (item) =>
+        answerOrError(compressor, identity.tenant, within(item, context), signal, log),
+      ),
     }),
   );
 
@@ -66,6 +69,7 @@ export function routes(
     '/v1/jobs',
     { schema: { summary: 'Compress later', body: jobRequest, response: { 202: jobAnswer, ...failures } } },
     async ({ body: { priority, ...request }, identity }, reply) => {
+      checkRequest(request, context.config);
       const id = randomUUID();
       await jobs.submit({ id, tenant: identity.tenant, priority, request });
       return reply.status(202).header('location', `/v1/jobs/${id}`).send({ id, priority, status: 'Queued' });
@@ -120,16 +124,28 @@ export function routes(
   );
 }
 
+/** A deadline that would pass only after the handler's own time is moved before it: unchanged is better than 504. */
+function within<R extends { deadlineMs?: number | undefined }>(
+  request: R,
+  { config, settings }: EngineContext<ServiceConfig>,
+): R {
+  const asked = request.deadlineMs ?? config.compression.latencyBudget;
+  const most = Math.max(1, Math.floor(settings.server.handlerTimeout * 0.95));
+  return asked !== undefined && asked > most ? { ...request, deadlineMs: most } : request;
+}
+
 export async function answerOrError(
   compressor: Compressor,
   tenant: string,
   request: z.output<typeof compressRequest>,
   signal: AbortSignal,
+  log: EngineContext<ServiceConfig>['log'],
 ): Promise<CompressAnswer | z.output<typeof errorItem>> {
   try {
     return await compressor.answer(tenant, request, signal);
   } catch (error) {
     if (signal.aborted) throw error;
+    if (!isQuintetError(error)) log.error({ err: error }, 'a compression failed');
     const { code, message, field } = isQuintetError(error)
       ? error
       : new QuintetError('INTERNAL', { requestId: 'batch' });

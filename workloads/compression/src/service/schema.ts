@@ -11,6 +11,10 @@ const options = {
   strategy: z.string().max(64).optional().describe('A strategy, or auto.'),
   tokenizer: z.enum(tokenizerNames).optional(),
   fidelity: z.boolean().optional().describe('Measure what was kept.'),
+  legend: z
+    .boolean()
+    .optional()
+    .describe('Whether the answer may begin with a legend of repeated phrases: auto then may choose frequency.'),
 };
 
 const message = z.object({
@@ -40,6 +44,16 @@ export const compressRequest = z.object({
 });
 export type CompressRequest = z.output<typeof compressRequest>;
 
+const original = z.object({
+  id: z.string(),
+  durable: z.boolean().describe('Kept in a store, so that any replica has it after any restart.'),
+});
+const rate = z.object({
+  requested: z.number(),
+  reached: z.number(),
+  met: z.boolean(),
+  reason: z.string().optional(),
+});
 const share = z.number().min(0).max(1);
 const fidelity = z.object({
   numbers: share,
@@ -48,15 +62,20 @@ const fidelity = z.object({
   negations: share,
   terms: share,
   query: share.optional(),
+  similarity: z.number().min(-1).max(1).optional().describe('Cosine of the embeddings, where a model is mounted.'),
   score: share,
 });
+
+const spans = z
+  .array(offsets.extend({ kept: z.boolean(), marker: z.string().optional() }))
+  .describe('Parts of the original, in UTF-16 offsets; they tile it.');
 
 export const compressAnswer = z.object({
   text: z.string().optional(),
   messages: z.array(message).optional(),
   stable: z.int().optional().describe('Messages from the start whose bytes will not change as the dialogue grows.'),
-  originalTokens: z.int(),
-  compressedTokens: z.int(),
+  originalTokens: z.int().optional().describe('Left out of an unchanged answer: its time was up.'),
+  compressedTokens: z.int().optional(),
   ratio: z.number(),
   strategy: z.string(),
   analysis: z
@@ -70,21 +89,25 @@ export const compressAnswer = z.object({
     })
     .optional(),
   fidelity: fidelity.optional(),
-  spans: z
-    .array(offsets.extend({ kept: z.boolean(), marker: z.string().optional() }))
-    .optional()
-    .describe('Parts of the original, in UTF-16 offsets; they tile it.'),
+  spans: spans.optional(),
   legend: z.array(z.object({ symbol: z.string(), phrase: z.string() })).optional(),
-  rate: z
-    .object({ requested: z.number(), reached: z.number(), met: z.boolean(), reason: z.string().optional() })
-    .optional(),
+  rate: rate.optional(),
   timing: z.object({ analyse: z.number(), compress: z.number(), total: z.number() }).optional(),
-  original: z
-    .object({
-      id: z.string(),
-      durable: z.boolean().describe('Kept in Redis, so that any replica has it after any restart.'),
-    })
-    .optional(),
+  original: original.optional(),
+  compressed: z
+    .array(
+      z.object({
+        message: z.int().describe('Its place among the messages.'),
+        originalTokens: z.int(),
+        compressedTokens: z.int(),
+        strategy: z.string(),
+        rate,
+        spans,
+        original: original.optional(),
+      }),
+    )
+    .optional()
+    .describe('Of a conversation: what was done to each message that is not as it came.'),
   incremental: z.object({ parts: z.int(), reused: z.int() }).optional(),
   unchanged: z.string().optional().describe('Why the text came back as it was.'),
   source: z.string().describe('miss, or the cache that had it.'),

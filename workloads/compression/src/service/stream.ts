@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { type EngineServer, isQuintetError, QuintetError } from '@quintet/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
-import { type Chunk, chunksOf } from '../chunks.ts';
+import { type Chunk, chunker } from '../chunks.ts';
 import type { Compressor } from './compressor.ts';
 import { compressRequest } from './schema.ts';
 
@@ -55,7 +55,7 @@ export function streamRoute(
     clearTimeout(late);
     sockets.close();
   });
-  server.get('/v1/stream', { schema: { hide: true } }, (request, reply) => {
+  server.get('/v1/stream', { schema: { hide: true }, config: { lasting: true } }, (request, reply) => {
     const upgrade = upgrades.get(request.raw);
     if (!upgrade) throw new QuintetError('INVALID_REQUEST', { reason: 'this address speaks WebSocket only' });
     if (sockets.clients.size >= maxConnections())
@@ -73,8 +73,7 @@ export function streamRoute(
 function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end: () => void } {
   const gone = new AbortController();
   let options: Record<string, unknown> = {};
-  let pending = '';
-  let consumed = 0;
+  const parts = chunker();
   let totals = { originalTokens: 0, compressedTokens: 0 };
   const waiting: (() => Promise<void>)[] = [];
   let working = false;
@@ -118,37 +117,25 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end
     }
   };
   const part = (chunk: Chunk) => async (): Promise<void> => {
-    const answer = await whenThereIsRoom(() =>
-      compressor.answer(tenant, { ...options, text: chunk.text }, gone.signal),
-    );
+    const answer = await whenThereIsRoom(() => compressor.part(tenant, { ...options, text: chunk.text }, gone.signal));
     totals = {
-      originalTokens: totals.originalTokens + answer.originalTokens,
-      compressedTokens: totals.compressedTokens + answer.compressedTokens,
+      originalTokens: totals.originalTokens + (answer.originalTokens ?? 0),
+      compressedTokens: totals.compressedTokens + (answer.compressedTokens ?? 0),
     };
-    const { text, originalTokens, compressedTokens } = answer;
-    await send({
-      type: 'part',
-      start: chunk.start,
-      end: chunk.start + chunk.text.length,
-      text,
-      originalTokens,
-      compressedTokens,
-    });
+    const { text, spans, original, rate, strategy } = answer;
+    const [originalTokens, compressedTokens] = [answer.originalTokens ?? 0, answer.compressedTokens ?? 0];
+    const end = chunk.start + chunk.text.length;
+    const figures = { strategy, originalTokens, compressedTokens, ...(rate && { rate }) };
+    // Spans are of the part's own original, as its id is.
+    await send({ type: 'part', start: chunk.start, end, text, ...figures, spans, ...(original && { original }) });
   };
   const send = async (message: object): Promise<void> => {
     socket.send(JSON.stringify(message));
     while (socket.bufferedAmount > sendBuffer && !gone.signal.aborted)
       await new Promise((resolve) => setTimeout(resolve, 20));
   };
-  const take = (last: boolean): void => {
-    const chunks = chunksOf(pending);
-    // The last part may still grow.
-    const whole = last ? chunks : chunks.slice(0, -1);
-    for (const chunk of whole) enqueue(part({ start: consumed + chunk.start, text: chunk.text }));
-    const length = whole.reduce((sum, { text }) => sum + text.length, 0);
-    pending = pending.slice(length);
-    consumed += length;
-    if (last) enqueue(() => send({ type: 'done', ...totals }).then(() => socket.close(1000)));
+  const take = (chunks: readonly Chunk[]): void => {
+    for (const chunk of chunks) enqueue(part(chunk));
   };
 
   socket.on('close', () => gone.abort());
@@ -161,11 +148,11 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end
         const { type: _, ...rest } = message;
         options = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
       } else if (message.type === 'chunk') {
-        pending += message.text;
-        take(false);
+        take(parts.push(message.text));
       } else {
         ended = true;
-        take(true);
+        take(parts.end());
+        enqueue(() => send({ type: 'done', ...totals }).then(() => socket.close(1000)));
       }
     } catch (error) {
       const reason = error instanceof z.ZodError ? z.prettifyError(error) : 'a message must be JSON';
