@@ -3,18 +3,23 @@
 import { parseArgs } from 'node:util';
 import { type Measured, type Row, report, row } from '@quintet/runtime/bench';
 import { corpus } from './corpus.ts';
+import { miniLm } from './minilm.ts';
 import { peerPython } from './python.ts';
-import { type Quality, quality, ratios } from './quality.ts';
+import { type MeanName, type Quality, quality, ratios } from './quality.ts';
 import { service } from './service.ts';
 import { speed } from './speed.ts';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
+const { values: given } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+});
 const python = peerPython();
-const samples = corpus(5, values.quick ? 3 : 12);
-const measured = quality(samples, python);
+const samples = corpus(5, given.quick ? 3 : 12);
+const embedding = await miniLm(python);
+const seen = await quality(samples, python, embedding);
+await embedding?.close();
 report(
-  [...qualityRows(measured, samples.length), ...speed(values.quick, python), ...(await service(values.quick))],
-  values.json,
+  [...qualityRows(seen, samples.length), ...speed(given.quick, python), ...(await service(given.quick))],
+  given.json,
 );
 process.exit(0);
 
@@ -59,6 +64,7 @@ function qualityRows(result: Quality, documents: number): Row[] {
       }),
       row(percent('rate', 'within 5 %', ratio, result.rateMet[column] ?? 0, {}), { absolute: 99 }),
     ];
+    rows.push(...meanRows(result, column, size(ratio)));
     if (ratio === 16) {
       const outliers = row(
         percent('outliers of logs and JSON', 'kept', ratio, result.outliers.ours?.[column] ?? 0, at(result.outliers)),
@@ -74,5 +80,37 @@ function qualityRows(result: Quality, documents: number): Row[] {
       rows.push(outliers, row(withQuery, { absolute: 95 }));
     }
     return rows;
+  });
+}
+
+/** What is kept on the whole, without a query; each first among the methods is the aim. */
+function meanRows({ means }: Quality, column: number, size: string): Row[] {
+  const titles: Record<MeanName, [string, string]> = {
+    numbers: ['numbers, without a query', 'distinct numbers kept'],
+    entities: ['names, without a query', 'distinct names kept'],
+    negations: ['negations, without a query', 'negations kept'],
+    similarity: ['similarity by MiniLM, without a query', 'mean cosine × 100'],
+    'rate error': ['distance from the rate', 'mean error'],
+  };
+  return Object.entries(means).flatMap(([figure, names]) => {
+    const { ours, ...peers } = names;
+    if (!ours) return [];
+    const [name, metric] = titles[figure as MeanName];
+    const better = figure === 'rate error' ? 'lower' : 'higher';
+    const values = Object.fromEntries(
+      Object.entries(peers).map(([peer, shares]) => [peer, (shares[column] ?? 0) * 100]),
+    );
+    const unit = figure === 'similarity' ? '' : '%';
+    const measured: Measured = {
+      bench: 'compression',
+      case: name,
+      size,
+      metric,
+      better,
+      unit,
+      ours: (ours[column] ?? 0) * 100,
+      peers: values,
+    };
+    return [row(measured, figure === 'rate error' ? { absolute: 5 } : { ratio: 1 })];
   });
 }

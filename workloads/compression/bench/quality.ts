@@ -2,12 +2,16 @@
 import { compress } from '../src/compress.ts';
 import { analyse } from '../src/detect.ts';
 import { type Document, readDocument } from '../src/document.ts';
+import { type Embedding, similarity } from '../src/models/model.ts';
 import { tokenizer } from '../src/tokens.ts';
 import type { Sample } from './corpus.ts';
+import { factsKept } from './facts.ts';
 import { bm25, fillBudget, lead, randomly, sumy } from './peers.ts';
 import { seeded } from './random.ts';
 
 export const ratios = [4, 8, 16, 32] as const;
+
+export type MeanName = 'numbers' | 'entities' | 'negations' | 'similarity' | 'rate error';
 
 export interface Quality {
   /** Method → share of answers kept, per ratio. */
@@ -20,10 +24,16 @@ export interface Quality {
   /** Share of our outputs within 5 % of the ratio, and the largest error. */
   readonly rateMet: number[];
   readonly byKind: Record<string, number[]>;
+  /** Means over the documents by method, without a query: facts kept, similarity, and distance from the rate asked for. */
+  readonly means: Record<MeanName, Record<string, number[]>>;
   readonly questions: number;
 }
 
-export function quality(samples: readonly Sample[], python: string | undefined): Quality {
+export async function quality(
+  samples: readonly Sample[],
+  python: string | undefined,
+  embedding: Embedding | undefined,
+): Promise<Quality> {
   const counter = tokenizer('o200k_base');
   // Peers choose among sentences and lines (JSON: the lines it is printed on).
   const documents = samples.map(({ text }) => {
@@ -43,17 +53,30 @@ export function quality(samples: readonly Sample[], python: string | undefined):
       );
   }
   const tally = new Tally();
-  samples.forEach((sample, index) => {
+  const means = new Means();
+  for (const [index, sample] of samples.entries()) {
     const document = documents[index] as Document;
-    ratios.forEach((ratio, column) => {
+    const source = await embedding?.embed(sample.text);
+    const weigh = async (name: string, column: number, text: string): Promise<void> => {
+      const asked = document.map.total / (ratios[column] as number);
+      means.add('rate error', name, column, Math.abs(counter.count(text) - asked) / asked);
+      for (const [fact, share] of Object.entries(factsKept(sample.text, text)))
+        if (share !== undefined) means.add(fact as MeanName, name, column, share);
+      if (embedding && source) means.add('similarity', name, column, similarity(source, await embedding.embed(text)));
+    };
+    for (const [column, ratio] of ratios.entries()) {
       const budget = Math.floor(document.map.total / ratio);
       const grain = Math.max(8, Math.min(96, Math.floor(budget / 6)));
       const records = readDocument(sample.text, analyse(sample.text).type, counter, grain);
       const ours = compress({ text: sample.text, ratio, fidelity: false });
       tally.add('rate', 'met', column, ours.rate.met);
       judge(tally, 'without', 'ours', column, sample, ours.text);
-      for (const [name, scores] of ranked)
-        judge(tally, 'without', name, column, sample, fillBudget(document, scores[index] as Float64Array, budget));
+      await weigh('ours', column, ours.text);
+      for (const [name, scores] of ranked) {
+        const text = fillBudget(document, scores[index] as Float64Array, budget);
+        judge(tally, 'without', name, column, sample, text);
+        await weigh(name, column, text);
+      }
       for (const { query, answer } of sample.questions) {
         const text = compress({ text: sample.text, ratio, query, fidelity: false }).text;
         tally.add('query', 'ours', column, text.includes(answer));
@@ -65,8 +88,8 @@ export function quality(samples: readonly Sample[], python: string | undefined):
         tally.add('query', 'BM25 over our units', column, same.includes(answer));
         tally.add('kind', `${sample.kind} BM25`, column, peer.includes(answer));
       }
-    });
-  });
+    }
+  }
   return {
     withQuery: tally.shares('query'),
     without: tally.shares('without'),
@@ -74,6 +97,7 @@ export function quality(samples: readonly Sample[], python: string | undefined):
     outliersWithQuery: tally.shares('outliers with query').ours ?? [],
     rateMet: tally.shares('rate').met ?? [],
     byKind: tally.shares('kind'),
+    means: means.all(),
     questions: samples.reduce((sum, sample) => sum + sample.questions.length, 0),
   };
 }
@@ -86,6 +110,36 @@ function judge(tally: Tally, group: string, name: string, column: number, sample
     for (const { answer } of sample.questions)
       tally.add('kind', `${sample.kind} random`, column, text.includes(answer));
   for (const outlier of sample.outliers) tally.add('outliers', name, column, text.includes(outlier));
+}
+
+class Means {
+  readonly #sums: Record<MeanName, Record<string, { sum: number[]; count: number[] }>> = {
+    numbers: {},
+    entities: {},
+    negations: {},
+    similarity: {},
+    'rate error': {},
+  };
+
+  add(figure: MeanName, name: string, column: number, value: number): void {
+    const { sum, count } = (this.#sums[figure][name] ??= { sum: [], count: [] });
+    sum[column] = (sum[column] ?? 0) + value;
+    count[column] = (count[column] ?? 0) + 1;
+  }
+
+  all(): Quality['means'] {
+    return Object.fromEntries(
+      Object.entries(this.#sums).map(([figure, names]) => [
+        figure,
+        Object.fromEntries(
+          Object.entries(names).map(([name, { sum, count }]) => [
+            name,
+            sum.map((value, i) => value / (count[i] as number)),
+          ]),
+        ),
+      ]),
+    ) as unknown as Quality['means'];
+  }
 }
 
 class Tally {
