@@ -76,7 +76,7 @@ function placesOf(output: string, part: string, legend: Parameters<typeof expand
   return places;
 }
 
-function before(spans: readonly Span[], at: number): Span[] {
+function until(spans: readonly Span[], at: number): Span[] {
   return spans.filter(({ start }) => start < at).map((span) => (span.end > at ? { ...span, end: at } : span));
 }
 
@@ -186,7 +186,7 @@ describe('every strategy', () => {
           expect(spans.filter((span) => !span.kept && span.end > start && span.start < end)).toEqual([]);
           const head = legend.map(({ symbol, phrase }) => `${symbol} = ${phrase}\n`).join('');
           expect(placesOf(output.slice(head.length), options.text.slice(start, end), legend)).toContain(
-            textOfSpans(options.text, before(spans, start)),
+            textOfSpans(options.text, until(spans, start)),
           );
         },
       ),
