@@ -57,13 +57,13 @@ const cycles = async (count: number, everySeconds = 2) => {
   }
 };
 
-function begin(): Autoscaler {
+function begin(scraper = new Scraper()): Autoscaler {
   return new Autoscaler({
     kinds: [{ definition: compressionService, resources }],
     deployments,
     pods,
     rivals,
-    scraper: new Scraper(),
+    scraper,
     prometheus: new Prometheus(),
     onChange: (kind, name) => changed.push(`${kind} ${name}`),
     onEvent: (_resource, note) => events.push(note),
@@ -171,6 +171,51 @@ describe('the autoscaler', () => {
     aim('Deployment', 'somebody-elses');
     await cycles(1);
     expect(scaling()).toMatchObject({ replicas: 2, active: { status: 'True' } });
+  });
+
+  it('keeps what runs for an HPA on the resource until that has written a count, or had the time to', async () => {
+    ask();
+    run(5);
+    await cycles(2);
+    put(rivals, {
+      metadata: { name: 'rival' },
+      spec: { scaleTargetRef: { kind: 'CompressionService', name: 'notes' } },
+    });
+    await cycles(10);
+    expect(scaling()).toMatchObject({ replicas: 5, yieldsTo: { name: 'rival', target: 'Resource' } });
+    ask({}, { replicas: 3 });
+    await cycles(1);
+    expect(scaling()?.replicas).toBeUndefined();
+    ask();
+    await cycles(60);
+    expect(scaling()?.replicas).toBeUndefined();
+  });
+
+  it('does not tell of a page that is lost now and then', async () => {
+    ask();
+    run(2);
+    await cycles(2);
+    const good = page;
+    for (let i = 0; i < 10; i++) {
+      page = undefined;
+      await cycles(2);
+      page = good;
+      await cycles(2);
+      expect(scaling()?.active.status).toBe('True');
+    }
+    expect(changed).toHaveLength(1);
+  });
+
+  it('stops at once though pods do not answer', async () => {
+    autoscaler = begin(new Scraper({ timeoutMs: 3_600_000 }));
+    server.removeAllListeners('request');
+    const asked = new Promise((resolve) => server.once('request', resolve));
+    ask();
+    run(200);
+    autoscaler.start();
+    await asked;
+    await autoscaler.stop();
+    expect(scaling()).toBeUndefined();
   });
 
   it('asks for no more than GPUs can be found for, and says so', async () => {
