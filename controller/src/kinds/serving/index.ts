@@ -8,6 +8,7 @@ import type { EngineSettings } from '../image.ts';
 import { storeTypes } from '../stores.ts';
 import { desired } from './desired.ts';
 import type { Served } from './engines.ts';
+import { gatewayOf, managedServer } from './managed.ts';
 import type { ScalingSource } from './scaling.ts';
 import { status } from './status.ts';
 
@@ -25,8 +26,11 @@ export function servingKind<R extends Served>(
     observes: [types.pod],
     extraRules: servingRules,
     parse: (stored) => parseStored(definition, stored) as R,
-    desired: (resource, observed) => desired(resource, observed, settings, decided(resource)),
-    status: (resource, observed) => status(resource, observed, decided(resource)),
+    desired: (resource, observed) => {
+      const { objects, ...rest } = desired(gatewayOf(resource), observed, settings, decided(resource));
+      return { objects: [...objects, ...managedServer(resource)], ...rest };
+    },
+    status: (resource, observed) => status(gatewayOf(resource), observed, decided(resource)),
   };
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type EngineContext, type EngineDefinition, engineCache, QuintetError } from '@quintet/runtime';
+import { z } from 'zod';
 import { type Prompts, readPrompts } from '../brief/template.ts';
 import { openModelFile } from '../models/file.ts';
 import type { TextModel } from '../models/model.ts';
@@ -133,10 +134,14 @@ function ledgerUrl({ budgets }: CopyConfig): string | undefined {
 
 async function openModel(context: EngineContext<CopyConfig>, options: CopyOptions): Promise<TextModel> {
   const { config: own, registry, signal, log } = context;
-  if (own.runtime === 'OpenAI') {
-    if (!own.openai)
-      throw new QuintetError('CONFIG_INVALID', { field: 'openai', reason: 'runtime OpenAI needs openai.endpoints' });
-    const { endpoints, fallback, fallbackDuringStream } = own.openai;
+  // The controller names the server that it runs for Managed as the only endpoint.
+  if (own.runtime === 'OpenAI' || own.runtime === 'Managed') {
+    if (!own.openai) {
+      const reason = `runtime ${own.runtime} needs openai.endpoints`;
+      throw new QuintetError('CONFIG_INVALID', { field: 'openai', reason });
+    }
+    const { fallback, fallbackDuringStream } = own.openai;
+    const endpoints = own.runtime === 'Managed' ? await managed(own.openai.endpoints, signal) : own.openai.endpoints;
     const withKeys = endpoints.map((endpoint) => ({
       ...endpoint,
       apiKey: endpoint.secretRef && endpointKey(endpoint.name, endpoint.secretRef.key),
@@ -188,6 +193,33 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
     onLog: (level, message) => log[level](message),
   });
 }
+
+type Endpoints = NonNullable<CopyConfig['openai']>['endpoints'];
+
+/** The endpoint with the name of its model; throws `NOT_READY` while its server loads: the pod is as little ready as the server is. */
+async function managed(endpoints: Endpoints, signal: AbortSignal): Promise<Endpoints> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(5000)]);
+  return Promise.all(
+    endpoints.map(async (endpoint) => {
+      try {
+        const answer = await fetch(`${endpoint.url}/models`, { signal: within });
+        if (!answer.ok) throw new Error(`it answered ${answer.status}`);
+        const { data } = modelList.parse(await answer.json());
+        return { ...endpoint, model: endpoint.model ?? data[0].id };
+      } catch (error) {
+        const { message, cause } = error as Error;
+        const said = cause instanceof Error ? cause.message : message;
+        throw new QuintetError(
+          'NOT_READY',
+          { reason: `the managed server does not serve yet: ${said}` },
+          { cause: error },
+        );
+      }
+    }),
+  );
+}
+
+const modelList = z.looseObject({ data: z.tuple([z.looseObject({ id: z.string().min(1) })], z.unknown()) });
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
