@@ -6,6 +6,7 @@ import { directSum } from './direct-sum.ts';
 import { interpolation } from './interpolation.ts';
 import { type Peer, peerPython, startPeer } from './python.ts';
 import { readers } from './readers.ts';
+import { service } from './service.ts';
 import { solvers } from './solvers.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
@@ -17,6 +18,7 @@ try {
     ...(await directSum(values.quick, peer)),
     ...(await interpolation(values.quick)),
     ...(await solvers(values.quick, peer)),
+    ...(await service(values.quick)),
     ...(await readers(peer)),
   ];
   report(rows, values.json);

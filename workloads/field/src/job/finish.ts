@@ -19,7 +19,7 @@ import {
 } from './output.ts';
 import { type SafetySummary, type SolutionSummary, summarizeSafety, summarizeSolution } from './plan.ts';
 import type { Problem } from './problem.ts';
-import { judge, type Verdict } from './safety.ts';
+import { judge, type Maxima, type Verdict } from './safety.ts';
 import { readDrive, readMarker, type ShardOptions, shard, sweepStaging } from './shard.ts';
 import { drawSlices } from './slices.ts';
 import { writeViewer } from './viewer.ts';
@@ -133,12 +133,13 @@ function verdictOf(problem: Problem, plan: PlanFile, maxima: FieldMaxima): Verdi
 }
 
 /** Zones may reach out of the volume: there the sample of the plan counts. */
-function withZones(maxima: FieldMaxima, plan: PlanFile): FieldMaxima {
+function withZones(maxima: FieldMaxima, plan: PlanFile): FieldMaxima & Maxima {
   const zones = Object.entries(maxima.zones).map(([name, value]): [string, number] => [
     name,
     Math.max(value, plan.safety.zones[name] ?? 0),
   ]);
-  return { ...maxima, zones: Object.fromEntries(zones) };
+  const { thermalIndex } = plan.safety;
+  return { ...maxima, zones: Object.fromEntries(zones), ...(thermalIndex !== undefined && { thermalIndex }) };
 }
 
 /** Nothing here tells when or where it ran, but for the throughput: runs of the same spec can be compared by `digest` and `checksum`. */

@@ -49,6 +49,7 @@ export interface PlanFile {
     readonly verdict: string;
     readonly factor: number;
     readonly zones: Readonly<Record<string, number>>;
+    readonly thermalIndex?: number;
   };
   readonly warnings: readonly string[];
 }

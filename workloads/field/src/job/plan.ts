@@ -17,7 +17,7 @@ import { motionFile, motionPath, solveFrames } from './frames.ts';
 import { estimateMemory, speakerBytes } from './memory.ts';
 import { type PlanFile, type SolutionFile, toJson } from './output.ts';
 import { digestOf, type Problem, problemDigestOf } from './problem.ts';
-import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
+import { intensityOf, judge, type Maxima, thermalIndexIn, type Verdict } from './safety.ts';
 import { sampleMaxima, targetPressures, targetStiffness } from './sample.ts';
 import type { Scene } from './scene.ts';
 import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
@@ -130,7 +130,12 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     backend: problem.backend,
     method: choice.method,
     ...(choice.lattice && { lattice: choice.lattice, interpolationError: choice.error ?? 0 }),
-    safety: { verdict: verdict.verdict, factor: verdict.factor, zones: clamped.zones },
+    safety: {
+      verdict: verdict.verdict,
+      factor: verdict.factor,
+      zones: clamped.zones,
+      ...(clamped.thermalIndex !== undefined && { thermalIndex: clamped.thermalIndex }),
+    },
     warnings,
   };
   layOutFiles(problem, folder, planFile, solutionText);
@@ -192,15 +197,19 @@ function largestOf(problem: Problem, drives: readonly Drive[]): Maxima {
   const judged = Math.min(drives.length, judgedFrames);
   const sampled = Array.from({ length: judged }, (_, i) => {
     const drive = drives[judged === 1 ? 0 : Math.round((i * (drives.length - 1)) / (judged - 1))]!;
-    return sampleMaxima(problem, drivenSources(problem.emitters, drive));
+    return { ...sampleMaxima(problem, drivenSources(problem.emitters, drive)), ...thermalIndexIn(problem, drive) };
   });
-  return sampled.reduce((most, each) => ({
+  return sampled.reduce((most: Maxima, each: Maxima) => ({
+    ...hotter(most, each),
     anywhere: Math.max(most.anywhere, each.anywhere),
     zones: Object.fromEntries(
       Object.entries(each.zones).map(([name, value]) => [name, Math.max(value, most.zones[name] ?? 0)]),
     ),
   }));
 }
+
+const hotter = (a: Maxima, b: Maxima): { thermalIndex?: number } =>
+  a.thermalIndex === undefined ? {} : { thermalIndex: Math.max(a.thermalIndex, b.thermalIndex ?? 0) };
 
 function refuseBeyond({ memory }: Limits, needed: number, points: number): void {
   if (needed <= memory) return;
@@ -215,10 +224,11 @@ function turnedDown({ amplitudes, phases }: Drive, factor: number): Drive {
   return { amplitudes: amplitudes.map((each) => each * by), phases };
 }
 
-function scaleMaxima({ anywhere, zones }: Maxima, factor: number): Maxima {
+function scaleMaxima({ anywhere, zones, thermalIndex }: Maxima, factor: number): Maxima {
   const by = factor < 1 ? factor * (1 - 1e-4) : 1;
   return {
     anywhere: anywhere * by,
+    ...(thermalIndex !== undefined && { thermalIndex: thermalIndex * by ** 2 }),
     zones: Object.fromEntries(Object.entries(zones).map(([name, value]) => [name, value * by])),
   };
 }

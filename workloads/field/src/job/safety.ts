@@ -1,5 +1,8 @@
 // Limits on the field, and where it stands against them.
 import type { Medium } from '../physics/medium.ts';
+import { radiatedPower, thermalIndexOf } from '../physics/power.ts';
+import type { Drive } from '../physics/sources.ts';
+import type { Scene } from './scene.ts';
 import { formatIntensity, formatPressure } from './units.ts';
 
 export interface SafetyLimits {
@@ -9,6 +12,7 @@ export interface SafetyLimits {
   /** W/m² */
   readonly maxIntensity?: number;
   readonly maxMechanicalIndex?: number;
+  readonly maxThermalIndex?: number;
   readonly zones: readonly Zone[];
 }
 
@@ -24,6 +28,8 @@ export interface Zone {
 export interface Maxima {
   readonly anywhere: number;
   readonly zones: Readonly<Record<string, number>>;
+  /** Of the drive; where it is limited. */
+  readonly thermalIndex?: number;
 }
 
 export interface Verdict {
@@ -47,6 +53,15 @@ export function mechanicalIndexOf(pressure: number, frequency: number): number {
   return pressure / 1e6 / Math.sqrt(frequency / 1e6);
 }
 
+/** The thermal index of a drive, where the limits ask for it. */
+export function thermalIndexIn(
+  { emitters, medium, frequency, safety }: Pick<Scene, 'emitters' | 'medium' | 'frequency' | 'safety'>,
+  drive: Drive,
+): { thermalIndex?: number } {
+  if (safety.maxThermalIndex === undefined) return {};
+  return { thermalIndex: thermalIndexOf(radiatedPower(emitters, drive, medium), frequency) };
+}
+
 /** Each limit as a largest pressure: all of them are monotonous in it. */
 export function judge(limits: SafetyLimits, maxima: Maxima, medium: Medium, frequency: number): Verdict {
   const bounds = boundsOf(limits, maxima, medium, frequency);
@@ -66,14 +81,14 @@ export function judge(limits: SafetyLimits, maxima: Maxima, medium: Medium, freq
 interface Bound {
   what: string;
   field: string;
-  /** As pressures. */
+  /** As pressures, or what grows as they do. */
   reached: number;
   limit: number;
   text(pressure: number): string;
 }
 
 function boundsOf(limits: SafetyLimits, maxima: Maxima, medium: Medium, frequency: number): Bound[] {
-  const { maxPressure, maxIntensity, maxMechanicalIndex, zones } = limits;
+  const { maxPressure, maxIntensity, maxMechanicalIndex, maxThermalIndex, zones } = limits;
   const reached = maxima.anywhere;
   const bounds: Bound[] = [];
   if (maxPressure !== undefined) {
@@ -94,6 +109,16 @@ function boundsOf(limits: SafetyLimits, maxima: Maxima, medium: Medium, frequenc
     const limit = maxMechanicalIndex * 1e6 * Math.sqrt(frequency / 1e6);
     const text = (pressure: number): string => mechanicalIndexOf(pressure, frequency).toPrecision(3);
     bounds.push({ what: 'mechanical index', field: 'spec.safety.maxMechanicalIndex', reached, limit, text });
+  }
+  if (maxThermalIndex !== undefined) {
+    // As the square of pressure, like every power.
+    bounds.push({
+      what: 'thermal index',
+      field: 'spec.safety.maxThermalIndex',
+      reached: Math.sqrt(maxima.thermalIndex ?? 0),
+      limit: Math.sqrt(maxThermalIndex),
+      text: (root) => (root ** 2).toPrecision(3),
+    });
   }
   for (const zone of zones) {
     bounds.push({

@@ -240,9 +240,6 @@ export function resolveTarget(target: FieldJobSpec['targets'][number], wavelengt
 
 function resolveSafety({ safety }: FieldJobSpec): SafetyLimits {
   const { maxPressure, maxIntensity, maxMechanicalIndex, maxThermalIndex, action, zones = [] } = safety;
-  if (maxThermalIndex !== undefined) {
-    throw new FieldError('Unsupported', 'the thermal index is not part of this version', 'spec.safety.maxThermalIndex');
-  }
   return {
     action,
     ...(maxPressure !== undefined && { maxPressure: quantity(parsePressure, maxPressure, 'spec.safety.maxPressure') }),
@@ -250,6 +247,7 @@ function resolveSafety({ safety }: FieldJobSpec): SafetyLimits {
       maxIntensity: quantity(parseIntensity, maxIntensity, 'spec.safety.maxIntensity'),
     }),
     ...(maxMechanicalIndex !== undefined && { maxMechanicalIndex: parseDecimal(maxMechanicalIndex) }),
+    ...(maxThermalIndex !== undefined && { maxThermalIndex: parseDecimal(maxThermalIndex) }),
     zones: zones.map(({ name, center, radius, maxPressure: most }, i) => ({
       name,
       center: vector(center, `spec.safety.zones[${i}].center`) as [number, number, number],

@@ -177,6 +177,25 @@ describe('safety', () => {
     expect(summary.maxPressure.pascals).toBeGreaterThan(90);
   });
 
+  it('holds the thermal index, which follows from the drive alone', async () => {
+    const limited = (action: string) => smallProblem({ safety: { maxThermalIndex: '0.1', action } });
+    expect(() => plan(limited('Refuse'), temporaryFolder(), plenty)).toThrow(
+      expect.objectContaining({
+        field: 'spec.safety.maxThermalIndex',
+        message: expect.stringMatching(/thermal index would reach 0\.\d+, over the limit of 0\.100/),
+      }),
+    );
+    const folder = temporaryFolder();
+    expect(plan(limited('Clamp'), folder, plenty).safety.verdict).toBe('Clamped');
+    await shard(limited('Clamp'), folder, 0);
+    expect((await finish(limited('Clamp'), folder)).safety).toMatchObject({ verdict: 'Clamped', margin: '0.01%' });
+    const loose = smallProblem({ safety: { maxThermalIndex: '6' } });
+    expect(plan(loose, temporaryFolder(), plenty).safety).toMatchObject({
+      verdict: 'Safe',
+      margin: expect.stringMatching(/^\d+(\.\d+)?%$/),
+    });
+  });
+
   it('watches zones, in the volume and out of it', () => {
     const zone = (z: string, maxPressure: string) => ({
       zones: [{ name: 'hand', center: ['0mm', '0mm', z], radius: '5mm', maxPressure }],

@@ -4,7 +4,7 @@ import { floatsPerPoint, formats, type StoredQuantity } from '../compute/quantit
 import { FieldError } from '../errors.ts';
 import { checkScene } from '../job/check.ts';
 import { resolveVolume } from '../job/problem.ts';
-import { judge } from '../job/safety.ts';
+import { judge, thermalIndexIn } from '../job/safety.ts';
 import { sampleMaxima, targetPressures, targetStiffness } from '../job/sample.ts';
 import { resolveScene, type Scene } from '../job/scene.ts';
 import { axisNames, drawPlane, labels } from '../job/slices.ts';
@@ -131,10 +131,11 @@ function solved(
 
 /** The drive within the limits. Where there are none, nothing is sampled: haptics have no time for it. */
 function kept(scene: Scene, volume: Volume, drive: Drive): { drive: Drive; safety: Solved['safety'] } {
-  const { maxPressure, maxIntensity, maxMechanicalIndex, zones } = scene.safety;
-  const limited = [maxPressure, maxIntensity, maxMechanicalIndex].some((limit) => limit !== undefined);
+  const { maxPressure, maxIntensity, maxMechanicalIndex, maxThermalIndex, zones } = scene.safety;
+  const limited = [maxPressure, maxIntensity, maxMechanicalIndex, maxThermalIndex].some((limit) => limit !== undefined);
   if (!limited && zones.length === 0) return { drive, safety: { verdict: 'NotLimited' } };
-  const maxima = sampleMaxima({ ...scene, volume }, drivenSources(scene.emitters, drive));
+  const sampled = sampleMaxima({ ...scene, volume }, drivenSources(scene.emitters, drive));
+  const maxima = { ...sampled, ...thermalIndexIn(scene, drive) };
   const { verdict, factor, margin, message, field } = judge(scene.safety, maxima, scene.medium, scene.frequency);
   if (verdict === 'Refused') throw new FieldError('SafetyLimitExceeded', message ?? 'a limit would be broken', field);
   // A hair below the limit, so that rounding does not lift it over.
