@@ -6,6 +6,11 @@ import { servingKind } from './index.ts';
 
 const kind = servingKind(matcherPool, { image: 'example.test/matcher:1' });
 
+interface PodSpec {
+  containers: { volumeMounts: unknown[]; env: unknown[] }[];
+  volumes: { name: string }[];
+}
+
 function pod(index: object) {
   const pool: MatcherPool = parseStored(matcherPool, {
     apiVersion: 'quintet.dev/v1alpha1',
@@ -15,7 +20,7 @@ function pod(index: object) {
   });
   const { objects } = kind.desired(pool, observed());
   const deployment = objects.find(({ kind: type }) => type === 'Deployment') as Deployment;
-  const { containers, volumes = [] } = deployment.spec.template.spec;
+  const { containers, volumes } = deployment.spec.template.spec as unknown as PodSpec;
   return { container: containers[0], volume: volumes.find(({ name }) => name === 'snapshot') };
 }
 
