@@ -14,10 +14,10 @@ export function radiatedPower(
   { amplitudes }: Drive,
   { density, soundSpeed }: Medium,
 ): number {
-  const { gain } = directivityOf(pattern);
+  const directivity = directivityOf(pattern);
   // Over u = cos θ from 0 to 1, by the midpoint rule.
   let spread = 0;
-  for (let i = 0; i < steps; i++) spread += gain(((i + 0.5) / steps) ** 2) ** 2 / steps;
+  for (let i = 0; i < steps; i++) spread += directivity.gain(((i + 0.5) / steps) ** 2) ** 2 / steps;
   const loudness = amplitudes.reduce((sum, each, t) => sum + (each * (response?.amplitudes[t] ?? 1)) ** 2, 0);
   return (2 * Math.PI * spread * loudness * pressureAt1m ** 2) / (2 * density * soundSpeed);
 }
