@@ -103,7 +103,7 @@ const conversations = z.object({
         tool: text(128).exactOptional().describe('Tool whose results it is for.'),
         tag: text(128).exactOptional().describe('Tag that it is for.'),
         ratio: int(1, 64).exactOptional().describe('Ratio.'),
-        strategy: z.enum(strategies).exactOptional().describe('Strategy.'),
+        strategy: z.enum(strategies).exactOptional().describe('Strategy; Frequency counts as Auto in messages.'),
         protect: z.boolean().default(false).describe('Kept as it is.'),
       }),
       {
@@ -116,7 +116,7 @@ const conversations = z.object({
     32,
   )
     .exactOptional()
-    .describe('The first that fits a message counts.'),
+    .describe('The first that fits a message counts; protected roles come before.'),
 });
 
 const originals = z.object({
@@ -132,7 +132,9 @@ const jobs = z.object({
     .default(['High', 'Normal', 'Low'])
     .describe('Priorities, most urgent first.'),
   retention: duration().default('24h').describe('How long a result is kept.'),
-  maxQueued: int(1, 10_000_000).default(10_000).describe('Most jobs that wait; more are answered 429.'),
+  maxQueued: int(1, 10_000_000)
+    .default(10_000)
+    .describe('Most jobs that wait; more are answered 503. With auth a tenant gets half.'),
   redis: connection().exactOptional().describe("Redis that holds the queue. Left out, the chart's own."),
 });
 
@@ -171,10 +173,12 @@ const spec = ruled(
   z.object({
     compression: compression.prefault({}).describe('What a request gets that does not say otherwise.'),
     model: model()
-      .extend({ threshold: decimal().default('0.5').describe('Score above which a token is kept.') })
+      .extend({ threshold: decimal().default('0').describe('Words that score less go even where the rate has room.') })
       .exactOptional()
-      .describe('ONNX token classifier for the strategy Model.'),
-    embedding: model().exactOptional().describe('ONNX sentence embedding; adds similarity to fidelity.'),
+      .describe('ONNX token classifier for the strategy Model, tokenizer.json beside it.'),
+    embedding: model()
+      .exactOptional()
+      .describe('ONNX sentence embedding, tokenizer.json beside it; adds similarity to fidelity.'),
     conversations: conversations.prefault({}).describe('Lists of messages.'),
     originals: originals.prefault({}).describe('The texts that were compressed.'),
     batching: batching(32, 1024, '20ms').prefault({}).describe('Batches of the model.'),
