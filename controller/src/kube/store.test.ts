@@ -48,6 +48,8 @@ test('indexes follow changes of owner and label, and forget what is deleted', ()
   cache.put(object('one', '3', 'uid-2', 'blue'));
   expect(cache.by(ownerIndex, 'uid-1').map(({ metadata }) => metadata.name)).toEqual(['two']);
   expect(cache.by('colour', 'blue').map(({ metadata }) => metadata.name)).toEqual(['one']);
+  cache.put(object('two', '4', 'uid-1', 'red'));
+  expect(cache.by(ownerIndex, 'uid-1').map(({ metadata }) => metadata.resourceVersion)).toEqual(['4']);
   cache.remove('a/two');
   expect(cache.by('colour', 'red')).toEqual([]);
   expect(() => cache.by('size', 'x')).toThrow('no index');

@@ -28,9 +28,12 @@ export function isNewer(version: string | undefined, than: string | undefined): 
   return version.length === than.length ? version > than : version.length > than.length;
 }
 
+/** The objects of each value: most have one, which needs no map of its own. */
+type Found<T> = Map<string, T | Map<string, T>>;
+
 export class Cache<T extends KubeObject = KubeObject> implements Store<T> {
   readonly #objects = new Map<string, T>();
-  readonly #indexes = new Map<string, { valueOf: IndexFunction; found: Map<string, Map<string, T>> }>();
+  readonly #indexes = new Map<string, { valueOf: IndexFunction; found: Found<T> }>();
 
   constructor(indexes: Record<string, IndexFunction> = {}) {
     const all = { [ownerIndex]: (object: KubeObject) => controllerOf(object)?.uid, ...indexes };
@@ -53,7 +56,8 @@ export class Cache<T extends KubeObject = KubeObject> implements Store<T> {
     const entry = this.#indexes.get(index);
     if (!entry) throw new Error(`no index "${index}"`);
     const found = entry.found.get(value);
-    return found ? [...found.values()] : [];
+    if (found === undefined) return [];
+    return found instanceof Map ? [...found.values()] : [found];
   }
 
   /**
@@ -71,10 +75,7 @@ export class Cache<T extends KubeObject = KubeObject> implements Store<T> {
       const value = valueOf(object);
       const before = previous && valueOf(previous);
       if (before !== undefined && before !== value) removeFrom(found, before, key);
-      if (value === undefined) continue;
-      let entries = found.get(value);
-      if (!entries) found.set(value, (entries = new Map()));
-      entries.set(key, object);
+      if (value !== undefined) addTo(found, value, key, object);
     }
     return { previous };
   }
@@ -93,8 +94,25 @@ export class Cache<T extends KubeObject = KubeObject> implements Store<T> {
   }
 }
 
-function removeFrom<T>(found: Map<string, Map<string, T>>, value: string, key: string): void {
+function addTo<T extends KubeObject>(found: Found<T>, value: string, key: string, object: T): void {
   const entries = found.get(value);
-  entries?.delete(key);
-  if (entries?.size === 0) found.delete(value);
+  if (entries instanceof Map) entries.set(key, object);
+  else if (entries === undefined || keyOf(entries.metadata) === key) found.set(value, object);
+  else {
+    found.set(
+      value,
+      new Map([
+        [keyOf(entries.metadata), entries],
+        [key, object],
+      ]),
+    );
+  }
+}
+
+function removeFrom<T extends KubeObject>(found: Found<T>, value: string, key: string): void {
+  const entries = found.get(value);
+  if (entries instanceof Map) {
+    entries.delete(key);
+    if (entries.size === 0) found.delete(value);
+  } else if (entries && keyOf(entries.metadata) === key) found.delete(value);
 }

@@ -30,6 +30,25 @@ test('probes say what is missing and what hangs; metrics are for Prometheus', as
   expect(text).toContain('process_resident_memory_bytes');
 });
 
+test('anything else is refused, whatever it sends along', async () => {
+  const { registry } = createMetrics({ processMetrics: false });
+  server = await startServer({ host: '127.0.0.1', port: 0, registry, missing: () => [], stuck: () => [] });
+  expect((await get('/')).status).toBe(404);
+  expect((await get('/healthz?verbose')).status).toBe(200);
+  const url = `http://127.0.0.1:${server.port}/metrics`;
+  const posted = await fetch(url, { method: 'POST', body: 'x'.repeat(100_000) });
+  expect(posted.status).toBe(405);
+  const head = await fetch(url, { method: 'HEAD' });
+  expect([head.status, await head.text()]).toEqual([200, '']);
+});
+
+test('a page that cannot be made is an error of the server', async () => {
+  const { registry } = createMetrics({ processMetrics: false });
+  registry.metrics = () => Promise.reject(new Error('a gauge threw'));
+  server = await startServer({ host: '127.0.0.1', port: 0, registry, missing: () => [], stuck: () => [] });
+  expect(await get('/metrics')).toMatchObject({ status: 500, text: expect.stringContaining('a gauge threw') });
+});
+
 test('without a host it answers on every address the machine has', async () => {
   const { registry } = createMetrics({ processMetrics: false });
   server = await startServer({ port: 0, registry, missing: () => [], stuck: () => [] });
