@@ -27,6 +27,8 @@ export class Conductors {
   readonly api: ApiCluster;
   readonly kubectl: Kubectl;
   readonly #manager: ChildProcess;
+  /** Names of those that ended though nobody killed them; another has taken the place of each. */
+  readonly ended: string[] = [];
   #replicas: Replica[] = [];
   #started = 0;
 
@@ -63,7 +65,7 @@ export class Conductors {
   }
 
   async stop(): Promise<void> {
-    for (const { process } of this.#replicas) process.kill('SIGKILL');
+    for (const { process } of this.#replicas.splice(0)) process.kill('SIGKILL');
     this.#manager.kill('SIGKILL');
     await this.api.stop();
   }
@@ -72,9 +74,9 @@ export class Conductors {
   async killLeader(): Promise<boolean> {
     const leader = await this.#leader();
     if (!leader) return false;
+    this.#replicas = this.#replicas.filter((replica) => replica !== leader);
     leader.process.kill('SIGKILL');
     await once(leader.process, 'exit');
-    this.#replicas = this.#replicas.filter((replica) => replica !== leader);
     await this.#add();
     return true;
   }
@@ -83,11 +85,6 @@ export class Conductors {
   async heap(): Promise<{ name: string; usedMiB: number } | undefined> {
     const leader = await this.#leader();
     return leader && { name: leader.name, usedMiB: await leader.heap.usedMiB() };
-  }
-
-  /** Names of those that ended though nobody killed them. */
-  get ended(): string[] {
-    return this.#replicas.filter(({ process }) => process.exitCode !== null).map(({ name }) => name);
   }
 
   async #leader(): Promise<Replica | undefined> {
@@ -99,6 +96,14 @@ export class Conductors {
   async #add(): Promise<void> {
     const name = `controller-${++this.#started}`;
     const process = startOurs(this.api.kubeconfig, ['--inspect=127.0.0.1:0'], { POD_NAME: name, ...stores });
-    this.#replicas.push({ name, process, heap: await Heap.of(process) });
+    const replica = { name, process, heap: await Heap.of(process) };
+    this.#replicas.push(replica);
+    process.once('exit', () => {
+      if (!this.#replicas.includes(replica)) return;
+      // As the kubelet does.
+      this.ended.push(name);
+      this.#replicas = this.#replicas.filter((each) => each !== replica);
+      void this.#add();
+    });
   }
 }

@@ -19,10 +19,13 @@ export class Heap {
   /** Waits for the address that the process prints; the rest of what it prints goes to this process's own error output. */
   static async of({ stderr }: ChildProcess): Promise<Heap> {
     if (!stderr) throw new TypeError('the process must be started with its error output piped');
+    let end = (): void => undefined;
     const url = await new Promise<string>((resolve) => {
       createInterface({ input: stderr }).on('line', (line) => {
         const address = /^Debugger listening on (ws:\S+)$/.exec(line)?.[1];
         if (address) resolve(address);
+        // A process that ends waits for whoever is at its inspector.
+        else if (line.startsWith('Waiting for the debugger to disconnect')) end();
         else if (!/^(For help, see|Debugger )/.test(line)) console.error(line);
       });
     });
@@ -31,6 +34,7 @@ export class Heap {
       socket.addEventListener('open', resolve);
       socket.addEventListener('error', () => reject(new Error(`no inspector at ${url}`)));
     });
+    end = () => socket.close();
     return new Heap(socket);
   }
 

@@ -61,8 +61,8 @@ const lives: Record<string, readonly [kind: string, first: object, then: object]
 };
 
 test.each([
-  ['the whole cluster', [], ['clusterrole', 'quintet']],
-  ['one namespace', ['namespaces={default}'], ['role', 'quintet', '-n', 'default']],
+  ['the whole cluster', [], ['clusterrole', 'quintet', 'quintet-stores']],
+  ['one namespace', ['namespaces={default}'], ['role', 'quintet', 'quintet-stores', '-n', 'default']],
 ])(
   'in %s the controller is denied nothing, and uses every right',
   async (_scope, values, role) => {
@@ -141,7 +141,8 @@ test.each([
     const { requests } = release;
     expect(denied(requests)).toEqual([]);
     const used = new Set(requests.map(described));
-    const { rules } = await kubectl.json<{ rules: Rule[] }>(['get', ...role]);
+    const { items } = await kubectl.json<{ items: { rules: Rule[] }[] }>(['get', ...role]);
+    const rules = items.flatMap((each) => each.rules);
     const granted = rules.flatMap(({ resources, verbs }) =>
       resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)),
     );

@@ -1,5 +1,6 @@
 // Requests that never stop, from a pod inside the cluster: what a change does to the clients of a service.
 import { eventually, type Kubectl } from '../kubectl.ts';
+import { startClient } from './inside.ts';
 
 export interface Counts {
   ok: number;
@@ -19,26 +20,7 @@ export async function startTraffic(
   kubectl: Kubectl,
   { namespace, name, url, body, image }: { namespace: string; name: string; url: string; body: object; image: string },
 ): Promise<Traffic> {
-  const container = {
-    name: 'client',
-    image,
-    command: ['node', '-e', script(url, body)],
-    resources: { requests: { cpu: '20m', memory: '64Mi' } },
-    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
-  };
-  const spec = {
-    restartPolicy: 'Never',
-    automountServiceAccountToken: false,
-    terminationGracePeriodSeconds: 0,
-    securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
-    containers: [container],
-  };
-  await kubectl.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, spec }));
-  const counts = async () => {
-    const line = (await kubectl.run(['logs', name, '-n', namespace, '--tail=1'])).trim();
-    if (line === '') throw new Error('the clients have not counted yet');
-    return JSON.parse(line) as Counts;
-  };
+  const { latest: counts } = await startClient<Counts>(kubectl, { namespace, name, image, script: script(url, body) });
   await eventually('the clients are answered', async () => (await counts()).ok > 10, { timeoutMs: 60_000 });
   return {
     counts,
