@@ -475,13 +475,16 @@ describe('a FieldJob in mode Service', () => {
   });
 
   it('is one pod behind a Service unless it says more, and none while it is suspended', () => {
-    const count = (spec: Record<string, unknown>) => child(service(spec), observed(), 'bead-field-deployment');
     const deployment = (spec: Record<string, unknown> = {}) =>
       desired(service(spec), observed()).objects.find(({ kind: k }) => k === 'Deployment');
-    expect(count({})).toBeUndefined();
     expect(deployment()).toMatchObject({ spec: { replicas: 1 } });
     expect(deployment({ suspend: true })).toMatchObject({ spec: { replicas: 0 } });
     expect(names(desired(service(), observed()).objects).some((name) => name.startsWith('Job/'))).toBe(false);
+  });
+
+  it('keeps the claim of an earlier run', () => {
+    const one = service({ output: { volumeClaimTemplate: { storage: '1Gi' } } });
+    expect(names(desired(one, observed()).objects)).toContain('PersistentVolumeClaim/bead-field');
   });
 
   it('is Ready with its address when its pods serve, and says what it waits for before', () => {

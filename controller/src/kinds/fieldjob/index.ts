@@ -12,6 +12,7 @@ import { status as statusOfService } from '../serving/status.ts';
 import { desired } from './desired.ts';
 import { asService } from './service.ts';
 import { status } from './status.ts';
+import { outputClaim } from './steps.ts';
 
 /** @param scaling What the autoscaler has decided of those in mode Service; left out: nothing ever is. */
 export function fieldJob(settings: EngineSettings, scaling: ScalingSource = () => undefined): Kind<FieldJob> {
@@ -32,7 +33,11 @@ export function fieldJob(settings: EngineSettings, scaling: ScalingSource = () =
     parse: (stored) => parseStored(definition, stored),
     desired: (resource, observed) => {
       const service = asService(resource);
-      if (service) return desiredOfService(service, observed, settings, decided(resource));
+      if (service) {
+        const { objects, ...rest } = desiredOfService(service, observed, settings, decided(resource));
+        // A claim of an earlier run in mode Batch holds its results: it goes by its own policy, not by the mode.
+        return { ...rest, objects: [...objects, ...outputClaim(resource)] };
+      }
       return desired(resource, observed, settings);
     },
     status: (resource, observed) => {

@@ -31,7 +31,7 @@ describe('radiated power', () => {
     const piston = { ...emitters, radius, pattern: { type: 'Piston' as const, ka } };
     const impedance = medium.density * medium.soundSpeed;
     const velocity = (2 * 10) / (impedance * emitters.wavenumber * radius ** 2);
-    const j1of4 = -0.06604332802354914;
+    const j1of4 = -0.0660433280235491;
     const resistance = 1 - (2 * j1of4) / 4;
     const expected = 6 * ((impedance * Math.PI * radius ** 2 * velocity ** 2) / 2) * resistance;
     expect(radiatedPower(piston, fullDrive(6), medium) / expected).toBeCloseTo(1, 4);
