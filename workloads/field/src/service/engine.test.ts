@@ -2,7 +2,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '@quintet/runtime/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { smallJob, smallProblem, temporaryFolder } from '../job/testing.ts';
 import { derivativeCounts, derivativesAt, forceOf } from '../physics/derivatives.ts';
@@ -11,6 +12,9 @@ import { pressureAt } from '../physics/reference.ts';
 import { drivenSources } from '../physics/sources.ts';
 import { solve } from '../solver/solve.ts';
 import { fieldService } from './engine.ts';
+
+// Threads and processes of a busy machine are slow; nothing here asserts a time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const engines: Engine[] = [];
 let plain: Engine;
@@ -215,6 +219,22 @@ describe('slices', () => {
     const { body } = await post('/v1/points', { points: [[0.001, 0.003, 0.041]], quantities: ['Velocity'] });
     const [there] = (body['values'] as { velocity: number[][][] }).velocity;
     expect(close(values[8]!.flat(), there!.flat())).toBe(true);
+  });
+
+  test('are ready before they are asked for where somebody walks through the field', async () => {
+    const { url: base } = await service({}, { cache: { prefetch: 'Enabled' } });
+    const at = async (z: number) => {
+      const answer = await slice(`plane=XY&center=0mm,0mm,${z}mm&width=9mm&height=9mm&spacing=1mm`, base);
+      await answer.arrayBuffer();
+      return answer.headers.get('x-quintet-source');
+    };
+    expect([await at(40), await at(41), await at(42)]).toEqual(['miss', 'miss', 'miss']);
+    const page = async () => (await fetch(`${base}/metrics`)).text();
+    await eventually(async () =>
+      expect(await page()).toContain('quintet_cache_entries{cache="slices",tier="memory"} 4'),
+    );
+    expect(await at(43)).toBe('memory');
+    expect(await page()).toContain('quintet_prefetch_predictions_total{prefetch="slices",came_true="true"} 1');
   });
 
   test('are files that NumPy reads, with their shape in the header', async () => {

@@ -1,6 +1,5 @@
 // Queries of the service: solves and slices by threads and kept, points at once where they are few.
 import { createHash } from 'node:crypto';
-import { parseLength } from '@quintet/crds';
 import { bytesCodec, type EngineContext, engineCache, type Pool, QuintetError } from '@quintet/runtime';
 import { floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
 import { normalOf, type Scene } from '../job/scene.ts';
@@ -8,7 +7,9 @@ import { wasm } from '../kernel/module.ts';
 import type { Drive, Sources } from '../physics/sources.ts';
 import type { Target } from '../solver/targets.ts';
 import type { Volume } from '../volume/layout.ts';
-import { atPoints, constantsOf, costOf, type PlaneGrid, planeAxes } from './evaluate.ts';
+import { slicesAhead } from './ahead.ts';
+import { atPoints, constantsOf, costOf, type PlaneGrid } from './evaluate.ts';
+import { gridOf } from './grid.ts';
 import type { PointsRequest, SliceRequest, SolveRequest } from './schema.ts';
 import type { PointsTask, SliceTask, Solved, SolveTask, Told } from './work.ts';
 import { sourcesOf } from './work.ts';
@@ -34,11 +35,17 @@ interface Ready {
   readonly targets: readonly Pick<Target, 'name' | 'position'>[];
 }
 
+/** What slices of one walk have alike. */
+interface Same {
+  readonly of: Ready;
+  readonly quantity: StoredQuantity;
+  readonly picture: boolean;
+}
+
 /** Sources times points that are summed without a thread: half a millisecond or so. */
 const inline = 12_000;
 /** Of one query; about a second of a thread. */
 const mostTerms = 3e8;
-const mostEdge = 2048;
 const mostReady = 256;
 
 export type Queries = Awaited<ReturnType<typeof openQueries>>;
@@ -108,6 +115,27 @@ export async function openQueries(
     return prepare(tenant, id, found.value);
   };
 
+  const keptSlice = async (tenant: string, grid: PlaneGrid, { of, quantity, picture }: Same, signal?: AbortSignal) => {
+    const task: SliceTask = { job, drive: of.drive, targets: of.targets, grid, quantity, picture };
+    const make = async (cancelled: AbortSignal): Promise<Buffer> => {
+      const made = await run<Uint8Array>(pool, 'slice', task, cancelled);
+      return Buffer.from(made.buffer, made.byteOffset, made.byteLength);
+    };
+    const input = { solution: of.id, grid, quantity, picture };
+    return { input, ...(await slices.getOrMake({ tenant, input }, make, signal ? { signal } : {})) };
+  };
+
+  const ahead =
+    context.settings.cache.prefetch === 'Enabled'
+      ? slicesAhead({
+          registry: context.registry,
+          fetch: async (tenant, grid, same) => {
+            const { of: id, ...rest } = same as Omit<Same, 'of'> & { of: string };
+            return await keptSlice(tenant, grid, { ...rest, of: await readyOf(tenant, id) });
+          },
+        })
+      : undefined;
+
   const pointsOf = async (
     { sources, drive }: Pick<Ready, 'sources' | 'drive'>,
     points: Float64Array,
@@ -155,14 +183,9 @@ export async function openQueries(
       const grid = gridOf(request, scene, volume, of.targets);
       const { quantity, format } = request;
       refuseBeyond(grid.columns * grid.rows * of.sources.count * costOf([quantity]), 'spacing');
-      const picture = format === 'png';
-      const task: SliceTask = { job, drive: of.drive, targets: of.targets, grid, quantity, picture };
-      const make = async (cancelled: AbortSignal): Promise<Buffer> => {
-        const made = await run<Uint8Array>(pool, 'slice', task, cancelled);
-        return Buffer.from(made.buffer, made.byteOffset, made.byteLength);
-      };
-      const input = { solution: of.id, grid, quantity, picture };
-      const { value, source } = await slices.getOrMake({ tenant, input }, make, signal ? { signal } : {});
+      const same: Same = { of, quantity, picture: format === 'png' };
+      const { value, source, input } = await keptSlice(tenant, grid, same, signal);
+      ahead?.observe(tenant, grid, { ...same, of: of.id });
       // By what it is of: the bytes follow from it, and a hit costs no hash of them.
       const etag = createHash('sha256')
         .update(JSON.stringify([version, input]))
@@ -234,70 +257,4 @@ function targetOf(target: SolveRequest['targets'][number], i: number, wavelength
     charge: charge ?? 1,
     radius: radius ?? wavelength / 2,
   };
-}
-
-function gridOf(
-  request: SliceRequest,
-  { wavelength, targets }: Scene,
-  volume: Volume | undefined,
-  solved: Ready['targets'],
-): PlaneGrid {
-  const axis = normalOf(request.plane);
-  const [across, up] = planeAxes(axis);
-  const length = (field: 'width' | 'height' | 'spacing', otherwise: number): number => {
-    const value = request[field] === undefined ? otherwise : lengthOf(request[field], field);
-    if (value > 0) return value;
-    throw new QuintetError('UNPROCESSABLE', { field, reason: 'must be a positive length' });
-  };
-  const edge = (of: 0 | 1 | 2): number =>
-    (volume ? (volume.shape[2 - of]! - 1) * volume.spacing : 0) || 10 * wavelength;
-  const spacing = length('spacing', wavelength / 8);
-  const counts = { width: length('width', edge(across)) / spacing, height: length('height', edge(up)) / spacing };
-  for (const field of ['width', 'height'] as const) {
-    if (counts[field] < mostEdge) continue;
-    throw new QuintetError('UNPROCESSABLE', {
-      field,
-      reason: `at most ${mostEdge} points along an edge; raise spacing`,
-    });
-  }
-  return {
-    axis,
-    center: centerOf(request.center, volume, solved.length > 0 ? solved : targets),
-    columns: Math.floor(counts.width + 1e-6) + 1,
-    rows: Math.floor(counts.height + 1e-6) + 1,
-    spacing,
-  };
-}
-
-function centerOf(
-  given: string | undefined,
-  volume: Volume | undefined,
-  targets: Ready['targets'],
-): [number, number, number] {
-  if (given !== undefined) {
-    const parts = given.split(',').map((part) => lengthOf(part.trim(), 'center'));
-    if (parts.length === 3) return parts as [number, number, number];
-    throw new QuintetError('UNPROCESSABLE', { field: 'center', reason: 'must be three lengths: x,y,z' });
-  }
-  if (volume)
-    return [2, 1, 0].map((i) => volume.first[i]! + ((volume.shape[i]! - 1) / 2) * volume.spacing) as [
-      number,
-      number,
-      number,
-    ];
-  return [0, 1, 2].map((i) => targets.reduce((sum, { position }) => sum + position[i]! / targets.length, 0)) as [
-    number,
-    number,
-    number,
-  ];
-}
-
-function lengthOf(text: string, field: string): number {
-  try {
-    const value = parseLength(text);
-    if (Math.abs(value) <= 1000) return value;
-    throw new Error(`${text} is farther than 1000 m`);
-  } catch (error) {
-    throw new QuintetError('UNPROCESSABLE', { field, reason: (error as Error).message });
-  }
 }
