@@ -5,7 +5,7 @@ import type { PlaneGrid } from './evaluate.ts';
 
 export interface AheadOptions {
   /** Computes and keeps a slice; `same` is whatever was observed with it. */
-  fetch(tenant: string, grid: PlaneGrid, same: unknown): Promise<unknown>;
+  readonly fetch: (tenant: string, grid: PlaneGrid, same: unknown) => Promise<unknown>;
   readonly registry?: Registry;
 }
 
