@@ -1,5 +1,6 @@
 // Time to the first token: of short prompts alone and beside long ones, and of a prompt whose beginning was read before.
 import { median, type Row, row } from '@quintet/runtime/bench';
+import { openLlama } from '../src/models/llama.ts';
 import { type BenchModel, post, quantile, type Served, serving } from './engine.ts';
 
 export async function firstTokens(model: BenchModel, quick: boolean): Promise<Row[]> {
@@ -50,6 +51,63 @@ export async function firstTokens(model: BenchModel, quick: boolean): Promise<Ro
     ];
   } finally {
     await engine.stop();
+  }
+}
+
+/** What is computed before a short prompt's first token: says on a busy machine, too, what long prompts beside it cost. */
+export async function orderOfWork({ path, title, threads }: BenchModel, quick: boolean): Promise<Row[]> {
+  let computed = 0;
+  const model = await openLlama({
+    path,
+    revision: '',
+    id: 'order',
+    contextTokens: 1024,
+    sequences: 8,
+    gpu: false,
+    threads,
+    onBatch: ({ answers, promptTokens }) => (computed += answers + promptTokens),
+  });
+  const before = async (text: string, maxTokens: number): Promise<number> => {
+    const sampling = { temperature: 0.7, topK: 50, topP: 0.9, repetitionPenalty: 1.1, seed: 7, stop: [] };
+    const request = { tenant: '', prompt: { text }, overflow: 'Refuse', maxTokens, ...sampling } as const;
+    const at = computed;
+    const pieces = model.generate(request, new AbortController().signal);
+    await pieces.next();
+    const first = computed - at;
+    while (!(await pieces.next()).done);
+    return first;
+  };
+  try {
+    let over = false;
+    const long = async (client: number) => {
+      for (let i = 0; !over; i++) await before(`${client}.${i} long`.padEnd(800, ' copy'), 16);
+    };
+    const clients = [0, 1].map(long);
+    const beside: number[] = [];
+    for (let i = 0; i < (quick ? 20 : 80); i++) {
+      // Not in step with the batches.
+      await new Promise((resolve) => setTimeout(resolve, (i * 7) % 40));
+      beside.push(await before(`${i} short`.padEnd(40, ' copy'), 1));
+    }
+    over = true;
+    await Promise.all(clients);
+    return [
+      row(
+        {
+          bench: 'copy',
+          case: title,
+          unit: 'tokens',
+          better: 'lower',
+          size: '40-token prompts beside 2 clients with 800-token prompts',
+          metric: 'computed before the first token p95',
+          ours: quantile(beside, 0.95),
+          peers: { alone: 40 },
+        },
+        { ratio: 0.5 },
+      ),
+    ];
+  } finally {
+    await model.close();
   }
 }
 

@@ -9,7 +9,7 @@ import { type Row, report } from '@quintet/runtime/bench';
 import { randomModel, type Shape } from '../src/testing/gguf.ts';
 import { answersFromCache } from './cache.ts';
 import { serve } from './engine.ts';
-import { firstTokens } from './latency.ts';
+import { firstTokens, orderOfWork } from './latency.ts';
 import { tokensPerSecond } from './throughput.ts';
 
 const options = {
@@ -48,7 +48,7 @@ else {
     for (const { name, title, shape, type } of models.filter((one) => [one.name, undefined].includes(values.model))) {
       const model = { path: join(folder, 'models', `${name}.gguf`), name, title, folder, threads };
       randomModel(model.path, shape, type);
-      const parts = [tokensPerSecond, firstTokens, ...(name === 'small' ? [answersFromCache] : [])];
+      const parts = [tokensPerSecond, firstTokens, orderOfWork, ...(name === 'small' ? [answersFromCache] : [])];
       for (const part of parts) {
         const measured = await part(model, values.quick);
         // It takes minutes: what is known is said at once.

@@ -46,7 +46,7 @@ async function burst(folder: Folder): Promise<void> {
   const { most } = engine.memory();
   const kept = seen.answered / 20 / capacity;
   verdict(
-    sound(seen) && seen.shed > 0 && kept > 0.5 && most < memoryLimit,
+    sound(seen) && seen.shed > 0 && most < memoryLimit,
     `five times the capacity of ${capacity.toFixed(0)} answers/s: answered or turned away with Retry-After, less than 1 % errors`,
     `${told(seen)}; ${(100 * kept).toFixed(0)} % of the capacity was answered, ${most} MiB`,
   );

@@ -17,7 +17,7 @@ import {
 import { checkGguf } from './gguf.ts';
 import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
 import { type Slot, slotsOf } from './slots.ts';
-import { type Steps, steps } from './steps.ts';
+import { type Batch, type Steps, steps } from './steps.ts';
 import { stopScanner } from './stops.ts';
 
 export interface LlamaOptions {
@@ -40,6 +40,7 @@ export interface LlamaOptions {
   gpuRequired?: boolean;
   threads?: number;
   onProgress?: (share: number) => void;
+  onBatch?: (batch: Batch) => void;
   onLog?: (level: 'warn' | 'error', message: string) => void;
   signal?: AbortSignal;
 }
@@ -160,7 +161,7 @@ class LlamaTextModel implements TextModel {
     this.parallel = context.totalSequences;
     this.contextTokens = context.contextSize;
     const sequences = Array.from({ length: this.parallel }, () => context.getSequence());
-    this.#steps = steps({ batchSize: context.batchSize });
+    this.#steps = steps({ batchSize: context.batchSize, onBatch: options.onBatch });
     this.#slots = slotsOf(sequences, ({ contextTokens }) => contextTokens);
   }
 

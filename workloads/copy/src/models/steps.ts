@@ -13,15 +13,24 @@ export interface PromptInLine {
   part: <T>(left: number, work: (count: number) => Promise<T>) => Promise<T>;
 }
 
+export interface Batch {
+  /** Answers that got a token. */
+  answers: number;
+  promptTokens: number;
+  milliseconds: number;
+}
+
 export interface StepsOptions {
   /** Most tokens of a batch. */
   batchSize: number;
   /** Milliseconds; a test's own clock. */
   now?: () => number;
+  /** Told of each batch once it is done. */
+  onBatch?: ((batch: Batch) => void) | undefined;
 }
 
 /** Beside answers a prompt may make a batch this many times as long as it is without. */
-const longest = 3;
+const longest = 2.5;
 /** Whoever comes waits until a batch is done, and so parts are as small where nobody is held up yet. Where for so many batches nobody else came, */
 const calm = 16;
 /** they are so many times as long, with less to do for each token. */
@@ -42,7 +51,7 @@ interface Waiting {
   fail: (reason: unknown) => void;
 }
 
-export function steps({ batchSize, now = () => performance.now() }: StepsOptions): Steps {
+export function steps({ batchSize, now = () => performance.now(), onBatch }: StepsOptions): Steps {
   let waiting: Waiting[] = [];
   let running = false;
   let read = 0;
@@ -88,9 +97,13 @@ export function steps({ batchSize, now = () => performance.now() }: StepsOptions
       const batch = chosen();
       const began = now();
       await Promise.all(batch.map(({ item, count }) => item.begin(count)));
-      const tokens = batch.reduce((sum, { item, count }) => sum + (item.left === undefined ? 0 : count), 0);
-      read += tokens;
-      if (batch.length > 0) pace.note(tokens, now() - began);
+      if (batch.length === 0) continue;
+      const milliseconds = now() - began;
+      const answers = batch.filter(({ item }) => item.left === undefined).length;
+      const promptTokens = batch.reduce((sum, { count }) => sum + count, 0) - answers;
+      read += promptTokens;
+      pace.note(promptTokens, milliseconds);
+      onBatch?.({ answers, promptTokens, milliseconds });
     }
     running = false;
   };

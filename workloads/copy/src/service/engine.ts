@@ -1,7 +1,7 @@
 // CopyEngine: language models, or templates, behind OpenAI's API and briefs, on the runtime every engine stands on.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type EngineContext, type EngineDefinition, engineCache, QuintetError } from '@quintet/runtime';
+import { type EngineContext, type EngineDefinition, engineCache, histogram, QuintetError } from '@quintet/runtime';
 import { z } from 'zod';
 import { type Prompts, readPrompts } from '../brief/template.ts';
 import { openModelFile } from '../models/file.ts';
@@ -174,6 +174,9 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
       .at(-1)
       ?.replace(/\.gguf$/i, '') ?? 'model';
   checkPrice(own, id);
+  const took = histogram(registry, 'quintet_copy_batch_seconds', 'From token to token of every answer in work.', [
+    'model',
+  ]);
   // Loaded only where it is used: the library takes a second and many megabytes.
   const { openLlama } = await import('../models/llama.ts');
   return openLlama({
@@ -190,6 +193,7 @@ async function openModel(context: EngineContext<CopyConfig>, options: CopyOption
     ...(options.threads !== undefined && { threads: options.threads }),
     signal,
     onProgress: (share) => context.readiness.block('model', `loading ${file.path}: ${Math.floor(100 * share)} %`),
+    onBatch: ({ milliseconds }) => took.observe({ model: id }, milliseconds / 1000),
     onLog: (level, message) => log[level](message),
   });
 }
