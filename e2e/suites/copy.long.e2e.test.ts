@@ -146,6 +146,21 @@ async function fillClaim(image: string): Promise<void> {
   );
 }
 
+/** A server with OpenAI's API that lists one model and answers with the arguments that it was started with. */
+const standIn = `
+  if (!process.env.QUINTET_RESOURCE) {
+    const { createServer } = await import('node:http');
+    createServer((request, response) => {
+      if (request.url === '/health') return response.end('ok');
+      if (request.url === '/v1/models') return response.end('{"data":[{"id":"stand-in"}]}');
+      request.resume().on('end', () => {
+        const choice = { index: 0, text: process.argv.slice(2).join(' '), finish_reason: 'stop' };
+        response.setHeader('content-type', 'text/event-stream').end('data: ' + JSON.stringify({ choices: [choice] }) + '\\n\\ndata: [DONE]\\n\\n');
+      });
+    }).listen(8000);
+    await new Promise(() => undefined);
+  }`;
+
 /** Four clients that ask for whole answers, two for streams, until they are told to end. */
 const load = `
   const seen = { answers: {}, streams: 0, prompt: 0, completion: 0, failed: [], inconsistent: [] };
@@ -299,6 +314,26 @@ describe('a CopyEngine', () => {
     expect(answer).toMatchObject({ writtenBy: 'Template' });
     expect(answer.variants).toHaveLength(2);
     for (const { text } of answer.variants) expect(text).toContain('Lumen lamp');
+  }, 300_000);
+
+  it('runs a server, and is the gateway to it', async () => {
+    // Any image that speaks the API will do: this one is the engine's own, told by the environment to be a stand-in where no resource is mounted.
+    const image = await imageOf(kubectl, namespace, 'leaflets');
+    const env = [{ name: 'NODE_OPTIONS', value: `--import=data:text/javascript,${encodeURIComponent(standIn)}` }];
+    const managed = { server: 'TGI', image, port: 8000, resources: shared.resources };
+    await apply('managed', { runtime: 'Managed', managed, pod: { env } });
+    const { status } = await ready('managed', 1);
+    const from = await anyPod('managed');
+    const answer = await post<Completion>(from, `${status?.url}/v1/completions`, { prompt: 'Say', max_tokens: 4 });
+    expect(answer).toMatchObject({ model: 'stand-in', choices: [{ text: '--hostname 0.0.0.0 --port 8000' }] });
+    const { spec } = await kubectl.json<{ spec: { replicas: number } }>([
+      'get',
+      'deployment',
+      'managed-copy-server',
+      '-n',
+      namespace,
+    ]);
+    expect(spec.replicas).toBe(1);
   }, 300_000);
 
   it('leaves nothing behind', async () => {
