@@ -63,6 +63,7 @@ const { autoscaler, healer, activators } = autoscalerOf({
   intervalMs: settings.QUINTET_AUTOSCALING_INTERVAL_MS,
   activator: settings.QUINTET_ACTIVATOR,
   prometheusURL: settings.QUINTET_PROMETHEUS_URL,
+  prices: { cpuHour: settings.QUINTET_PRICE_CPU_HOUR, gpuHour: settings.QUINTET_PRICE_GPU_HOUR },
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
   onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),
 });

@@ -46,7 +46,7 @@ const renderings: Record<string, object> = {
     },
     controller: { port: 9090, logLevel: 'debug', extraEnv: [{ name: 'NO_COLOR', value: '1' }] },
     serviceAccount: { annotations: { 'example.com/role': 'quintet' } },
-    autoscaling: { prometheusURL: 'https://prometheus.example.com/api' },
+    autoscaling: { prometheusURL: 'https://prometheus.example.com/api', cpuHourPrice: 0.04, gpuHourPrice: 2 },
     activator: { replicas: 3, maxWaiting: 10, maxMebibytes: 1, holdSeconds: 60 },
     commonLabels: { 'example.com/team': 'platform' },
     deploymentAnnotations: { 'example.com/reload': 'yes' },

@@ -67,7 +67,9 @@ export class Installed {
     const [container] = manifests.find(isController)?.spec.template.spec.containers ?? [];
     const env: [string, string][] = [];
     for (const variable of container?.env ?? []) {
-      env.push([variable.name, await installed.#valueOf(variable, kubectl)]);
+      const value = await installed.#valueOf(variable, kubectl);
+      const known = new Map(env);
+      env.push([variable.name, value.replaceAll(/\$\((\w+)\)/g, (whole, name: string) => known.get(name) ?? whole)]);
     }
     installed.#controller = spawn(process.execPath, ['--conditions=source', join(root, 'controller/src/main.ts')], {
       env: {

@@ -13,6 +13,7 @@ import type { Deployment } from '../objects/deployment.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import { Bill, noPrices, type Prices } from './bill.ts';
 import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
 import type { ScalingMetrics } from './metrics.ts';
@@ -43,6 +44,7 @@ export interface AutoscalerOptions {
   onEvent?: (resource: KubeObject, note: EventNote) => void;
   /** Left out: every namespace. */
   isOurs?: (namespace: string) => boolean;
+  prices?: Prices;
   metrics?: ScalingMetrics;
   log?: Log;
   /** Milliseconds between the starts of two cycles. Default 2 000. */
@@ -64,7 +66,7 @@ export class Autoscaler {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #history = new History();
-  readonly #states = new Map<string, { uid: string; scaled: ScaledResource }>();
+  readonly #states = new Map<string, { uid: string; scaled: ScaledResource; bill: Bill }>();
   /** What may have no pods, by its Service. */
   readonly #sleepers = new Map<string, { definition: AnyDefinition; key: string; resources: Store }>();
   readonly #parsed = new WeakMap<KubeObject, Served>();
@@ -81,7 +83,9 @@ export class Autoscaler {
   /** What was decided last, for the reconcile. */
   of(kind: string, key: string, uid: string | undefined): Scaling | undefined {
     const state = this.#states.get(`${kind} ${key}`);
-    return state?.uid === uid ? state?.scaled.scaling : undefined;
+    if (state?.uid !== uid || !state?.scaled.scaling) return undefined;
+    const usage = state.bill.told;
+    return usage ? { ...state.scaled.scaling, usage } : state.scaled.scaling;
   }
 
   start(): void {
@@ -133,7 +137,7 @@ export class Autoscaler {
     this.#lastCycle = now;
     for (const candidate of candidates) {
       this.#attempt(candidate, now, signals, rivals);
-      this.#bill(candidate, seconds);
+      this.#bill(candidate, seconds, now);
     }
     this.#forget(candidates);
   }
@@ -250,7 +254,7 @@ export class Autoscaler {
     const { uid = '' } = resource.metadata;
     const known = this.#states.get(id);
     // A namesake of what was deleted begins anew.
-    const state = known?.uid === uid ? known : { uid, scaled: new ScaledResource() };
+    const state = known?.uid === uid ? known : this.#begin(resource, uid, now);
     this.#states.set(id, state);
     const front = this.#options.fronts?.of(resource);
     const outcome = state.scaled.update({
@@ -263,6 +267,11 @@ export class Autoscaler {
       ...(front && { front }),
     });
     if (outcome) this.#report(resource, key, outcome);
+  }
+
+  #begin({ status }: Served, uid: string, now: number) {
+    const bill = new Bill(this.#options.prices ?? noPrices, status?.usage, now);
+    return { uid, scaled: new ScaledResource(), bill };
   }
 
   #report(resource: Served, key: string, { scaling, changed, by, ratios, forecast }: Outcome): void {
@@ -285,15 +294,9 @@ export class Autoscaler {
     if (changed) this.#options.onChange(resource.kind, key);
   }
 
-  #bill({ resource, pods }: Candidate, seconds: number): void {
-    const running = pods.filter(({ status }) => status?.phase === 'Running');
-    const { metrics } = this.#options;
-    if (!metrics || seconds === 0 || running.length === 0) return;
-    const { namespace = '', name } = resource.metadata;
-    const labels = { kind: resource.kind, namespace, name };
-    const onGpu = running.filter(({ metadata }) => metadata.labels?.['quintet.dev/backend'] === 'gpu').length;
-    metrics.podSeconds.inc(labels, seconds * running.length);
-    if (onGpu > 0) metrics.gpuSeconds.inc(labels, seconds * onGpu * resource.spec.gpu.count);
+  #bill({ id, key, resource, pods }: Candidate, seconds: number, now: number): void {
+    const bill = this.#states.get(id)?.bill;
+    if (bill?.add(resource, pods, seconds, now, this.#options.metrics)) this.#options.onChange(resource.kind, key);
   }
 
   /** Who is scaled no more leaves nothing behind. */

@@ -16,7 +16,8 @@ import { Prometheus } from './prometheus.ts';
 import { Queues } from './queues.ts';
 import { Scraper } from './scrape.ts';
 
-interface Wiring extends Pick<AutoscalerOptions, 'onChange' | 'isOurs' | 'intervalMs' | 'now' | 'prometheusURL'> {
+interface Wiring
+  extends Pick<AutoscalerOptions, 'onChange' | 'isOurs' | 'intervalMs' | 'now' | 'prometheusURL' | 'prices'> {
   client: Client;
   watches: Watches;
   recorder: Recorder;
@@ -76,7 +77,7 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
     metrics: createScalingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),
   });
-  const { intervalMs: _own, now: _clock, prometheusURL: _url, ...shared } = options;
+  const { intervalMs: _own, now: _clock, prometheusURL: _url, prices: _prices, ...shared } = options;
   const healer = new Healer({
     ...shared,
     kinds,

@@ -8,7 +8,9 @@ export interface ScalingMetrics {
   forecastError: Gauge<'kind' | 'namespace' | 'name'>;
   changes: Counter<'kind' | 'namespace' | 'name' | 'direction'>;
   podSeconds: Counter<'kind' | 'namespace' | 'name'>;
+  cpuSeconds: Counter<'kind' | 'namespace' | 'name'>;
   gpuSeconds: Counter<'kind' | 'namespace' | 'name'>;
+  cost: Counter<'kind' | 'namespace' | 'name'>;
   failures: Counter;
   cycleSeconds: Histogram;
 }
@@ -65,6 +67,18 @@ export function createScalingMetrics(registry: Registry): ScalingMetrics {
     podSeconds: new Counter({
       name: 'quintet_autoscaling_pod_seconds_total',
       help: 'Seconds that pods of scaled resources ran, summed over pods',
+      labelNames: resource,
+      registers,
+    }),
+    cpuSeconds: new Counter({
+      name: 'quintet_autoscaling_cpu_seconds_total',
+      help: 'Seconds that CPUs were set aside for scaled resources, summed over CPUs',
+      labelNames: resource,
+      registers,
+    }),
+    cost: new Counter({
+      name: 'quintet_autoscaling_cost_total',
+      help: 'Price of the CPUs and GPUs of scaled resources, by the prices of the installation',
       labelNames: resource,
       registers,
     }),

@@ -2,6 +2,13 @@
 import type { Front } from '../../objects/endpointslice.ts';
 import type { Healing } from './healing.ts';
 
+export interface Usage {
+  cpuHours: number;
+  gpuHours: number;
+  /** 0 without prices. */
+  cost: number;
+}
+
 export interface Scaling {
   /** Pods to ask for; undefined: nothing decided, what runs stays. Beside `yieldsTo`: until that has taken over. */
   replicas: number | undefined;
@@ -15,6 +22,8 @@ export interface Scaling {
   forecast?: { at: Date; replicas: number; error: number };
   /** Activators that may stand in for the pods; left out: none do. */
   front?: Front;
+  /** Since the resource was made; left out: nothing is told yet. */
+  usage?: Usage;
   /** What was done for its health; left out: nothing since this leader leads. */
   healing?: Healing;
 }

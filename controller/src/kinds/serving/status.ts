@@ -32,6 +32,7 @@ export function status(resource: Served, observed: Observed, scaling: Scaling | 
         ...fields(resource, state, verdict),
         ...scalingFields(resource, scaling),
         ...healingFields(resource, scaling),
+        ...usageFields(resource, scaling),
       },
     };
   }
@@ -118,6 +119,19 @@ function scalingFields({ spec, status: stored }: Served, scaling: Scaling | unde
       ...(forecast && {
         forecast: { at: wholeSeconds(forecast.at), replicas: forecast.replicas, error: forecast.error.toFixed(2) },
       }),
+    },
+  };
+}
+
+function usageFields({ status: stored }: Served, scaling: Scaling | undefined): Record<string, unknown> {
+  const usage = scaling?.usage;
+  if (!usage) return stored?.usage ? { usage: stored.usage } : {};
+  const { cpuHours, gpuHours, cost } = usage;
+  return {
+    usage: {
+      gpuHours: gpuHours.toFixed(2),
+      cpuHours: cpuHours.toFixed(2),
+      ...(cost > 0 && { cost: cost.toFixed(2) }),
     },
   };
 }

@@ -1,0 +1,70 @@
+import { compressionService, parseStored } from '@quintet/crds';
+import { Registry } from 'prom-client';
+import { describe, expect, it } from 'vitest';
+import type { Served } from '../kinds/serving/engines.ts';
+import { servingKind } from '../kinds/serving/index.ts';
+import { together } from '../kinds/serving/scaling.ts';
+import { observed } from '../kinds/testing.ts';
+import type { Pod } from '../objects/types.ts';
+import { Bill, noPrices } from './bill.ts';
+import { createScalingMetrics } from './metrics.ts';
+
+const resource = (spec: object = {}, status: object = {}) =>
+  parseStored(compressionService, {
+    apiVersion: 'quintet.dev/v1alpha1',
+    kind: 'CompressionService',
+    metadata: { name: 'notes', namespace: 'team', uid: 'u1', generation: 1 },
+    spec: { autoscaling: { maxReplicas: 4 }, resources: { requests: { cpu: '500m' } }, ...spec },
+    status,
+  } as never) as Served;
+const pod = (phase: string, backend = 'cpu'): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'p', labels: { 'quintet.dev/backend': backend } },
+  status: { phase },
+});
+const hour = 3_600_000;
+
+describe('the bill of a service', () => {
+  it('counts what running pods were promised, and prices it', async () => {
+    const registry = new Registry();
+    const bill = new Bill({ cpuHour: 0.04, gpuHour: 2 }, undefined, 0);
+    const spec = { gpu: { policy: 'Preferred', count: 2 } };
+    const pods = [pod('Running'), pod('Running', 'gpu'), pod('Pending', 'gpu')];
+    expect(bill.add(resource(spec), pods, 3600, hour, createScalingMetrics(registry))).toBe(true);
+    expect(bill.told?.cpuHours).toBeCloseTo(1);
+    expect(bill.told?.gpuHours).toBeCloseTo(2);
+    expect(bill.told?.cost).toBeCloseTo(4.04);
+    expect(await registry.metrics()).toMatch(/quintet_autoscaling_cost_total\{.*name="notes"\} 4\.04/);
+  });
+
+  it('goes on from what the status says, and tells every quarter of an hour', () => {
+    const bill = new Bill(noPrices, { cpuHours: '10.5', gpuHours: 'many', cost: '-1' }, 0);
+    expect(bill.add(resource(), [pod('Running')], 60, 60_000)).toBe(false);
+    expect(bill.told).toBeUndefined();
+    expect(bill.add(resource(), [pod('Running')], 3540, hour)).toBe(true);
+    expect(bill.told).toEqual({ cpuHours: expect.closeTo(11, 6), gpuHours: 0, cost: 0 });
+    expect(bill.add(resource(), [], 60, hour + 60_000)).toBe(false);
+  });
+
+  it('stands in the status, with a price where there is one, and stays there under a new leader', () => {
+    const told = { cpuHours: 11.04, gpuHours: 0.5, cost: 1.234 };
+    const scaling = {
+      replicas: 1,
+      active: { status: 'True', reason: 'ValidMetricFound', message: '' },
+      limited: { status: 'False', reason: 'DesiredWithinRange', message: '' },
+      reason: '',
+      lastScaleTime: undefined,
+      usage: told,
+    } as const;
+    const fields = (decided: unknown, status = {}) =>
+      servingKind(compressionService, { image: 'a/b:1' }, () => together(decided as never, undefined)).status(
+        resource({}, status) as never,
+        observed(),
+      ).fields['usage'];
+    expect(fields(scaling)).toEqual({ cpuHours: '11.04', gpuHours: '0.50', cost: '1.23' });
+    expect(fields({ ...scaling, usage: { ...told, cost: 0 } })).toEqual({ cpuHours: '11.04', gpuHours: '0.50' });
+    const stored = { cpuHours: '11.04' };
+    expect(fields(undefined, { usage: stored })).toEqual(stored);
+  });
+});
