@@ -128,6 +128,8 @@ describe('a FieldJob', () => {
     // The Job that waits goes first: nothing new begins beside its pods.
     expect(shards(after, waiting(one).at(121))).toBeUndefined();
     expect(kind.status(after, waiting(one).at(121)).fields.gpu).toEqual(fields.gpu);
+    // Told throughout: a condition that goes and comes would be told as news.
+    expect(conditionOf(kind, after, waiting(one).at(121), 'GPUAllocated')).toMatchObject({ reason: 'FellBackToCPU' });
     const onCpu = shards(after, planned(one).at(121));
     expect(onCpu).toBeDefined();
     expect(asksForGpu(onCpu)).toBe(false);

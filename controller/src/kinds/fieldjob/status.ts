@@ -88,12 +88,14 @@ function progressing(_resource: FieldJob, run: Run): Verdict {
 /** Of the shards while they compute: the other steps ask for no GPU. */
 function gpuConditions({ spec }: FieldJob, { gpu, steps }: Run, { phase }: Verdict): ConditionDecision[] {
   const computes = phase === 'Pending' || phase === 'Progressing';
-  if (spec.gpu.policy === 'None' || !computes || steps.shards.state !== 'Active') return [];
+  if (spec.gpu.policy === 'None' || !computes) return [];
   const { onGpu, wait, fellBackAt } = gpu;
-  if (fellBackAt) {
+  // In between, too, when the Job that waited goes and the one for CPU is not there yet.
+  if (fellBackAt && steps.shards.state !== 'Complete') {
     const message = 'the shards run on CPU, no GPU was free in time; suspend and resume to ask for one again';
     return [condition('GPUAllocated', 'False', 'FellBackToCPU', message)];
   }
+  if (steps.shards.state !== 'Active') return [];
   return [gpuCondition({ wanted: Math.max(1, onGpu), onGpu, onCpu: 0, wait: onGpu > 0 ? undefined : wait })];
 }
 
