@@ -35,7 +35,19 @@ export interface Note {
 }
 
 /** Missing, in the words of the tools that write such files; compared without regard to case. */
-const missingWords = new Set(['', 'na', 'n/a', '#n/a', 'nan', '-nan', 'null', 'none', 'nil', '?', '<na>']);
+export const missingWords: ReadonlySet<string> = new Set([
+  '',
+  'na',
+  'n/a',
+  '#n/a',
+  'nan',
+  '-nan',
+  'null',
+  'none',
+  'nil',
+  '?',
+  '<na>',
+]);
 
 export function isMissing(text: string): boolean {
   const first = text.charCodeAt(0);

@@ -7,8 +7,9 @@ import type { Note } from '../data/columns.ts';
 import type { Problem } from '../data/problem.ts';
 import { EvolutionError, messageOf } from '../errors.ts';
 import { shown } from '../metrics/metrics.ts';
+import { exportOnnx } from '../onnx/export.ts';
 import { frontsOf } from '../search/nsga2.ts';
-import { packModel } from './model.ts';
+import { packModel, type StoredModel } from './model.ts';
 import { renderReport } from './report.ts';
 import type { RunResult } from './run.ts';
 
@@ -53,8 +54,10 @@ export async function writeArtifacts(folder: string, record: RunRecord): Promise
 
 export function artifactFiles(record: RunRecord): Map<string, string | Uint8Array> {
   const { result } = record;
+  const onnx = onnxOf(result.model.stored);
   const files = new Map<string, string | Uint8Array>([
     ['model.quintet', packModel(result.model.stored).bytes],
+    ...('bytes' in onnx ? [['model.onnx', onnx.bytes] as const] : []),
     [
       'schema.json',
       json({
@@ -64,11 +67,21 @@ export function artifactFiles(record: RunRecord): Map<string, string | Uint8Arra
         features: result.model.stored.features,
       }),
     ],
-    ['metrics.json', json(metricsOf(record))],
+    ['metrics.json', json({ ...metricsOf(record), ...('refused' in onnx ? { onnx: onnx.refused } : {}) })],
     ['report.html', renderReport(record)],
   ]);
   files.set('SHA256SUMS', [...files].map(([name, content]) => `${digest(content)}  ${name}\n`).join(''));
   return files;
+}
+
+/** The model for other runtimes, or why it has no form there. */
+function onnxOf(model: StoredModel): { bytes: Uint8Array } | { refused: string } {
+  try {
+    return { bytes: exportOnnx(model) };
+  } catch (error) {
+    if (error instanceof EvolutionError && error.reason === 'Unsupported') return { refused: error.message };
+    throw error;
+  }
 }
 
 /** Figures of a run; everything that a replay needs is among them. */

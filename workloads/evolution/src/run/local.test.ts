@@ -35,6 +35,7 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   const sums = await readFile(join(folder, 'out', 'SHA256SUMS'), 'utf8');
   expect(sums.split('\n').map((line) => line.slice(66))).toEqual([
     'model.quintet',
+    'model.onnx',
     'schema.json',
     'metrics.json',
     'report.html',

@@ -1,0 +1,144 @@
+// Exported models in onnxruntime, on raw rows, beside our own predictions.
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import type { Cell } from '../data/features.ts';
+import { outputsOf, type Problem, problemOf } from '../data/problem.ts';
+import { readTableText } from '../data/table.ts';
+import { EvaluationContext } from '../evaluate/context.ts';
+import type { LearnerName } from '../learners/index.ts';
+import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
+import { defaultMetric } from '../metrics/metrics.ts';
+import { randomOf } from '../random.ts';
+import { modelOf, type StoredModel } from '../run/model.ts';
+import { keyOf } from '../search/genome.ts';
+import { exportOnnx } from './export.ts';
+
+type Rows = Record<string, Cell>[];
+const random = randomOf('onnx');
+
+/** Numbers with gaps over many sizes, categories with gaps, and levels that training lacks. */
+const rowsOf = (n: number, sites: readonly string[]): Rows =>
+  Array.from({ length: n }, () => ({
+    a: random.int(8) === 0 ? null : random.normal() * 10,
+    b: Math.exp(4 * random.normal()),
+    c: random.int(5) === 0 ? null : random.int(30) - 15,
+    site: random.pick(sites),
+  }));
+
+async function problem(task: Problem['task']): Promise<Problem> {
+  const rows = rowsOf(240, ['north', 'south', 'east', 'NA', '']);
+  const target = ({ a, b, site }: Rows[number]) => {
+    const value = Number(a ?? 3) + Math.log(Number(b)) * 2 + (site === 'north' ? 8 : 0) + random.normal();
+    if (task === 'Regression') return value;
+    return task === 'Binary' ? Number(value > 0) : value < -6 ? 'low' : value < 6 ? 'mid' : 'high';
+  };
+  const lines = rows.map((row) => [row['a'] ?? '', row['b'], row['c'] ?? '', row['site'], target(row)].join(','));
+  const text = `a,b,c,site,y\n${lines.join('\n')}\n`;
+  const table = await readTableText(text, { categorical: task === 'Regression' ? [] : ['y'] });
+  return problemOf(table, { target: 'y', task }).problem;
+}
+
+function modelFor(data: Problem, learner: LearnerName, genes: Record<string, number | string>): StoredModel {
+  const split = { folds: 2, holdout: 0, kind: 'Random', gap: 0, seed: 0 } as const;
+  const metric = defaultMetric(data.task);
+  const context = new EvaluationContext(data, { data: data.hash, task: data.task, split, metric, seed: 0 });
+  const genome = { learner, genes };
+  const pipelines = [0, 1].map((fold) => {
+    const { model } = context.evaluate({ genome, key: keyOf(genome), fold, fraction: 1, priority: 0 });
+    return Buffer.from(model!).toString('base64');
+  });
+  return {
+    format: 'quintet-model/1',
+    task: data.task,
+    target: 'y',
+    classes: data.classes,
+    outputs: outputsOf(data),
+    metric,
+    features: data.features.map(({ name, column, type, kind, levels }) => ({
+      name,
+      column,
+      type,
+      kind,
+      ...(levels ? { levels } : {}),
+    })),
+    statistics: [],
+    members: [{ learner, weight: 1, pipelines }],
+  };
+}
+
+async function inOnnx(model: StoredModel, rows: Rows): Promise<number[]> {
+  const session = await InferenceSession.create(exportOnnx(model), { logSeverityLevel: 3 });
+  const feeds = Object.fromEntries(
+    model.features.map(({ name, kind }) => [
+      name,
+      kind === 'Category'
+        ? new Tensor(
+            'string',
+            rows.map((row) => String(row[name] ?? '')),
+            [rows.length, 1],
+          )
+        : new Tensor(
+            'float32',
+            Float32Array.from(rows, (row) => (row[name] === null ? Number.NaN : Number(row[name]))),
+            [rows.length, 1],
+          ),
+    ]),
+  );
+  const { prediction } = await session.run(feeds);
+  await session.release();
+  return Array.from(prediction!.data as Float32Array);
+}
+
+const trees = {
+  trees: 30,
+  leaves: 15,
+  minLeaf: 5,
+  maxBin: 63,
+  learningRate: 0.2,
+  featureShare: 0.8,
+  rowShare: 0.8,
+  l2: 1,
+};
+const genomes: [string, LearnerName, Record<string, number | string>, boolean][] = [
+  ['gradient boosting on gaps', 'GradientBoosting', { ...trees, boosting: 'Plain', encode: 'Ordinal' }, true],
+  ['gradient boosting on target encodings', 'GradientBoosting', { ...trees, boosting: 'Dart', encode: 'Target' }, true],
+  ['a random forest', 'RandomForest', { ...trees, indicate: 'Yes', encode: 'OneHot' }, true],
+  ['extra trees', 'ExtraTrees', { ...trees, impute: 'Mean' }, true],
+  [
+    'a linear model',
+    'Linear',
+    { penalty: 0.01, l1Ratio: 0.2, scale: 'Robust', indicate: 'Yes', interactions: 3 },
+    false,
+  ],
+  [
+    'a network',
+    'NeuralNetwork',
+    { depth: 1, width: 8, learningRate: 0.01, epochs: 5, decay: 0, scale: 'Log', encode: 'Target' },
+    false,
+  ],
+];
+
+describe('an exported model predicts raw rows as ours does:', () => {
+  for (const task of ['Binary', 'Multiclass', 'Regression'] as const) {
+    const bayes: (typeof genomes)[number][] =
+      task === 'Regression' ? [] : [['naive Bayes', 'NaiveBayes', { smoothing: 1e-6 }, false]];
+    for (const [what, learner, genes, library] of [...genomes, ...bayes]) {
+      it.skipIf(library && !lightgbmAvailable())(`${what}, ${task}`, async () => {
+        const model = modelFor(await problem(task), learner, genes);
+        const rows = rowsOf(300, ['north', 'south', 'east', '', 'NaN', 'west']);
+        const ours = modelOf(model);
+        const { values } = ours.predict(rows);
+        ours.close();
+        const theirs = await inOnnx(model, rows);
+        const size = Math.max(1, ...values.map(Math.abs));
+        expect(values.every(Number.isFinite)).toBe(true);
+        expect(Math.max(...theirs.map((value, i) => Math.abs(value - values[i]!))) / size).toBeLessThan(1e-5);
+      });
+    }
+  }
+
+  it('refuses by name what ONNX cannot express', async () => {
+    const model = modelFor(await problem('Binary'), 'NearestNeighbors', { k: 5, byDistance: 'No', power: 2 });
+    expect(() => exportOnnx(model)).toThrow(/Neighbors has no form in ONNX/);
+  });
+});

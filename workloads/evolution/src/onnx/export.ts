@@ -1,0 +1,112 @@
+// A whole model as one ONNX graph, from raw cells to predictions: an input for each column, numbers with NaN and text with '' where a cell is missing.
+import { writeOnnx } from '@quintet/runtime/onnx';
+import type { FeatureSpec } from '../data/features.ts';
+import { EvolutionError } from '../errors.ts';
+import { unpackPipeline } from '../evaluate/model.ts';
+import type { LearnerState } from '../learners/learner.ts';
+import type { StoredModel } from '../run/model.ts';
+import { writePreprocessing } from './columns.ts';
+import { GraphWriter } from './graph.ts';
+import { writeTrees } from './trees.ts';
+
+/**
+ * Output `prediction` is rows × outputs: values, or probabilities (Binary: of the positive class; the classes stand in the metadata).
+ * @throws EvolutionError Unsupported naming the learner or column that ONNX cannot express
+ */
+export function exportOnnx(model: StoredModel): Uint8Array {
+  for (const { column, kind, type } of model.features)
+    if (kind !== 'Value' && kind !== 'Category')
+      throw new EvolutionError('Unsupported', `column ${column} is ${type}, which has no exact form in ONNX`, {
+        column,
+      });
+  const graph = new GraphWriter();
+  const parts = model.members.flatMap(({ weight, pipelines }) =>
+    pipelines.map((packed) => {
+      const { preprocessing, learner } = unpackPipeline(Buffer.from(packed, 'base64'));
+      if (preprocessing.outputs.length === 0) throw unsupported(learner.kind);
+      const matrix = writePreprocessing(graph, preprocessing, model.features);
+      const prediction = learnerOf(graph, matrix, learner, model);
+      return graph.op('Mul', [prediction, graph.number(weight / pipelines.length)]);
+    }),
+  );
+  graph.nodes.push({ op: 'Sum', inputs: parts, outputs: ['prediction'] });
+  return writeOnnx({
+    name: 'quintet',
+    inputs: model.features.map(({ name, kind }: FeatureSpec) => ({
+      name,
+      type: kind === 'Category' ? 'string' : 'float32',
+      shape: ['rows', 1],
+    })),
+    outputs: [{ name: 'prediction', type: 'float32', shape: ['rows', model.outputs] }],
+    nodes: graph.nodes,
+    initializers: graph.initializers,
+    metadata: { task: model.task, target: model.target, classes: JSON.stringify(model.classes), metric: model.metric },
+  });
+}
+
+function learnerOf(graph: GraphWriter, matrix: string, learner: LearnerState, model: StoredModel): string {
+  const { outputs, task } = model;
+  const regression = task === 'Regression';
+  const linked = (scores: string): string => {
+    if (regression) return scores;
+    return outputs === 1 ? graph.op('Sigmoid', [scores]) : graph.op('Softmax', [scores], { axis: { int: 1 } });
+  };
+  const affine = (x: string, weights: Float32Array, bias: Float32Array): string =>
+    graph.op('Gemm', [x, graph.numbers(weights, [weights.length / bias.length, bias.length]), graph.numbers(bias)]);
+  switch (learner.kind) {
+    case 'Trees':
+      return linked(writeTrees(graph, matrix, learner.model, outputs));
+    case 'Linear':
+      return linked(affine(matrix, learner.weights, learner.bias));
+    case 'Network': {
+      let x = matrix;
+      for (const [i, { weights, bias }] of learner.layers.entries()) {
+        x = affine(x, weights, bias);
+        if (i < learner.layers.length - 1) x = graph.op('Relu', [x]);
+      }
+      if (!regression) return linked(x);
+      return graph.op('Add', [graph.op('Div', [x, graph.number(learner.factor)]), graph.number(learner.shift)]);
+    }
+    case 'Bayes':
+      return linked(bayes(graph, matrix, learner, outputs));
+    default:
+      throw unsupported(learner.kind);
+  }
+}
+
+/** Log-likelihoods of normal columns; a gap says nothing. */
+function bayes(
+  graph: GraphWriter,
+  matrix: string,
+  { priors, means, variances }: LearnerState & { kind: 'Bayes' },
+  outputs: number,
+): string {
+  const shape = [1, priors.length, means.length / priors.length];
+  const rows = graph.op('Unsqueeze', [matrix, graph.places(1)]);
+  const away = graph.op('Sub', [rows, graph.numbers(means, shape)]);
+  const squares = graph.op('Mul', [
+    graph.op('Mul', [away, away]),
+    graph.numbers(
+      variances.map((variance) => 1 / (2 * variance)),
+      shape,
+    ),
+  ]);
+  const losses = graph.op('Add', [
+    squares,
+    graph.numbers(
+      variances.map((variance) => Math.log(variance) / 2),
+      shape,
+    ),
+  ]);
+  const known = graph.op('Where', [graph.op('IsNaN', [losses]), graph.number(0), losses]);
+  const sums = graph.op('ReduceSum', [known, graph.places(2)], { keepdims: { int: 0 } });
+  const scores = graph.op('Sub', [graph.numbers(priors, [1, priors.length]), sums]);
+  if (outputs > 1) return scores;
+  return graph.op('MatMul', [scores, graph.numbers([-1, 1], [2, 1])]);
+}
+
+function unsupported(learner: string): EvolutionError {
+  return new EvolutionError('Unsupported', `the learner ${learner} has no form in ONNX here`, {
+    field: 'spec.search.learners',
+  });
+}

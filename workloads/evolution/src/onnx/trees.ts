@@ -1,0 +1,124 @@
+// LightGBM's trees, as its text holds them, to a TreeEnsembleRegressor of ai.onnx.ml.
+import { EvolutionError } from '../errors.ts';
+import type { GraphWriter } from './graph.ts';
+
+interface Nodes {
+  readonly trees: number[];
+  readonly ids: number[];
+  readonly features: number[];
+  readonly values: number[];
+  readonly modes: string[];
+  readonly yes: number[];
+  readonly no: number[];
+  /** Whether a gap goes where the condition holds. */
+  readonly gaps: number[];
+}
+
+/** @returns the name of raw scores, rows × outputs */
+export function writeTrees(graph: GraphWriter, matrix: string, model: string, outputs: number): string {
+  const [head = '', ...blocks] = model.split(/\n(?=Tree=\d+\n)/);
+  const averaged = /^average_output$/m.test(head);
+  const nodes: Nodes = { trees: [], ids: [], features: [], values: [], modes: [], yes: [], no: [], gaps: [] };
+  const leaves = { trees: [] as number[], ids: [] as number[], places: [] as number[], weights: [] as number[] };
+  const share = averaged ? outputs / blocks.length : 1;
+  for (const [tree, block] of blocks.entries()) {
+    const fields = fieldsOf(block);
+    if (fields.get('is_linear') === '1')
+      throw new EvolutionError('Unsupported', 'linear trees have no form in ONNX', { field: 'spec.search.learners' });
+    const numbers = (name: string) => (fields.get(name) ?? '').split(' ').filter(Boolean).map(numberIn);
+    const values = numbers('leaf_value');
+    const inner = numbers('split_feature').length;
+    const left = numbers('left_child');
+    const right = numbers('right_child');
+    const thresholds = numbers('threshold');
+    const kinds = numbers('decision_type');
+    const features = numbers('split_feature');
+    // A leaf k is child −k − 1 in the text; here it follows the inner nodes.
+    const idOf = (child: number) => (child >= 0 ? child : inner - child - 1);
+    for (let i = 0; i < inner; i++) {
+      if ((kinds[i]! & 1) === 1) throw new EvolutionError('Unsupported', 'categorical splits of LightGBM');
+      node(nodes, tree, i, features[i]!, floatBelow(thresholds[i]!), 'BRANCH_LEQ', idOf(left[i]!), idOf(right[i]!));
+      // Without a rule for gaps LightGBM takes them for zero.
+      const ruled = (kinds[i]! >> 2) % 4 === 2;
+      nodes.gaps.push(Number(ruled ? (kinds[i]! & 2) === 2 : thresholds[i]! >= 0));
+    }
+    for (const [k, value] of values.entries()) {
+      node(nodes, tree, inner + k, 0, 0, 'LEAF', 0, 0);
+      nodes.gaps.push(0);
+      leaves.trees.push(tree);
+      leaves.ids.push(inner + k);
+      leaves.places.push(tree % outputs);
+      leaves.weights.push(value * share);
+    }
+  }
+  return graph.op(
+    'TreeEnsembleRegressor',
+    [matrix],
+    {
+      n_targets: { int: outputs },
+      aggregate_function: { string: 'SUM' },
+      post_transform: { string: 'NONE' },
+      nodes_treeids: { ints: nodes.trees },
+      nodes_nodeids: { ints: nodes.ids },
+      nodes_featureids: { ints: nodes.features },
+      nodes_values: { floats: nodes.values },
+      nodes_modes: { strings: nodes.modes },
+      nodes_truenodeids: { ints: nodes.yes },
+      nodes_falsenodeids: { ints: nodes.no },
+      nodes_missing_value_tracks_true: { ints: nodes.gaps },
+      target_treeids: { ints: leaves.trees },
+      target_nodeids: { ints: leaves.ids },
+      target_ids: { ints: leaves.places },
+      target_weights: { floats: leaves.weights },
+    },
+    'ai.onnx.ml',
+  );
+}
+
+function node(
+  nodes: Nodes,
+  tree: number,
+  id: number,
+  feature: number,
+  value: number,
+  mode: string,
+  yes: number,
+  no: number,
+): void {
+  nodes.trees.push(tree);
+  nodes.ids.push(id);
+  nodes.features.push(feature);
+  nodes.values.push(value);
+  nodes.modes.push(mode);
+  nodes.yes.push(yes);
+  nodes.no.push(no);
+}
+
+function fieldsOf(block: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of block.split('\n')) {
+    if (line === 'end of trees') break;
+    const at = line.indexOf('=');
+    if (at > 0) fields.set(line.slice(0, at), line.slice(at + 1));
+  }
+  return fields;
+}
+
+/** A split between gaps and all else has no bound: `inf`, as C writes it. */
+function numberIn(word: string): number {
+  if (!word.endsWith('inf')) return Number(word);
+  return word.startsWith('-') ? -largest : largest;
+}
+
+const largest = 3.4028234663852886e38;
+const single = new Float32Array(1);
+const bits = new Int32Array(single.buffer);
+
+/** The largest single-precision number that is not above the threshold: every single-precision cell falls on the same side of both. */
+function floatBelow(threshold: number): number {
+  single[0] = threshold;
+  if (single[0] <= threshold) return single[0];
+  if (single[0] === 0) return -1.401298464324817e-45;
+  bits[0]! += single[0] > 0 ? -1 : 1;
+  return single[0];
+}
