@@ -1,5 +1,7 @@
-// The models that the spec mounts: fetched through the node's cache, checked, opened, tried again while they are missing.
-import { readFileSync } from 'node:fs';
+// The models that the spec mounts: found on a claim or fetched from S3 once for the node, checked, opened, tried again while
+// they are missing.
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { claimsRoot, secretsRoot } from '@quintet/crds';
@@ -98,30 +100,42 @@ export function serviceModels(context: EngineContext<ServiceConfig>): ServiceMod
   };
 }
 
-/** The model's file and the folder of its tokenizer, in the node's cache. */
+/** The model's file and where its tokenizer is: on the claim as it lies there, from S3 through the node's cache. */
 async function filesOf(
   { source, sha256 }: ModelSpec,
   at: string,
   { registry, log }: EngineContext<ServiceConfig>,
   signal: AbortSignal,
 ): Promise<ModelFiles & { digest: string }> {
-  const cache = modelCache({
-    directory: join(process.env['QUINTET_CACHE'] ?? '/tmp/quintet-cache', 'models'),
-    registry,
-  });
-  const onProgress = ({ done, total }: { done: number; total: number }): void =>
-    log.info({ model: at, done, total }, 'fetching');
-  if (source.s3) return fromS3(source.s3, sha256, at, cache, { signal, onProgress });
   const claim = source.persistentVolumeClaim;
   const given = source.directory ?? (claim && join(claimsRoot, claim.claimName, claim.path));
-  if (given === undefined) {
-    const reason = 'this engine reads models from a persistentVolumeClaim or from s3';
-    throw new QuintetError('MODEL_MISSING', { uri: source.oci?.image ?? 'without a source', reason, field: at });
+  if (given !== undefined) return onVolume(given, sha256, signal);
+  if (source.s3) {
+    const directory = join(process.env['QUINTET_CACHE'] ?? '/tmp/quintet-cache', 'models');
+    const onProgress = ({ done, total }: { done: number; total: number }): void =>
+      log.info({ model: at, done, total }, 'fetching');
+    return fromS3(source.s3, sha256, at, modelCache({ directory, registry }), { signal, onProgress });
   }
-  const isFolder = (await stat(given).catch(() => undefined))?.isDirectory() ?? false;
-  const file = isFolder ? join(given, 'model.onnx') : given;
-  const fetched = await cache.fetch(fileSource(file), { ...(sha256 && { sha256 }), signal, onProgress });
-  return { model: fetched.path, folder: dirname(file), digest: fetched.sha256 };
+  const reason = 'this engine reads models from a persistentVolumeClaim or from s3';
+  throw new QuintetError('MODEL_MISSING', { uri: source.oci?.image ?? 'without a source', reason, field: at });
+}
+
+/** Not copied: a volume is on the node already, and large models keep their weights in files beside. */
+async function onVolume(
+  given: string,
+  sha256: string | undefined,
+  signal: AbortSignal,
+): Promise<ModelFiles & { digest: string }> {
+  const found = await stat(given).catch(() => undefined);
+  const model = found?.isDirectory() ? join(given, 'model.onnx') : given;
+  const { size, revision } = await fileSource(model).describe(signal);
+  if (sha256 === undefined) return { model, digest: `${size}-${revision}` };
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(model, { highWaterMark: 1 << 20, signal })) hash.update(chunk as Buffer);
+  const actual = hash.digest('hex');
+  if (actual !== sha256.toLowerCase())
+    throw new QuintetError('MODEL_DAMAGED', { uri: `file:${model}`, actual, expected: sha256 });
+  return { model, digest: actual };
 }
 
 /** The object, and the files of its tokenizer from the same folder of the bucket. */
