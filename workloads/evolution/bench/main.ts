@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { median, type Row, report, row } from '@quintet/runtime/bench';
 import { lightgbm } from '../src/learners/lightgbm/library.ts';
 import { scoreOf } from '../src/metrics/metrics.ts';
-import { evolve } from '../src/run/local.ts';
+import { evolve, type LocalResult } from '../src/run/local.ts';
 import { peer } from './python.ts';
 
 const { values } = parseArgs({
@@ -245,7 +245,7 @@ async function searchSpeed(): Promise<Row[]> {
     result.model.close();
     return result;
   };
-  const turns = [];
+  const turns: Record<'naive' | 'two' | 'one' | 'first' | 'again', LocalResult>[] = [];
   for (let seed = 1; seed <= (quick ? 1 : 3); seed++) {
     const cache = join(folder, `cache-${seed}`);
     const naive = await search(seed, 2, 'Disabled');

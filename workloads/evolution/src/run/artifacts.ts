@@ -33,9 +33,15 @@ export async function writeArtifacts(folder: string, record: RunRecord): Promise
   try {
     await mkdir(dirname(folder), { recursive: true });
     const fresh = await mkdtemp(join(dirname(folder), '.quintet-'));
-    for (const [name, content] of files) await writeFile(join(fresh, name), content);
-    await rm(folder, { recursive: true, force: true });
-    await rename(fresh, folder);
+    try {
+      for (const [name, content] of files) await writeFile(join(fresh, name), content);
+      await rm(folder, { recursive: true, force: true });
+      await rename(fresh, folder);
+    } catch (cause) {
+      // Nothing half-written stays on the volume.
+      await rm(fresh, { recursive: true, force: true }).catch(() => undefined);
+      throw cause;
+    }
   } catch (cause) {
     throw new EvolutionError(
       'OutputUnwritable',
