@@ -7,7 +7,7 @@ import type { MatchEntry } from '../match/matcher.ts';
 import { type Actor, openRecord, type Recorded } from '../record/record.ts';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { importFeed } from './feeds.ts';
-import { deliver, enqueue, signature, type Webhook } from './webhooks.ts';
+import { deliver, enqueue, prune, signature, type Webhook } from './webhooks.ts';
 
 let postgres: TestPostgres;
 let record: Recorded;
@@ -94,6 +94,31 @@ describe('feeds', () => {
     expect(await record.item(actor.tenant, 'partner:5')).toBeDefined();
   });
 
+  test('are read by one replica at a time, and by another once the one is lost', async () => {
+    answer = (path) => ({ body: { cursor: 1, entries: path === '/' ? [entry('1', '1')] : [] } });
+    let others = 0;
+    const body = answer;
+    answer = (path) => {
+      if (path === '/') void importFeed(record, actor, feed()).then(({ added }) => (others += added));
+      return body(path);
+    };
+    expect(await importFeed(record, actor, feed())).toMatchObject({ added: 1 });
+    expect({ others, calls: calls.length }).toEqual({ others: 0, calls: 2 });
+    const claimed = (until: string) =>
+      record.transaction(async (client) => {
+        await client.query(`update feeds set claimed_until = now() + $2::interval where tenant = $1`, [
+          actor.tenant,
+          until,
+        ]);
+      });
+    await claimed('1 minute');
+    await importFeed(record, actor, feed());
+    expect(calls).toHaveLength(2);
+    await claimed('-1 second');
+    await importFeed(record, actor, feed());
+    expect(calls).toHaveLength(3);
+  });
+
   test('pass on what is ours alone', async () => {
     await record.register(actor, [
       { id: 'own', bank: 'shared', hash: new Uint8Array(32) },
@@ -133,13 +158,20 @@ describe('webhooks', () => {
     retries,
     banks: ['shared'],
   });
+  const query = () => ({ tenant: actor.tenant, sha256: 'ab' });
   const found = (bank: string) => ({ item: 'a', bank, score: 1 }) as unknown as MatchEntry;
 
   test('carry the match, signed with the time', async () => {
-    await enqueue(record, [webhook()], actor.tenant, [found('shared'), found('other')]);
+    await enqueue(record, [webhook()], query(), [found('shared'), found('other')]);
     expect(await deliver(record, [webhook()])).toBe(1);
     const [call] = calls;
-    expect(JSON.parse(call?.body ?? '')).toEqual({ type: 'match', tenant: actor.tenant, matches: [found('shared')] });
+    expect(JSON.parse(call?.body ?? '')).toEqual({
+      type: 'match',
+      id: expect.any(String) as string,
+      tenant: actor.tenant,
+      sha256: 'ab',
+      matches: [found('shared')],
+    });
     const sent = String(call?.headers['x-quintet-signature']);
     const seconds = Number(/^t=(\d+),/.exec(sent)?.[1]);
     expect(sent).toBe(signature('secret', call?.body ?? '', seconds));
@@ -147,13 +179,13 @@ describe('webhooks', () => {
   });
 
   test('are not called for other banks', async () => {
-    await enqueue(record, [webhook()], actor.tenant, [found('other')]);
+    await enqueue(record, [webhook()], query(), [found('other')]);
     expect(await deliver(record, [webhook()])).toBe(0);
   });
 
   test('that fail are tried again later, and given up after their retries', async () => {
     answer = () => ({ status: 503 });
-    await enqueue(record, [webhook(1)], actor.tenant, [found('shared')]);
+    await enqueue(record, [webhook(1)], query(), [found('shared')]);
     expect(await deliver(record, [webhook(1)])).toBe(1);
     expect(await deliver(record, [webhook(1)])).toBe(0);
     await makeDue();
@@ -162,6 +194,26 @@ describe('webhooks', () => {
     expect(await deliver(record, [webhook(1)])).toBe(0);
     expect(calls).toHaveLength(2);
     expect(calls[0]?.headers['x-quintet-delivery']).toBe(calls[1]?.headers['x-quintet-delivery']);
+  });
+
+  test('that came to an end are forgotten some days later, others are kept', async () => {
+    const hook = webhook();
+    await enqueue(record, [hook], query(), [found('shared')]);
+    await deliver(record, [hook]);
+    await enqueue(record, [hook], query(), [found('shared')]);
+    const left = () =>
+      record.transaction(async (client) => {
+        await client.query(`update deliveries set delivered_at = delivered_at - interval '5 days'`);
+        await prune(record, [hook]);
+        const { rows } = await client.query('select 1 from deliveries where webhook = $1', [hook.name]);
+        return rows.length;
+      });
+    expect(await left()).toBe(2);
+    await record.transaction(async (client) => {
+      await client.query(`update deliveries set delivered_at = delivered_at - interval '9 days'`);
+    });
+    await prune(record, [hook]);
+    expect(await left()).toBe(1);
   });
 
   async function makeDue() {

@@ -39,6 +39,8 @@ const entry = z.object({
 /** Bytes of an answer. */
 const largestPage = 32 << 20;
 const timeout = 30_000;
+/** A reading that has not come to its next page within this is taken for lost. */
+const claimSeconds = 120;
 
 /** Reads a feed from its cursor to its end and returns how many items came and went. */
 export async function importFeed(
@@ -56,46 +58,59 @@ export async function importFeed(
     totals.refused++;
     totals.reason ??= reason;
   };
-  for (let cursor = await cursorOf(record, actor.tenant, feed.name); ; ) {
-    const { entries: given, cursor: after } = await fetchPage(feed, cursor);
-    const entries = given.flatMap((each) => {
-      const { success, data, error } = entry.safeParse(each);
-      if (success) return [data];
-      refuse(`${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
-      return [];
-    });
-    const idOf = (id: string) => `${feed.name}:${id}`;
-    // An entry can come and go within a page: its last word counts.
-    const last = new Map(entries.map((each) => [each.id, each]));
-    const present = [...last.values()].filter(({ state, hash, profile }) => state === 'Enabled' && (hash ?? profile));
-    const items = present.map(
-      ({ id, hash, quality, profile, metadata }): NewItem => ({
-        id: idOf(id),
-        bank: feed.bank,
-        hash: hash ? parseHash(hash) : undefined,
-        quality: quality ?? 100,
-        profile: profile ?? undefined,
-        metadata: metadata ?? undefined,
-        source: feed.name,
-      }),
-    );
-    const { added, refused } = await record.registerEach(actor, items);
-    totals.added += added.length;
-    for (const { reason } of refused) refuse(reason);
-    for (const { id, state } of last.values()) {
-      if (state === 'Enabled') continue;
-      const gone = await record.setState(actor, idOf(id), 'Removed').then(
-        () => true,
-        (error: unknown) => {
-          if (error instanceof MatcherError && error.code === 'ItemUnknown') return false;
-          throw error;
-        },
+  const claim = await claimFeed(record, actor.tenant, feed.name);
+  // Another replica reads it.
+  if (!claim) return totals;
+  try {
+    return await readPages(claim.cursor);
+  } catch (error) {
+    await release(record, actor.tenant, feed.name).catch(() => undefined);
+    throw error;
+  }
+
+  async function readPages(from: string | undefined) {
+    for (let cursor = from; ; ) {
+      const { entries: given, cursor: after } = await fetchPage(feed, cursor);
+      const entries = given.flatMap((each) => {
+        const { success, data, error } = entry.safeParse(each);
+        if (success) return [data];
+        refuse(`${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
+        return [];
+      });
+      const idOf = (id: string) => `${feed.name}:${id}`;
+      // An entry can come and go within a page: its last word counts.
+      const last = new Map(entries.map((each) => [each.id, each]));
+      const present = [...last.values()].filter(({ state, hash, profile }) => state === 'Enabled' && (hash ?? profile));
+      const items = present.map(
+        ({ id, hash, quality, profile, metadata }): NewItem => ({
+          id: idOf(id),
+          bank: feed.bank,
+          hash: hash ? parseHash(hash) : undefined,
+          quality: quality ?? 100,
+          profile: profile ?? undefined,
+          metadata: metadata ?? undefined,
+          source: feed.name,
+        }),
       );
-      if (gone) totals.withdrawn++;
+      const { added, refused } = await record.registerEach(actor, items);
+      totals.added += added.length;
+      for (const { reason } of refused) refuse(reason);
+      for (const { id, state } of last.values()) {
+        if (state === 'Enabled') continue;
+        const gone = await record.setState(actor, idOf(id), 'Removed').then(
+          () => true,
+          (error: unknown) => {
+            if (error instanceof MatcherError && error.code === 'ItemUnknown') return false;
+            throw error;
+          },
+        );
+        if (gone) totals.withdrawn++;
+      }
+      const over = given.length === 0 || after === cursor;
+      const kept = await keepCursor(record, actor.tenant, feed.name, { before: cursor, after, over });
+      if (over || !kept) return totals;
+      cursor = after;
     }
-    await keepCursor(record, actor.tenant, feed.name, after);
-    if (given.length === 0 || after === cursor) return totals;
-    cursor = after;
   }
 }
 
@@ -132,22 +147,44 @@ function parsed(text: string): unknown {
   }
 }
 
-async function cursorOf(record: Recorded, tenant: string, name: string): Promise<string | undefined> {
+/** Undefined while another replica reads the feed; one that ends in the middle leaves it after some minutes. */
+async function claimFeed(
+  record: Recorded,
+  tenant: string,
+  name: string,
+): Promise<{ cursor: string | undefined } | undefined> {
   return await record.transaction(async (client) => {
-    const { rows } = await client.query<{ cursor: string }>(
-      'select cursor from feeds where tenant = $1 and name = $2',
-      [tenant, name],
+    const { rows } = await client.query<{ cursor: string | null }>(
+      `insert into feeds (tenant, name, claimed_until) values ($1, $2, now() + make_interval(secs => $3))
+       on conflict (tenant, name) do update set claimed_until = now() + make_interval(secs => $3)
+         where feeds.claimed_until is null or feeds.claimed_until < now()
+       returning cursor`,
+      [tenant, name, claimSeconds],
     );
-    return rows[0]?.cursor;
+    return rows[0] && { cursor: rows[0].cursor ?? undefined };
   });
 }
 
-async function keepCursor(record: Recorded, tenant: string, name: string, cursor: string): Promise<void> {
-  await record.transaction(async (client) => {
-    await client.query(
-      `insert into feeds (tenant, name, cursor) values ($1, $2, $3)
-       on conflict (tenant, name) do update set cursor = $3, updated_at = now()`,
-      [tenant, name, cursor],
+/** Moves the cursor on from where this reading stood, and keeps the claim or ends it. False when another has moved it. */
+async function keepCursor(
+  record: Recorded,
+  tenant: string,
+  name: string,
+  { before, after, over }: { before: string | undefined; after: string; over: boolean },
+): Promise<boolean> {
+  return await record.transaction(async (client) => {
+    const { rowCount } = await client.query(
+      `update feeds set cursor = $4, updated_at = now(),
+         claimed_until = case when $5 then null else now() + make_interval(secs => $6) end
+       where tenant = $1 and name = $2 and cursor is not distinct from $3`,
+      [tenant, name, before ?? null, after, over, claimSeconds],
     );
+    return rowCount === 1;
+  });
+}
+
+async function release(record: Recorded, tenant: string, name: string): Promise<void> {
+  await record.transaction(async (client) => {
+    await client.query('update feeds set claimed_until = null where tenant = $1 and name = $2', [tenant, name]);
   });
 }

@@ -2,11 +2,12 @@
 import type { EngineContext } from '@quintet/runtime';
 import type { Recorded } from '../record/record.ts';
 import { type Feed, importFeed } from './feeds.ts';
-import { deliver, type Webhook } from './webhooks.ts';
+import { claimed, deliver, prune, type Webhook } from './webhooks.ts';
 
 /** Items of feeds belong to the tenant of a pool without tokens. */
 const actor = { tenant: 'default', name: 'feed' };
 const deliverEvery = 1000;
+const pruneEvery = 3_600_000;
 
 /** Returns what stops them; a reading or sending under way ends by itself. */
 export function startExchange(
@@ -14,6 +15,7 @@ export function startExchange(
   { webhooks, feeds }: { webhooks: readonly Webhook[]; feeds: readonly (Feed & { interval: number })[] },
   log: EngineContext<unknown>['log'],
 ): () => void {
+  let stopped = false;
   const loops = feeds.map((feed) =>
     every(feed.interval, async () => {
       const { added, withdrawn, refused, reason } = await importFeed(record, actor, feed);
@@ -21,8 +23,17 @@ export function startExchange(
       if (refused > 0) log.warn({ feed: feed.name, refused, reason }, 'entries of the feed are not as described');
     }),
   );
-  if (webhooks.length > 0) loops.push(every(deliverEvery, async () => void (await deliver(record, webhooks))));
+  // Each on its own, so that a receiver that does not answer holds up no other.
+  for (const webhook of webhooks) {
+    loops.push(
+      every(deliverEvery, async () => {
+        while (!stopped && (await deliver(record, [webhook])) === claimed) continue;
+      }),
+    );
+  }
+  loops.push(every(pruneEvery, async () => await prune(record, webhooks)));
   return () => {
+    stopped = true;
     for (const stop of loops) stop();
   };
 

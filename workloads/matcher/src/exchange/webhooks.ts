@@ -1,6 +1,6 @@
 // Calls on a match: written to the record with the verdict's words, sent by whichever replica comes first, signed,
-// tried again with growing pauses. A receiver may see a call twice, and knows it by its number.
-import { createHmac } from 'node:crypto';
+// tried again with growing pauses. A receiver may see a call twice, and knows it by the identifier in its signed body.
+import { createHmac, randomUUID } from 'node:crypto';
 import type { MatchEntry } from '../match/matcher.ts';
 import type { Recorded } from '../record/record.ts';
 
@@ -25,17 +25,21 @@ interface Delivery {
 /** Seconds for an answer; a claimed call that was not settled in three times that is tried by another replica. */
 const answerWithin = 10;
 const mostPause = 3600;
-const claimed = 16;
+export const claimed = 16;
+/** Days that calls are kept which came to an end. */
+const keptDays = 7;
 
 export async function enqueue(
   record: Recorded,
   webhooks: readonly Webhook[],
-  tenant: string,
+  query: { readonly tenant: string; readonly sha256: string | null },
   matches: readonly MatchEntry[],
 ): Promise<void> {
   const calls = webhooks.flatMap(({ name, banks }) => {
     const theirs = matches.filter(({ bank }) => !banks || banks.includes(bank));
-    return theirs.length === 0 ? [] : [{ name, body: JSON.stringify({ type: 'match', tenant, matches: theirs }) }];
+    return theirs.length === 0
+      ? []
+      : [{ name, body: JSON.stringify({ type: 'match', id: randomUUID(), ...query, matches: theirs }) }];
   });
   if (calls.length === 0) return;
   await record.transaction(async (client) => {
@@ -69,6 +73,17 @@ export async function deliver(record: Recorded, webhooks: readonly Webhook[]): P
     }),
   );
   return due.length;
+}
+
+/** Forgets calls that came to an end some days ago, and those of webhooks that are no more. */
+export async function prune(record: Recorded, webhooks: readonly Webhook[]): Promise<void> {
+  await record.transaction(async (client) => {
+    await client.query(
+      `delete from deliveries where coalesce(delivered_at, failed_at) < now() - make_interval(days => $1)
+         or (webhook <> all($2) and due_at < now() - make_interval(days => $1))`,
+      [keptDays, webhooks.map(({ name }) => name)],
+    );
+  });
 }
 
 /** `t=<seconds>,v1=<hexadecimal HMAC-SHA-256 of "t.body">`: the time is signed, so that old calls cannot be played again. */

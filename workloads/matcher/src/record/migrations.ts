@@ -79,6 +79,9 @@ const migrations: readonly string[] = [
   `alter table banks drop constraint banks_number_check, add check (number >= 0);
    alter table changes drop column transaction, add column mark double precision not null default random();
    alter table items add column embedding bytea, add column embedding_model text;`,
+  // Who reads a feed, until when; what the spec said of a bank when it was last applied.
+  `alter table feeds add column claimed_until timestamptz;
+   alter table banks add column spec jsonb;`,
 ];
 
 /** Any number: replicas that start together wait for each other here. */

@@ -18,7 +18,11 @@ export interface Bank {
   readonly enabledRatio: number;
   /** Negative: banks that it suppresses; null for all. */
   readonly suppresses: readonly string[] | null;
+  /** What the pool's spec said of it when it was last applied. */
+  readonly spec: BankRules | null;
 }
+
+export type BankRules = Pick<Bank, 'kind' | 'maxDistance' | 'enabledRatio' | 'suppresses'>;
 
 export interface NewItem {
   readonly id: string;
@@ -99,7 +103,7 @@ const indexed = `number::float8 as number, tenant, id, bank, sha256, hash, quali
 const columns = `${indexed}, metadata, source`;
 const shown = `number::float8 as number, tenant, id, bank, sha256, metadata, state, disabled_until as "disabledUntil",
   coalesce(octet_length(metadata::text), 0) as "metadataLength"`;
-const bankColumns = `number, tenant, name, kind, max_distance as "maxDistance", enabled_ratio as "enabledRatio", suppresses`;
+const bankColumns = `number, tenant, name, kind, max_distance as "maxDistance", enabled_ratio as "enabledRatio", suppresses, spec`;
 /** Rows of one statement. */
 const batch = 1000;
 /** Banks of a tenant; all tenants together have numbers for 128 times as many. */
@@ -168,13 +172,30 @@ export class Recorded {
         throw new MatcherError('BankInvalid', `there are ${mostBanks} banks already`);
       }
       const number = before?.number ?? next[0]?.number ?? 0;
-      const after = { kind: 'Positive', maxDistance: null, enabledRatio: 1, suppresses: null, ...before, ...change };
+      const after = {
+        kind: 'Positive',
+        maxDistance: null,
+        enabledRatio: 1,
+        suppresses: null,
+        spec: null,
+        ...before,
+        ...change,
+      };
       const { rows } = await client.query<Bank>(
-        `insert into banks (number, tenant, name, kind, max_distance, enabled_ratio, suppresses)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (tenant, name) do update set kind = $4, max_distance = $5, enabled_ratio = $6, suppresses = $7
+        `insert into banks (number, tenant, name, kind, max_distance, enabled_ratio, suppresses, spec)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (tenant, name) do update set kind = $4, max_distance = $5, enabled_ratio = $6, suppresses = $7, spec = $8
          returning ${bankColumns}`,
-        [number, actor.tenant, name, after.kind, after.maxDistance, after.enabledRatio, after.suppresses],
+        [
+          number,
+          actor.tenant,
+          name,
+          after.kind,
+          after.maxDistance,
+          after.enabledRatio,
+          after.suppresses,
+          after.spec && JSON.stringify(after.spec),
+        ],
       );
       await audit(client, actor, 'SetBank', [{ subject: `bank/${name}`, before: before ?? null, after: rows[0] }]);
       await recordBank(client, number);

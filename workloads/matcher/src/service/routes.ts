@@ -96,12 +96,26 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
     return { value, hit: source !== 'miss' };
   };
 
+  const ensured = new Map<string, Promise<void>>();
+  const ensureBanks = async (tenant: string) => {
+    let known = ensured.get(tenant);
+    if (!known) {
+      known = createBanks(await started, config, tenant);
+      ensured.set(tenant, known);
+      // Not each request waits for a PostgreSQL that is away.
+      known.catch(() => setTimeout(() => ensured.delete(tenant), 5000).unref());
+    }
+    await known;
+  };
+
   const decide = async (body: MatchBody, file: Uint8Array | undefined, tenant: string, signal: AbortSignal) => {
     const begun = performance.now();
     const { matcher, replica, record, webhooks } = await started;
     const level = body.level ?? config.level;
     if (!file && !body.hash && !body.profile)
       throw new MatcherError('QueryEmpty', 'an image, a hash or a profile is needed');
+    // While PostgreSQL is away, the banks are as they were.
+    await ensureBanks(tenant).catch(() => undefined);
     const names = new Set(replica.banksOf(tenant).map(({ name }) => name));
     for (const name of body.banks ?? []) {
       if (!names.has(name)) throw new MatcherError('BankUnknown', `bank ${name} does not exist`);
@@ -119,8 +133,8 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       fingerprint: print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100) : undefined),
     });
     // The verdict does not wait for it, and is not withheld when PostgreSQL cannot take it.
-    void enqueue(record, webhooks, tenant, verdict.matches).catch((error: unknown) =>
-      context.log.warn({ err: error }, 'a webhook call was not kept'),
+    void enqueue(record, webhooks, { tenant, sha256: print?.value.sha256 ?? null }, verdict.matches).catch(
+      (error: unknown) => context.log.warn({ err: error }, 'a webhook call was not kept'),
     );
     verdicts.inc({ stage: verdict.decidedBy ?? 'None' });
     const done = performance.now();
@@ -163,17 +177,6 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
     );
     return { results };
   });
-
-  const ensured = new Map<string, Promise<void>>();
-  const ensureBanks = async (tenant: string) => {
-    let known = ensured.get(tenant);
-    if (!known) {
-      known = createBanks(await started, config, tenant);
-      ensured.set(tenant, known);
-      known.catch(() => ensured.delete(tenant));
-    }
-    await known;
-  };
 
   const flood = floodGuard(config);
   const newItem = async (body: ItemBody, file: Uint8Array | undefined, identity: Identity): Promise<NewItem> => {
