@@ -18,7 +18,16 @@ let kubectl: Kubectl;
 interface Run {
   metadata: { name: string };
   spec: Record<string, unknown>;
-  status?: { phase?: string; message?: string; runId?: string; best?: { score?: string; holdout?: string } };
+  status?: {
+    phase?: string;
+    message?: string;
+    runId?: string;
+    generation?: number;
+    eta?: string;
+    progress?: { percent?: number };
+    evaluations?: { done?: number; cached?: number };
+    best?: { score?: string; holdout?: string };
+  };
 }
 
 /** The sample's data and search, made smaller, without a clock that could cut one run shorter than the other. */
@@ -76,6 +85,18 @@ function placed(name: string, least: number): Promise<string> {
   );
 }
 
+/** What the resource says of a search that goes on. */
+function shown(name: string): Promise<Run['status']> {
+  return eventually(
+    `the status of ${name} shows how far it is`,
+    async () => {
+      const { status } = await get(name);
+      return status?.phase === 'Progressing' && (status.evaluations?.done ?? 0) > 0 && status.eta ? status : undefined;
+    },
+    { timeoutMs: 60_000, everyMs: 500 },
+  );
+}
+
 /** All that a run found, but when and how fast. */
 async function found(runId: string): Promise<Record<string, string[][]>> {
   const of = (statement: string) => rows(kubectl, schema, statement.replaceAll('$run', `'${runId}'`));
@@ -110,6 +131,12 @@ describe('an EvolutionRun in a storm', () => {
     await placed('stormy', 1);
     await kill(kubectl, namespace, (await pods('stormy', 'worker'))[0] ?? '');
     const coordinator = await placed('stormy', 4);
+    expect(await shown('stormy')).toMatchObject({
+      generation: expect.any(Number),
+      progress: { percent: expect.any(Number) },
+      best: { score: expect.stringMatching(/^\d/) },
+      eta: expect.stringMatching(/^\d+[hms]/),
+    });
     await kill(kubectl, release.namespace, stores.redis);
     await kill(kubectl, namespace, coordinator);
     await kill(kubectl, release.namespace, stores.postgres);
