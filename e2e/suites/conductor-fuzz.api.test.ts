@@ -143,7 +143,8 @@ function pendingPodOf(deployment: KubeObject): KubeObject {
 
 function childrenOf(kind: Kind<KubeObject>, client: Client): Children {
   const nothing = { size: 0, get: () => undefined, values: () => [].values(), by: () => [] };
-  const watchers = kind.children.map((type) => ({ type, store: nothing, offer() {} }) as unknown as Watcher);
+  const write = (_key: string, send: () => Promise<unknown>) => send();
+  const watchers = kind.children.map((type) => ({ type, store: nothing, write }) as unknown as Watcher);
   return new Children({ client, owner: kind.type, watchers });
 }
 
