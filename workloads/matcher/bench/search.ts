@@ -26,7 +26,7 @@ async function searchAmong(count: number, quick: boolean): Promise<Row[]> {
     count,
     hashes,
     numbers: Uint32Array.from({ length: count }, (_, i) => i),
-    banks: new Uint8Array(count),
+    banks: new Uint16Array(count),
     flags: new Uint8Array(count),
   });
   const loaded = (performance.now() - begun) / 1000;
@@ -36,7 +36,7 @@ async function searchAmong(count: number, quick: boolean): Promise<Row[]> {
       count,
       hashes,
       numbers: Uint32Array.from({ length: count }, (_, i) => i),
-      banks: new Uint8Array(count),
+      banks: new Uint16Array(count),
       flags: new Uint8Array(count),
     });
   }
