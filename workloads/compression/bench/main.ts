@@ -18,16 +18,16 @@ const options = {
 const { values: given } = parseArgs({ options });
 const wanted = given.only?.split(',') ?? parts;
 const python = peerPython();
-const rows: Row[] = [];
+const table: Row[] = [];
 if (wanted.includes('quality')) {
   const samples = corpus(5, given.quick ? 3 : 12);
   const embedding = await miniLm(python);
-  rows.push(...qualityRows(await quality(samples, python, embedding), samples.length));
+  table.push(...qualityRows(await quality(samples, python, embedding), samples.length));
   await embedding?.close();
 }
-if (wanted.includes('speed')) rows.push(...speed(given.quick, python));
-if (wanted.includes('service')) rows.push(...(await service(given.quick)));
-report(rows, given.json);
+if (wanted.includes('speed')) table.push(...speed(given.quick, python));
+if (wanted.includes('service')) table.push(...(await service(given.quick)));
+report(table, given.json);
 process.exit(0);
 
 function qualityRows(result: Quality, documents: number): Row[] {
