@@ -10,7 +10,7 @@ import {
   type Source,
 } from '@quintet/runtime';
 import type { Ended, Prompt, Sampling, TextModel, TextRequest, Usage } from '../models/model.ts';
-import type { Accounts } from './accounts.ts';
+import type { Account, Accounts } from './accounts.ts';
 import type { CopyConfig } from './config.ts';
 import { boundedPrompt } from './prompt.ts';
 import type { Turn, Turns } from './turns.ts';
@@ -77,7 +77,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
     const promptTokens = model.countTokens(ask.prompt);
     const cost = promptTokens + ask.maxTokens;
     const { tenant, tag, maxTokens } = ask;
-    const account = await accounts.open({ tenant, tag, model: model.id, promptTokens, maxTokens });
+    let account: Account | undefined;
     // Kept by the model: what an answer that is broken off has cost.
     const used: Usage = { promptTokens: 0, completionTokens: 0 };
     let state: 'Done' | 'Aborted' = 'Aborted';
@@ -88,6 +88,8 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
         signal,
       );
       try {
+        // Not while it waits: what a replica that dies has reserved stays taken.
+        account = await accounts.open({ tenant, tag, model: model.id, promptTokens, maxTokens });
         await account.begin();
         const request: TextRequest = {
           ...ask,
@@ -123,7 +125,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
       }
     } finally {
       limit.end();
-      await account.settle(used, state);
+      await account?.settle(used, state);
     }
   }
 
