@@ -16,7 +16,7 @@ const resource = (spec: object = {}, status: object = {}) =>
     metadata: { name: 'notes', namespace: 'team', uid: 'u1', generation: 1 },
     spec: { autoscaling: { maxReplicas: 4 }, resources: { requests: { cpu: '500m' } }, ...spec },
     status,
-  } as never) as Served;
+  }) as Served;
 const pod = (phase: string, backend = 'cpu'): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -59,7 +59,7 @@ describe('the bill of a service', () => {
     } as const;
     const fields = (decided: unknown, status = {}) =>
       servingKind(compressionService, { image: 'a/b:1' }, () => together(decided as never, undefined)).status(
-        resource({}, status) as never,
+        resource({}, status),
         observed(),
       ).fields['usage'];
     expect(fields(scaling)).toEqual({ cpuHours: '11.04', gpuHours: '0.50', cost: '1.23' });

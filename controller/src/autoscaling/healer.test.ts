@@ -74,7 +74,7 @@ function begin(): Healer {
 function reconcile(): ConfigMap {
   const resource = parseStored(compressionService, resources.get('team/notes') as KubeObject);
   const live = configMaps.get('team/notes-compression');
-  const { objects } = kind.desired(resource as never, live ? observed().with(live) : observed());
+  const { objects } = kind.desired(resource, live ? observed().with(live) : observed());
   const made = objects.find((object) => object.kind === 'ConfigMap') as ConfigMap;
   put(configMaps, { ...made });
   return made;

@@ -154,18 +154,7 @@ export async function startEngine<S extends z.ZodObject>(
     ([action, run]) => [action, (input: unknown) => run(input, context)] as const,
   );
   operations(server, { readiness: state, registry, actions: Object.fromEntries(actions) });
-  const resource = env['QUINTET_RESOURCE'];
-  const commands =
-    resource !== undefined && actions.length > 0
-      ? await followCommands({
-          file: resource,
-          pod: env['HOSTNAME'] ?? '',
-          actions: Object.fromEntries(actions),
-          registry,
-          log: server.log,
-          interval: watchInterval,
-        })
-      : undefined;
+  const commands = await commandsFor(env, Object.fromEntries(actions), { registry, log: server.log, watchInterval });
   // Before listening, so that a route's mistake shows at once; `start` runs while probes are already answered.
   await definition.routes?.(server, context);
   const address = await server.listen({ host: settings().server.host, port: settings().server.port });
@@ -182,11 +171,7 @@ export async function startEngine<S extends z.ZodObject>(
   finished.catch(() => undefined);
 
   let drained: Promise<void> | undefined;
-  const connections = new Set<Socket>();
-  server.server.on('connection', (socket: Socket) => {
-    connections.add(socket);
-    socket.once('close', () => connections.delete(socket));
-  });
+  const closeServer = closingOf(server);
   const drain = async () => {
     const { drainDelay, drainTimeout } = settings().server;
     state.block('drain', 'shutting down');
@@ -197,13 +182,7 @@ export async function startEngine<S extends z.ZodObject>(
       ending.abort(new Error('the job is to stop'));
       await Promise.race([finished.catch(() => undefined), pause(drainTimeout)]);
     } else await pause(drainDelay);
-    const closed = server.close();
-    if (await Promise.race([closed.then(() => false), latest(drainTimeout).then(() => true)])) {
-      server.log.warn('requests under way are cut off after the drain timeout');
-      // Upgraded ones too: the server has let go of them, yet waits for their end.
-      for (const socket of connections) socket.destroy();
-      await closed;
-    }
+    await closeServer(drainTimeout);
     ending.abort(new Error('the engine ends'));
     await definition.onDrain?.(context);
     config.close();
@@ -219,6 +198,35 @@ export async function startEngine<S extends z.ZodObject>(
     finished,
     reload: config.check,
     drain: () => (drained ??= drain()),
+  };
+}
+
+/** What the platform asks this pod to do, where it runs for a resource and has actions at all. */
+async function commandsFor(
+  env: NodeJS.ProcessEnv,
+  actions: Parameters<typeof followCommands>[0]['actions'],
+  { registry, log, watchInterval }: { registry: Registry; log: FastifyBaseLogger; watchInterval: number | undefined },
+): Promise<Awaited<ReturnType<typeof followCommands>> | undefined> {
+  const file = env['QUINTET_RESOURCE'];
+  if (file === undefined || Object.keys(actions).length === 0) return undefined;
+  return await followCommands({ file, pod: env['HOSTNAME'] ?? '', actions, registry, log, interval: watchInterval });
+}
+
+/** How to close the server: requests under way may end within `timeout` milliseconds, then they are cut off. */
+function closingOf(server: EngineServer): (timeout: number) => Promise<void> {
+  const connections = new Set<Socket>();
+  server.server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  return async (timeout) => {
+    const closed = server.close();
+    if (await Promise.race([closed.then(() => false), latest(timeout).then(() => true)])) {
+      server.log.warn('requests under way are cut off after the drain timeout');
+      // Upgraded ones too: the server has let go of them, yet waits for their end.
+      for (const socket of connections) socket.destroy();
+      await closed;
+    }
   };
 }
 
