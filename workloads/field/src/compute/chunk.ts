@@ -4,9 +4,10 @@ import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
 import { ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
 import { checkedKernel } from '../kernel/selfcheck.ts';
-import { derivativeCounts } from '../physics/derivatives.ts';
+import { derivativeAxes, derivativeCounts } from '../physics/derivatives.ts';
 import { directivityOf, type Pattern } from '../physics/directivity.ts';
 import type { Sources } from '../physics/sources.ts';
+import { SpectrumLayers } from '../spectrum/layers.ts';
 import { type Block, chunkBlock, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
 import { chunkBytes, chunkPath, seal, verified } from '../zarr/array.ts';
 import { readInto, syncFile, writeUnsynced } from './files.ts';
@@ -52,6 +53,7 @@ export class ChunkComputer {
   readonly #kernel: RowKernel;
   readonly #interpolator: Interpolator | undefined;
   readonly #buffers: Uint8Array[];
+  #spectrum: SpectrumLayers | undefined;
 
   constructor(work: ChunkWork) {
     this.#work = work;
@@ -94,8 +96,21 @@ export class ChunkComputer {
     const place = (axis: 0 | 1 | 2, i: number): number => lattice!.first[axis] + i * lattice!.step;
     const rowFloats = Interpolator.rowFloats(volume);
     const fields = fieldsOf(this.#work);
-    this.#kernel.setRow(Float64Array.from({ length: columns }, (_, i) => place(2, i)));
     const z = place(0, index);
+    if (lattice!.planes) {
+      this.#spectrum ??= new SpectrumLayers(sourcesOf(this.#work), lattice!, lattice!.planes, kernelsFor(this.#work));
+      for (let field = 0; field < fields; field++) {
+        const { re, im } = this.#spectrum.layer(z, derivativeAxes[field]!);
+        for (let iy = 0; iy < rows; iy++) {
+          const row = (part: Float64Array): Float32Array =>
+            Float32Array.from(part.subarray(iy * columns, (iy + 1) * columns));
+          const at = (((index - layers.from) * fields + field) * rows + iy) * rowFloats;
+          interpolator.resample(row(re), row(im), layers.data, at);
+        }
+      }
+      return;
+    }
+    this.#kernel.setRow(Float64Array.from({ length: columns }, (_, i) => place(2, i)));
     for (let iy = 0; iy < rows; iy++) {
       const y = place(1, iy);
       const parts = this.#parts(y, z);
@@ -186,11 +201,21 @@ export function fieldsOf(work: Pick<ChunkWork, 'quantities'>): number {
   return derivativeCounts[orderOf(work)];
 }
 
-function kernelFor({ sources: plain, pattern, volume, backend, lattice }: ChunkWork): RowKernel {
-  const sources: Sources = { ...plain, directivity: directivityOf(pattern) };
-  if (backend === 'Reference') return new ReferenceKernel(sources);
+function kernelFor(work: ChunkWork): RowKernel {
+  const { volume, lattice } = work;
   const half = volume.shape.map((n) => ((n - 1) / 2) * volume.spacing);
   const [z, y, x] = volume.first.map((first, i) => first + half[i]!) as [number, number, number];
   const around = lattice ? lattice.taps[0] * lattice.step : 0;
-  return checkedKernel(sources, [x, y, z], Math.hypot(...half) + around);
+  return kernelsFor(work)(sourcesOf(work), [x, y, z], Math.hypot(...half) + around);
+}
+
+/** Kernels of some sources, for points within `reach` of the origin. */
+function kernelsFor({
+  backend,
+}: ChunkWork): (sources: Sources, origin: readonly [number, number, number], reach: number) => RowKernel {
+  return backend === 'Reference' ? (sources) => new ReferenceKernel(sources) : checkedKernel;
+}
+
+function sourcesOf({ sources, pattern }: ChunkWork): Sources {
+  return { ...sources, directivity: directivityOf(pattern) };
 }

@@ -1,6 +1,7 @@
 // Far from its sources a field in a homogeneous medium holds no wavelength shorter than its own. So it can be summed on a
 // lattice coarser than the volume and interpolated: how coarse, and with which weights, follows from the error allowed.
 import { complexMatrix, shiftedSolver } from '../solver/matrix.ts';
+import type { SourcePlane } from '../spectrum/layers.ts';
 import type { Block, Volume } from '../volume/layout.ts';
 import { coordinate } from '../volume/layout.ts';
 
@@ -14,6 +15,8 @@ export interface Lattice {
   readonly taps: readonly [number, number, number];
   /** Error of a plane wave over its amplitude, at the worst. */
   readonly error: number;
+  /** Its layers come from these planes by the angular spectrum, and not from the direct sum. */
+  readonly planes?: readonly SourcePlane[];
 }
 
 /** Where a point reads the lattice along one axis. */
@@ -35,17 +38,17 @@ const costOfTap = 0.35e-9;
 
 /**
  * The cheapest lattice whose error is within `tolerance`, or undefined where none is cheaper than summing every point.
- * @param sources that each point of the lattice costs.
+ * @param sources that each point of the lattice costs. @param most seconds that it may cost, in place of that sum's.
  */
 export function designLattice(
   volume: Volume,
   wavelength: number,
   sources: number,
   tolerance: number,
+  most: number = volume.shape.reduce((product, n) => product * n, 1) * sources * costOfSource,
 ): Lattice | undefined {
-  const points = volume.shape.reduce((product, n) => product * n, 1);
   let best: Lattice | undefined;
-  let least = points * sources * costOfSource;
+  let least = most;
   for (const part of steps) {
     const step = wavelength / part;
     if (step <= volume.spacing) continue;

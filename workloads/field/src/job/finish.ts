@@ -186,8 +186,10 @@ function summaryOf(
         taps: plan.lattice.taps,
         points: plan.lattice.shape,
         error: plan.interpolationError,
+        ...(plan.lattice.planes && { planes: plan.lattice.planes }),
       },
     }),
+    ...(plan.methodReason !== undefined && { method: { name: plan.method, reason: plan.methodReason } }),
     warnings: plan.warnings,
   };
 }

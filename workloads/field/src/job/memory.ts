@@ -5,6 +5,7 @@ import { mostLayerBytes } from '../compute/pool.ts';
 import { arrayOf, type StoredQuantity } from '../compute/quantities.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator } from '../interpolation/interpolator.ts';
+import { spectrumBytes } from '../spectrum/design.ts';
 import { chunkCount } from '../volume/layout.ts';
 import { chunkBytes } from '../zarr/array.ts';
 import type { Problem } from './problem.ts';
@@ -31,7 +32,8 @@ export function estimateMemory(
   const chunk = quantities.reduce((sum, quantity) => sum + chunkBytes(arrayOf(quantity, volume)), 0);
   const layer = lattice ? Interpolator.layerFloats(volume, lattice, fieldsOf({ quantities })) * 4 : 0;
   const held = lattice ? (lattice.taps[0] + 2) * layer : 0;
-  const perThread = threadBytes + 1.2 * chunk + held + count * kernelSourceBytes;
+  const spectrum = lattice?.planes ? spectrumBytes(lattice, lattice.planes) : 0;
+  const perThread = threadBytes + 1.2 * chunk + held + count * kernelSourceBytes + spectrum;
   const layers = lattice ? Math.min(mostLayerBytes, lattice.shape[0] * layer) : 0;
   const computing = Math.min(threads, chunkCount(volume)) * perThread + layers + count * sourceBytes;
   return Math.ceil(baseBytes + Math.max(solving, computing));

@@ -41,7 +41,9 @@ export interface PlanFile {
   readonly memoryBytes: number;
   readonly quantities: readonly StoredQuantity[];
   readonly backend: 'CPU' | 'Reference';
-  readonly method: 'DirectSum' | 'Interpolated';
+  readonly method: 'DirectSum' | 'Interpolated' | 'AngularSpectrum';
+  /** Why this method, where there was a choice. */
+  readonly methodReason?: string;
   /** What is interpolated from, and the error seen; none with DirectSum. */
   readonly lattice?: Lattice;
   readonly interpolationError?: number;

@@ -129,6 +129,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     quantities,
     backend: problem.backend,
     method: choice.method,
+    ...(choice.reason !== undefined && { methodReason: choice.reason }),
     ...(choice.lattice && { lattice: choice.lattice, interpolationError: choice.error ?? 0 }),
     safety: {
       verdict: verdict.verdict,

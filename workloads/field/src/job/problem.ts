@@ -27,7 +27,7 @@ export interface Problem extends Scene {
   readonly slices: readonly Slice[];
   readonly boards?: Boards;
   readonly shardsMax: number;
-  readonly method: 'Auto' | 'DirectSum' | 'Interpolated';
+  readonly method: 'Auto' | 'DirectSum' | 'Interpolated' | 'AngularSpectrum';
   /** The field and its figures are those of the first frame. */
   readonly motion?: Motion;
 }

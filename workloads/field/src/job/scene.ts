@@ -76,7 +76,12 @@ export function solverOf(solver: FieldJobSpec['solver']): SolverSettings {
 /** What the schema has and this version does not compute: refused by name rather than ignored. */
 function refuseUnsupported(spec: FieldJobSpec): void {
   const refused: [boolean, string, string][] = [
-    [!['Auto', 'DirectSum', 'Interpolated'].includes(spec.method), 'spec.method', `method ${spec.method}`],
+    [spec.method === 'TimeDomain', 'spec.method', 'method TimeDomain'],
+    [
+      spec.mode === 'Service' && spec.method === 'AngularSpectrum',
+      'spec.method',
+      'method AngularSpectrum of a service',
+    ],
     [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
     [spec.mode === 'Service' && spec.motion !== undefined, 'spec.motion', 'motion of a service'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],

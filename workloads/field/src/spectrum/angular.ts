@@ -146,7 +146,7 @@ export class AngularSpectrum {
 }
 
 /** Rows and columns with the zeros around. */
-function spectrumShape({ rows, columns }: PlaneShape, padding = 2): readonly [number, number] {
+export function spectrumShape({ rows, columns }: PlaneShape, padding = 2): readonly [number, number] {
   return [powerOfTwoFrom(rows * padding), powerOfTwoFrom(columns * padding)];
 }
 
