@@ -22,7 +22,7 @@ interface PlaneShape {
  * Waves that leave one plane along +z, on planes further on. The plane is padded with zeros to twice its size or more, so
  * that what leaves it on one side does not come in on the other, and the transfer function is band-limited to the waves that
  * stay within the padded length. (Matsushima and Shimobaba, "Band-limited angular spectrum method", Optics Express 17
- * (2009) 19662, eqs. 9 to 13.) Cut off in the spectrum, the waves nearly along the plane ring, by 1e-2 a few wavelengths
+ * (2009) 19662: u < 1/(λ·√((2d/S)² + 1)).) Cut off in the spectrum, the waves nearly along the plane ring, by 1e-2 a few wavelengths
  * on. So the limit is drawn where it comes from, at the offsets: the transfer function is the transform of
  * Rayleigh and Sommerfeld's propagator faded out at half the padded length. (Shen and Wang, Applied Optics 45 (2006) 1102.)
  *

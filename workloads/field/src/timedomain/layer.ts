@@ -5,7 +5,7 @@ const strength = 2;
 
 /**
  * What is left of a wave's part along the axis in half a time step: 1 inside, falling with the fourth power of the depth.
- * (Tabei, Mast and Waag, J. Acoust. Soc. Am. 111 (2002) 53, eq. 33.)
+ * (Tabei, Mast and Waag, J. Acoust. Soc. Am. 111 (2002) 53, on the absorbing layer.)
  * @param points of the layer at each end. @param rate speed times time step over step.
  * @param offset of the places from the points, in points.
  */

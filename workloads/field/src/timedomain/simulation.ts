@@ -33,8 +33,9 @@ export function stableTimeStep(step: number, soundSpeed: number | Float64Array, 
 
 /**
  * First-order k-space pseudospectral method on staggered grids, with split densities in perfectly matched layers.
- * (Tabei, Mast and Waag, J. Acoust. Soc. Am. 111 (2002) 53, eqs. 11, 17 and 25 ff.; Treeby and Cox, J. Biomed. Opt. 15 (2010)
- * 021314, eqs. 17 to 20; sources corrected by cos(ckΔt/2) after Cox et al., IEEE IUS 2018.)
+ * (Tabei, Mast and Waag, "A k-space method for coupled first-order acoustic propagation equations", J. Acoust. Soc. Am. 111
+ * (2002) 53; Treeby and Cox, "k-Wave", J. Biomed. Opt. 15 (2010) 021314, section 2.) Sources are corrected by cos(ckΔt/2): so
+ * that at resonance, ck = ω, steps in time answer them as time itself does.
  *
  * Exact in time where the speed is the largest one; elsewhere of second order. In space exact up to two points a
  * wavelength; a jump of the medium rings over a point or two.
