@@ -4,8 +4,11 @@ import { annotations } from '../reconcile/kind.ts';
 import { childMeta, hashOf } from './meta.ts';
 import type { Job, PodTemplate } from './types.ts';
 
-/** Exit code of an engine that only a changed spec can help. */
-export const refusedExitCode = 2;
+/**
+ * Exit code (EX_CONFIG) of an engine that only a changed spec can help. Not 2, by which also the container's runtime ends
+ * when a pod is deleted while its container starts: Go's way out of a signal that a process of id 1 outlives.
+ */
+export const refusedExitCode = 78;
 
 export interface JobSettings {
   name: string;

@@ -102,7 +102,7 @@ function explain(error: unknown, out: string): number {
     console.error(`${error.reason}: ${field}${error.message}`);
     const begun = existsSync(join(out, '.quintet'));
     if (error.retry && begun) console.error(`what is finished is kept in ${out}: the same command goes on from there`);
-    return error.exitCode;
+    return error.retry ? 75 : 2;
   }
   console.error(error);
   return 1;

@@ -16,8 +16,8 @@ const roles = ['coordinator', 'worker'] as const;
 const longestMessage = 3500;
 /** EX_TEMPFAIL: the same may succeed another time. */
 const temporary = 75;
-/** As for wrong usage: only another spec, or other data, can help, and the Job need not try again. */
-const refused = 2;
+/** EX_CONFIG: only another spec, or other data, can help, and the Job need not try again. */
+const refused = 78;
 
 const role = process.argv[2] as (typeof roles)[number];
 const stopping = new AbortController();

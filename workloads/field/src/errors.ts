@@ -44,9 +44,9 @@ export class FieldError extends Error {
     return passing.has(this.reason);
   }
 
-  /** EX_TEMPFAIL where a retry may help, 2 as for wrong usage otherwise. */
+  /** In a pod: EX_TEMPFAIL where a retry may help, EX_CONFIG otherwise. */
   get exitCode(): number {
-    return this.retry ? 75 : 2;
+    return this.retry ? 75 : 78;
   }
 }
 

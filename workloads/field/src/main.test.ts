@@ -72,13 +72,13 @@ describe('the engine as a process', { timeout: 120_000 }, () => {
         targets: [{ name: 'focus', position: ['0mm', '0mm', '0mm'] }],
         array: { grid: { rows: 3, columns: 3 } },
       }),
-      code: 2,
+      code: 78,
       reason: 'InvalidTarget',
     },
     {
       title: 'a broken limit',
       job: smallJob({ safety: { maxPressure: '1Pa' } }),
-      code: 2,
+      code: 78,
       reason: 'SafetyLimitExceeded',
     },
   ])('ends with $code for $title', async ({ job, code, reason }) => {

@@ -203,7 +203,7 @@ describe('the status of an EvolutionRun', () => {
     };
     const seen = observed()
       .withJob(coordinator(run), 'Failed')
-      .withPod(coordinator(run), { exitCode: 2, message: bad });
+      .withPod(coordinator(run), { exitCode: 78, message: bad });
     expect(kind.status(run, seen).fields.phase).toBe('Failed');
     expect(ready(run, seen)?.message).toContain('spec.dataset.target');
     expect(workers(run, seen)).toBeUndefined();

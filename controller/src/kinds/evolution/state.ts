@@ -106,8 +106,10 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
     trouble:
-      troubleOf(needed.filter(isActive), observed.now) ??
-      queueTrouble([live], resource.spec.scheduling.queueName, observed),
+      troubleOf(needed.filter(isActive), observed.now, {
+        spec: resource.spec,
+        failedMount: (pod) => observed.failedMount?.(pod),
+      }) ?? queueTrouble([live], resource.spec.scheduling.queueName, observed),
     startTime,
     deadline,
   };

@@ -311,7 +311,7 @@ describe('the status of a FieldJob', () => {
         observed()
           .withJob(planOf(job), 'Failed')
           .withPod(planOf(job), {
-            exitCode: 2,
+            exitCode: 78,
             message: {
               step: 'plan',
               error: { reason: 'SafetyLimitExceeded', message: '7.1kPa over 6kPa', field: 'spec.safety.maxPressure' },

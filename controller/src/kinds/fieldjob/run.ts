@@ -79,7 +79,10 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
     failure: undefined,
     gpu,
     trouble:
-      troubleOf([...known].filter(isActive), observed.now) ??
+      troubleOf([...known].filter(isActive), observed.now, {
+        spec: resource.spec,
+        failedMount: (pod) => observed.failedMount?.(pod),
+      }) ??
       queueTrouble(
         stepNames.map((name) => steps[name].live),
         resource.spec.scheduling.queueName,

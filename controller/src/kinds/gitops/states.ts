@@ -149,7 +149,7 @@ function fieldJobRows(): Record<string, Row> {
       seen: (one) =>
         observed()
           .withJob(planJob(one), 'Failed')
-          .withPod(planJob(one), { exitCode: 2, message: { step: 'plan', error: unsafe } }),
+          .withPod(planJob(one), { exitCode: 78, message: { step: 'plan', error: unsafe } }),
       is: 'stalled',
     },
     'when pods were killed for memory until retries ran out': {

@@ -249,7 +249,7 @@ describe('a run in a cluster', () => {
       dataset: { source: { http: { url: await served() } }, target: 'z', task: 'Binary' },
     });
     const coordinator = await start('coordinator', resource);
-    expect(await coordinator.ended).toBe(2);
+    expect(await coordinator.ended).toBe(78);
     expect(await coordinator.said()).toMatchObject({
       step: 'coordinator',
       error: { reason: 'DataInvalid', field: 'spec.dataset.target', message: expect.stringContaining('no column z') },
