@@ -63,7 +63,7 @@ export interface Rate {
   readonly reason?: string;
 }
 
-const tolerance = 0.05;
+export const tolerance = 0.05;
 
 /** @throws CompressionError naming the field when an option cannot be followed. */
 export function compress(options: CompressOptions): Compressed {
@@ -96,7 +96,11 @@ export function compress(options: CompressOptions): Compressed {
     goOn();
     const strategy = registry.get(each);
     if (!strategy)
-      throw new CompressionError('UnknownStrategy', 'strategy', `there is no strategy ${JSON.stringify(each)}`);
+      throw new CompressionError(
+        'UnknownStrategy',
+        'strategy',
+        `there is no strategy ${JSON.stringify(each)}; there are ${['auto', ...registry.keys()].join(', ')}`,
+      );
     return strategies.get(each) === strategy ? strategy.compress(input) : checked(strategy, input);
   };
   const input: StrategyInput = {

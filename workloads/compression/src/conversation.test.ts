@@ -30,6 +30,50 @@ describe('a conversation', () => {
     );
   });
 
+  test('shortens a message at once that outweighs those after it, and never takes that back', () => {
+    const heavy = fc.record({
+      role: fc.constantFrom('user' as const, 'assistant' as const, 'tool' as const),
+      content: fc.constantFrom('ok', long, long.repeat(4)),
+    });
+    fc.assert(
+      fc.property(fc.array(heavy, { maxLength: 10 }), fc.nat(10), fc.nat(3), (messages, cut, keepRecent) => {
+        const earlier = compressConversation({ messages: messages.slice(0, cut), keepRecent });
+        const later = compressConversation({ messages, keepRecent });
+        expect(later.stable).toBeGreaterThanOrEqual(earlier.stable);
+        expect(later.messages.slice(0, earlier.stable)).toEqual(earlier.messages.slice(0, earlier.stable));
+      }),
+      { numRuns: 60 },
+    );
+    const messages: Message[] = [
+      { role: 'tool', content: long },
+      { role: 'assistant', content: 'I see.' },
+      { role: 'user', content: 'And then?' },
+    ];
+    const { stable, rate } = compressConversation({ messages, keepRecent: 2, ratio: 4 });
+    expect(stable).toBe(1);
+    expect(rate).toMatchObject({ requested: 4, met: true });
+  });
+
+  test('says what was asked, what was reached, and why less', () => {
+    const rateOf = (messages: Message[]) => compressConversation({ messages, keepRecent: 2, ratio: 4 }).rate;
+    const turn: Message = { role: 'assistant', content: long };
+    expect(rateOf(Array<Message>(5).fill(turn))).toEqual({
+      requested: 4,
+      reached: 1,
+      met: false,
+      reason: '5 messages: shortened from 6 on, or once one outweighs the 2 after it',
+    });
+    const mixed: Message[] = [
+      { role: 'system', content: long },
+      { role: 'user', content: long },
+      { role: 'user', content: 'Go on.' },
+    ];
+    expect(rateOf([...mixed, turn, turn, turn, turn]).reason).toBe(
+      'the last 3 are left as they are until there are 10; kept by their role or policy: 1; ' +
+        'shorter than 40 tokens: 1; held to a lower ratio by their role or policy: 1',
+    );
+  });
+
   test('leaves instructions and recent messages as they are', () => {
     const messages: Message[] = [
       { role: 'system', content: long },

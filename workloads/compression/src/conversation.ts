@@ -1,6 +1,6 @@
 // Growing dialogues. Each message is compressed by itself, by its role, tool and tags alone, so what was sent to the model
 // once stays byte for byte the same turn after turn and its prompt cache keeps hitting. Recent messages stay as they are.
-import { type Compressed, type CompressOptions, compress } from './compress.ts';
+import { type Compressed, type CompressOptions, compress, type Rate, tolerance } from './compress.ts';
 import { CompressionError } from './errors.ts';
 import { type TokenizerName, tokenizer } from './tokens.ts';
 
@@ -38,7 +38,8 @@ export interface ConversationOptions {
   readonly keepRecent?: number;
   /**
    * The border between compressed and untouched messages moves by this many at a time (default 4): between two moves not
-   * even the border changes, so the model's cache holds up to the newest message.
+   * even the border changes, so the model's cache holds up to the newest message. A message that outweighs all that is recent
+   * moves it at once: what it saves is more than what the model reads anew.
    */
   readonly step?: number;
   readonly tokenizer?: TokenizerName;
@@ -51,6 +52,7 @@ export interface CompressedConversation {
   readonly originalTokens: number;
   readonly compressedTokens: number;
   readonly ratio: number;
+  readonly rate: Rate;
   /** Per message, undefined where it was left as it is. */
   readonly results: readonly (Compressed | undefined)[];
 }
@@ -65,9 +67,15 @@ const defaults: readonly Policy[] = [
 /** Below this a message is not worth an ellipsis. */
 const fewestTokens = 40;
 
+/** Below this no message moves the border out of turn. */
+const heavyTokens = 512;
+
 /** What is to be done with each message, decided by the message alone. */
 export interface ConversationPlan {
   readonly stable: number;
+  readonly ratio: number;
+  /** Why less is shortened than was asked for, as far as the messages themselves say. */
+  readonly held: string;
   /** Of each message as it came. */
   readonly tokens: readonly number[];
   /** Per message how it is compressed, but for its text; undefined where it is left as it is. */
@@ -92,28 +100,63 @@ export function planConversation(options: ConversationOptions): ConversationPlan
   if (!Number.isInteger(step) || step < 1)
     throw new CompressionError('InvalidField', 'step', 'step must be a whole number, 1 or more');
   const counter = tokenizer(options.tokenizer ?? 'o200k_base');
-  const stable = Math.max(0, Math.floor((messages.length - keepRecent) / step) * step);
   const policies = [...(options.policies ?? []), ...defaults];
+  const chosen = messages.map(
+    (message): Policy => policies.find((each) => matches(each, message)) ?? { action: 'Compress' },
+  );
   const tokens = messages.map(({ content }) => counter.count(content));
+  const spared = chosen.map(({ action }) => action === 'Keep');
+  const stable = borderOf(tokens, spared, keepRecent, step);
+  const ratios = chosen.map((policy) =>
+    defaults.includes(policy) ? Math.min(policy.ratio ?? ratio, ratio) : (policy.ratio ?? ratio),
+  );
   const work = messages.map((message, index) => {
-    if (index >= stable) return undefined;
-    const policy: Policy = policies.find((each) => matches(each, message)) ?? { action: 'Compress' };
-    if (policy.action === 'Keep' || (tokens[index] as number) < fewestTokens) return undefined;
+    const policy = chosen[index] as Policy;
+    if (index >= stable || spared[index] || (tokens[index] as number) < fewestTokens) return undefined;
     return {
-      ratio: defaults.includes(policy) ? Math.min(policy.ratio ?? ratio, ratio) : (policy.ratio ?? ratio),
+      ratio: ratios[index] as number,
       legend: false,
       strategy: policy.strategy ?? strategy ?? 'auto',
       ...(message.protect && { protect: message.protect }),
       ...(options.tokenizer && { tokenizer: options.tokenizer }),
     };
   });
-  return { stable, tokens, work };
+  const rest = messages.length - stable;
+  const kept = spared.slice(0, stable).filter(Boolean).length;
+  const short = work.slice(0, stable).filter((each) => !each).length - kept;
+  const gentle = work.filter((each) => each && (each.ratio as number) < ratio).length;
+  // What the next message does is told as if it were light: of a heavy one nothing is known yet.
+  const next = (Math.floor(stable / step) + 1) * step + keepRecent;
+  const held = [
+    stable === 0 &&
+      `${messages.length} messages: shortened from ${next} on, or once one outweighs the ${keepRecent} after it`,
+    stable > 0 && rest > 0 && `the last ${rest} are left as they are until there are ${next}`,
+    kept > 0 && `kept by their role or policy: ${kept}`,
+    short > 0 && `shorter than ${fewestTokens} tokens: ${short}`,
+    gentle > 0 && `held to a lower ratio by their role or policy: ${gentle}`,
+  ].filter((each) => each !== false);
+  return { stable, ratio, held: held.join('; '), tokens, work };
+}
+
+/**
+ * How many messages from the start are final. Moved by `step` at a time, and past each message that had more tokens than the
+ * `keepRecent` after it together: that is decided by those messages alone, so the border never goes back as messages follow.
+ */
+function borderOf(tokens: readonly number[], spared: readonly boolean[], keepRecent: number, step: number): number {
+  const old = Math.max(0, tokens.length - keepRecent);
+  const usual = Math.floor(old / step) * step;
+  for (let index = old - 1; index >= usual; index--) {
+    const own = tokens[index] as number;
+    const after = sum(tokens.slice(index + 1, index + 1 + keepRecent));
+    if (!spared[index] && own >= heavyTokens && own > after) return index + 1;
+  }
+  return usual;
 }
 
 /** The messages with what became of those that were compressed. */
 export function conversationOf(
   messages: readonly Message[],
-  { stable, tokens }: ConversationPlan,
+  { stable, ratio: requested, held, tokens }: ConversationPlan,
   results: readonly (Pick<Compressed, 'text' | 'compressedTokens'> | undefined)[],
 ): Omit<CompressedConversation, 'results'> {
   const compressed = messages.map((message, index) => {
@@ -125,13 +168,11 @@ export function conversationOf(
   });
   const originalTokens = sum(tokens);
   const compressedTokens = sum(tokens.map((count, index) => results[index]?.compressedTokens ?? count));
-  return {
-    messages: compressed,
-    stable,
-    originalTokens,
-    compressedTokens,
-    ratio: originalTokens / Math.max(compressedTokens, 1),
-  };
+  const ratio = originalTokens / Math.max(compressedTokens, 1);
+  const met = ratio >= requested * (1 - tolerance);
+  const reason = held || 'the smallest parts that can be kept whole have more tokens than asked for';
+  const rate = { requested, reached: ratio, met, ...(!met && { reason }) };
+  return { messages: compressed, stable, originalTokens, compressedTokens, ratio, rate };
 }
 
 function matches({ role, tool, tag }: Policy, message: Message): boolean {

@@ -93,10 +93,7 @@ export async function openCompressor(
     if ('refused' in outcome) {
       const { code, message, field } = outcome.refused;
       if (code === 'Cancelled') throw new QuintetError('CANCELLED');
-      throw new QuintetError(code === 'InvalidField' || code === 'TooLong' ? 'INVALID_REQUEST' : 'UNPROCESSABLE', {
-        reason: message,
-        field,
-      });
+      throw new QuintetError(ofRequest.has(code) ? 'INVALID_REQUEST' : 'UNPROCESSABLE', { reason: message, field });
     }
     return outcome;
   };
@@ -297,6 +294,7 @@ export async function openCompressor(
       ...figures,
       messages: compressed as CompressAnswer['messages'],
       compressed: results.flatMap((result, message) => (result ? [{ ...partOf(result), message }] : [])),
+      rate: { ...figures.rate },
       strategy: 'conversation',
       source: 'miss',
     };
@@ -318,6 +316,9 @@ function partOf({ originalTokens, compressedTokens, strategy, rate, spans, origi
     ...(original && { original }),
   };
 }
+
+/** Refusals that a look at the request explains. */
+const ofRequest: ReadonlySet<string> = new Set(['InvalidField', 'TooLong', 'UnknownStrategy']);
 
 function chargeOf(made: readonly { value: Kept }[]): number {
   return made.reduce((sum, { value }) => sum + value.result.originalTokens, 0);

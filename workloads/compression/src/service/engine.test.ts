@@ -112,7 +112,7 @@ describe('the service', { timeout: 60_000 }, () => {
     const { client } = plain;
     const items = await client().compressBatch([{ text: long }, { text: long, strategy: 'magic' }]);
     expect(items[0]).toMatchObject({ rate: { met: true } });
-    expect(items[1]).toMatchObject({ error: { code: 'UNPROCESSABLE', field: 'strategy' } });
+    expect(items[1]).toMatchObject({ error: { code: 'INVALID_REQUEST', field: 'strategy' } });
   });
 
   test('takes a batch and a long text that have more parts than the queue has places', async () => {
@@ -239,6 +239,42 @@ describe('the service', { timeout: 60_000 }, () => {
     expect(await refusal({ text: long })).toMatchObject({ code: 'INVALID_REQUEST', field: 'text' });
     expect(await refusal({ text: 'a', strategy: 'model' })).toBeUndefined();
     expect(await refusal('{"text":')).toMatchObject({ code: 'MALFORMED_BODY' });
+    expect(await refusal({ text: long.slice(0, 1000), strategy: 'Nope' })).toMatchObject({
+      code: 'INVALID_REQUEST',
+      field: 'strategy',
+      message: expect.stringMatching(/there is no strategy "nope"; there are auto, .*extractive/),
+      fix: expect.any(String),
+    });
+  });
+
+  test('gives parts of an original, and refuses those that begin beyond its end', async () => {
+    const { client } = await replica({}, false);
+    const id = (await client().compress({ text: long })).original?.id ?? '';
+    const part = async (query: string) => {
+      const headers = { authorization: 'Bearer news-token-0123456789' };
+      const response = await fetch(new URL(`/v1/originals/${id}?${query}`, engines.at(-1)?.url), { headers });
+      return [response.status, await response.json()];
+    };
+    expect(await part('start=4&end=11')).toEqual([200, { text: long.slice(4, 11) }]);
+    expect(await part(`start=${long.length - 3}&end=${long.length + 9}`)).toEqual([200, { text: long.slice(-3) }]);
+    for (const query of ['start=54&end=11', `start=${long.length + 1}`])
+      expect(await part(query)).toMatchObject([400, { error: { field: 'start' } }]);
+  });
+
+  test('takes chunks without a start, and closes a stream by whose fault its end was', async () => {
+    const said = async (...messages: readonly string[]) => {
+      const { socket, parts, closed } = await openStream(plain.engine.url);
+      for (const message of messages) socket.send(message);
+      return { last: ((await closed) as { code: number }).code, parts };
+    };
+    const chunk = JSON.stringify({ type: 'chunk', text: long.slice(0, 2000) });
+    const end = JSON.stringify({ type: 'end' });
+    const { last, parts } = await said(chunk, end);
+    expect([last, parts.map(({ type }) => type)]).toEqual([1000, ['part', 'done']]);
+    expect(await said('{"type":')).toMatchObject({ last: 1007, parts: [{ type: 'error' }] });
+    expect(await said('{"type":"begin"}')).toMatchObject({ last: 1008, parts: [{ type: 'error' }] });
+    const unknown = JSON.stringify({ type: 'start', strategy: 'nope' });
+    expect(await said(unknown, chunk, end)).toMatchObject({ last: 1008, parts: [{ type: 'error' }] });
   });
 
   test('streams compressed parts that tile what was sent', async () => {

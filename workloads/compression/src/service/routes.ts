@@ -101,7 +101,13 @@ export function routes(
     },
     async (request, reply) => {
       const { params, query, identity } = request;
-      const text = (await compressor.originals.get(identity.tenant, params.id)).slice(query.start, query.end);
+      const { start = 0, end } = query;
+      const whole = await compressor.originals.get(identity.tenant, params.id);
+      if (start > Math.min(end ?? whole.length, whole.length)) {
+        const reason = `start ${start} is beyond the end, ${Math.min(end ?? whole.length, whole.length)}`;
+        throw new QuintetError('INVALID_REQUEST', { field: 'start', reason });
+      }
+      const text = whole.slice(start, end);
       // What an id stands for never changes, and is its tenant's alone.
       const known = httpCache(request, reply, { maxAge: 3600, etag: [params.id, query.start, query.end].join('-') });
       return known ? ('' as never) : { text };

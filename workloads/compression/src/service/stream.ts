@@ -84,7 +84,11 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end
       ? error
       : new QuintetError('INTERNAL', { requestId: 'stream' }, { cause: error });
     if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ type: 'error', error: known.toBody() }));
-    socket.close(1011);
+    ended = true;
+    waiting.length = 0;
+    // A socket that is not read does not hear the client's close either, and would stay open until its time is up.
+    socket.resume();
+    socket.close(closeCode(known));
   };
   const work = async (): Promise<void> => {
     if (working) return;
@@ -155,8 +159,11 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end
         enqueue(() => send({ type: 'done', ...totals }).then(() => socket.close(1000)));
       }
     } catch (error) {
-      const reason = error instanceof z.ZodError ? z.prettifyError(error) : 'a message must be JSON';
-      fail(new QuintetError('INVALID_REQUEST', { reason }));
+      fail(
+        error instanceof z.ZodError
+          ? new QuintetError('INVALID_REQUEST', { reason: z.prettifyError(error) })
+          : new QuintetError('MALFORMED_BODY', { reason: 'a message must be JSON' }),
+      );
     }
   });
   return {
@@ -167,4 +174,10 @@ function serve(socket: WebSocket, tenant: string, compressor: Compressor): { end
       socket.resume();
     },
   };
+}
+
+/** Says whose fault it was: data that cannot be read, a request that is refused, or the server. */
+function closeCode({ code, status }: QuintetError): number {
+  if (code === 'MALFORMED_BODY') return 1007;
+  return status < 500 ? 1008 : 1011;
 }
