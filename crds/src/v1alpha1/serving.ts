@@ -158,7 +158,9 @@ export const cache = () =>
 
 export const auth = () =>
   z.object({
-    secretRef: secretRef().describe('Secret whose keys are clients and whose values are their bearer tokens.'),
+    secretRef: secretRef().describe(
+      'Secret whose keys are clients and whose values are their bearer tokens, one a line, of 16 characters or more.',
+    ),
   });
 
 export const cors = () =>

@@ -67,6 +67,11 @@ describe('tokens of a mounted Secret', () => {
   test.each<[string, Record<string, string>, string]>([
     ['there is none', {}, 'holds no token'],
     ['one belongs to two tenants', { a: 'same-0123456789abcdef', b: 'same-0123456789abcdef' }, 'another tenant'],
+    [
+      'some are short, which are named all at once',
+      { alice: 'tok-a', bob: 'long-0123456789abcdef\ntok-b', carol: 'long-9876543210fedcba', _admin: 'tok-admin' },
+      'shorter than 16 characters: of _admin, alice, bob; replace them in the Secret of spec.auth.secretRef',
+    ],
     ['a tenant has an impossible name', { 'A B': 'token-0123456789abcdef' }, 'not the name of a tenant'],
   ])('are refused at the start when %s', async (_what, files, message) => {
     await mount(files);

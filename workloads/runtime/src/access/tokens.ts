@@ -59,13 +59,16 @@ type Known = Map<string, { digest: Buffer; identity: Identity }>;
 
 async function load(directory: string, digest: (token: string) => Buffer): Promise<Known> {
   const known: Known = new Map();
+  const short = new Set<string>();
   for (const [tenant, content] of await readFiles(directory)) {
     if (!tenantName.test(tenant)) throw new Error(`${tenant} in ${directory} is not the name of a tenant`);
     for (const line of content.split('\n')) {
       const token = line.trim();
       if (token === '' || token.startsWith('#')) continue;
-      if (token.length < minimumLength)
-        throw new Error(`a token of ${tenant} is shorter than ${minimumLength} characters`);
+      if (token.length < minimumLength) {
+        short.add(tenant);
+        continue;
+      }
       const hashed = digest(token);
       const id = hashed.toString('base64');
       if ((known.get(id)?.identity.tenant ?? tenant) !== tenant)
@@ -76,6 +79,11 @@ async function load(directory: string, digest: (token: string) => Buffer): Promi
       });
     }
   }
+  if (short.size > 0)
+    throw new Error(
+      `tokens shorter than ${minimumLength} characters: of ${[...short].sort().join(', ')}; replace them in the Secret of ` +
+        'spec.auth.secretRef by longer ones, such as `openssl rand -hex 32` makes, and the pods start by themselves',
+    );
   if (known.size === 0) throw new Error(`${directory} holds no token`);
   return known;
 }
