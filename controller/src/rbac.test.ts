@@ -39,6 +39,11 @@ describe('rights of the controller', () => {
     expect(JSON.stringify(controllerRules([kite]))).not.toContain('*');
   });
 
+  it('reads of Events only what is listed when a volume cannot be mounted', () => {
+    expect(verbsOn('', 'events')).toEqual(['list']);
+    expect(verbsOn('events.k8s.io', 'events')).toEqual(['create', 'patch']);
+  });
+
   it('unites the rights of two kinds on one type, extra rules with them', () => {
     const crate: Declared = {
       type: type('quintet.dev', 'crates'),

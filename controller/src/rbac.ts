@@ -23,6 +23,8 @@ export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
     for (const seen of [...observes, ...dependents]) rights.add(seen.group, seen.plural, follow);
   }
   rights.add('events.k8s.io', 'events', ['create', 'patch']);
+  // Why a pod's volumes cannot be mounted stands nowhere else.
+  rights.add('', 'events', ['list']);
   for (const rule of kinds.flatMap(({ extraRules }) => extraRules)) rights.addRule(rule);
   return rights.rules();
 }

@@ -15,6 +15,8 @@ export const noon = new Date('2026-01-01T12:00:00Z');
 
 export class ObservedBuilder implements Observed {
   now = noon;
+  /** What the kubelet says of each pod's volumes. */
+  failedMount?: (pod: KubeObject) => string | undefined;
   readonly #objects: KubeObject[] = [];
 
   list<T extends KubeObject>(type: ResourceType): readonly T[] {

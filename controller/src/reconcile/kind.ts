@@ -21,6 +21,8 @@ export interface Observed {
   get<T extends KubeObject>(type: ResourceType, name: string): T | undefined;
   /** What others made for a child, by its uid. */
   dependents<T extends KubeObject>(type: ResourceType, child: KubeObject): readonly T[];
+  /** What the kubelet said of the volumes of a pod that cannot start for them; left out: nothing is known. */
+  failedMount?(pod: KubeObject): string | undefined;
   /** The moment of this reconcile, injected: the only clock a kind sees. */
   now: Date;
 }

@@ -13,6 +13,7 @@ import type { Recorder } from './events.ts';
 import type { Kind, StatusDecision } from './kind.ts';
 import { labels } from './kind.ts';
 import type { Metrics } from './metrics.ts';
+import { FailedMounts } from './mounts.ts';
 import { askNamespace, endChildren, isRefusedByNamespace } from './namespace.ts';
 import { CachedObserved } from './observed.ts';
 import { labelValue } from './ownership.ts';
@@ -95,8 +96,13 @@ export class Controller<R extends KubeObject = KubeObject> {
       watcher: this.#resources,
       ...(recorder && { onTransition: (resource, note) => recorder.record(resource, note) }),
     });
-    this.#observe = (resource, now) =>
-      new CachedObserved(kind.type.kind, resource, now, children, observed, dependents);
+    const mounts = new FailedMounts(client);
+    this.#observe = (resource, now) => {
+      const key = keyOf(resource.metadata);
+      const again = (afterMs: number) => this.queue.addAfter(key, afterMs);
+      const failedMount = (pod: KubeObject) => mounts.said(pod, now, again);
+      return new CachedObserved(kind.type.kind, resource, now, children, observed, dependents, failedMount);
+    };
 
     this.#resources.onChange((object, change) => this.#onResource(object, change === 'deleted'));
     for (const watcher of children) {

@@ -15,6 +15,7 @@ export class CachedObserved implements Observed {
   readonly #children: readonly Watcher[];
   readonly #observed: readonly Watcher[];
   readonly #dependents: readonly Watcher[];
+  readonly failedMount: (pod: KubeObject) => string | undefined;
 
   constructor(
     kind: string,
@@ -23,7 +24,9 @@ export class CachedObserved implements Observed {
     children: readonly Watcher[],
     observed: readonly Watcher[],
     dependents: readonly Watcher[],
+    failedMount: (pod: KubeObject) => string | undefined = () => undefined,
   ) {
+    this.failedMount = failedMount;
     const { namespace = '', name, uid = '' } = resource.metadata;
     this.now = now;
     this.key = `${namespace}/${name}`;

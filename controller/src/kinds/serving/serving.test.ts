@@ -157,7 +157,13 @@ describe('the objects of a service', () => {
     expect(count({ yieldsTo: { name: 'hpa', target: 'Deployment' } })).toBe(6);
     expect(count({ yieldsTo: { name: 'hpa', target: 'Resource' } })).toBe(2);
     expect(decided({ replicas: 5 }).status(scaled, observed())).toMatchObject({
-      conditions: expect.arrayContaining([{ type: 'ScalingActive', ...said }]),
+      conditions: expect.arrayContaining([
+        {
+          type: 'ScalingActive',
+          ...said,
+          message: expect.stringMatching(/^it follows; spec\.replicas \(2\) is not read.*minReplicas/),
+        },
+      ]),
       fields: { autoscaling: { desired: 5, reason: 'x', lastScaleTime: '2026-01-01T12:00:00Z' } },
     });
   });
@@ -319,6 +325,94 @@ describe('a rollout while every GPU is held', () => {
       .at(120);
     expect(bridge(one, seen)?.spec.replicas).toBe(2);
     expect(strategy(one, seen)).toBe(2);
+  });
+});
+
+describe('pods that do not get on', () => {
+  const made = (revision: string, minute: number, status: Pod['status']): Pod => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `pod-${serial++}`,
+      namespace: 'team',
+      creationTimestamp: new Date(noon.getTime() + minute * 60_000).toISOString(),
+      labels: { 'quintet.dev/backend': 'cpu' },
+      ownerReferences: [
+        { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: revision, uid: `uid-of-${revision}`, controller: true },
+      ],
+    },
+    ...(status && { status }),
+  });
+  const crashing = (restartCount: number): Pod['status'] => ({
+    phase: 'Running',
+    containerStatuses: [
+      {
+        name: 'engine',
+        restartCount,
+        state: { waiting: { reason: 'CrashLoopBackOff' } },
+        lastState: {
+          terminated: {
+            exitCode: 1,
+            reason: 'Error',
+            message: '{"level":"info","msg":"starting"}\n{"level":"fatal","err":"a token of _admin is too short"}',
+          },
+        },
+      },
+    ],
+  });
+  const unplaced: Pod['status'] = {
+    phase: 'Pending',
+    conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '1 Insufficient cpu.' }],
+  };
+  const seenWith = (one: Served, ...pods: Pod[]) =>
+    observed().with(live(main(one), { ...rolled, readyReplicas: 0, availableReplicas: 0 }), ...pods);
+
+  it('are Pending at first, and Failed when they have ended again and again, in the words of the engine', () => {
+    const one = resource();
+    expect(kind.status(one, seenWith(one, made('new', 0, crashing(4)))).fields['phase']).toBe('Pending');
+    const often = seenWith(one, made('new', 0, crashing(5)));
+    expect(kind.status(one, often).fields['phase']).toBe('Failed');
+    expect(condition(one, often, 'Stalled')).toMatchObject({
+      status: 'True',
+      reason: 'PodFailed',
+      message: expect.stringMatching(
+        /\(Error\): a token of _admin is too short; it was started 5 times or more in vain$/,
+      ),
+    });
+  });
+
+  it('are not Failed while another of their revision serves', () => {
+    const one = resource();
+    const ready = made('new', 0, { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] });
+    const seen = observed().with(
+      live(main(one), { ...rolled, availableReplicas: 1 }),
+      ready,
+      made('new', 0, crashing(9)),
+    );
+    expect(condition(one, seen, 'Stalled')).toBeUndefined();
+    expect(condition(one, seen, 'Reconciling')).toMatchObject({ reason: 'PodFailed' });
+  });
+
+  it('speak only for the latest revision', () => {
+    const one = resource();
+    const creating: Pod['status'] = {
+      phase: 'Pending',
+      conditions: [{ type: 'PodScheduled', status: 'True' }],
+      containerStatuses: [{ name: 'engine', restartCount: 0, state: { waiting: { reason: 'ContainerCreating' } } }],
+    };
+    const seen = seenWith(one, made('old', 0, unplaced), made('new', 1, creating));
+    expect(condition(one, seen, 'Ready')).toMatchObject({ reason: 'RollingOut' });
+    expect(condition(one, seenWith(one, made('old', 0, unplaced)), 'Ready')).toMatchObject({ reason: 'Unschedulable' });
+  });
+
+  it('name the Secret that the kubelet misses, and the field that names it', () => {
+    const one = resource({ auth: { secretRef: { name: 'nope' } } });
+    const seen = seenWith(one, made('new', 0, { phase: 'Pending' }));
+    seen.failedMount = () => 'MountVolume.SetUp failed for volume "secret-0" : secret "nope" not found';
+    expect(condition(one, seen, 'Ready')).toMatchObject({
+      reason: 'SecretNotFound',
+      message: 'Secret nope does not exist in namespace team; create it, or name another in spec.auth.secretRef',
+    });
   });
 });
 

@@ -1,4 +1,5 @@
 // How a serving engine stands: its Deployments, what its pods wait for, and for how long they have waited for a GPU.
+import { controllerOf } from '../../kube/store.ts';
 import { type Deployment, type Rollout, rolloutOf } from '../../objects/deployment.ts';
 import type { Pod } from '../../objects/types.ts';
 import { types } from '../../objects/types.ts';
@@ -19,6 +20,8 @@ export interface State {
   /** Pods that hold a GPU. */
   onGpu: number;
   trouble: Trouble | undefined;
+  /** No pod of the latest revision serves. */
+  isInVain: boolean;
   wait: GpuWait | undefined;
   /** Pods that run on CPU meanwhile: the policy lets them, and the wait was long enough. */
   bridged: number;
@@ -34,6 +37,8 @@ export function readState(resource: Served, observed: Observed, scaling?: Scalin
   const main = observed.get<Deployment>(types.deployment, mainName(resource));
   const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
   const pods = observed.list<Pod>(types.pod).filter(({ metadata }) => !metadata.deletionTimestamp);
+  const latest = latestOf(pods);
+  const about = { spec: resource.spec, failedMount: (pod: Pod) => observed.failedMount?.(pod) };
   const wanted = wantedReplicas(resource, scaling, main?.spec.replicas);
   const onGpu = pods.filter((pod) => runsOn(pod, 'GPU') && isReady(pod)).length;
   const wait = gpuWait(pods);
@@ -54,13 +59,26 @@ export function readState(resource: Served, observed: Observed, scaling?: Scalin
     wanted,
     ready,
     onGpu,
-    trouble: troubleOf(pods),
+    trouble: troubleOf(latest, undefined, about),
+    isInVain: !latest.some(isReady),
     wait,
     bridged,
     bridgeAt,
     blocked,
     maxUnavailable: yields ? Math.max(0, wanted - onGpu) + 1 : 0,
   };
+}
+
+/** What hinders pods of an older revision is no news of the latest: of each Deployment, those made with its newest pod. */
+function latestOf(pods: readonly Pod[]): Pod[] {
+  const newest = new Map<string | undefined, Pod>();
+  const deploymentOf = ({ metadata }: Pod) => metadata.labels?.['quintet.dev/backend'];
+  const madeAt = ({ metadata }: Pod) => metadata.creationTimestamp ?? '';
+  for (const pod of pods) {
+    const known = newest.get(deploymentOf(pod));
+    if (!known || madeAt(pod) > madeAt(known)) newest.set(deploymentOf(pod), pod);
+  }
+  return pods.filter((pod) => controllerOf(pod)?.uid === controllerOf(newest.get(deploymentOf(pod)) ?? pod)?.uid);
 }
 
 /**

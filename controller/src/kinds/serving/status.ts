@@ -16,6 +16,7 @@ const decisions: readonly ((resource: Served, state: State) => Verdict | undefin
   complete, // every pod of the latest revision serves
   bridged, // as many serve, on CPU for want of a GPU
   queued, // a GPU or a place in the queue comes by itself, however long that takes
+  inVain, // pods end again and again
   stuck, // the rollout stood still for too long
   hindered, // pods exist and do not get on
   progressing,
@@ -71,6 +72,10 @@ function queued({ spec }: Served, { trouble, ready, blocked, maxUnavailable }: S
   return troubled(ready > 0 ? 'Progressing' : 'Pending', trouble.reason, `${trouble.message}${hint}`);
 }
 
+function inVain(_resource: Served, { trouble, isInVain }: State): Verdict | undefined {
+  return trouble?.isFinal && isInVain ? stalled(trouble.reason, trouble.message) : undefined;
+}
+
 function stuck({ spec }: Served, { rollout, trouble, main }: State): Verdict | undefined {
   if (rollout !== 'Stuck') return undefined;
   if (trouble) return stalled(trouble.reason, trouble.message);
@@ -97,7 +102,12 @@ function scalingConditions({ spec, status: stored }: Served, scaling: Scaling | 
   if (scaling) {
     const { active, limited } = scaling;
     return [
-      { type: 'ScalingActive', ...active, ...(active.status === 'False' && { warn: true }) },
+      {
+        type: 'ScalingActive',
+        ...active,
+        message: `${active.message}${unreadReplicas(spec, scaling)}`,
+        ...(active.status === 'False' && { warn: true }),
+      },
       { type: 'ScalingLimited', ...limited },
     ];
   }
@@ -105,6 +115,12 @@ function scalingConditions({ spec, status: stored }: Served, scaling: Scaling | 
   if (known.length > 0 && known.every(({ reason }) => reason !== 'Suspended'))
     return known.map(({ type, status: told, reason, message }) => condition(type, told, reason, message));
   return [condition('ScalingActive', 'Unknown', 'NotMeasuredYet', 'no pod has been measured yet')];
+}
+
+/** A count of one is also the default, and so nobody's wish. */
+function unreadReplicas({ replicas }: Served['spec'], { yieldsTo }: Scaling): string {
+  if (replicas === undefined || replicas === 1 || yieldsTo) return '';
+  return `; spec.replicas (${replicas}) is not read while spec.autoscaling is set: change minReplicas or maxReplicas instead`;
 }
 
 function scalingFields({ spec, status: stored }: Served, scaling: Scaling | undefined): Record<string, unknown> {
