@@ -26,7 +26,25 @@ export function openRedis(url: string): Redis {
     retryStrategy: (times) => Math.min(2000, 100 * times),
   });
   redis.on('error', () => undefined);
-  return redis;
+  return undisturbed(redis);
+}
+
+/**
+ * BullMQ reads `INFO` and warns, past every log, of a Redis that may evict. Where only keys with a time may go, as with the
+ * chart's own, its keys are safe: they have none. Data sets and results have one, and are made again where they are missed.
+ */
+function undisturbed(redis: Redis): Redis {
+  const info = redis.info.bind(redis);
+  const duplicate = redis.duplicate.bind(redis);
+  return Object.assign(redis, {
+    // The client's own check whether it is ready gives a callback, which hears of errors too: it is left as it is.
+    info: (...args: Parameters<Redis['info']>) => {
+      const answer = info(...args);
+      if (args.length > 0) return answer;
+      return answer.then((text) => text.replace(/^maxmemory_policy:volatile-.*\r?\n/m, ''));
+    },
+    duplicate: (override?: Parameters<Redis['duplicate']>[0]) => undisturbed(duplicate(override)),
+  });
 }
 
 /** @throws EvolutionError QueueUnavailable when Redis does not answer, or refuses the credentials */

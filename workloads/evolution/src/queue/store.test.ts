@@ -1,0 +1,28 @@
+import { startRedis, type TestRedis } from '@quintet/runtime/testing';
+import { Queue } from 'bullmq';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { openRedis } from './store.ts';
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+}, 120_000);
+afterAll(() => redis.stop());
+afterEach(() => vi.restoreAllMocks());
+
+test.each([
+  ['nothing is printed where no task can be evicted', 'volatile-ttl', 0],
+  ['the queue warns where tasks can be evicted', 'allkeys-lru', 2],
+])('%s', async (_what, policy, warnings) => {
+  const said = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const connection = openRedis(redis.url);
+  await connection.config('SET', 'maxmemory-policy', policy);
+  // A worker has one more that blocks, made from the first.
+  const blocking = connection.duplicate();
+  const queues = [connection, blocking].map((each) => new Queue('tasks', { connection: each }));
+  await Promise.all(queues.map((queue) => queue.waitUntilReady()));
+  expect(said).toHaveBeenCalledTimes(warnings);
+  await Promise.all(queues.map((queue) => queue.close()));
+  connection.disconnect();
+  blocking.disconnect();
+});
