@@ -57,7 +57,7 @@ describe('a conversation', () => {
   test('says what was asked, what was reached, and why less', () => {
     const rateOf = (messages: Message[]) => compressConversation({ messages, keepRecent: 2, ratio: 4 }).rate;
     const turn: Message = { role: 'assistant', content: long };
-    expect(rateOf(Array<Message>(5).fill(turn))).toEqual({
+    expect(rateOf([turn, turn, turn, turn, turn])).toEqual({
       requested: 4,
       reached: 1,
       met: false,

@@ -265,7 +265,7 @@ describe('the service', { timeout: 60_000 }, () => {
     const said = async (...messages: readonly string[]) => {
       const { socket, parts, closed } = await openStream(plain.engine.url);
       for (const message of messages) socket.send(message);
-      return { last: ((await closed) as { code: number }).code, parts };
+      return { last: (await closed).code, parts };
     };
     const chunk = JSON.stringify({ type: 'chunk', text: long.slice(0, 2000) });
     const end = JSON.stringify({ type: 'end' });
