@@ -146,6 +146,39 @@ test('what others make for a child is heard of, and only its conditions are kept
   await until(() => expect(statusOf('one')).not.toHaveProperty('made'));
 });
 
+test('what the kubelet says of a stuck pod is asked for, and told by itself when it was heard', async () => {
+  const asked: string[] = [];
+  server.intercept = ({ path, query }, response) => {
+    if (path !== '/api/v1/namespaces/a/events') return false;
+    asked.push(query.get('fieldSelector') ?? '');
+    answer(response, 200, { metadata: { resourceVersion: '1' }, items: [{ message: 'secret "nope" not found' }] });
+    return true;
+  };
+  putThing('one', { maps: [] });
+  server.put(pods, {
+    metadata: {
+      name: 'p',
+      namespace: 'a',
+      uid: 'uid-p',
+      labels: { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' },
+    },
+    status: {
+      phase: 'Pending',
+      conditions: [{ type: 'PodScheduled', status: 'True', lastTransitionTime: '2026-01-01T12:00:00Z' }],
+      containerStatuses: [{ name: 'engine', restartCount: 0, state: { waiting: { reason: 'ContainerCreating' } } }],
+    },
+  });
+  await start({
+    status: (_resource, observed) => ({
+      conditions: [],
+      fields: { said: observed.list(pods).map((pod) => observed.failedMount?.(pod) ?? 'nothing') },
+    }),
+  });
+  await until(() => expect(statusOf('one')).toMatchObject({ said: ['secret "nope" not found'] }));
+  expect(asked).toHaveLength(1);
+  expect(asked[0]).toMatch(/^involvedObject\.uid=.+,reason=FailedMount$/);
+});
+
 describe('children', () => {
   test('are made with labels, owner and hash; the status follows in the same reconcile', async () => {
     putThing('one', { maps: ['x', 'y'] });

@@ -253,6 +253,18 @@ function serviceRows(kind: Kind<never>): Record<string, Row> {
   };
   return {
     'before pods are there': { is: 'working' },
+    'when its pods wait for a Secret': {
+      seen: (one) => {
+        const seen = observed().with(live(one, {}), pod('a', { waits: true }));
+        seen.failedMount = () => 'MountVolume.SetUp failed for volume "secret-0" : secret "nope" not found';
+        return seen;
+      },
+      is: 'working',
+    },
+    'when its pods ended again and again': {
+      seen: (one) => observed().with(live(one, {}), pod('a', { endedOften: true })),
+      is: 'stalled',
+    },
     'when every pod is of the latest revision': {
       seen: (one) => observed().with(live(one, all), pod('a'), pod('b')),
       is: 'good',
@@ -273,7 +285,7 @@ function serviceRows(kind: Kind<never>): Record<string, Row> {
       is: 'working',
     },
     'when pods are killed for memory': {
-      seen: (one) => observed().with(live(one, { observedGeneration: 3 }), pod('a', true)),
+      seen: (one) => observed().with(live(one, { observedGeneration: 3 }), pod('a', { killed: true })),
       is: 'working',
     },
     'when its rollout stands still for too long': {
@@ -288,20 +300,28 @@ function serviceRows(kind: Kind<never>): Record<string, Row> {
   };
 }
 
-function pod(name: string, killed = false): Pod {
-  const terminated = { exitCode: 137, reason: 'OOMKilled' };
+interface Fate {
+  killed?: boolean;
+  endedOften?: boolean;
+  /** For its volumes. */
+  waits?: boolean;
+}
+
+function pod(name: string, { killed = false, endedOften = false, waits = false }: Fate = {}): Pod {
+  const terminated = killed ? { exitCode: 137, reason: 'OOMKilled' } : { exitCode: 1, reason: 'Error' };
+  const ends = killed || endedOften;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, labels: { 'quintet.dev/backend': 'cpu' } },
     status: {
-      phase: 'Running',
-      conditions: [{ type: 'Ready', status: killed ? 'False' : 'True' }],
-      ...(killed && {
+      phase: waits ? 'Pending' : 'Running',
+      conditions: [{ type: 'Ready', status: ends || waits ? 'False' : 'True' }],
+      ...(ends && {
         containerStatuses: [
           {
             name: 'engine',
-            restartCount: 3,
+            restartCount: endedOften ? 7 : 3,
             state: { waiting: { reason: 'CrashLoopBackOff' } },
             lastState: { terminated },
           },
