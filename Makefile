@@ -40,7 +40,7 @@ generate: setup ## Write everything generated: CRDs, RBAC, API reference, chart 
 	node e2e/check/generate.ts
 
 bench: setup ## NAME=… [QUICK=1] [JSON=file]: ours beside its peers in one run; without a name, the list
-	@node e2e/check/bench.ts $(NAME) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
+	@node e2e/check/bench.ts $(if $(NAME),"$$NAME") $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 soak: setup ## MINUTES=10: steady state, memory, random kills; a verdict per check
 	node e2e/load/soak.ts --minutes $(MINUTES)
@@ -49,16 +49,16 @@ images: setup ## Build the images of the controller and the engines
 	node e2e/images.ts build
 
 cluster-up: setup ## A cluster and its kubeconfig: QUINTET_KUBECONFIG, kind, or a local node
-	node e2e/cluster/main.ts up $(if $(NAME),--name $(NAME))
+	node e2e/cluster/main.ts up $(if $(NAME),--name "$$NAME")
 
 install: setup ## That cluster with images built here and the chart installed; prints how to use it
-	@node e2e/install.ts $(if $(NAME),--name $(NAME))
+	@node e2e/install.ts $(if $(NAME),--name "$$NAME")
 
 cluster-down: setup ## Stop that cluster and clean up after it
-	node e2e/cluster/main.ts down $(if $(NAME),--name $(NAME))
+	node e2e/cluster/main.ts down $(if $(NAME),--name "$$NAME")
 
 cluster-status: setup ## What runs
-	node e2e/cluster/main.ts status $(if $(NAME),--name $(NAME))
+	node e2e/cluster/main.ts status $(if $(NAME),--name "$$NAME")
 
 cluster-logs: setup ## Collect its logs
-	node e2e/cluster/main.ts logs $(if $(NAME),--name $(NAME))
+	node e2e/cluster/main.ts logs $(if $(NAME),--name "$$NAME")

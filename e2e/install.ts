@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { run } from './cluster/command.ts';
 import type { BuiltImage } from './cluster/images.ts';
+import { clusterDir } from './cluster/paths.ts';
 import { type Cluster, startCluster } from './cluster/provider.ts';
 import { makeServiceImages } from './cluster/service-images.ts';
 import { ensureTools } from './cluster/tools.ts';
@@ -69,7 +70,18 @@ function imageValues(built: readonly BuiltImage[]): Record<string, unknown> {
 }
 
 if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}
+
+async function main(): Promise<void> {
   const { values } = parseArgs({ options: { name: { type: 'string', default: 'quintet' } } });
+  // Refused before anything is built.
+  clusterDir(values.name);
   const onProgress = (line: string) => console.error(line);
   const cluster = await startCluster({ name: values.name, keep: true, onProgress });
   await installQuintet(cluster, { onProgress });

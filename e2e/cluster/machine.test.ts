@@ -1,4 +1,5 @@
 // The harness's reading of the machine: locks, ports, mounts, libraries, names, versions.
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -97,6 +98,17 @@ describe('names and folders', () => {
 
   test.each(['', '../up', 'UPPER', 'a_b', '-a', 'a-', 'x'.repeat(41)])('the name "%s" is refused', (name) => {
     expect(() => clusterDir(name)).toThrow('must be 1 to 40');
+  });
+
+  test.each(['../install.ts', 'main.ts'])('%s refuses a name by one sentence, without a stack trace', (command) => {
+    const args = [
+      '--conditions=source',
+      join(import.meta.dirname, command),
+      ...(command === 'main.ts' ? ['down'] : []),
+    ];
+    const { status, stderr } = spawnSync(process.execPath, [...args, '--name', 'Bad Name!'], { encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr.trim()).toBe('cluster name "Bad Name!" must be 1 to 40 lower-case letters, digits or dashes');
   });
 
   test('two slots share no address', () => {
