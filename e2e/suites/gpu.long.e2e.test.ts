@@ -52,8 +52,10 @@ describe('gpu.policy Required', () => {
     const [pod] = await services.pods('second');
     const said = pod?.status.conditions?.find(({ type }) => type === 'PodScheduled')?.message ?? 'nothing';
     expect(said).toContain('Insufficient nvidia.com/gpu');
-    expect(waiting.status).toMatchObject({ phase: 'Pending', message: said, gpu: { allocated: 0 } });
-    expect(conditionOf(waiting, 'Ready')).toMatchObject({ status: 'False', reason: 'InsufficientGPU', message: said });
+    // The scheduler's words, and after them what to change.
+    const message = expect.stringContaining(`${said.replace(/\.$/, '')}; lower spec.gpu.count`);
+    expect(waiting.status).toMatchObject({ phase: 'Pending', message, gpu: { allocated: 0 } });
+    expect(conditionOf(waiting, 'Ready')).toMatchObject({ status: 'False', reason: 'InsufficientGPU', message });
 
     await services.remove('first');
     const second = await services.ready('second');
