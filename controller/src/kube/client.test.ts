@@ -1,9 +1,8 @@
-import type { ServerResponse } from 'node:http';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client } from './client.ts';
 import type { ApiError } from './errors.ts';
 import { answer, refuse, TestServer } from './testserver.ts';
-import type { KubeObject, ResourceType } from './types.ts';
+import type { ResourceType } from './types.ts';
 
 const configMaps: ResourceType = {
   group: '',
@@ -181,31 +180,6 @@ test('every answer is counted by method and code', async () => {
   await counted.get(configMaps, { name: 'none' }).catch(() => undefined);
   expect(seen).toEqual(['PATCH 201', 'GET 404']);
   await counted.close();
-});
-
-test('one slow path does not take all connections: more of it are turned away, the others are answered', async () => {
-  client = new Client(server.connection, { connections: 1 });
-  const held: ServerResponse[] = [];
-  server.intercept = ({ path, method }, response) => {
-    if (method !== 'POST' || !path.includes('configmaps')) return false;
-    held.push(response);
-    return true;
-  };
-  const make = (namespace: string, name: string) =>
-    client.create<KubeObject>(configMaps, { metadata: { namespace, name } }).then(
-      () => 'made',
-      (error: ApiError) => `${error.status} ${error.reason}`,
-    );
-  // Room for seven slow ones: a quarter for one namespace, half for the type.
-  const first = ['1', '2', '3', '4', '5'].map((name) => make('a', name));
-  await vi.waitFor(() => expect(held).toHaveLength(2), 5_000);
-  expect(await Promise.all(first.slice(2))).toEqual(Array.from({ length: 3 }, () => '429 TooManySlow'));
-  const elsewhere = ['b', 'c'].map((namespace) => make(namespace, 'one'));
-  await vi.waitFor(() => expect(held).toHaveLength(4), 5_000);
-  expect(await make('d', 'one')).toBe('429 TooManySlow');
-  expect(await client.findMetadata(configMaps, { namespace: 'a', name: 'absent' })).toBeUndefined();
-  for (const response of held) answer(response, 201, { metadata: { name: 'late' } });
-  expect(await Promise.all([...first.slice(0, 2), ...elsewhere])).toEqual(['made', 'made', 'made', 'made']);
 });
 
 test('a delete with a uid spares a namesake', async () => {

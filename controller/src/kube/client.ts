@@ -88,8 +88,6 @@ const clockToleranceMs = 5_000;
 const clockCheckMs = 10_000;
 const slowAfterMs = 500;
 const slowShare = 7;
-/** After which a request comes again for which there was no room. */
-const turnedAwayMs = 1_000;
 const maxThrottleRetries = 3;
 /** A longer Retry-After is not waited for here: the caller is told, and its own backoff takes over. */
 const maxThrottleWaitMs = 5_000;
@@ -129,8 +127,7 @@ export class Client {
       keepAliveTimeout: 30_000,
     };
     const quick = options.connections ?? 16;
-    const slow = quick * slowShare;
-    this.#slots = new Slots({ quick, slow, slowAfterMs, perKin: slow / 4, perCrowd: slow / 2 });
+    this.#slots = new Slots({ quick, slow: quick * slowShare, slowAfterMs });
     this.#calls = new Pool(origin, { ...shared, connections: quick * (1 + slowShare) });
     this.#watches = new Pool(origin, shared);
   }
@@ -310,12 +307,9 @@ export class Client {
     call: Call,
   ): Promise<{ statusCode: number; headers: Dispatcher.ResponseData['headers']; text: string }> {
     const slot = await this.#slots.take();
-    const { kin, crowd } = kinOf(call);
+    // Webhooks and the like are slow by type and namespace, not by object.
+    slot.begin(call.method === 'POST' ? call.path.replace(/\?.*/, '') : call.path.replace(/\/[^/]*$/, ''));
     try {
-      if (!slot.begin(kin, crowd)) {
-        const message = `${call.method} ${call.path}: too many requests like this one wait for their answer already`;
-        throw new ApiError(429, 'TooManySlow', message, turnedAwayMs);
-      }
       const { statusCode, headers, body } = await this.#send(this.#calls, call);
       return { statusCode, headers, text: await readBody(body, call) };
     } finally {
@@ -375,15 +369,6 @@ export class Client {
     this.#aheadMs = aheadMs;
     if (hasTurned) this.#options.onClockSkew?.(aheadMs);
   }
-}
-
-/** Webhooks and the like are slow by type, most of them in some namespaces, not by object. */
-function kinOf({ method, path }: Call): { kin: string; crowd: string } {
-  const parts =
-    /^(\/api\/[^/]+|\/apis\/[^/]+\/[^/]+)(\/namespaces\/[^/]+(?=\/))?\/([^/?]+)(?:\/[^/?]+(\/[^/?]+)?)?/.exec(path);
-  const [, root = path, namespace = '', plural = '', subresource = ''] = parts ?? [];
-  const crowd = `${method === 'GET' ? 'read' : 'write'} ${root}/${plural}${subresource}`;
-  return { kin: `${crowd}${namespace}`, crowd };
 }
 
 async function readBody(body: Dispatcher.ResponseData['body'], call: Call): Promise<string> {

@@ -57,31 +57,6 @@ test('the kin of what is slow makes room at once, until none of it was slow for 
   expect(taken).toHaveLength(1);
 });
 
-test('one kin does not take all the room for slow ones, nor does one crowd: what is too much is turned away', async () => {
-  const slots = new Slots({ quick: 2, slow: 8, slowAfterMs: 100, perKin: 2, perCrowd: 3 });
-  const begin = async (kin: string): Promise<{ slot: Slot; begun: boolean }> => {
-    const slot = await slots.take();
-    const begun = slot.begin(kin, 'writes of deployments');
-    if (!begun) slot.release();
-    return { slot, begun };
-  };
-  const first = await begin('a');
-  const second = await begin('a');
-  await vi.advanceTimersByTimeAsync(100);
-  expect(await begin('a')).toMatchObject({ begun: false });
-  // Another of the crowd may be quick; this one is not, and then the crowd is full for all.
-  expect(await begin('b')).toMatchObject({ begun: true });
-  await vi.advanceTimersByTimeAsync(100);
-  expect(await begin('c')).toMatchObject({ begun: false });
-  // Who is not of it goes on.
-  const other = await slots.take();
-  expect(other.begin('a read')).toBe(true);
-  other.release();
-  first.slot.release();
-  second.slot.release();
-  expect(await begin('a')).toMatchObject({ begun: true });
-});
-
 test('never more than quick and slow together, and all that were asked for in the end', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -1,6 +1,5 @@
 // How much goes on at once. What takes long no longer counts, so that slow ones (a webhook that times out, a stalled
-// connection) never keep quick ones waiting. There is room for so many slow ones, and no path to the server may take all of
-// it: what is too much of one kind is turned away, to come again later.
+// connection) never keep quick ones waiting.
 
 export interface SlotsOptions {
   /** Quick ones at once. */
@@ -9,19 +8,12 @@ export interface SlotsOptions {
   slow: number;
   /** One that is held for so long is slow, in milliseconds. */
   slowAfterMs: number;
-  /** Slow ones of one kin, and of one crowd of kins, at once; further ones are turned away. Left out: no bound. */
-  perKin?: number;
-  perCrowd?: number;
 }
 
 /** Held from `take` to `release`; time counts from `begin`. */
 export interface Slot {
-  /**
-   * @param kin What it is likely to be as slow as: it makes room at once where one of them was slow lately.
-   * @param crowd What its kin belongs to.
-   * @returns false where it is turned away: there are too many slow ones of its kin or crowd. It still is to be released.
-   */
-  begin(kin: string, crowd?: string): boolean;
+  /** @param kin What it is likely to be as slow as: it makes room at once where one of them was slow lately. */
+  begin(kin: string): void;
   release(): void;
 }
 
@@ -37,8 +29,6 @@ export class Slots {
   readonly #waiting: (() => void)[] = [];
   /** When one of a kin was slow last. */
   readonly #slowAt = new Map<string, number>();
-  /** Slow ones under way, by kin and by crowd. */
-  readonly #slowOf = new Map<string, number>();
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -53,47 +43,28 @@ export class Slots {
   }
 
   #slot(): Slot {
-    let hasRoom = false;
-    let counted: string[] = [];
+    let isSlow = false;
     let timer: NodeJS.Timeout | undefined;
-    const countAsSlow = (names: string[]): void => {
-      counted = names;
-      for (const name of names) this.#slowOf.set(name, (this.#slowOf.get(name) ?? 0) + 1);
+    const countAsSlow = (): void => {
       if (this.#slow >= this.#options.slow) return;
-      hasRoom = true;
+      isSlow = true;
       this.#slow++;
       this.#pass();
     };
     return {
-      begin: (kin, crowd) => {
-        const names = [`kin ${kin}`, ...(crowd === undefined ? [] : [`crowd ${crowd}`])];
-        const isKnown = this.#isKnownSlow(kin);
-        if (this.#isCrowded(names, isKnown)) return false;
-        if (isKnown) countAsSlow(names);
+      begin: (kin) => {
+        if (this.#isKnownSlow(kin)) countAsSlow();
         timer = setTimeout(() => {
           this.#remember(kin);
-          if (counted.length === 0) countAsSlow(names);
+          if (!isSlow) countAsSlow();
         }, this.#options.slowAfterMs).unref();
-        return true;
       },
       release: () => {
         clearTimeout(timer);
-        for (const name of counted) {
-          const left = (this.#slowOf.get(name) ?? 0) - 1;
-          if (left > 0) this.#slowOf.set(name, left);
-          else this.#slowOf.delete(name);
-        }
-        if (hasRoom) this.#slow--;
+        if (isSlow) this.#slow--;
         else this.#pass();
       },
     };
-  }
-
-  /** A crowd is full for those too of which nobody knows yet how slow they are: they would learn it in a quick slot. */
-  #isCrowded([kin = '', crowd]: string[], isKnown: boolean): boolean {
-    const { perKin = Number.POSITIVE_INFINITY, perCrowd = Number.POSITIVE_INFINITY } = this.#options;
-    const of = (name: string | undefined): number => (name === undefined ? 0 : (this.#slowOf.get(name) ?? 0));
-    return of(crowd) >= perCrowd || (isKnown && of(kin) >= perKin);
   }
 
   #isKnownSlow(kin: string): boolean {
