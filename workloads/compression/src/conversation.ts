@@ -124,7 +124,7 @@ export function planConversation(options: ConversationOptions): ConversationPlan
   const rest = messages.length - stable;
   const kept = spared.slice(0, stable).filter(Boolean).length;
   const short = work.slice(0, stable).filter((each) => !each).length - kept;
-  const gentle = work.filter((each) => each && (each.ratio as number) < ratio).length;
+  const gentle = work.filter((each) => each && each.ratio < ratio).length;
   // What the next message does is told as if it were light: of a heavy one nothing is known yet.
   const next = (Math.floor(stable / step) + 1) * step + keepRecent;
   const held = [

@@ -151,7 +151,11 @@ describe('the service', { timeout: 60_000 }, () => {
     expect(later.messages?.slice(0, earlier.stable)).toEqual(earlier.messages?.slice(0, earlier.stable));
     expect(later.messages?.[0]?.content).toBe(long);
     expect(later.ratio).toBeGreaterThan(1.5);
-    expect(later.rate).toMatchObject({ requested: 8, reached: later.ratio, reason: expect.stringContaining('kept by') });
+    expect(later.rate).toMatchObject({
+      requested: 8,
+      reached: later.ratio,
+      reason: expect.stringContaining('kept by'),
+    });
   });
 
   test('returns the text unchanged with the reason when the deadline passes', async () => {
