@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { auditEvents } from '../cluster/audit.ts';
 import { release } from '../install.ts';
 import { denied, described } from './installed.ts';
-import { Services } from './served.ts';
+import { conditionOf, Services } from './served.ts';
 import { freshNamespace, sharedCluster } from './shared.ts';
 
 it('the controllers were denied nothing in this run, and asked for nothing beyond their rights', async ({ skip }) => {
@@ -14,14 +14,24 @@ it('the controllers were denied nothing in this run, and asked for nothing beyon
   const services = new Services(kubectl, namespace);
   await services.apply('one');
   await services.ready('one');
-  await services.remove('one');
+  // Why its pod waits is told by the kubelet alone, in Events, which are asked for only then.
+  await services.apply('keyless', { auth: { secretRef: { name: 'absent' } } });
+  const stuck = await services.reaches(
+    'keyless',
+    'names the Secret that is not there',
+    (one) => conditionOf(one, 'Ready')?.reason === 'SecretNotFound',
+  );
+  expect(conditionOf(stuck, 'Ready')?.message).toMatch(/absent.*spec\.auth\.secretRef/);
+  await services.remove('one', 'keyless');
 
   const account = `system:serviceaccount:${release.namespace}:${release.name}`;
   const events = auditEvents(node?.auditLogPath ?? '');
   const requests = events.filter(({ user }) => user.username === account);
   const isStarting = startsOf(events.map(({ requestReceivedTimestamp }) => Date.parse(requestReceivedTimestamp)));
   const used = new Set(requests.map(described));
-  expect([...used]).toEqual(expect.arrayContaining(['create deployments', 'patch compressionservices/status']));
+  expect([...used]).toEqual(
+    expect.arrayContaining(['create deployments', 'patch compressionservices/status', 'list events']),
+  );
   const settled = requests.filter(({ requestReceivedTimestamp }) => !isStarting(Date.parse(requestReceivedTimestamp)));
   expect(denied(settled)).toEqual([]);
   expect(
