@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFil
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Graph, type GraphNode, type Initializer, writeOnnx } from '@quintet/runtime/onnx';
-import { type Embedding, openEmbedding } from '../src/models/model.ts';
+import { type Embedding, openEmbedding } from '@quintet/runtime/texts';
 
 /** Undefined, with the reason printed, where the package cannot be had. */
 export async function miniLm(python: string | undefined): Promise<Embedding | undefined> {

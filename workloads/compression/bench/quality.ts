@@ -1,8 +1,9 @@
 // Exact answers kept at 4, 8, 16 and 32 times, with the question as query and without one; ours beside the peers.
+
+import { type Embedding, similarity } from '@quintet/runtime/texts';
 import { compress } from '../src/compress.ts';
 import { analyse } from '../src/detect.ts';
 import { type Document, readDocument } from '../src/document.ts';
-import { type Embedding, similarity } from '../src/models/model.ts';
 import { tokenizer } from '../src/tokens.ts';
 import type { Sample } from './corpus.ts';
 import { factsKept } from './facts.ts';

@@ -3,10 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
-import { eventually } from '@quintet/runtime/testing';
+import { classifierTable, embeddingTable, eventually, writeModel } from '@quintet/runtime/testing';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { compressionClient } from '../client.ts';
-import { classifierTable, embeddingTable, writeModel } from '../models/testing.ts';
 import { textOfSpans } from '../render.ts';
 import { compressionService } from './engine.ts';
 

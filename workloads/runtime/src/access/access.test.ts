@@ -209,12 +209,58 @@ describe('limits of replicas that share a Redis', () => {
     await eventually(() => expect(replicas.some((redis) => redis.connected)).toBe(false));
     await expect(first?.reserve('t', 10)).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
     await expect(first?.reserve('unlimited', 10)).resolves.toBeDefined();
-    // More than was reserved, told to nobody: it counts once Redis is back.
-    await held?.settle(95);
+    // More than was reserved, told to nobody: it counts once Redis is back, though that has forgotten all.
+    await held?.settle(85);
 
     await server.start();
     await eventually(() => expect(replicas.every((redis) => redis.connected)).toBe(true));
-    await eventually(async () => expect(await first?.reserve('t', 60)).toBeDefined());
+    await eventually(async () => expect(await first?.reserve('t', 10)).toBeDefined());
     await expect(first?.reserve('t', 10)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    expect(await first?.used('t')).toBe(95);
+  }, 60_000);
+
+  test('that are strict give back what a dead replica had reserved and not used, and keep what a living one has', async () => {
+    const limits = { t: { unitsPerDay: 100 } };
+    const doomed = connectRedis({ url: server.url });
+    await eventually(() => expect(doomed.connected).toBe(true));
+    const [living, dead] = [replicas[0] as RedisConnection, doomed].map((redis) =>
+      tenantQuotas({ name: 'leased', limits, redis, strict: true, lease: 300 }),
+    );
+    await dead?.reserve('t', 50, () => 20);
+    const kept = await living?.reserve('t', 30, () => 1);
+    await expect(living?.reserve('t', 40)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    // It has told of the 20 by now.
+    await eventually(async () => expect(await doomed.call((redis) => redis.keys('q:held:leased:*'))).toHaveLength(1));
+    const [key = ''] = await doomed.call((redis) => redis.keys('q:held:leased:*'));
+    await eventually(async () => {
+      expect(Object.values(await doomed.call((redis) => redis.hgetall(key))).join(',')).toMatch(/50 20 /);
+    });
+    await doomed.close();
+    const taken = await eventually(async () => living?.reserve('t', 40));
+    expect(await living?.used('t')).toBe(20 + 30 + 40);
+    await kept?.settle(30);
+    await taken?.settle(0);
+    expect(await living?.used('t')).toBe(50);
+  }, 60_000);
+
+  test('hold in a month of UTC, beside those of a day', async () => {
+    let now = Date.UTC(2026, 0, 31, 12);
+    const limits = { t: { unitsPerDay: 60, unitsPerMonth: 100 } };
+    for (const shared of [{}, { redis: replicas[0] as RedisConnection, strict: true }]) {
+      now = Date.UTC(2026, 0, 30, 12);
+      const quotas = tenantQuotas({ name: 'monthly', limits, now: () => now, ...shared });
+      await (await quotas.reserve('t', 60)).settle(60);
+      await expect(quotas.reserve('t', 1)).rejects.toMatchObject({
+        details: { quota: 'units per day', retryAfter: 43_200 },
+      });
+      now = Date.UTC(2026, 0, 31, 12);
+      await expect(quotas.reserve('t', 41)).rejects.toMatchObject({
+        details: { quota: 'units per month', retryAfter: 43_200 },
+      });
+      // What the month refused is not taken from the day.
+      await (await quotas.reserve('t', 40)).settle(40);
+      now = Date.UTC(2026, 1, 1);
+      await expect(quotas.reserve('t', 60)).resolves.toBeDefined();
+    }
   }, 60_000);
 });

@@ -3,12 +3,15 @@ import { LRUCache } from 'lru-cache';
 import { QuintetError } from '../errors.ts';
 import { counter, type Registry } from '../metrics.ts';
 import type { RedisConnection } from '../redis.ts';
+import { type Hold, holds } from './holds.ts';
 
 /** Limits of one tenant; what is left out is unlimited. */
 export interface TenantLimits {
   requestsPerMinute?: number | undefined;
   /** Units of the engine in a UTC day. */
   unitsPerDay?: number | undefined;
+  /** In a month of UTC, beside those of a day. */
+  unitsPerMonth?: number | undefined;
 }
 
 export interface QuotaOptions {
@@ -19,9 +22,11 @@ export interface QuotaOptions {
   redis?: RedisConnection;
   /**
    * While Redis does not answer: false (the default) lets each replica count alone, which may give a quota out once a replica; true refuses what has a
-   * limit with `DEPENDENCY_UNAVAILABLE`, so that it never is.
+   * limit with `DEPENDENCY_UNAVAILABLE`, so that it never is, and gives back what a replica that died had reserved and not used.
    */
   strict?: boolean;
+  /** Strict: milliseconds after which a reservation of a dead replica lapses; a minute when left out. */
+  lease?: number;
   registry?: Registry;
   now?: () => number;
 }
@@ -29,8 +34,11 @@ export interface QuotaOptions {
 export interface Quotas {
   /** Counts one request; throws `QUOTA_EXCEEDED`. */
   request: (tenant: string) => Promise<void>;
-  /** Takes `units` before the work; throws `QUOTA_EXCEEDED` and takes nothing when they do not fit. See `strict` for when Redis is away. */
-  reserve: (tenant: string, units: number) => Promise<Reservation>;
+  /**
+   * Takes `units` before the work; throws `QUOTA_EXCEEDED` and takes nothing when they do not fit. See `strict` for when Redis is away.
+   * @param spent What the work has used so far; of a strict reservation it stays taken when the replica dies.
+   */
+  reserve: (tenant: string, units: number, spent?: () => number) => Promise<Reservation>;
   /** Units used today. */
   used: (tenant: string) => Promise<number>;
   update: (limits: Readonly<Record<string, TenantLimits>>) => void;
@@ -52,6 +60,32 @@ return {1, used}`;
 
 const minute = 60_000;
 const day = 86_400_000;
+const longestMonth = 31 * day;
+
+/** A day or a month of UTC. */
+interface Period {
+  quota: string;
+  limit: (limits: TenantLimits | undefined) => number | undefined;
+  keyOf: (now: number, tenant: string) => string;
+  /** When the next begins. */
+  end: (now: number) => number;
+  longest: number;
+}
+
+const daily: Period = {
+  quota: 'units per day',
+  limit: (limits) => limits?.unitsPerDay,
+  keyOf: (now, tenant) => `d:${Math.floor(now / day)}:${tenant}`,
+  end: (now) => now - (now % day) + day,
+  longest: day,
+};
+const monthly: Period = {
+  quota: 'units per month',
+  limit: (limits) => limits?.unitsPerMonth,
+  keyOf: (now, tenant) => `mo:${new Date(now).toISOString().slice(0, 7)}:${tenant}`,
+  end: (now) => Date.UTC(new Date(now).getUTCFullYear(), new Date(now).getUTCMonth() + 1),
+  longest: longestMonth,
+};
 
 export function tenantQuotas(options: QuotaOptions): Quotas {
   const now = options.now ?? Date.now;
@@ -86,54 +120,51 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
     return [true, used + amount];
   };
 
-  /** Strict: units used beyond what was reserved that Redis has not heard of. Never less: what was given back may have arrived without an answer. */
-  const owed = new LRUCache<string, number>({ max: 50_000 });
-  const takeStrictly = async (redis: RedisConnection, key: string, amount: number, limit: number): Promise<boolean> => {
-    const more = owed.get(key) ?? 0;
-    const redisKey = `q:quota:${options.name}:${key}`;
-    if (more > 0) {
-      await redis.call((client) => client.eval(takeScript, 1, redisKey, more, -1, day * 2));
-      owed.set(key, Math.max(0, (owed.get(key) ?? 0) - more));
-    }
-    const [fits] = (await redis.call((client) => client.eval(takeScript, 1, redisKey, amount, limit, day * 2))) as [
-      number,
-    ];
-    return fits === 1;
-  };
-  const giveStrictly = async (redis: RedisConnection, key: string, amount: number): Promise<void> => {
-    const redisKey = `q:quota:${options.name}:${key}`;
-    const heard = await redis.callOr((client) => client.eval(takeScript, 1, redisKey, amount, -1, day * 2), undefined);
-    if (heard === undefined && amount > 0) owed.set(key, (owed.get(key) ?? 0) + amount);
-  };
-  const strictly = options.strict ? options.redis : undefined;
-
-  const refuse = (tenant: string, quota: string, limit: number, period: number): never => {
+  const refuse = (tenant: string, quota: string, limit: number, end: number): never => {
     refused?.inc({ tenant, quota });
-    const retryAfter = (period - (now() % period)) / 1000;
-    throw new QuintetError('QUOTA_EXCEEDED', { tenant, quota, limit, retryAfter });
+    throw new QuintetError('QUOTA_EXCEEDED', { tenant, quota, limit, retryAfter: (end - now()) / 1000 });
   };
-  const dayKey = (tenant: string) => `d:${Math.floor(now() / day)}:${tenant}`;
+  const { redis, lease = minute } = options;
+  const heldIn =
+    options.strict && redis ? ({ longest }: Period) => holds({ redis, lease, live: 2 * longest }) : undefined;
+  const held = heldIn && new Map([daily, monthly].map((period) => [period, heldIn(period)]));
+
+  /** Units of one period; without a limit nothing can be refused: what was used is counted once, when it is known. */
+  const reserveIn = async (period: Period, tenant: string, units: number, spent?: () => number): Promise<Hold> => {
+    const limit = period.limit(limitsOf(tenant));
+    const key = period.keyOf(now(), tenant);
+    const strictly = held?.get(period);
+    if (strictly && limit !== undefined) {
+      const hold = await strictly.take(`q:held:${options.name}:${key}`, units, limit, spent);
+      return hold ?? refuse(tenant, period.quota, limit, period.end(now()));
+    }
+    const reserved = limit === undefined ? 0 : units;
+    if (limit !== undefined && !(await take(key, reserved, limit, period.longest))[0])
+      refuse(tenant, period.quota, limit, period.end(now()));
+    return {
+      settle: async (final) => {
+        if (final !== reserved) await take(key, final - reserved, undefined, period.longest);
+      },
+    };
+  };
 
   return {
     request: async (tenant) => {
       const limit = limitsOf(tenant)?.requestsPerMinute;
       if (limit === undefined) return;
       const [fits] = await take(`m:${Math.floor(now() / minute)}:${tenant}`, 1, limit, minute);
-      if (!fits) refuse(tenant, 'requests per minute', limit, minute);
+      if (!fits) refuse(tenant, 'requests per minute', limit, now() - (now() % minute) + minute);
     },
-    reserve: async (tenant, units) => {
-      const limit = limitsOf(tenant)?.unitsPerDay;
-      const key = dayKey(tenant);
+    reserve: async (tenant, units, spent) => {
       const reserved = Math.max(0, Math.ceil(units));
-      // Without a limit nothing can be refused: what was used is counted once, when it is known.
-      const held = limit === undefined ? 0 : reserved;
-      const [fits] =
-        limit === undefined
-          ? [true]
-          : strictly
-            ? [await takeStrictly(strictly, key, held, limit)]
-            : await take(key, held, limit, day);
-      if (!fits) refuse(tenant, 'units per day', limit ?? 0, day);
+      const ofDay = await reserveIn(daily, tenant, reserved, spent);
+      const ofMonth =
+        limitsOf(tenant)?.unitsPerMonth === undefined
+          ? undefined
+          : await reserveIn(monthly, tenant, reserved, spent).catch(async (error: unknown) => {
+              await ofDay.settle(0);
+              throw error;
+            });
       let open = true;
       return {
         settle: async (used) => {
@@ -141,13 +172,16 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
           open = false;
           const final = Math.max(0, Math.ceil(used));
           usage?.inc({ tenant }, final);
-          if (final === held) return;
-          if (strictly && limit !== undefined) await giveStrictly(strictly, key, final - held);
-          else await take(key, final - held, undefined, day);
+          await Promise.all([ofDay.settle(final), ofMonth?.settle(final)]);
         },
       };
     },
-    used: async (tenant) => (await take(dayKey(tenant), 0, undefined, day))[1],
+    used: async (tenant) => {
+      const key = daily.keyOf(now(), tenant);
+      if (held && daily.limit(limitsOf(tenant)) !== undefined)
+        return (await held.get(daily)?.used(`q:held:${options.name}:${key}`)) ?? 0;
+      return (await take(key, 0, undefined, day))[1];
+    },
     update: (next) => {
       limits = next;
     },

@@ -5,3 +5,4 @@ export { startMemcached } from './memcached.ts';
 export { startPostgres, type TestPostgres } from './postgres.ts';
 export { startRedis, type TestRedis } from './redis.ts';
 export { freePort, startServer, type TestServer, type TestServerOptions } from './server.ts';
+export { classifierTable, embeddingTable, keepLogit, writeModel } from './textModel.ts';

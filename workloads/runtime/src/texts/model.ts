@@ -1,9 +1,11 @@
 // Mounted ONNX models over texts: a token classifier that says which words to keep, and a sentence embedding. Windows of all
 // texts that are asked for at the same time run in common batches.
 import { dirname } from 'node:path';
-import { type Batcher, batcher, type PaceOptions, QuintetError, type Registry } from '@quintet/runtime';
-import { type OnnxModel, type OnnxProvider, openOnnx, type Tensor } from '@quintet/runtime/onnx';
-import { scanWords } from '../words.ts';
+import { QuintetError } from '../errors.ts';
+import type { Registry } from '../metrics.ts';
+import { type OnnxModel, type OnnxProvider, openOnnx, type Tensor } from '../onnx/session.ts';
+import { type Batcher, batcher } from '../work/batcher.ts';
+import type { PaceOptions } from '../work/pace.ts';
 import { type ModelTokens, modelTokens, type TokenizerFiles, tokenizerFilesIn, type Window } from './tokens.ts';
 
 export interface WordOffsets {
@@ -28,22 +30,29 @@ export interface Classifier {
   /** Per word the probability, 0 to 1, that it is to be kept: the mean over its tokens (LLMLingua-2, Pan et al. 2024). */
   score(text: string, words: WordOffsets, signal?: AbortSignal): Promise<Float32Array>;
   readonly provider: OnnxProvider;
+  /** Batches of at most this share, above 0 to 1, of what `maxSize` allows. */
+  readonly limit: (share: number) => void;
   close(): Promise<void>;
 }
 
 export interface Embedding {
   /** Mean of the token embeddings, of length 1; of a long text over windows spread evenly. Zeros for a text without words. */
   embed(text: string, signal?: AbortSignal): Promise<Float32Array>;
+  /** As of a classifier. */
+  readonly limit: (share: number) => void;
   close(): Promise<void>;
 }
 
 /** Windows of one text that an embedding looks at: more would cost seconds and change the direction little. */
 const mostWindows = 8;
+/** Windows are cut between words; scripts without spaces have one a character. */
+const alone = String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]`;
+const word = new RegExp(`${alone}|(?:(?!${alone})[\\p{L}\\p{M}\\p{N}_])+`, 'gu');
 
 /** @throws MODEL_MISSING, MODEL_DAMAGED or MODEL_INVALID */
 export async function openClassifier(files: ModelFiles, options: ModelOptions = {}): Promise<Classifier> {
   const runner = await openRunner(files, 'classifier', options);
-  const { tokens, submit, model, close } = runner;
+  const { tokens, submit, model, limit, close } = runner;
   const output = model.outputs.find(({ name }) => name === 'logits') ?? model.outputs[0];
   const classes = output?.shape.at(-1);
   if (output?.shape.length !== 3 || (typeof classes === 'number' && classes > 2)) {
@@ -53,6 +62,7 @@ export async function openClassifier(files: ModelFiles, options: ModelOptions = 
   }
   return {
     provider: model.provider,
+    limit,
     close,
     async score(text, { start, end }, signal) {
       const words = Array.from(start, (from, i) => ({ start: from, end: end[i] as number }));
@@ -78,12 +88,15 @@ export async function openClassifier(files: ModelFiles, options: ModelOptions = 
 
 /** @throws MODEL_MISSING, MODEL_DAMAGED or MODEL_INVALID */
 export async function openEmbedding(files: ModelFiles, options: ModelOptions = {}): Promise<Embedding> {
-  const { tokens, submit, close } = await openRunner(files, 'embedding', options);
+  const { tokens, submit, limit, close } = await openRunner(files, 'embedding', options);
   return {
+    limit,
     close,
     async embed(text, signal) {
-      const { start, end, count } = scanWords(text);
-      const words = Array.from({ length: count }, (_, i) => ({ start: start[i] as number, end: end[i] as number }));
+      const words = Array.from(text.matchAll(word), ({ index, 0: { length } }) => ({
+        start: index,
+        end: index + length,
+      }));
       const windows = [...tokens.windows(text, words)];
       const step = Math.max(1, windows.length / mostWindows);
       const chosen = Array.from(
@@ -121,6 +134,7 @@ interface Runner {
   readonly model: OnnxModel;
   /** The figures of the window's tokens, row by row. */
   readonly submit: (window: Window, signal?: AbortSignal) => Promise<Float32Array>;
+  readonly limit: (share: number) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -142,6 +156,7 @@ async function openRunner(
     tokens,
     model,
     submit: (window, signal) => queue.submit(window, signal ? { signal } : {}),
+    limit: queue.limit,
     close: async () => {
       await queue.close();
       await model.close();

@@ -1,21 +1,9 @@
 // Small models for tests, written here: a tokenizer of whole words, a classifier and an embedding that are one table each.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeOnnx } from '@quintet/runtime/onnx';
+import { writeOnnx } from '../onnx/write.ts';
 
-export const vocabulary = [
-  '[PAD]',
-  '[UNK]',
-  '[CLS]',
-  '[SEP]',
-  'alpha',
-  'beta',
-  'gamma',
-  'delta',
-  'the',
-  '.',
-  'epsilon',
-];
+const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', 'alpha', 'beta', 'gamma', 'delta', 'the', '.', 'epsilon'];
 
 /** A folder with tokenizer.json and model.onnx, which gives each token its row of `table`. */
 export function writeModel(folder: string, output: string, table: (token: string) => readonly number[]): string {

@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { classifierTable, embeddingTable, keepLogit, writeModel } from '@quintet/runtime/testing';
+import { modelTokens, openClassifier, openEmbedding, similarity, tokenizerFilesIn } from '@quintet/runtime/texts';
 import { afterAll, describe, expect, test } from 'vitest';
 import { compress } from '../compress.ts';
 import { textOfSpans } from '../render.ts';
-import { modelStrategy } from '../strategies/model.ts';
 import { scanWords } from '../words.ts';
-import { openClassifier, openEmbedding, similarity } from './model.ts';
-import { classifierTable, embeddingTable, keepLogit, writeModel } from './testing.ts';
-import { modelTokens, tokenizerFilesIn } from './tokens.ts';
+import { modelStrategy } from './model.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'quintet-models-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { QuintetError } from '@quintet/runtime';
+import { QuintetError } from '../errors.ts';
 
 /** Tokens of one run of the model, the special ones at both ends included. */
 export interface Window {
