@@ -1,15 +1,30 @@
-// `main.ts [--quick] [--json FILE] [--only hashing,search,robustness,service]`: ours and peers in one run.
+// `main.ts [--quick] [--json FILE] [--only NAME,…] [--sizes ITEMS,…]`: ours and peers in one run; `--sizes` is of `changes`.
 import { parseArgs } from 'node:util';
 import { type Row, report } from '../../runtime/src/bench/table.ts';
+import { changes } from './changes.ts';
 import { hashing } from './hashing.ts';
+import { restart } from './restart.ts';
 import { robustness } from './robustness.ts';
 import { search } from './search.ts';
 import { service } from './service.ts';
 
-const parts: Readonly<Record<string, (quick: boolean) => Promise<Row[]>>> = { hashing, search, robustness, service };
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    only: { type: 'string' },
+    sizes: { type: 'string' },
+  },
 });
+const sizes = values.sizes?.split(',').map(Number);
+const parts: Readonly<Record<string, (quick: boolean) => Promise<Row[]>>> = {
+  hashing,
+  search,
+  robustness,
+  service,
+  restart,
+  changes: (quick) => changes(quick, sizes),
+};
 const rows: Row[] = [];
 for (const name of values.only?.split(',') ?? Object.keys(parts)) {
   const part = parts[name];

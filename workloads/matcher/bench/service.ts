@@ -1,13 +1,17 @@
 // The service under load: users without think time, images from 224 to 1920 wide, 85 % repeats of a Zipf mix, beside
-// the same with every image new. The clients run in this process and take their share of its cores.
+// the same with every image new. The users run on a thread of their own, which takes its share of the cores.
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { startEngine } from '@quintet/runtime';
 import { median, type Row, row } from '../../runtime/src/bench/table.ts';
 import { matcherEngine } from '../src/service/engine.ts';
 import { startPostgres } from '../src/testing/postgres.ts';
-import { asSharp, picture, random } from './pictures.ts';
+import { ask, send } from './client.ts';
+import type { Load, Outcome } from './load.worker.ts';
+import { asSharp, picture } from './pictures.ts';
 
 const widths = [224, 480, 800, 1280, 1920];
 
@@ -30,20 +34,18 @@ export async function service(quick: boolean): Promise<Row[]> {
           .toBuffer(),
       ),
     );
+    const url = `${engine.url}/api/v1/match`;
     for (const [i, image] of bases.entries()) {
-      await post(
-        `${engine.url}/api/v1/items`,
-        JSON.stringify({ id: `item-${i}`, image: image.toString('base64') }),
-        'application/json',
-      );
+      await ask('POST', `${engine.url}/api/v1/items`, { id: `item-${i}`, image: image.toString('base64') });
+      // What repeats was asked for before.
+      await send('POST', url, image, 'image/jpeg');
     }
     const rows: Row[] = [];
-    const load = { url: `${engine.url}/api/v1/match`, bases };
     for (const users of quick ? [1, 10, 50] : [1, 10, 50, 100, 500, 1000, 1200]) {
       for (const repeats of [0.85, 0]) {
         const requests =
           repeats === 0 ? Math.max(20, Math.min(users, quick ? 40 : 300)) : Math.max(quick ? 100 : 400, 2 * users);
-        rows.push(...rowsOf(users, repeats, await run({ ...load, users, requests, repeats, seed: users })));
+        rows.push(...rowsOf(users, repeats, await run({ url, bases, users, requests, repeats, seed: users })));
       }
     }
     return rows;
@@ -54,119 +56,35 @@ export async function service(quick: boolean): Promise<Row[]> {
   }
 }
 
-interface Load {
-  url: string;
-  bases: readonly Buffer[];
-  users: number;
-  requests: number;
-  repeats: number;
-  seed: number;
-}
-
-interface Outcome {
-  readonly times: number[];
-  readonly hitTimes: number[];
-  readonly missTimes: number[];
-  readonly failed: number;
-  readonly seconds: number;
-}
-
-async function run({ url, bases, users, requests, repeats, seed }: Load): Promise<Outcome> {
-  const next = random(seed);
-  const bodies = Array.from({ length: requests }, (_, i) => {
-    const repeated = next() < repeats;
-    const base = bases[repeated ? Math.floor(bases.length * next() ** 3) : i % bases.length] as Buffer;
-    // Bytes after the end of a JPEG change nothing of the picture, and everything of the digest.
-    return repeated ? base : Buffer.concat([base, Buffer.from(`${seed}-${repeats}-${i}`)]);
-  });
-  const outcome = { times: [] as number[], hitTimes: [] as number[], missTimes: [] as number[], failed: 0 };
-  let at = 0;
-  const begun = performance.now();
-  await Promise.all(
-    Array.from({ length: users }, async () => {
-      while (at < bodies.length) {
-        const body = bodies[at++] as Buffer;
-        const from = performance.now();
-        try {
-          const { cached } = (await post(url, body, 'image/jpeg')) as { cached: boolean };
-          const time = performance.now() - from;
-          outcome.times.push(time);
-          (cached ? outcome.hitTimes : outcome.missTimes).push(time);
-        } catch {
-          outcome.failed++;
-        }
-      }
-    }),
-  );
-  return { ...outcome, seconds: (performance.now() - begun) / 1000 };
+async function run(load: Load): Promise<Outcome> {
+  const worker = new Worker(new URL('./load.worker.ts', import.meta.url), { workerData: load });
+  const [outcome] = (await once(worker, 'message')) as [Outcome];
+  await worker.terminate();
+  return outcome;
 }
 
 function rowsOf(users: number, repeats: number, { times, hitTimes, missTimes, failed, seconds }: Outcome): Row[] {
-  const sorted = times.sort((a, b) => a - b);
+  const sorted = times.toSorted((a, b) => a - b);
+  const all = times.length + failed;
   const mix = repeats === 0 ? 'all new' : '85 % repeats';
-  const base = { bench: 'matcher', size: `${users} users, ${times.length + failed} requests`, peers: {} } as const;
+  const base = { bench: 'matcher', size: `${users} users, ${all} requests`, peers: {} } as const;
+  const api = { ...base, case: `API, ${mix}` } as const;
+  const cache = { ...base, case: 'cache', better: 'higher' } as const;
   const p95 = sorted[Math.floor(sorted.length * 0.95)] ?? Number.POSITIVE_INFINITY;
   const rows = [
+    row({ ...api, metric: 'p95', unit: 'ms', better: 'lower', ours: p95 }, repeats === 0 ? {} : { absolute: 2000 }),
+    row({ ...api, metric: 'throughput', unit: 'requests/s', better: 'higher', ours: times.length / seconds }),
     row(
-      { ...base, case: `API, ${mix}`, metric: 'p95', unit: 'ms', better: 'lower', ours: p95 },
-      repeats === 0 ? {} : { absolute: 2000 },
-    ),
-    row({
-      ...base,
-      case: `API, ${mix}`,
-      metric: 'throughput',
-      unit: 'requests/s',
-      better: 'higher',
-      ours: times.length / seconds,
-    }),
-    row(
-      {
-        ...base,
-        case: `API, ${mix}`,
-        metric: 'success',
-        unit: '%',
-        better: 'higher',
-        ours: (100 * times.length) / (times.length + failed),
-      },
+      { ...api, metric: 'success', unit: '%', better: 'higher', ours: (100 * times.length) / all },
       { absolute: 100 },
     ),
   ];
-  if (repeats > 0) {
-    rows.push(
-      row(
-        {
-          ...base,
-          case: 'cache',
-          metric: 'hit rate',
-          unit: '%',
-          better: 'higher',
-          ours: (100 * hitTimes.length) / times.length,
-        },
-        { absolute: 85 },
-      ),
-    );
-    if (users === 1 && hitTimes.length > 0 && missTimes.length > 0) {
-      rows.push(
-        row(
-          {
-            ...base,
-            case: 'cache',
-            metric: 'miss over hit',
-            unit: '×',
-            better: 'higher',
-            ours: median(missTimes) / median(hitTimes),
-          },
-          { absolute: 12 },
-        ),
-      );
-    }
+  if (repeats === 0) return rows;
+  const hitRate = (100 * hitTimes.length) / times.length;
+  rows.push(row({ ...cache, metric: 'hit rate', unit: '%', ours: hitRate }, { absolute: 85 }));
+  if (users === 1 && hitTimes.length > 0 && missTimes.length > 0) {
+    const speedUp = median(missTimes) / median(hitTimes);
+    rows.push(row({ ...cache, metric: 'miss over hit', unit: '×', ours: speedUp }, { absolute: 12 }));
   }
   return rows;
-}
-
-async function post(url: string, body: string | Buffer, type: string): Promise<unknown> {
-  const bytes = typeof body === 'string' ? body : new Uint8Array(body);
-  const response = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body: bytes });
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  return await response.json();
 }

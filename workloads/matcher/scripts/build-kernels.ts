@@ -15,6 +15,20 @@ export const kernels: Readonly<Record<string, string>> = {
   features: 'src/features/module.ts',
 };
 
+/** The index is built by threads beside the one that searches: memory of up to 4 GiB that they share. */
+const sharing: Readonly<Record<string, readonly string[]>> = {
+  index: [
+    '--enable',
+    'threads',
+    '--importMemory',
+    '--sharedMemory',
+    '--initialMemory',
+    '1',
+    '--maximumMemory',
+    '65536',
+  ],
+};
+
 export async function compileKernel(name: string): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'quintet-kernel-'));
   try {
@@ -32,6 +46,7 @@ export async function compileKernel(name: string): Promise<Buffer> {
         'simd',
         '-O3',
         '--noAssert',
+        ...(sharing[name] ?? []),
       ],
       {},
     );

@@ -36,6 +36,8 @@ export interface Embedder {
   readonly copies: number;
   /** Size and wait of batches as adapted. */
   readonly pace: { readonly size: number; readonly wait: number };
+  /** Batches of at most this share, above 0 to 1, of what `batching.maxSize` allows. */
+  readonly limit: (share: number) => void;
   /** A vector of length one. */
   embed(pixels: Pixels, signal?: AbortSignal): Promise<Float32Array>;
   close(): Promise<void>;
@@ -75,6 +77,7 @@ export async function openEmbedder(options: EmbedderOptions): Promise<Embedder> 
       return copies.count;
     },
     pace: queue.pace,
+    limit: queue.limit,
     embed: async (pixels, signal) => {
       const planes = await planesOf(pixels, imageSize, mean, standardDeviation);
       return await queue.submit(planes, signal ? { signal } : {});

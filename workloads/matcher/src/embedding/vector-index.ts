@@ -77,7 +77,7 @@ export class VectorIndex {
     return this.#banks.get(this.#bankOf.get(number) ?? -1)?.vectors.get(number);
   }
 
-  numbers(): Iterable<number> {
+  keys(): Iterable<number> {
     return this.#bankOf.keys();
   }
 

@@ -59,6 +59,41 @@ test('flags hide and show again, removal is for good once segments are merged', 
   expect(index.setFlags(999_999, 0)).toBe(false);
 });
 
+test('while a thread builds the tables, all is found, and what is hidden meanwhile stays hidden', async () => {
+  const count = 150_000;
+  const next = random(9);
+  const hashes = Uint32Array.from({ length: 8 * count }, () => next());
+  const hashAt = (i: number) => new Uint8Array(hashes.buffer.slice(32 * i, 32 * i + 32));
+  const index = new HashIndex();
+  await index.load({
+    count,
+    hashes: new Uint8Array(hashes.buffer),
+    // Each two change places, so that they must be sorted.
+    numbers: Uint32Array.from({ length: count }, (_, i) => (i ^ 1) + 1),
+    banks: new Uint16Array(count),
+    flags: Uint8Array.from({ length: count }, (_, i) => (i % 10 === 0 ? flag.Removed : 0)),
+  });
+  expect(index.size).toBe(count - count / 10);
+  const settled = index.settle();
+  const busy = { now: true };
+  void settled.finally(() => (busy.now = false));
+  let turns = 0;
+  for (let i = 1; busy.now; i += 10, turns++) {
+    expect(index.search(hashAt(i % count), 31)).toEqual([{ number: (i ^ 1) + 1, bank: 0, distance: 0 }]);
+    index.setFlags(((i % count) ^ 1) + 1, flag.Disabled);
+    expect(index.search(hashAt(i % count), 31)).toEqual([]);
+    await new Promise(setImmediate);
+  }
+  await settled;
+  expect(turns).toBeGreaterThan(1);
+  for (let i = 1; i < 10 * turns; i += 10) expect(index.search(hashAt(i), 31)).toEqual([]);
+  for (let i = 2; i < count; i += 997) {
+    const found =
+      i % 10 === 0 || (i % 10 === 1 && i < 10 * turns) ? [] : [{ number: (i ^ 1) + 1, bank: 0, distance: 0 }];
+    expect(index.search(hashAt(i), 31)).toEqual(found);
+  }
+});
+
 test('a number is taken once, whatever arrives twice', () => {
   const index = new HashIndex();
   const { hashes } = clustered(2, 1);

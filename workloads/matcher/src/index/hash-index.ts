@@ -1,7 +1,8 @@
 // All hashes of a shard in memory: a tail that takes new items and is searched by a scan, and sorted segments with
-// tables behind it, merged in slices as they grow. Searches are exact at any radius, whatever is being merged.
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { flag, Segment } from './segment.ts';
+// tables behind it, merged on another thread as they grow. Searches are exact at any radius, whatever is being merged.
+import { isAscending, rebuild } from './rebuild.ts';
+import { inSlices, rebuilt } from './rebuilding.ts';
+import { flag, mostItems, Segment } from './segment.ts';
 
 export interface IndexedItem {
   /** The record's number of the item, below 2³². */
@@ -44,7 +45,7 @@ export class HashIndex {
   #tailSlots = new Map<number, number>();
   /** Full tails that wait to be sorted, oldest first: still searched by a scan. */
   #full: { segment: Segment; slots: Map<number, number> }[] = [];
-  /** Sorted by number within, oldest first. */
+  /** Sorted by number within, oldest first; what was loaded is without tables until it is settled. */
   #segments: Segment[] = [];
   #size = 0;
   #work: Promise<void> | undefined;
@@ -73,7 +74,8 @@ export class HashIndex {
       this.#full.push({ segment: this.#tail, slots: this.#tailSlots });
       this.#tail = new Segment(this.#tailSize, 0);
       this.#tailSlots = new Map();
-      void this.settle();
+      // What cannot be merged now is searched as it is, and tried again with the next full tail.
+      void this.settle().catch(() => undefined);
     }
     this.#tailSlots.set(number, this.#tail.add(number, hash, bank, flags));
     if (!(flags & flag.Removed)) this.#size++;
@@ -116,21 +118,29 @@ export class HashIndex {
     return matches.sort((a, b) => a.distance - b.distance || a.number - b.number);
   }
 
-  /** Sorts full tails into segments and merges small ones; resolves when nothing is left to do. */
+  /**
+   * Sorts full tails into segments, merges small ones and gives all of them tables; resolves when nothing is left to do,
+   * and rejects when there is no memory for it: nothing is lost then.
+   */
   settle(): Promise<void> {
     this.#work ??= this.#settle().finally(() => {
       this.#work = undefined;
+      this.#touched = undefined;
     });
     return this.#work;
   }
 
-  /** Adds many items at once, as one segment. Their numbers must not be in the index. */
-  async load(columns: Columns): Promise<void> {
-    const segment = new Segment(columns.count, this.#tables);
-    fill(segment, columns, columns.spread !== true);
-    await inSlices(segment.build());
-    this.#segments.push(segment);
-    for (let i = 0; i < segment.count; i++) if (!((segment.flags[i] as number) & flag.Removed)) this.#size++;
+  /** Adds many items at once, found by a scan until `settle` is through. Their numbers must not be in the index. */
+  async load({ count, spread, hashes, numbers, banks, flags }: Columns): Promise<void> {
+    const given = new Segment(count, 0);
+    given.count = count;
+    given.hashes.set(hashes.subarray(0, 32 * count));
+    given.numbers.set(numbers.subarray(0, count));
+    given.banks.set(banks.subarray(0, count));
+    given.flags.set(flags.subarray(0, count));
+    if (!spread) await inSlices(given.spread());
+    this.#segments.push(isAscending(numbers, count) ? given : await inSlices(rebuild([given], 0)));
+    for (let i = 0; i < count; i++) if (!((given.flags[i] as number) & flag.Removed)) this.#size++;
   }
 
   /** All items, a part at a time: what a snapshot holds. Views, whose flags may change while they are read. */
@@ -148,32 +158,43 @@ export class HashIndex {
         this.#full.shift();
         if (built.count > 0) this.#segments.push(built);
       } else {
-        const from = this.#mergeFrom();
-        if (from === undefined) return;
-        const merged = await this.#rebuild(this.#segments.slice(from));
-        this.#segments.splice(from, this.#segments.length - from, ...(merged.count > 0 ? [merged] : []));
+        const parts = this.#toMerge();
+        const [first] = parts;
+        if (!first) return;
+        const merged = await this.#rebuild(parts);
+        // More may have been loaded behind them meanwhile.
+        const from = this.#segments.indexOf(first);
+        this.#segments.splice(from, parts.length, ...(merged.count > 0 ? [merged] : []));
       }
     }
   }
 
-  /** First of the segments at the end that together are at least half of the one before them. */
-  #mergeFrom(): number | undefined {
-    let sum = 0;
-    let from: number | undefined;
-    for (let i = this.#segments.length - 1; i > 0; i--) {
-      sum += (this.#segments[i] as Segment).count;
-      if (sum * 2 >= (this.#segments[i - 1] as Segment).count) from = i - 1;
+  /** Segments that have no tables yet, together; else those at the end that are at least half of the one before, with it. */
+  #toMerge(): Segment[] {
+    const sizes = this.#segments.map(({ count }) => count);
+    const bare = this.#segments.findIndex(({ tables }) => tables !== this.#tables);
+    if (bare >= 0) {
+      let to = bare;
+      for (let sum = 0; to < sizes.length && (to === bare || sum + (sizes[to] as number) <= mostItems); to++) {
+        sum += sizes[to] as number;
+      }
+      return this.#segments.slice(bare, to);
     }
-    return from;
+    let sum = 0;
+    let from = this.#segments.length;
+    for (let i = this.#segments.length - 1; i > 0; i--) {
+      sum += sizes[i] as number;
+      const before = sizes[i - 1] as number;
+      if (sum + before > mostItems) break;
+      if (sum * 2 >= before) from = i - 1;
+    }
+    return this.#segments.slice(from);
   }
 
   /** One segment with tables of all that is left of `parts`, which are searched and changed meanwhile. */
   async #rebuild(parts: readonly Segment[]): Promise<Segment> {
     this.#touched = new Set();
-    const columns = concatenate(parts);
-    const segment = new Segment(columns.count, this.#tables);
-    fill(segment, columns, false);
-    await inSlices(segment.build());
+    const segment = await rebuilt(parts, this.#tables);
     for (const number of this.#touched) {
       const slot = segment.slotOf(number);
       const source = this.#find(number);
@@ -200,67 +221,4 @@ export class HashIndex {
     }
     return undefined;
   }
-}
-
-async function inSlices(steps: Generator<void>): Promise<void> {
-  let since = performance.now();
-  for (const _ of steps) {
-    if (performance.now() - since < 4) continue;
-    await nextTurn();
-    since = performance.now();
-  }
-}
-
-/** Writes columns to the slots of an empty segment, by ascending number; `plain` hashes have their bits spread. */
-function fill(segment: Segment, { count, hashes, numbers, banks, flags }: Columns, plain = true): void {
-  segment.count = count;
-  const order = ascending(numbers, count);
-  if (order) {
-    for (let slot = 0; slot < count; slot++) {
-      const from = order[slot] as number;
-      segment.hashes.set(hashes.subarray(32 * from, 32 * from + 32), 32 * slot);
-      segment.numbers[slot] = numbers[from] as number;
-      segment.banks[slot] = banks[from] as number;
-      segment.flags[slot] = flags[from] as number;
-    }
-  } else {
-    segment.hashes.set(hashes.subarray(0, 32 * count));
-    segment.numbers.set(numbers.subarray(0, count));
-    segment.banks.set(banks.subarray(0, count));
-    segment.flags.set(flags.subarray(0, count));
-  }
-  if (plain) segment.spreadAll();
-}
-
-/** The order that sorts, or nothing when the numbers ascend already. */
-function ascending(numbers: Uint32Array, count: number): Uint32Array | undefined {
-  let sorted = true;
-  for (let i = 1; i < count && sorted; i++) sorted = (numbers[i - 1] as number) < (numbers[i] as number);
-  if (sorted) return undefined;
-  const pairs = new BigUint64Array(count);
-  for (let i = 0; i < count; i++) pairs[i] = (BigInt(numbers[i] as number) << 32n) | BigInt(i);
-  pairs.sort();
-  return Uint32Array.from(pairs, (pair) => Number(pair & 0xffffffffn));
-}
-
-/** What is not removed of several segments, hashes with their bits spread as they lie there. */
-function concatenate(parts: readonly Segment[]): Columns {
-  const most = parts.reduce((sum, part) => sum + part.count, 0);
-  const hashes = new Uint8Array(32 * most);
-  const numbers = new Uint32Array(most);
-  const banks = new Uint16Array(most);
-  const flags = new Uint8Array(most);
-  let count = 0;
-  for (const part of parts) {
-    for (let slot = 0; slot < part.count; slot++) {
-      const here = part.flags[slot] as number;
-      if (here & flag.Removed) continue;
-      hashes.set(part.hashes.subarray(32 * slot, 32 * slot + 32), 32 * count);
-      numbers[count] = part.numbers[slot] as number;
-      banks[count] = part.banks[slot] as number;
-      flags[count] = here;
-      count++;
-    }
-  }
-  return { count, hashes, numbers, banks, flags };
 }

@@ -1,5 +1,6 @@
 // A fixed number of hashes in one WebAssembly memory, with the tables of multi-index hashing or, when few, without.
-import { type KernelMemory, kernel, reserve } from '../wasm.ts';
+// Threads share it: one may build while another searches.
+import { type SharedMemory, sharedKernel, sharedMemory } from '../wasm.ts';
 import { wasm } from './module.ts';
 
 /**
@@ -13,9 +14,10 @@ const mostBanks = 65_536;
 
 /** Items to a slice of building: a few milliseconds. */
 const slice = 100_000;
+/** A memory has at most 4 GiB; an item with sixteen tables takes 135 bytes. */
+export const mostItems = 30_000_000;
 
 interface Exports {
-  memory: KernelMemory;
   readonly layout: (items: number, tables: number) => number;
   readonly section: (which: number) => number;
   readonly spread: (at: number, count: number) => void;
@@ -32,7 +34,15 @@ export interface Found {
   readonly distance: number;
 }
 
-const instance = kernel<Exports>(wasm);
+/** A segment as it is posted to another thread. */
+export interface SharedSegment {
+  readonly memory: SharedMemory;
+  readonly capacity: number;
+  readonly tables: number;
+  readonly count: number;
+}
+
+const instance = sharedKernel<Exports>(wasm);
 
 export class Segment {
   readonly capacity: number;
@@ -44,19 +54,21 @@ export class Segment {
   readonly numbers: Uint32Array;
   readonly banks: Uint16Array;
   readonly flags: Uint8Array;
+  readonly #memory: SharedMemory;
   readonly #exports: Exports;
   readonly #query: Uint8Array;
   readonly #results: Uint32Array;
   readonly #asked: Uint8Array;
   readonly #places: { query: number; hashes: number };
 
-  constructor(capacity: number, tables: number) {
-    this.#exports = instance();
+  /** @param memory Of a segment of the same capacity and tables; left out, memory of its own. */
+  constructor(capacity: number, tables: number, memory = sharedMemory(bytesOf(capacity, tables))) {
+    this.#memory = memory;
+    this.#exports = instance(memory);
     this.capacity = capacity;
     this.tables = tables;
-    const { memory, layout, section } = this.#exports;
-    reserve(memory, layout(capacity, tables) >>> 0);
-    const at = (which: number) => section(which) >>> 0;
+    this.#exports.layout(capacity, tables);
+    const at = (which: number) => this.#exports.section(which) >>> 0;
     const { buffer } = memory;
     this.hashes = new Uint8Array(buffer, at(0), 32 * capacity);
     this.numbers = new Uint32Array(buffer, at(1), capacity);
@@ -68,8 +80,20 @@ export class Segment {
     this.#places = { query: at(4), hashes: at(0) };
   }
 
+  /** The same segment, on the thread that it was posted to. */
+  static of({ memory, capacity, tables, count }: SharedSegment): Segment {
+    const segment = new Segment(capacity, tables, memory);
+    segment.count = count;
+    return segment;
+  }
+
+  get shared(): SharedSegment {
+    const { capacity, tables, count } = this;
+    return { memory: this.#memory, capacity, tables, count };
+  }
+
   get bytes(): number {
-    return this.#exports.memory.buffer.byteLength;
+    return this.#memory.buffer.byteLength;
   }
 
   /** Appends an item to a segment without tables and returns its slot. */
@@ -83,9 +107,12 @@ export class Segment {
     return slot;
   }
 
-  /** Spreads the bits of all `count` hashes that were written as they are. */
-  spreadAll(): void {
-    this.#exports.spread(this.#places.hashes, this.count);
+  /** Spreads the bits of all `count` hashes that were written as they are, a few milliseconds to each step. */
+  *spread(): Generator<void> {
+    for (const [from, to] of slices(this.count)) {
+      this.#exports.spread(this.#places.hashes + 32 * from, to - from);
+      yield;
+    }
   }
 
   /** Builds the tables over all slots, a few milliseconds to each step. */
@@ -144,6 +171,18 @@ export class Segment {
     }
     return undefined;
   }
+}
+
+/** Of a memory for so many items; the kernel lays it out itself. */
+function bytesOf(capacity: number, tables: number): number {
+  if (capacity > mostItems) throw new RangeError(`${capacity} items; a segment has at most ${mostItems}`);
+  return measuring().layout(capacity, tables) >>> 0;
+}
+
+let measure: Exports | undefined;
+/** An instance that only tells sizes, as one needs memory before it is there. */
+function measuring(): Exports {
+  return (measure ??= instance(sharedMemory(1)));
 }
 
 function* slices(count: number): Generator<[number, number]> {

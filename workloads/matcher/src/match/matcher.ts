@@ -3,7 +3,7 @@
 import type { Embedder } from '../embedding/embedder.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
-import { formatHash, PdqHasher, type Pixels, parseHash, variants } from '../pdq/pdq.ts';
+import { formatHash, PdqHasher, type Pixels, parseHash, type Variant, variants } from '../pdq/pdq.ts';
 import type { Profile } from '../profile/similarity.ts';
 import type { Bank, NewItem, Recorded, ShownItem } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -110,6 +110,11 @@ export class Matcher {
       model: this.#options.embedder?.version ?? null,
       limits: this.#options.limits ?? defaultLimits,
     };
+  }
+
+  /** Ways in which the hash of an image is looked for. */
+  waysOf(level: Level): readonly Variant[] {
+    return this.#taken(level).turned ? variants : ['Original'];
   }
 
   #taken(level: Level): { turned: boolean; corners: boolean } {

@@ -80,8 +80,8 @@ export class NameIndex {
     }
   }
 
-  entries(): Iterable<[number, { profile: Profile; bank: number }]> {
-    return this.#profiles;
+  keys(): Iterable<number> {
+    return this.#profiles.keys();
   }
 
   get(number: number): Profile | undefined {

@@ -3,6 +3,7 @@
 import pg from 'pg';
 import { MatcherError } from '../errors.ts';
 import type { Profile } from '../profile/similarity.ts';
+import { everything, type Kept, type Part } from './everything.ts';
 import { migrate } from './migrations.ts';
 import { audit, check, insert, record, recordBank } from './writes.ts';
 
@@ -356,18 +357,9 @@ export class Recorded {
     return rows[0] ?? { position: 0, mark: 0 };
   }
 
-  /** All items by ascending number, a part at a time. */
-  async *all(): AsyncGenerator<IndexedItem[]> {
-    let last = 0;
-    while (true) {
-      const rows = await this.#query<IndexedItem>(
-        `select ${indexed} from items where number > $1 and state <> 'Removed' order by number limit 1000`,
-        [last],
-      );
-      if (rows.length === 0) return;
-      yield rows;
-      last = (rows.at(-1) as IndexedItem).number;
-    }
+  /** All items, a part at a time. */
+  all(kept: Kept): AsyncGenerator<Part> {
+    return everything((text, values) => this.#query(text, values), indexed, kept);
   }
 
   /** Runs several writes as one; for feeds and deliveries. */

@@ -7,6 +7,7 @@ import { type Columns, HashIndex, type Match } from '../index/hash-index.ts';
 import { flag } from '../index/segment.ts';
 import { NameIndex, type NameMatch, type NameSearch } from '../profile/name-index.ts';
 import type { Profile } from '../profile/similarity.ts';
+import type { Kept } from '../record/everything.ts';
 import type { IndexedItem, Position } from '../record/record.ts';
 import { ofHash, ofProfile } from './share.ts';
 
@@ -58,10 +59,10 @@ export class Contents {
     this.#vectors = new VectorIndex(options.embedding?.dimensions ?? 0);
   }
 
-  /** What a snapshot must have been made with to be of use. */
-  get settings(): string {
+  /** What of the record is kept here; a snapshot must have been made with the same to be of use. */
+  get kept(): Kept {
     const { features, minQuality, embedding } = this.#options;
-    return JSON.stringify({ features, minQuality, embedding: embedding?.version ?? null });
+    return { features, minQuality, embedding: embedding?.version ?? null };
   }
 
   get counts(): { items: number; disabled: number; quarantined: number } {
@@ -137,7 +138,7 @@ export class Contents {
     }
   }
 
-  /** Sorts what was added into its tables. */
+  /** Sorts what was added into its tables; until then it is found by a scan. */
   async settle(): Promise<void> {
     await this.#hashes.settle();
   }
@@ -146,34 +147,26 @@ export class Contents {
     return [...this.#hashes.columns()];
   }
 
+  /** Of each item that has more than columns say; items may come and go while this is read. */
   *extras(): Generator<Extra> {
-    const named = [...this.#names.entries()].map(([number]) => number);
-    const numbers = [named, [...this.#vectors.numbers()], this.#packed, this.#until, this.#digests, this.#bare].map(
-      (each) => (Array.isArray(each) ? each : [...each.keys()]),
-    );
-    for (const number of new Set(numbers.flat())) {
-      const known = this.#bare.get(number) ?? this.#hashes.get(number);
-      if (!known) continue;
-      const [profile, features] = [this.#names.get(number), this.#packed.get(number)];
-      const vector = this.#vectors.get(number);
-      const [until, sha256] = [this.#until.get(number), this.#digests.get(number)];
-      yield {
-        number,
-        bank: known.bank,
-        flags: known.flags,
-        ...(profile && { profile }),
-        ...(features && { features }),
-        ...(vector && { embedding: bytesOf(vector).toString('base64') }),
-        ...(until !== undefined && { until }),
-        ...(sha256 !== undefined && { sha256 }),
-      };
+    const maps = [this.#names, this.#vectors, this.#packed, this.#until, this.#digests, this.#bare];
+    for (const [i, map] of maps.entries()) {
+      for (const number of map.keys()) {
+        const known = this.#bare.get(number) ?? this.#hashes.get(number);
+        // Told already with an earlier one.
+        if (!known || maps.slice(0, i).some((earlier) => earlier.get(number) !== undefined)) continue;
+        yield this.#extra(number, known);
+      }
     }
   }
 
   async load(columns: Columns): Promise<void> {
     if (columns.count === 0) return;
     await this.#hashes.load(columns);
-    for (let i = 0; i < columns.count; i++) this.#note(columns.numbers[i] as number, columns.flags[i] as number);
+    // They are new, so there is nothing to say of those in force.
+    for (let i = 0; i < columns.count; i++) {
+      if (columns.flags[i]) this.#note(columns.numbers[i] as number, columns.flags[i] as number);
+    }
   }
 
   async loadExtras(extras: Iterable<Extra>): Promise<void> {
@@ -190,6 +183,22 @@ export class Contents {
       await nextTurn();
       since = performance.now();
     }
+  }
+
+  #extra(number: number, { bank, flags }: { bank: number; flags: number }): Extra {
+    const [profile, features] = [this.#names.get(number), this.#packed.get(number)];
+    const vector = this.#vectors.get(number);
+    const [until, sha256] = [this.#until.get(number), this.#digests.get(number)];
+    return {
+      number,
+      bank,
+      flags,
+      ...(profile && { profile }),
+      ...(features && { features }),
+      ...(vector && { embedding: bytesOf(vector).toString('base64') }),
+      ...(until !== undefined && { until }),
+      ...(sha256 !== undefined && { sha256 }),
+    };
   }
 
   #remove(number: number): void {

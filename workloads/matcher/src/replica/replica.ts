@@ -1,5 +1,6 @@
 // One pod's copy of the index: a snapshot, then every change of the record in order, told by NOTIFY and asked for by
 // the clock. While PostgreSQL is away it serves what it has and says how old that is.
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { VectorMatch, VectorSearch } from '../embedding/vector-index.ts';
 import type { Features } from '../features/extract.ts';
@@ -21,6 +22,9 @@ export interface ReplicaOptions extends Partial<ContentsOptions> {
   readonly onError?: (error: Error) => void;
 }
 
+/** Milliseconds that a start waits for tables: a million items have theirs by then, more are scanned at first. */
+const patience = 1500;
+
 export class Replica {
   readonly #options: ReplicaOptions;
   #contents: Contents;
@@ -33,17 +37,19 @@ export class Replica {
   #looking: Promise<void> | undefined;
   #again = false;
   #listener: pg.Client | undefined;
+  #saving: Promise<void> = Promise.resolve();
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
     this.#contents = this.#empty();
   }
 
-  /** Resolves when every item that was acknowledged before the call is in the index. */
+  /** Resolves when every item that was acknowledged before the call is in the index, a large one still without all tables. */
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options);
-    await replica.#load();
+    const settled = replica.#settle(await replica.#load());
     await replica.look();
+    await Promise.race([settled, sleep(patience, undefined, { ref: false })]);
     replica.#timer = setInterval(() => void replica.look().catch(() => undefined), options.refresh ?? 500);
     replica.#timer.unref();
     await replica.#listen();
@@ -117,14 +123,20 @@ export class Replica {
     return await this.#looking;
   }
 
+  /** Writes the snapshot, after one that is being written. */
   async save(): Promise<void> {
-    if (this.#options.snapshot !== undefined) await writeSnapshot(this.#options.snapshot, this.#contents);
+    const { snapshot } = this.#options;
+    if (snapshot === undefined) return;
+    const saved = this.#saving.catch(() => undefined).then(() => writeSnapshot(snapshot, this.#contents));
+    this.#saving = saved;
+    await saved;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
     await this.#looking?.catch(() => undefined);
+    await this.#saving.catch(() => undefined);
     await this.#listener?.end().catch(() => undefined);
   }
 
@@ -133,20 +145,40 @@ export class Replica {
     return new Contents({ tables, features, minQuality, embedding });
   }
 
-  async #load(): Promise<void> {
-    const { snapshot, record } = this.#options;
+  /** Returns whether the snapshot was of use. */
+  async #load(): Promise<boolean> {
+    const { snapshot, record, onError } = this.#options;
     const isOurs = async (at: Contents['at']) => (await record.changesAfter(at, 0)) !== undefined;
-    const read = snapshot !== undefined && (await readSnapshot(snapshot, this.#contents, isOurs));
+    let read = false;
+    try {
+      read = snapshot !== undefined && (await readSnapshot(snapshot, this.#contents, isOurs));
+    } catch (error) {
+      // Half of one is none.
+      onError?.(error as Error);
+    }
     if (!read) this.#contents = await this.#readAll();
     await this.#readBanks();
+    return read;
   }
 
   async #readAll(): Promise<Contents> {
     const contents = this.#empty();
     contents.at = await this.#options.record.position();
-    for await (const items of this.#options.record.all()) for (const item of items) contents.apply(item);
-    await contents.settle();
+    for await (const part of this.#options.record.all(contents.kept)) {
+      if ('columns' in part) await contents.load(part.columns);
+      else for (const item of part.items) contents.apply(item);
+    }
     return contents;
+  }
+
+  /** Builds what makes searches quick, while they go on, and keeps what took long to read. */
+  async #settle(kept: boolean): Promise<void> {
+    try {
+      await this.#contents.settle();
+      if (!kept && !this.#closed) await this.save();
+    } catch (error) {
+      this.#options.onError?.(error as Error);
+    }
   }
 
   async #follow(): Promise<void> {
@@ -159,6 +191,7 @@ export class Replica {
           // The record was put back to an older state, or is another one.
           this.#contents = await this.#readAll();
           this.#generation++;
+          void this.#settle(false);
           await this.#readBanks();
           this.#again = true;
           continue;

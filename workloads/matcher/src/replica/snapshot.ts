@@ -3,19 +3,20 @@
 // renamed: whole or not there. Items may be newer than the position, as what is followed twice changes nothing.
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Columns } from '../index/hash-index.ts';
+import type { Kept } from '../record/everything.ts';
 import type { Position } from '../record/record.ts';
 import type { Contents, Extra } from './contents.ts';
 
-const magic = 'quintet-matcher-snapshot-2\n';
+const magic = 'quintet-matcher-snapshot-3\n';
 const digestLength = 32;
 /** Bytes that are written, read or digested in one go; others are served in between. */
 const piece = 1 << 20;
 
 interface Head {
   readonly at: Position;
-  /** See `Contents.settings`. */
-  readonly settings: string;
+  readonly kept: Kept;
   readonly counts: readonly number[];
 }
 
@@ -25,7 +26,7 @@ export async function writeSnapshot(path: string, contents: Contents): Promise<v
   const file = await open(temporary, 'w', 0o600);
   try {
     const parts = contents.columns();
-    const head: Head = { at: contents.at, settings: contents.settings, counts: parts.map(({ count }) => count) };
+    const head: Head = { at: contents.at, kept: contents.kept, counts: parts.map(({ count }) => count) };
     const sum = createHash('sha256');
     const encoded = Buffer.from(JSON.stringify(head));
     const length = Buffer.alloc(4);
@@ -57,8 +58,8 @@ export async function writeSnapshot(path: string, contents: Contents): Promise<v
 }
 
 /**
- * Fills `contents` and returns true; false when there is no snapshot, it is damaged or of other settings, or `accepts`
- * does not want its position: then nothing was filled. A damaged one is removed.
+ * Fills `contents` and returns true; false when there is no snapshot, it is damaged, of another version or keeps other
+ * things, or `accepts` does not want its position: then nothing was filled. A damaged one is removed.
  */
 export async function readSnapshot(
   path: string,
@@ -80,7 +81,7 @@ export async function readSnapshot(
       return bytes;
     };
     const head = JSON.parse((await take((await take(4)).readUInt32LE())).toString()) as Head;
-    if (head.settings !== contents.settings || !(await accepts(head.at))) return false;
+    if (!isDeepStrictEqual(head.kept, contents.kept) || !(await accepts(head.at))) return false;
     for (const count of head.counts) {
       const columns: Columns = {
         count,
@@ -94,7 +95,6 @@ export async function readSnapshot(
     }
     for await (const extras of linesOf(file, place, size - digestLength)) await contents.loadExtras(extras);
     contents.at = head.at;
-    void contents.settle();
     return true;
   } finally {
     await file.close();

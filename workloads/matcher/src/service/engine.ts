@@ -1,6 +1,6 @@
 // The MatcherPool engine: what it starts, what it leaves behind, and where its routes are.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type EngineContext, type EngineDefinition, gaugeOf } from '@quintet/runtime';
+import { type EngineContext, type EngineDefinition, gaugeOf, remedies } from '@quintet/runtime';
 import { type Embedder, openEmbedder } from '../embedding/embedder.ts';
 import { startExchange } from '../exchange/loops.ts';
 import { Matcher } from '../match/matcher.ts';
@@ -34,6 +34,8 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
     name: 'matcher',
     version: '0.1.0',
     config: matcherConfig,
+    // Its memory is the index, of which nothing can be given up.
+    ...remedies({ batches: () => (parts?.embedder ? [parts.embedder.limit] : []) }),
     start: async (context) => {
       const opened = await open(context, env, await embedderFor(context));
       parts = opened;

@@ -17,7 +17,8 @@ import { enqueue, type Webhook } from '../exchange/webhooks.ts';
 import { digest } from '../image/decode.ts';
 import type { Fingerprint, Level, Matcher, Verdict } from '../match/matcher.ts';
 import type { Stage } from '../match/verdict.ts';
-import { formatHash, parseHash } from '../pdq/pdq.ts';
+import { formatHash, parseHash, type Variant } from '../pdq/pdq.ts';
+import { turned } from '../pdq/turn.ts';
 import type { Actor, Bank, Item, NewItem, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
 import { createBanks } from './banks.ts';
@@ -130,7 +131,8 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       minScore,
       banks,
       profile,
-      fingerprint: print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100) : undefined),
+      fingerprint:
+        print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100, matcher.waysOf(level)) : undefined),
     });
     // The verdict does not wait for it, and is not withheld when PostgreSQL cannot take it.
     void enqueue(record, webhooks, { tenant, sha256: print?.value.sha256 ?? null }, verdict.matches).catch(
@@ -330,10 +332,12 @@ function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   });
 }
 
-function ofHash(hash: string, quality: number): Fingerprint {
+/** @param ways In which it is looked for, as the hashes of an image are. */
+function ofHash(hash: string, quality: number, ways: readonly Variant[]): Fingerprint {
+  const plain = parseHash(hash);
   return {
     sha256: null,
-    hashes: [formatHash(parseHash(hash))],
+    hashes: ways.map((way) => formatHash(turned(plain, way))),
     quality,
     features: null,
     mirrored: null,

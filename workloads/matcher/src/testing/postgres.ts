@@ -11,13 +11,16 @@ const run = promisify(execFile);
 
 export interface TestPostgres {
   readonly url: string;
+  /** Folder of psql and its like. */
+  readonly programs: string;
   /** Ends it at once, as a crash does; what was committed is there after `start`. */
   kill: () => Promise<void>;
   start: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
-export async function startPostgres(): Promise<TestPostgres> {
+/** @param settings Of the server, each as `name=value`. */
+export async function startPostgres(settings: readonly string[] = []): Promise<TestPostgres> {
   const folder = await binaries();
   const directory = await mkdtemp(join(tmpdir(), 'quintet-postgres-'));
   const data = join(directory, 'data');
@@ -27,7 +30,8 @@ export async function startPostgres(): Promise<TestPostgres> {
   const as = owner ? { uid: owner.uid, gid: owner.gid, cwd: directory } : { cwd: directory };
   await run(join(folder, 'initdb'), ['-D', data, '-U', 'matcher', '-A', 'trust', '--no-sync', '-E', 'UTF8'], as);
   // fsync off makes tests quick; a killed process loses nothing, as the kernel keeps what was written.
-  const options = `-p ${port} -h 127.0.0.1 -k ${directory} -F -c max_connections=50 -c shared_buffers=64MB`;
+  const all = ['max_connections=50', 'shared_buffers=64MB', ...settings].map((setting) => `-c ${setting}`).join(' ');
+  const options = `-p ${port} -h 127.0.0.1 -k ${directory} -F ${all}`;
   const control = (...args: string[]) => run(join(folder, 'pg_ctl'), ['-D', data, '-w', ...args], as);
   const start = async () => {
     await control('-l', join(directory, 'log'), '-o', options, 'start');
@@ -38,6 +42,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   await start();
   return {
     url: `postgres://matcher@127.0.0.1:${port}/postgres`,
+    programs: folder,
     kill,
     start,
     stop: async () => {

@@ -1,0 +1,111 @@
+import '../testing/commonjs.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { item } from '../testing/items.ts';
+import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { type Actor, openRecord, type Recorded } from './record.ts';
+
+let postgres: TestPostgres;
+let record: Recorded;
+let actor: Actor;
+let tenants = 0;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  record = await openRecord({ url: postgres.url });
+}, 60_000);
+
+afterAll(async () => {
+  await record?.close();
+  await postgres?.stop();
+});
+
+beforeEach(async () => {
+  actor = { tenant: `tenant-${++tenants}`, name: 'tester' };
+  await record.setBank(actor, 'faces', {});
+});
+
+test('registers once, in whole batches or not at all', async () => {
+  const first = await record.register(actor, [item('a', 1), item('b', 2)]);
+  expect(first).toMatchObject({ added: [{ id: 'a' }, { id: 'b' }], known: [] });
+  const second = await record.register(actor, [item('b', 2), item('c', 3)]);
+  expect(second).toMatchObject({ added: [{ id: 'c' }], known: ['b'] });
+  const wrong = record.register(actor, [item('d', 4), { ...item('e', 5), bank: 'nowhere' }]);
+  await expect(wrong).rejects.toMatchObject({ code: 'BankUnknown' });
+  expect(await record.item(actor.tenant, 'd')).toBeUndefined();
+});
+
+test('tells who changed what, when, from what to what', async () => {
+  await record.register(actor, [item('a', 1)]);
+  const until = new Date(Date.now() + 60_000);
+  await record.setState({ ...actor, name: 'alice' }, 'a', 'Disabled', until);
+  await record.giveOpinion({ ...actor, name: 'bob' }, 'a', 'Reject', 'not ours');
+  expect(await record.audit(actor.tenant, 'item/a')).toMatchObject([
+    { actor: 'bob', action: 'Opinion', after: { opinion: 'Reject', note: 'not ours' } },
+    { actor: 'alice', action: 'SetState', before: { state: 'Enabled' }, after: { state: 'Disabled' } },
+    { actor: 'tester', action: 'Register' },
+  ]);
+  await expect(record.setState(actor, 'nobody', 'Disabled')).rejects.toMatchObject({ code: 'ItemUnknown' });
+});
+
+test('takes what looks like SQL as text, and refuses what no text can hold', async () => {
+  const id = "x'); drop table items; --";
+  await record.register(actor, [{ ...item(id, 1), profile: { name: "Robert'); drop table items; --\u0000" } }]);
+  expect((await record.item(actor.tenant, id))?.profile?.name).toMatch(/^Robert'\); drop/);
+  await expect(record.register(actor, [item('zero\u0000byte', 2)])).rejects.toMatchObject({ code: 'ItemInvalid' });
+});
+
+test('registers what can be of many, and says of the others why not', async () => {
+  const items = Array.from({ length: 40 }, (_, i) => item(`i${i}`, 4000 + i));
+  items[7] = { ...item('i7', 1), bank: 'nowhere' };
+  items[20] = item('zero\u0000byte', 2);
+  items[33] = { ...item('i33', 3), metadata: { text: 'x'.repeat(20_000) } };
+  const { added, refused } = await record.registerEach(actor, items);
+  expect(added).toHaveLength(37);
+  expect(refused).toEqual([
+    { index: 7, reason: 'bank nowhere does not exist' },
+    { index: 20, reason: expect.stringContaining('not storable') as string },
+    { index: 33, reason: expect.stringContaining('metadata has more than 16384 bytes') as string },
+  ]);
+});
+
+test('keeps a text that only looks like the escape of a zero byte', async () => {
+  await record.register(actor, [{ ...item('a', 1), metadata: { text: String.raw`\u0000 \\u0000` } }]);
+  expect((await record.item(actor.tenant, 'a'))?.metadata).toEqual({ text: String.raw`\u0000 \\u0000` });
+});
+
+test('tells of a change at once, whatever other transactions are open in the server', async () => {
+  const before = await record.position();
+  await record.transaction(async (client) => {
+    await client.query('create table foreign_work (a int)');
+    await record.register(actor, [item('later', 1)]);
+    expect(await record.changesAfter(before)).toMatchObject({ full: false, items: [{ id: 'later' }] });
+    await record.setState(actor, 'later', 'Disabled');
+    expect(await record.changesAfter(before)).toMatchObject({ items: [{ id: 'later', state: 'Disabled' }] });
+    await client.query('drop table foreign_work');
+  });
+});
+
+test('knows a position of another history', async () => {
+  await record.register(actor, [item('a', 1)]);
+  const at = await record.position();
+  expect(await record.changesAfter(at)).toMatchObject({ position: at.position, items: [] });
+  expect(await record.changesAfter({ ...at, mark: at.mark / 2 })).toBeUndefined();
+  expect(await record.changesAfter({ ...at, position: at.position + 10 })).toBeUndefined();
+});
+
+test('frees what a pod held that is lost in the middle of a change', async () => {
+  const hasty = await openRecord({ url: postgres.url, timeout: 300 });
+  try {
+    const lost = hasty.transaction(async (client) => {
+      await client.query(`select pg_advisory_xact_lock(hashtext('quintet changes of ' || current_schema()))`);
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    });
+    const [outcome] = await Promise.all([
+      lost.catch((error: unknown) => error),
+      record.register(actor, [item('a', 1)]),
+    ]);
+    expect(outcome).toMatchObject({ code: 'RecordUnavailable' });
+  } finally {
+    await hasty.close();
+  }
+});
