@@ -21,6 +21,7 @@ export type { EngineContext, EngineDefinition, EngineOptions, EngineServer } fro
 export { type Engine, runEngine, startEngine } from './engine/engine.ts';
 export { asQuintetError, errorBody } from './engine/errorHandler.ts';
 export { type Readiness, readiness } from './engine/readiness.ts';
+export { readInput, remedies } from './engine/remedies.ts';
 export {
   type ErrorBody,
   type ErrorCode,

@@ -1,8 +1,7 @@
 // mode: Service of a FieldJob: one array, asked for solutions, points and planes over HTTP and WebSocket.
 import { readFileSync } from 'node:fs';
-import { createPool, type EngineDefinition, type Pool } from '@quintet/runtime';
+import { createPool, type EngineDefinition, type Pool, remedies } from '@quintet/runtime';
 import { z } from 'zod';
-import { actions } from './actions.ts';
 import { openQueries, type Queries } from './queries.ts';
 import { routes } from './routes.ts';
 import { streamRoute } from './stream.ts';
@@ -53,7 +52,7 @@ export function fieldService(name: string): EngineDefinition<typeof config> {
     name: 'field',
     version: '0.1.0',
     config,
-    actions: actions(() => opened),
+    ...remedies({ caches: () => ({ clear: () => opened.clear(), memory: opened.memory }) }),
     async start() {
       await opened.begin();
     },

@@ -50,6 +50,8 @@ export interface Batcher<I, O> {
   /** Seconds until what waits now is done, by the measured pace. */
   retryAfter: () => number;
   update: (options: PaceOptions) => void;
+  /** Batches of at most this share, above 0 to 1, of `maxSize`. */
+  limit: (share: number) => void;
   /** Takes no more items; resolves when those that wait and run are done. */
   close: () => Promise<void>;
 }
@@ -201,6 +203,7 @@ export function batcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
     pace: tempo,
     retryAfter,
     update: tempo.update,
+    limit: (share) => tempo.update({ ...options, maxSize: Math.max(1, Math.floor((options.maxSize ?? 32) * share)) }),
     close: () => {
       closed = true;
       const settled = new Promise<void>((resolve) => idle.push(resolve));
