@@ -6,6 +6,8 @@ import { type Dependency, dependency } from './resilience.ts';
 export interface RedisConnectionOptions {
   /** `redis://` or `rediss://`, with user, password and database as usual. */
   url: string;
+  /** Before every key, unless the URL has a `keyPrefix` of its own. */
+  keyPrefix?: string;
   /** Milliseconds for one command; 250 when left out. */
   commandTimeout?: number;
   /** Milliseconds to connect; 1 000 when left out. */
@@ -38,6 +40,7 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
     commandTimeout: options.commandTimeout ?? 250,
     connectTimeout: options.connectTimeout ?? 1000,
     retryStrategy: (times: number) => Math.min(2000, 50 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2),
+    ...(options.keyPrefix === undefined ? {} : { keyPrefix: options.keyPrefix }),
     ...(options.tls ? { tls: options.tls } : {}),
   } satisfies RedisOptions;
   const others: Redis[] = [];

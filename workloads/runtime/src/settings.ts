@@ -81,6 +81,16 @@ export const settingsSchema = z.object({
         .object({ maxSize: bytes().prefault('1Gi'), directory: z.string().default('/var/cache/quintet') })
         .optional(),
       redis: mounted('cache.redis.secretRef').optional(),
+      memcached: z
+        .object({
+          servers: z
+            .array(z.string().regex(/^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?:[0-9]{1,5}$/))
+            .min(1)
+            .max(16)
+            .describe('host:port of each.'),
+        })
+        .optional()
+        .describe('Holds the shared entries instead of Redis, which keeps limits and what was purged.'),
       ttl: duration().prefault('1h'),
       compression: z.enum(['Enabled', 'Disabled']).default('Enabled'),
       encryption: mounted('cache.encryption.secretRef').optional(),
@@ -108,6 +118,11 @@ export function redisUrl(settings: Settings, env: NodeJS.ProcessEnv = process.en
   const { redis } = settings.cache;
   if (redis) return readFileSync(`${redis.directory}/${redis.secretRef?.key ?? 'url'}`, 'utf8').trim();
   return env['QUINTET_REDIS_URL'];
+}
+
+/** What keeps the keys of two resources apart in one Redis; nothing where it is not known which resource is served. */
+export function redisPrefix(engine: string, { resource }: Settings): { keyPrefix?: string } {
+  return resource ? { keyPrefix: `${engine}/${resource.namespace}/${resource.name}:` } : {};
 }
 
 /** Keys for encrypting entries: every file of the Secret, or the one that `key` names; 32 bytes each, raw, in hexadecimal or base64. */

@@ -29,23 +29,28 @@ const result: CompressAnswer = {
 
 let server: TestRedis;
 let redis: RedisConnection;
+/** As the controller hands the chart's Redis out. */
+let prefixed: RedisConnection;
 beforeAll(async () => {
   server = await startRedis();
   redis = connectRedis({ url: server.url });
-  await new Promise<void>((resolve) => redis.onConnect(resolve));
+  prefixed = connectRedis({ url: `${server.url}?keyPrefix=CompressionService/a/b:` });
+  for (const each of [redis, prefixed]) await new Promise<void>((resolve) => each.onConnect(resolve));
 }, 180_000);
 afterAll(async () => {
   await redis.close();
+  await prefixed.close();
   await server.stop();
 });
 
-async function emptyRedis(more?: Partial<JobLimits>): Promise<JobStore> {
+async function emptyRedis(more?: Partial<JobLimits>, connection = redis): Promise<JobStore> {
   await redis.call((client) => client.flushall());
-  return redisJobs(redis, { ...limits, ...more }, prefix, 'one');
+  return redisJobs(connection, { ...limits, ...more }, prefix, 'one');
 }
 
 describe.each([
-  ['in Redis', emptyRedis],
+  ['in Redis', (more?: Partial<JobLimits>) => emptyRedis(more)],
+  ['in Redis under a prefix', (more?: Partial<JobLimits>) => emptyRedis(more, prefixed)],
   ['in memory', async (more?: Partial<JobLimits>) => memoryJobs({ ...limits, ...more })],
 ])('jobs %s', (_, open) => {
   test('are taken by priority, then in order', async () => {

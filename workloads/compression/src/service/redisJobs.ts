@@ -18,9 +18,10 @@ const allPriorities = orderOf([]);
 /**
  * Ends a job and keeps its outcome, unless it was cancelled; then drops the oldest outcomes beyond the bounds.
  * KEYS: job, work list, finished (sorted by time), size of all kept. ARGV: id, status, field, outcome, retention, now,
- * most characters, most results, prefix of job keys.
+ * most characters, most results. Keys of other jobs are made from the first, as the connection may put a prefix before it.
  */
 const finishScript = `
+local prefix = string.sub(KEYS[1], 1, -#ARGV[1] - 1)
 local kept = 0
 redis.call('HDEL', KEYS[1], 'job')
 if redis.call('HGET', KEYS[1], 'status') == 'Running' then
@@ -38,7 +39,7 @@ while true do
   if not expired and size <= tonumber(ARGV[7]) and redis.call('ZCARD', KEYS[3]) <= tonumber(ARGV[8]) then break end
   redis.call('ZREM', KEYS[3], oldest[1])
   local id, length = string.match(oldest[1], '^(%S+) (%d+)$')
-  if not expired then redis.call('DEL', ARGV[9] .. id) end
+  if not expired then redis.call('DEL', prefix .. id) end
   size = redis.call('DECRBY', KEYS[4], length)
 end
 return 1`;
@@ -49,8 +50,7 @@ export function redisJobs(
   prefix: string,
   replica: string = randomUUID(),
 ): JobStore {
-  const jobPrefix = `${prefix}:job:`;
-  const jobKey = (id: string): string => jobPrefix + id;
+  const jobKey = (id: string): string => `${prefix}:job:${id}`;
   const queueKey = (priority: Priority): string => `${prefix}:queue:${priority}`;
   const workKey = (of: string): string => `${prefix}:work:${of}`;
   const tenantKey = (tenant: string): string => `${prefix}:waiting:${tenant}`;
@@ -75,7 +75,7 @@ export function redisJobs(
     const keys = [jobKey(id), workKey(replica), `${prefix}:finished`, `${prefix}:kept`];
     const kept = JSON.stringify(failed ? outcome.error : outcome.result);
     const bounds = [limits.mostKept ?? 256 * 1024 * 1024, Math.max(1000, 10 * limits.maxQueued())];
-    const values = [id, status, field, kept, limits.retentionMs(), Date.now(), ...bounds, jobPrefix];
+    const values = [id, status, field, kept, limits.retentionMs(), Date.now(), ...bounds];
     await redis.call((client) => client.eval(finishScript, keys.length, ...keys, ...values));
     atWork.delete(id);
   };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { settingsSchema } from '../settings.ts';
+import { startMemcached } from '../testing/index.ts';
 import { engineCache } from './engineCache.ts';
 
 // Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
@@ -41,4 +42,19 @@ test('memory can be made smaller while serving, and the disk still has what was 
   expect(cache.stats().tiers.memory?.usage?.entries).toBe(2);
   expect(await cache.get({ tenant: 't', input: 0 })).toEqual({ value: 'value 0', source: 'disk' });
   await cache.close();
+});
+
+test('Memcached holds the shared entries where it is named, those of each resource apart', async () => {
+  const server = await startMemcached();
+  const replica = async (name: string) => {
+    const memcached = { servers: [`127.0.0.1:${server.port}`] };
+    const settings = settingsSchema.parse({ cache: { memcached }, resource: { namespace: 'a', name } });
+    return await engineCache<string>({ name: 'engine', kind: 'k', version: '1', settings });
+  };
+  const [one, two, other] = await Promise.all(['news', 'news', 'sport'].map(replica));
+  await one?.set({ tenant: 't', input: 1 }, 'kept');
+  expect(await two?.get({ tenant: 't', input: 1 })).toEqual({ value: 'kept', source: 'memcached' });
+  expect(await other?.get({ tenant: 't', input: 1 })).toBeUndefined();
+  await Promise.all([one, two, other].map(async (cache) => cache?.close()));
+  await server.stop();
 });

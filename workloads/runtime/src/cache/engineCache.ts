@@ -1,13 +1,14 @@
-// The cache that an engine's settings ask for: memory, then disk if one is given, then Redis if there is one; purges reach all replicas.
+// The cache that an engine's settings ask for: memory, then disk if one is given, then Memcached or Redis if there is one. Purges reach all
+// replicas through Redis.
 import { join } from 'node:path';
 import type { Registry } from '../metrics.ts';
 import type { RedisConnection } from '../redis.ts';
-import { encryptionKeys, type Settings } from '../settings.ts';
+import { encryptionKeys, redisPrefix, type Settings } from '../settings.ts';
 import { type Cache, type CacheOptions, createCache } from './cache.ts';
 import { diskTier } from './disk.ts';
 import { epochs } from './epochs.ts';
 import { type MemoryTier, memoryTier } from './memory.ts';
-import { redisTier } from './shared.ts';
+import { memcachedTier, redisTier } from './shared.ts';
 import type { Tier } from './tier.ts';
 
 export interface EngineCacheOptions<V> extends Pick<CacheOptions<V>, 'name' | 'kind' | 'version' | 'codec'> {
@@ -22,7 +23,7 @@ export async function engineCache<V>(
   options: EngineCacheOptions<V>,
 ): Promise<Cache<V> & { readonly memory: MemoryTier }> {
   const { name, redis, registry, settings } = options;
-  const { memory: bounds, disk, ttl, compression } = settings.cache;
+  const { memory: bounds, disk, memcached, ttl, compression } = settings.cache;
   const format = {
     compression: compression === 'Enabled' ? ('zstd' as const) : ('none' as const),
     encryptionKeys: encryptionKeys(settings),
@@ -31,7 +32,10 @@ export async function engineCache<V>(
   const tiers: Tier[] = [memory];
   const directory = disk && join(disk.directory, name);
   if (disk && directory !== undefined) tiers.push(await diskTier({ directory, maxBytes: disk.maxSize, ...format }));
-  if (redis) tiers.push(redisTier({ redis, namespace: name, ...format }));
+  if (memcached) {
+    const namespace = `${redisPrefix(name, settings).keyPrefix ?? ''}${name}`;
+    tiers.push(memcachedTier({ ...memcached, namespace, ...format, ...(registry && { registry }) }));
+  } else if (redis) tiers.push(redisTier({ redis, namespace: name, ...format }));
   const purges = epochs({
     namespace: name,
     ...(redis ? { redis } : {}),

@@ -67,7 +67,8 @@ export function memcachedTier(options: MemcachedTierOptions): Tier {
     ...(options.registry ? { registry: options.registry } : {}),
   });
   // Keys of Memcached have at most 250 characters; the frame holds the full key against collisions.
-  const nameOf = (key: CacheKey) => `q:${options.namespace}:${createHash('sha256').update(key).digest('base64url')}`;
+  const nameOf = (key: CacheKey) =>
+    `q:${createHash('sha256').update(`${options.namespace}:${key}`).digest('base64url')}`;
   return {
     name: 'memcached',
     get: async (key) => {

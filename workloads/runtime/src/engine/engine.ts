@@ -15,7 +15,7 @@ import type { z } from 'zod';
 import { openConfig } from '../config.ts';
 import { QuintetError } from '../errors.ts';
 import { connectRedis } from '../redis.ts';
-import { redisUrl, reloadableSettings, type Settings, settingsSchema } from '../settings.ts';
+import { redisPrefix, redisUrl, reloadableSettings, type Settings, settingsSchema } from '../settings.ts';
 import { startTracing } from '../traces.ts';
 import { access } from './access.ts';
 import { cancellation } from './cancellation.ts';
@@ -113,6 +113,7 @@ export async function startEngine<S extends z.ZodObject>(
       : connectRedis({
           url,
           registry,
+          ...redisPrefix(name, settings()),
           onChange: (connected) =>
             connected
               ? state.clear('redis')
