@@ -133,7 +133,9 @@ const search = z.object({
   frozen: keyed(z.object({ name: name().describe('Name.'), source: modelSource().describe('Where its file is.') }), 16)
     .exactOptional()
     .describe('ONNX models that join the ensemble as they are.'),
-  warmStart: text(128).exactOptional().describe('Run in the registry whose front is the first generation.'),
+  warmStart: text(128)
+    .exactOptional()
+    .describe('Id of a run in the same registry: its Pareto front is tried before the defaults.'),
   seed: int(0, 2_147_483_647)
     .default(0)
     .describe('Seed; the same one gives the same result with any number of workers.'),
@@ -209,7 +211,6 @@ const spec = ruled(
       .object({
         time: duration().default('30m').describe('Wall time, kept within 5 %.'),
         evaluations: int(1, 10_000_000).exactOptional().describe('Most pipelines that are evaluated.'),
-        cost: decimal('Positive').exactOptional().describe("Most money, at the operator's prices."),
       })
       .prefault({})
       .describe('The first that is reached ends the search.'),
@@ -252,13 +253,13 @@ const spec = ruled(
       .describe("Model registry. Left out, the chart's own Postgres."),
     caches: z
       .object({
-        model: duration().default('24h').describe('Fitted models.'),
-        evaluation: duration().default('12h').describe('Scores.'),
-        evolution: duration().default('48h').describe('Whole runs.'),
+        evaluation: duration()
+          .default('12h')
+          .describe('Scores and fitted models of pipelines, by what they follow from.'),
         dataset: duration().default('24h').describe('Data on the workers.'),
       })
       .prefault({})
-      .describe('How long each cache keeps an entry; a change of data empties all.'),
+      .describe('How long Redis keeps an entry; other data has other entries. Whole runs stay in the registry.'),
     promotion: promotion.prefault({}).describe('What becomes of the winner.'),
     share: set(name(), 64).exactOptional().describe('Teams that may see the run in the registry.'),
     output: ruled(z.object(outputMembers()), oneOutput)

@@ -1,8 +1,8 @@
-// `quintet evolve`, `predict` and `models`: AutoML on this machine, and what a registry holds.
+// `quintet evolve` and `predict`: AutoML on this machine.
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { evolve, predict, Registry, type RunProgress } from '@quintet/evolution';
-import { guarded, UsageError } from './guarded.ts';
+import { evolve, predict, type RunProgress } from '@quintet/evolution';
+import { guarded } from './guarded.ts';
 import { columns } from './table.ts';
 
 export interface EvolveFlags {
@@ -75,36 +75,6 @@ export function predictCommand(model: string, file: string, flags: { out?: strin
     for (const problem of summary.problems) console.error(`${file}: ${problem}`);
     if (summary.drifted.length > 0) console.error(`moved away from training: ${summary.drifted.join(', ')}`);
     console.error(`${summary.rows} rows predicted`);
-  });
-}
-
-/** @returns the exit code. */
-export function modelsCommand(flags: { postgres?: string; name?: string; json?: boolean }): Promise<number> {
-  return guarded(async () => {
-    const url = flags.postgres ?? process.env['QUINTET_POSTGRES_URL'];
-    if (!url) throw new UsageError('say where the registry is, by --postgres or QUINTET_POSTGRES_URL');
-    const registry = await Registry.open(url);
-    try {
-      const models = await registry.models(flags.name);
-      if (flags.json) {
-        console.log(JSON.stringify(models));
-        return;
-      }
-      const rows = models.map((each) => [
-        each.name,
-        String(each.version),
-        each.type,
-        `${each.metric} ${figure(each.score ?? undefined)}`,
-        figure(each.holdout ?? undefined),
-        [each.active ? 'active' : '', each.deployed ? 'deployed' : ''].filter(Boolean).join(', '),
-        each.createdAt.toISOString().slice(0, 16),
-        each.modelId,
-      ]);
-      const head = ['NAME', 'VERSION', 'TYPE', 'SCORE', 'HOLDOUT', 'STATE', 'CREATED', 'ID'];
-      console.log(models.length === 0 ? 'no models' : columns([head, ...rows]).join('\n'));
-    } finally {
-      await registry.close();
-    }
   });
 }
 

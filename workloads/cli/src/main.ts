@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { CopyOptions } from './copy.ts';
 import type { EvolveFlags } from './evolve.ts';
 import type { MatchFlags } from './match.ts';
+import type { RegistryFlags } from './models.ts';
 import { runField } from './run.ts';
 
 const program = new Command('quintet')
@@ -121,7 +122,7 @@ program
       'Regression',
     ]),
   )
-  .option('--metric <name>', 'what is better, such as RocAUC or MeanSquaredError (default: usual for the task)')
+  .option('--metric <name>', 'what is better, such as RocAUC, LogLoss or RMSE (default: usual for the task)')
   .option('--budget <time>', 'how long, such as 90s or 10m', '2m')
   .option('-o, --out <folder>', 'folder of model, metrics and report', 'model')
   .option('--seed <n>', 'the same seed, the same pipelines', positiveInteger)
@@ -154,16 +155,48 @@ program
     process.exitCode = await predictCommand(model, file, flags);
   });
 
-program
+const models = program
   .command('models')
-  .description('List the models of a registry of EvolutionRuns.')
-  .option('--postgres <url>', 'its PostgreSQL (default: $QUINTET_POSTGRES_URL)')
-  .option('--name <name>', 'of this EvolutionRun alone')
-  .option('--json', 'print them as a JSON array')
-  .addHelpText('after', '\nExample:\n  $ quintet models --postgres postgres://user@localhost/registry --name churn')
-  .action(async (flags: { postgres?: string; name?: string; json?: boolean }) => {
-    const { modelsCommand } = await import('./evolve.ts');
-    process.exitCode = await modelsCommand(flags);
+  .description('Read a registry of EvolutionRuns, and say which of its models answers.')
+  .addHelpText(
+    'after',
+    `
+Models are named by id, by NAME (the active version, else the latest) or by NAME@VERSION.
+
+Examples:
+  $ export QUINTET_POSTGRES_URL=postgres://user@localhost/registry
+  $ quintet models list --name churn
+  $ quintet models compare churn@3 churn@4
+  $ quintet models promote churn@4 --as Challenger --weight 10%`,
+  );
+inRegistry('list', 'List models, the latest version of each name first.')
+  .option('--name <name>', 'versions of this name alone')
+  .option('--team <team>', 'those of runs that are shared with this team alone')
+  .action(async (flags: RegistryFlags & { name?: string; team?: string }) => {
+    process.exitCode = await (await import('./models.ts')).listModels(flags);
+  });
+inRegistry('show', 'Show one model: what it is made of, how it was judged, whether it answers.')
+  .argument('<model>', 'id, NAME or NAME@VERSION')
+  .action(async (model: string, flags: RegistryFlags) => {
+    process.exitCode = await (await import('./models.ts')).showModel(model, flags);
+  });
+inRegistry('history', 'Scores of all versions of a name, and who did what to them.')
+  .argument('<model>', 'NAME, or one model by id or NAME@VERSION')
+  .action(async (model: string, flags: RegistryFlags) => {
+    process.exitCode = await (await import('./models.ts')).modelHistory(model, flags);
+  });
+inRegistry('promote', 'Make a model the champion of its name, or its challenger with a share of requests.')
+  .argument('<model>', 'id, NAME or NAME@VERSION')
+  .addOption(new Option('--as <role>', 'what it becomes').choices(['Champion', 'Challenger']).default('Champion'))
+  .option('--weight <share>', "the challenger's share of requests, such as 10%", share)
+  .action(async (model: string, flags: RegistryFlags & { as: 'Champion' | 'Challenger'; weight?: number }) => {
+    process.exitCode = await (await import('./models.ts')).promoteModel(model, flags);
+  });
+inRegistry('compare', 'Compare two models, and say where their scores cannot be compared.')
+  .argument('<one>', 'id, NAME or NAME@VERSION')
+  .argument('<other>', 'the same of the other')
+  .action(async (one: string, other: string, flags: RegistryFlags) => {
+    process.exitCode = await (await import('./models.ts')).compareModels(one, other, flags);
   });
 
 program
@@ -187,6 +220,21 @@ program
   });
 
 await program.parseAsync();
+
+/** A command of `models`, with the flags that all of them have. */
+function inRegistry(name: string, description: string) {
+  return models
+    .command(name)
+    .description(description)
+    .option('--postgres <url>', 'PostgreSQL of the registry (default: $QUINTET_POSTGRES_URL)')
+    .option('--json', 'print JSON');
+}
+
+function share(text: string): number {
+  const value = Number(text.replace(/%$/, '')) / 100;
+  if (!/^\d+(\.\d+)?%$/.test(text) || value > 1) throw new InvalidArgumentError('must be a percentage from 0% to 100%');
+  return value;
+}
 
 function ratio(text: string): number {
   const value = Number(text);

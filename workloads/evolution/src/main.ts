@@ -1,17 +1,20 @@
-// The engine in a pod: `main coordinator | worker`. What it reads comes from the environment, what it found goes to the termination log as one JSON
+// The engine in a pod: `main coordinator | worker | serve`. What it reads comes from the environment, what it found goes to the termination log as one JSON
 // object, and how it gets on to standard output, a JSON object a line.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type EvolutionRun, evolutionRun, fileOf, parseStored, referenceAt } from '@quintet/crds';
-import { cpuThreads } from '@quintet/runtime';
+import { cpuThreads, runEngine } from '@quintet/runtime';
 import { EvolutionError, messageOf } from './errors.ts';
 import { startWorker } from './queue/worker.ts';
+import { Registry } from './registry/registry.ts';
 import type { RunProgress } from './run/run.ts';
 import { heapOf } from './run/settings.ts';
 import { coordinate, runIdOf } from './service/coordinator.ts';
 import { openPage } from './service/page.ts';
+import { modelNameOf, suspectColumns } from './service/results.ts';
+import { predictEngine } from './serving/engine.ts';
 
-const roles = ['coordinator', 'worker'] as const;
+const roles = ['coordinator', 'worker', 'serve'] as const;
 /** Kubernetes keeps 4096 bytes of a termination message. */
 const longestMessage = 3500;
 /** EX_TEMPFAIL: the same may succeed another time. */
@@ -21,7 +24,7 @@ const refused = 78;
 
 const role = process.argv[2] as (typeof roles)[number];
 const stopping = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
+if (role !== 'serve') for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
 
 process.exit(await main());
 
@@ -29,6 +32,7 @@ async function main(): Promise<number> {
   try {
     if (!roles.includes(role)) throw new EvolutionError('InvalidResource', `usage: main ${roles.join(' | ')}`);
     const resource = resourceAt(required('QUINTET_RESOURCE'));
+    if (role === 'serve') return await serve(resource);
     log('started', { run: runIdOf(resource) });
     return role === 'coordinator' ? await coordinator(resource) : await worker(resource);
   } catch (error) {
@@ -108,8 +112,27 @@ async function worker(resource: EvolutionRun): Promise<number> {
   return 0;
 }
 
+/** Never returns but by throwing: the runtime ends the process. */
+async function serve(resource: EvolutionRun): Promise<number> {
+  const { promotion } = resource.spec;
+  const url = urlOf(resource, 'registry.postgres.secretRef', 'QUINTET_POSTGRES_URL');
+  if (url === undefined)
+    throw new EvolutionError('RegistryUnavailable', 'predictions need a registry', { field: 'spec.registry.postgres' });
+  const tokens = referenceAt(resource.spec, 'promotion.serving.auth.secretRef');
+  const engine = predictEngine({
+    open: () => Registry.open(url),
+    name: modelNameOf(resource),
+    drift: promotion.serving?.drift !== 'Disabled',
+  });
+  await runEngine(engine, {
+    env: { ...process.env, ...(tokens && { QUINTET_CONFIG__AUTH__DIRECTORY: tokens.mountPath }) },
+  });
+  return 0;
+}
+
 function progressOf(runId: string, progress: RunProgress): Record<string, unknown> {
   const { best, phase, generation, placed, racedOut, failed, cached, queued, secondsLeft, share, score } = progress;
+  const suspects = suspectColumns(progress.suspects);
   return {
     runId,
     phase,
@@ -119,6 +142,7 @@ function progressOf(runId: string, progress: RunProgress): Record<string, unknow
     secondsLeft: Math.round(secondsLeft),
     percent: Math.round(100 * share),
     best: { learner: best?.genome.learner, score: score?.toFixed(5) },
+    ...(suspects.length > 0 ? { suspectColumns: suspects } : {}),
   };
 }
 

@@ -17,6 +17,7 @@ import {
   resourceConfig,
   workersDeployment,
 } from './objects.ts';
+import { type Promoted, predictions } from './predictions.ts';
 import { progressEvery } from './progress.ts';
 import { type EvolutionSettings, readState, type State } from './state.ts';
 
@@ -31,6 +32,7 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: Ev
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
   const objects = [...standing(resource, settings), ...(renew ? [] : coordinator(resource, state, settings))];
   if (!ended) objects.push(...workers(resource, state, settings));
+  objects.push(...predictions(resource, promotedOf(resource, state), settings));
   return {
     objects,
     ...wakeAt(
@@ -73,13 +75,21 @@ function whenFinished(resource: EvolutionRun, state: State, settings: EngineSett
   // Past the deadline the coordinator goes, but not before the status says so: without it nothing would tell that the run began, and it would begin again.
   // One that failed by itself stays, for its log.
   const late = state.failure?.reason === 'DeadlineExceeded' && state.coordinator === 'Active';
+  const serving = predictions(resource, promotedOf(resource, state), settings);
   const kept = [
     ...standing(resource, settings),
     ...(state.live && !late ? coordinator(resource, state, settings) : []),
+    ...serving,
   ];
   if (!ttlAfterFinished || !end) return { objects: kept };
   const left = new Date(end).getTime() + parseDuration(ttlAfterFinished) * 1000 - now.getTime();
-  return left <= 0 ? { objects: outputClaim(resource) } : { objects: kept, requeueAfterMs: left };
+  if (left > 0) return { objects: kept, requeueAfterMs: left };
+  // Predictions need what stands around them; without any only the output stays.
+  return { objects: serving.length > 0 ? [...standing(resource, settings), ...serving] : outputClaim(resource) };
+}
+
+function promotedOf({ status }: EvolutionRun, { outcome }: State): Promoted | undefined {
+  return outcome?.deployment ?? status?.deployment;
 }
 
 function wakeAt(now: Date, ...moments: (Date | undefined)[]): { requeueAfterMs?: number } {

@@ -162,8 +162,12 @@ describe('a search that goes on', () => {
     expect(made.spec.replicas).toBe(wanted);
   });
 
-  it('names suspect columns in a condition', () => {
+  it('names suspect columns in a condition, also while it runs', () => {
     const run = resource();
+    const early = speaking({ ...progress, suspectColumns: ['copy'] }).status(run, running(run)).conditions;
+    expect(early.find(({ type }) => type === 'DataSuspect')).toMatchObject({
+      message: 'copy: see the report when the run has ended',
+    });
     const seen = observed()
       .withJob(coordinator(run), 'Complete')
       .withPod(coordinator(run), { exitCode: 0, message: { ...said, suspectColumns: ['row', 'copy'] } });
@@ -172,6 +176,51 @@ describe('a search that goes on', () => {
       status: 'True',
       message: expect.stringContaining('row, copy'),
     });
+  });
+});
+
+describe('predictions', () => {
+  const promoting = (spec: Record<string, unknown> = {}, status?: Record<string, unknown>) =>
+    resource({ promotion: { mode: 'Champion', serving: { replicas: 2, ...spec } }, ttlAfterFinished: '1h' }, status);
+  const promoted = { champion: 'm-1', challenger: 'm-2', weight: '10%' };
+  const ended = (run: EvolutionRun) =>
+    observed()
+      .withJob(coordinator(run), 'Complete')
+      .withPod(coordinator(run), { exitCode: 0, message: { ...said, deployment: promoted } });
+  const url = 'http://churn-evolution-predictions.team.svc';
+  const serving = ['Service/churn-evolution-predictions', 'Deployment/churn-evolution-predictions'];
+  const servingOf = (run: EvolutionRun, seen: ObservedBuilder) =>
+    names(kind.desired(run, seen).objects).filter((name) => serving.includes(name));
+
+  it('are served once a model is promoted, with their registry and tokens and nothing else of the spec', async () => {
+    const run = promoting({ auth: { secretRef: { name: 'tokens' } } });
+    expect(servingOf(run, running(run))).toEqual([]);
+    expect(servingOf(run, ended(run))).toEqual(serving);
+    expect(kind.status(run, ended(run)).fields['deployment']).toEqual({ ...promoted, url });
+    const objects = kind
+      .desired(run, ended(run))
+      .objects.filter(({ metadata }) => metadata.name.endsWith('predictions'));
+    await expect(objects.map((each) => stringify(each)).join('---\n')).toMatchFileSnapshot('golden/predictions.yaml');
+  });
+
+  it('stay when the time to live is over, and while another search runs', () => {
+    const { fields, conditions } = kind.status(promoting(), ended(promoting()));
+    const at = '2026-01-01T12:00:00Z';
+    const stored = conditions.map((each) => ({ ...each, observedGeneration: 1, lastTransitionTime: at }));
+    const status = { ...fields, conditions: stored };
+    const later = promoting({}, status);
+    expect(names(kind.desired(later, observed().at(3600)).objects)).toEqual(expect.arrayContaining(serving));
+    expect(find(later, observed().at(3600), 'Job')).toBeUndefined();
+    const anew = { ...later, spec: { ...later.spec, search: { ...later.spec.search, seed: 8 } } };
+    expect(servingOf(anew, observed())).toEqual(serving);
+    expect(kind.status(anew, observed()).fields).toMatchObject({ phase: 'Pending', deployment: { ...promoted, url } });
+  });
+
+  it.each([
+    ['no replica is wanted', promoting({ replicas: 0 })],
+    ['nothing is to be promoted', resource()],
+  ])('are not served where %s', (_, run) => {
+    expect(servingOf(run, ended(run))).toEqual([]);
   });
 });
 

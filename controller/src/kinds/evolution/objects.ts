@@ -117,7 +117,7 @@ export function bridgeDeployment(
 export const deviceClaims = (resource: EvolutionRun): ResourceClaimTemplate[] =>
   resourceClaimTemplates(resource, mainName(resource), resource.spec.gpu);
 
-function componentSelector(resource: EvolutionRun, component: string): Record<string, string> {
+export function componentSelector(resource: EvolutionRun, component: string): Record<string, string> {
   return { ...selectorLabels(resource), 'app.kubernetes.io/component': component };
 }
 

@@ -19,6 +19,7 @@ const progress = z.object({
     .optional(),
   secondsLeft: z.number().min(0).optional(),
   percent: count.max(100).optional(),
+  suspectColumns: z.array(z.string().max(256)).max(32).optional(),
 });
 export type Progress = z.infer<typeof progress>;
 

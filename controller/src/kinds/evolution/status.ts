@@ -15,6 +15,7 @@ import {
   wholeSeconds,
   working,
 } from '../verdict.ts';
+import { deploymentStatus } from './predictions.ts';
 import { timeLeft } from './progress.ts';
 import { type EvolutionSettings, readState, type State } from './state.ts';
 
@@ -106,6 +107,8 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     startTime: wholeSeconds(state.startTime),
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
     workers: over ? 0 : state.workers.ready,
+    // What answers predictions goes on while another search runs.
+    deployment: deploymentStatus(resource, state.outcome?.deployment ?? resource.status?.deployment),
     ...gpuFields(resource, state.workers),
   });
 }
@@ -122,10 +125,13 @@ function soFar({ progress }: State): Record<string, unknown> {
 }
 
 /** Columns that say what they could not know: with `leakage: Warn` the run goes on, and this is what there is to read. */
-function suspectConditions(resource: EvolutionRun, { outcome, revision, finished }: State): ConditionDecision[] {
+function suspectConditions(
+  resource: EvolutionRun,
+  { outcome, progress, revision, finished }: State,
+): ConditionDecision[] {
   const old = resource.status;
   const stored = old?.revision === revision ? old.suspectColumns : undefined;
-  const columns = outcome?.suspectColumns ?? stored ?? [];
+  const columns = outcome?.suspectColumns ?? progress?.suspectColumns ?? stored ?? [];
   if (columns.length === 0) return [];
   const named = columns.slice(0, 5).join(', ');
   return [

@@ -30,80 +30,102 @@ export interface Split {
 /** @throws EvolutionError SplitInvalid when there are too few rows, groups or times for the folds */
 export function splitRows(problem: Problem, options: SplitOptions): Split {
   if (options.kind === 'Time') return splitByTime(problem, options);
-  const random = randomOf('split', options.seed);
-  const units = unitsOf(problem, options, random);
-  const held = options.holdout > 0 ? dealHoldout(units, problem.rows * options.holdout) : new Set<number>();
-  const rest = units.filter((_, i) => !held.has(i));
-  if (rest.length < options.folds) {
+  const units = unitsOf(problem, options, randomOf('split', options.seed));
+  const held = heldUnits(units, problem.rows * options.holdout);
+  const left = held.reduce((count, each) => count - each, held.length);
+  if (left < options.folds) {
     const noun = options.kind === 'Group' ? 'groups' : 'rows';
-    throw new EvolutionError('SplitInvalid', `${rest.length} ${noun} cannot make ${options.folds} folds`, {
+    throw new EvolutionError('SplitInvalid', `${left} ${noun} cannot make ${options.folds} folds`, {
       field: 'spec.validation.folds',
     });
   }
-  const parts = deal(rest, options);
-  const train = sorted(parts.flat());
-  const folds = parts.map((part, fold) => ({
-    train: sorted(parts.filter((_, i) => i !== fold).flat()),
-    test: sorted(part),
+  const foldOf = dealt(problem.rows, units, held, options);
+  const folds = Array.from({ length: options.folds }, (_, k) => ({
+    train: rowsWhere(foldOf, (fold) => fold !== inHoldout && fold !== k),
+    test: rowsWhere(foldOf, (fold) => fold === k),
   }));
-  return { folds: checked(problem, folds), holdout: sorted([...held].flatMap((i) => units[i]!.rows)), train };
+  return {
+    folds: checked(problem, folds),
+    holdout: rowsWhere(foldOf, (fold) => fold === inHoldout),
+    train: rowsWhere(foldOf, (fold) => fold !== inHoldout),
+  };
 }
 
-/** Rows that go together, with the class they stand for. */
-interface Unit {
-  readonly rows: number[];
-  readonly stratum: number;
+/** Rows that go together: unit i is rows `starts[i]` to `starts[i + 1]` of `order`. Plain numbers, for there may be as many units as rows. */
+interface Units {
+  readonly order: Int32Array;
+  readonly starts: Int32Array;
 }
 
-function unitsOf(problem: Problem, { kind }: SplitOptions, random: Random): Unit[] {
+const inHoldout = -1;
+
+function unitsOf(problem: Problem, { kind }: SplitOptions, random: Random): Units {
+  const every = Int32Array.from({ length: problem.rows }, (_, i) => i);
   if (kind !== 'Group') {
-    const order = random.shuffle(Int32Array.from({ length: problem.rows }, (_, i) => i));
-    const units = Array.from(order, (row) => ({ rows: [row], stratum: kind === 'Stratified' ? problem.y[row]! : 0 }));
+    const order = random.shuffle(every);
+    const { y } = problem;
     // Stable: within a class the shuffled order stays.
-    return units.sort((a, b) => a.stratum - b.stratum);
+    if (kind === 'Stratified') order.sort((a, b) => y[a]! - y[b]!);
+    return { order, starts: Int32Array.from({ length: problem.rows + 1 }, (_, i) => i) };
   }
-  if (!problem.groups)
+  const { groups } = problem;
+  if (!groups)
     throw new EvolutionError('SplitInvalid', 'a split by group needs groupColumn', {
       field: 'spec.validation.groupColumn',
     });
-  const byGroup = new Map<number, number[]>();
-  problem.groups.forEach((group, row) => {
-    const rows = byGroup.get(group);
-    if (rows) rows.push(row);
-    else byGroup.set(group, [row]);
-  });
-  return random.shuffle([...byGroup.values()].map((rows) => ({ rows, stratum: 0 })));
+  const place = new Map<number, number>();
+  for (const group of groups) if (!place.has(group)) place.set(group, 0);
+  for (const [at, group] of random.shuffle([...place.keys()]).entries()) place.set(group, at);
+  const order = every.sort((a, b) => place.get(groups[a]!)! - place.get(groups[b]!)!);
+  const starts = order.filter((row, i) => i === 0 || groups[row] !== groups[order[i - 1]!]).length;
+  const bounds = new Int32Array(starts + 1).fill(problem.rows);
+  let unit = 0;
+  for (let i = 0; i < order.length; i++) if (i === 0 || groups[order[i]!] !== groups[order[i - 1]!]) bounds[unit++] = i;
+  return { order, starts: bounds };
 }
 
-/** Takes units evenly over their order, so that classes keep their shares. */
-function dealHoldout(units: readonly Unit[], wanted: number): Set<number> {
-  const held = new Set<number>();
-  const total = units.reduce((sum, unit) => sum + unit.rows.length, 0);
-  let seen = 0;
+/** 1 for units of the holdout: taken evenly over their order, so that classes keep their shares. */
+function heldUnits({ starts, order }: Units, wanted: number): Uint8Array {
+  const held = new Uint8Array(starts.length - 1);
   let taken = 0;
-  for (const [i, unit] of units.entries()) {
-    seen += unit.rows.length;
-    if (taken + unit.rows.length / 2 < (seen * wanted) / total) {
-      held.add(i);
-      taken += unit.rows.length;
-    }
+  for (let i = 0; i < held.length; i++) {
+    const size = starts[i + 1]! - starts[i]!;
+    if (taken + size / 2 >= (starts[i + 1]! * wanted) / order.length) continue;
+    held[i] = 1;
+    taken += size;
   }
   return held;
 }
 
-function deal(units: readonly Unit[], { folds, kind }: SplitOptions): number[][] {
-  const parts: number[][] = Array.from({ length: folds }, () => []);
-  if (kind === 'Group') {
-    // Large groups first, each to the smallest fold.
-    for (const unit of units.toSorted((a, b) => b.rows.length - a.rows.length)) {
-      const smallest = parts.reduce((least, part) => (part.length < least.length ? part : least));
-      // A group may have more rows than a call takes arguments.
-      for (const row of unit.rows) smallest.push(row);
-    }
-  } else {
-    for (const [i, unit] of units.entries()) for (const row of unit.rows) parts[i % folds]!.push(row);
+/** Fold of each row. */
+function dealt(rows: number, { order, starts }: Units, held: Uint8Array, { folds, kind }: SplitOptions): Int16Array {
+  const foldOf = new Int16Array(rows).fill(inHoldout);
+  const give = (unit: number, fold: number): void => {
+    for (let at = starts[unit]!; at < starts[unit + 1]!; at++) foldOf[order[at]!] = fold;
+  };
+  const rest = Int32Array.from(held.keys()).filter((unit) => held[unit] === 0);
+  if (kind !== 'Group') {
+    for (let i = 0; i < rest.length; i++) give(rest[i]!, i % folds);
+    return foldOf;
   }
-  return parts;
+  // Large groups first, each to the smallest fold.
+  const sizeOf = (unit: number) => starts[unit + 1]! - starts[unit]!;
+  const sizes = new Array<number>(folds).fill(0);
+  for (const unit of rest.sort((a, b) => sizeOf(b) - sizeOf(a))) {
+    const smallest = sizes.indexOf(Math.min(...sizes));
+    give(unit, smallest);
+    sizes[smallest]! += sizeOf(unit);
+  }
+  return foldOf;
+}
+
+function rowsWhere(foldOf: Int16Array, belongs: (fold: number) => boolean): Int32Array {
+  let count = 0;
+  for (const fold of foldOf) if (belongs(fold)) count++;
+  const rows = new Int32Array(count);
+  let at = 0;
+  for (let row = 0; row < foldOf.length; row++) if (belongs(foldOf[row]!)) rows[at++] = row;
+  return rows;
 }
 
 function splitByTime(problem: Problem, options: SplitOptions): Split {
@@ -164,8 +186,4 @@ function checked(problem: Problem, folds: Fold[]): Fold[] {
     }
   }
   return folds;
-}
-
-function sorted(rows: number[]): Int32Array {
-  return Int32Array.from(rows).sort();
 }

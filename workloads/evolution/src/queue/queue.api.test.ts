@@ -1,12 +1,11 @@
 // Ten thousand tasks over a real Redis, twenty workers, and a real PostgreSQL that counts what came back.
 import '../testing/pg.ts';
-import { startRedis, type TestRedis } from '@quintet/runtime/testing';
+import { startPostgres, startRedis, type TestPostgres, type TestRedis } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { problemOf } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import type { EvaluationTask, Judging } from '../evaluate/task.ts';
 import { Registry } from '../registry/registry.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { queueEvaluator } from './evaluator.ts';
 import { startWorker } from './worker.ts';
 

@@ -4,9 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
-import { Registry, type RunRows } from './registry.ts';
+import { Registry } from './registry.ts';
+import type { RunRows } from './rows.ts';
 
 const run = promisify(execFile);
 let postgres: TestPostgres;
@@ -75,6 +76,16 @@ it('counts versions, and promotes only what is better by enough', async () => {
     ['ann', 'promote'],
     ['coordinator', 'register'],
   ]);
+});
+
+it('finds a model by id, by version, or by name: the active one first', async () => {
+  expect((await registry.find('r2-m1')).version).toBe(2);
+  expect((await registry.find('churn@1')).modelId).toBe('r1-m1');
+  expect((await registry.find('churn')).modelId).toBe('r3-m1');
+  expect(await registry.models('churn', 'a')).toHaveLength(3);
+  expect(await registry.models('churn', 'b')).toEqual([]);
+  expect((await registry.history('churn')).map(({ subject }) => subject)).toEqual(['r3-m1', 'r3-m1', 'r2-m1', 'r1-m1']);
+  await expect(registry.find('churn@7')).rejects.toMatchObject({ reason: 'InputInvalid' });
 });
 
 it('compares no scores of different metrics, and says so', async () => {

@@ -2,85 +2,13 @@
 import pg from 'pg';
 import { EvolutionError, messageOf } from '../errors.ts';
 import type { Before } from '../run/clock.ts';
+import type { Genome } from '../search/genome.ts';
 import type { Cut } from '../search/search.ts';
 import { migrations } from './migrations.ts';
-
-export interface ModelRow {
-  readonly modelId: string;
-  readonly name: string;
-  readonly type: string;
-  readonly version: number;
-  readonly metric: string;
-  readonly score: number | null;
-  readonly holdout: number | null;
-  readonly rocAuc: number | null;
-  readonly f1Score: number | null;
-  readonly parameters: unknown;
-  readonly evolutionId: string | null;
-  readonly sha256: string;
-  readonly createdAt: Date;
-  readonly active: boolean;
-  readonly deployed: boolean;
-}
-
-export interface RunStart {
-  readonly runId: string;
-  readonly name: string;
-  readonly spec: unknown;
-  readonly seed: number;
-  readonly teams: readonly string[];
-}
-
-export interface RunRows {
-  readonly metric: string;
-  readonly result: unknown;
-  readonly dataset: {
-    readonly hash: string;
-    readonly rows: number;
-    readonly features: number;
-    readonly target: string;
-    readonly schema: unknown;
-  };
-  readonly generations: readonly { readonly generation: number; readonly complete: number; readonly best: number }[];
-  readonly individuals: readonly {
-    readonly index: number;
-    readonly generation: number;
-    readonly island: number;
-    readonly key: string;
-    readonly learner: string;
-    readonly genes: unknown;
-    readonly parents: readonly number[];
-    readonly score: number;
-    readonly foldScores: readonly number[];
-    readonly cost: number;
-    readonly onFront: boolean;
-  }[];
-  readonly model: {
-    readonly modelId: string;
-    readonly name: string;
-    readonly type: string;
-    readonly score: number | null;
-    readonly holdout: number | null;
-    readonly rocAuc: number | null;
-    readonly f1Score: number | null;
-    readonly parameters: unknown;
-    readonly sha256: string;
-    readonly content: Uint8Array;
-  };
-}
-
-export interface Promotion {
-  readonly mode: 'None' | 'Champion' | 'Challenger';
-  readonly weight: number;
-  readonly minImprovement: number;
-  /** Whether a greater score is better. */
-  readonly greaterIsBetter: boolean;
-}
+import { audit, deploy, promoteIfBetter } from './promotion.ts';
+import type { AuditRow, Deployment, ModelRow, Promotion, RunRows, RunStart } from './rows.ts';
 
 const migrationLock = 7_215_331;
-/** What a model is called that always says the same. */
-export const constantType = 'Constant';
-
 export class Registry {
   readonly #pool: pg.Pool;
 
@@ -243,12 +171,29 @@ export class Registry {
     });
   }
 
-  async models(name?: string): Promise<ModelRow[]> {
+  /** @param team Only those of runs that are shared with it */
+  async models(name?: string, team?: string): Promise<ModelRow[]> {
     const { rows } = await this.#query(
-      `${selectModels} WHERE $1::text IS NULL OR model_name = $1 ORDER BY model_name, version DESC LIMIT 1000`,
-      [name ?? null],
+      `${selectModels} WHERE ($1::text IS NULL OR model_name = $1)
+         AND ($2::text IS NULL OR evolution_id IN (SELECT run_id FROM runs WHERE $2 = ANY (teams)))
+       ORDER BY model_name, version DESC LIMIT 1000`,
+      [name ?? null, team ?? null],
     );
     return rows as unknown as ModelRow[];
+  }
+
+  /** By id, by `NAME@VERSION`, or by name: then the active version, else the latest. @throws EvolutionError InputInvalid */
+  async find(reference: string): Promise<ModelRow> {
+    const [, name, version] = /^(.+)@(\d{1,9})$/.exec(reference) ?? [];
+    const { rows } = await this.#query(
+      `${selectModels} WHERE model_id = $1 OR model_name = $1 OR (model_name = $2 AND version = $3)
+       ORDER BY model_id = $1 DESC, is_active DESC, version DESC LIMIT 1`,
+      [reference, name ?? null, version === undefined ? null : Number(version)],
+    );
+    if (rows[0]) return rows[0] as unknown as ModelRow;
+    throw new EvolutionError('InputInvalid', `the registry has no model ${reference}`, {
+      fix: 'give an id, a name, or NAME@VERSION, as `quintet models list` shows them',
+    });
   }
 
   async model(modelId: string): Promise<ModelRow | undefined> {
@@ -263,10 +208,8 @@ export class Registry {
     return rows[0]?.content;
   }
 
-  async deployment(
-    name: string,
-  ): Promise<{ champion: string | null; challenger: string | null; weight: number } | undefined> {
-    const { rows } = await this.#query<{ champion: string | null; challenger: string | null; weight: number }>(
+  async deployment(name: string): Promise<Deployment | undefined> {
+    const { rows } = await this.#query<Deployment>(
       'SELECT champion, challenger, challenger_weight AS weight FROM deployments WHERE model_name = $1',
       [name],
     );
@@ -286,16 +229,27 @@ export class Registry {
     });
   }
 
-  /** What was done to a model or run, latest first. */
-  async history(subject: string): Promise<{ at: Date; actor: string; action: string; details: unknown }[]> {
-    const { rows } = await this.#query<{ at: Date; actor: string; action: string; details: unknown }>(
-      'SELECT at, actor, action, details FROM audit WHERE subject = $1 ORDER BY at DESC, id DESC LIMIT 1000',
+  /** What was done to a model, or to all versions of a name, latest first. */
+  async history(subject: string): Promise<AuditRow[]> {
+    const { rows } = await this.#query<AuditRow>(
+      `SELECT at, actor, action, subject, details FROM audit
+       WHERE subject = $1 OR subject IN (SELECT model_id FROM model_metadata WHERE model_name = $1)
+       ORDER BY at DESC, id DESC LIMIT 1000`,
       [subject],
     );
     return rows;
   }
 
-  /** For tests and `models compare`: the rows of a run in order. */
+  /** The Pareto front of a run that has ended, best first; undefined when there is no such run. */
+  async frontOf(runId: string): Promise<Genome[] | undefined> {
+    const { rows } = await this.#query<Genome>(
+      `SELECT learner, genes FROM individuals WHERE run_id = $1 AND on_front ORDER BY score DESC, index LIMIT 100`,
+      [runId],
+    );
+    return rows.length > 0 ? rows : undefined;
+  }
+
+  /** For tests: the rows of a run in order. */
   async individuals(runId: string): Promise<{ index: number; genome_key: string; score: number; parents: number[] }[]> {
     const { rows } = await this.#query<{ index: number; genome_key: string; score: number; parents: number[] }>(
       'SELECT index, genome_key, score, parents FROM individuals WHERE run_id = $1 ORDER BY index',
@@ -335,7 +289,7 @@ export class Registry {
 }
 
 const selectModels = `SELECT model_id AS "modelId", model_name AS name, model_type AS type, version, metric, score, holdout, roc_auc AS "rocAuc", f1_score AS "f1Score",
-  parameters, evolution_id AS "evolutionId", sha256, created_at AS "createdAt", is_active AS active, is_deployed AS deployed FROM model_metadata`;
+  parameters, evolution_id AS "evolutionId", dataset_hash AS dataset, sha256, created_at AS "createdAt", is_active AS active, is_deployed AS deployed FROM model_metadata`;
 
 async function insertIndividuals(
   client: pg.PoolClient,
@@ -354,80 +308,6 @@ async function insertIndividuals(
        score double precision, "foldScores" double precision[], cost double precision, "onFront" boolean)`,
     [runId, JSON.stringify(individuals)],
   );
-}
-
-/** Scores are compared only when they are of one metric, and both of a holdout or both of folds. */
-async function promoteIfBetter(
-  client: pg.PoolClient,
-  { metric, model }: RunRows,
-  promotion: Promotion,
-): Promise<{ role: 'None' | 'Champion' | 'Challenger'; why?: string }> {
-  const { name, modelId, score, holdout, type } = model;
-  if (promotion.mode === 'None') return { role: 'None' };
-  if (type === constantType) return { role: 'None', why: 'no pipeline was done in time' };
-  const own = holdout ?? score;
-  if (own === null) return { role: 'None', why: 'it has no score' };
-  const { rows } = await client.query<{ score: number | null; holdout: number | null; metric: string }>(
-    'SELECT score, holdout, metric FROM model_metadata WHERE model_name = $1 AND is_active',
-    [name],
-  );
-  const [present] = rows;
-  const other = present && (holdout === null ? present.score : present.holdout);
-  if (present) {
-    if (present.metric !== metric) return { role: 'None', why: `the active model is judged by ${present.metric}` };
-    if (other === null || other === undefined)
-      return { role: 'None', why: `the active model has no score ${holdout === null ? 'over folds' : 'on a holdout'}` };
-    const gain = promotion.greaterIsBetter ? own - other : other - own;
-    if (gain <= 0 || gain < promotion.minImprovement) return { role: 'None', why: `its gain is ${gain}` };
-  }
-  // Somebody has to answer: without a champion the first model is it.
-  const role = present ? promotion.mode : 'Champion';
-  await deploy(client, name, modelId, role, promotion.weight);
-  return { role };
-}
-
-async function deploy(
-  client: pg.PoolClient,
-  name: string,
-  modelId: string,
-  as: 'Champion' | 'Challenger',
-  weight: number,
-): Promise<void> {
-  if (as === 'Champion') {
-    await client.query('UPDATE model_metadata SET is_active = false WHERE model_name = $1 AND is_active', [name]);
-    await client.query('UPDATE model_metadata SET is_active = true WHERE model_id = $1', [modelId]);
-    await client.query(
-      `INSERT INTO deployments (model_name, champion) VALUES ($1, $2)
-       ON CONFLICT (model_name) DO UPDATE SET champion = $2, challenger = nullif(deployments.challenger, $2),
-         challenger_weight = CASE WHEN deployments.challenger = $2 THEN 0 ELSE deployments.challenger_weight END, changed_at = now()`,
-      [name, modelId],
-    );
-  } else {
-    await client.query(
-      `INSERT INTO deployments (model_name, challenger, challenger_weight) VALUES ($1, $2, $3)
-       ON CONFLICT (model_name) DO UPDATE SET challenger = $2, challenger_weight = $3, changed_at = now()`,
-      [name, modelId, weight],
-    );
-  }
-  await client.query(
-    `UPDATE model_metadata m SET is_deployed = EXISTS (SELECT 1 FROM deployments d WHERE m.model_id IN (d.champion, d.challenger)) WHERE model_name = $1`,
-    [name],
-  );
-}
-
-async function audit(
-  client: pg.PoolClient,
-  actor: string,
-  action: string,
-  subject: string,
-  details: unknown,
-): Promise<void> {
-  await client.query('INSERT INTO audit (actor, action, subject, details) VALUES ($1, $2, $3, $4)', [
-    actor,
-    action,
-    subject,
-    JSON.stringify(details),
-  ]);
 }
 
 function unavailable(cause: unknown): EvolutionError {

@@ -30,6 +30,20 @@ export interface Artifacts {
 /** Replaces the folder as a whole. @throws EvolutionError OutputUnwritable */
 export async function writeArtifacts(folder: string, record: RunRecord): Promise<Artifacts> {
   const files = artifactFiles(record);
+  await replaced(folder, files);
+  return { folder, ...sizeOf(files) };
+}
+
+/** What is said of files wherever they are kept. */
+export function sizeOf(files: ReadonlyMap<string, string | Uint8Array>): Omit<Artifacts, 'folder'> {
+  return {
+    bytes: [...files.values()].reduce((sum, content) => sum + Buffer.byteLength(content), 0),
+    sha256: digest(files.get('model.quintet')!),
+    files: [...files.keys()],
+  };
+}
+
+async function replaced(folder: string, files: ReadonlyMap<string, string | Uint8Array>): Promise<void> {
   try {
     await mkdir(dirname(folder), { recursive: true });
     const fresh = await mkdtemp(join(dirname(folder), '.quintet-'));
@@ -50,12 +64,6 @@ export async function writeArtifacts(folder: string, record: RunRecord): Promise
       cause,
     );
   }
-  return {
-    folder,
-    bytes: [...files.values()].reduce((sum, content) => sum + Buffer.byteLength(content), 0),
-    sha256: digest(files.get('model.quintet')!),
-    files: [...files.keys()],
-  };
 }
 
 export function artifactFiles(record: RunRecord): Map<string, string | Uint8Array> {
@@ -111,6 +119,7 @@ export function metricsOf({ problem, notes, result }: RunRecord): Record<string,
       failed: search.failed,
       cached: search.cached,
     },
+    importance: result.importance,
     tasks: result.cacheHits,
     failures: search.failures,
     suspects: result.suspects,

@@ -28,6 +28,7 @@ ${warnings([...suspects.map((suspect) => suspect.text), ...notes.map((note) => `
     .map((each) => `<figure><figcaption>${text(each.title)}</figcaption>${chart(each)}</figure>`)
     .join('')}</div>
 ${confusion(record)}
+<h2>Importance of columns</h2>${importance(record)}
 <h2>The ensemble</h2>${members(record)}
 <h2>Pareto front of score and cost</h2>${front(record)}
 <h2>Lineage of the best pipeline</h2>${lineage(record)}
@@ -102,6 +103,19 @@ function confusion({ problem, result }: RunRecord): string {
       `<tr><th>${text(name)}</th>${total[i]!.map((count) => `<td class="number">${count}</td>`).join('')}</tr>`,
   );
   return `<h2>Confusion on judged rows</h2><table><tr><th>true \\ predicted</th>${head}</tr>${rows.join('')}</table>`;
+}
+
+/** Bars of what the score loses when a column's cells are dealt anew. */
+function importance({ result }: RunRecord): string {
+  const { importance: found, judging } = result;
+  const top = found.slice(0, 30);
+  if (top.length === 0) return '<p>There was no time to measure it.</p>';
+  const most = Math.max(...top.map(({ loss }) => loss), 1e-12);
+  const rows = top.map(
+    ({ column, loss }) =>
+      `<tr><td>${text(column)}</td><td class="number">${figure(loss)}</td><td><meter min="0" max="1" value="${Math.max(0, loss / most).toFixed(3)}"></meter></td></tr>`,
+  );
+  return `<table><tr><th>column</th><th>loss of ${judging.metric}</th><th></th></tr>${rows.join('')}</table>`;
 }
 
 function members({ result }: RunRecord): string {

@@ -9,13 +9,15 @@ import { type EvaluationCache, withCache } from '../evaluate/cache.ts';
 import { packPipeline } from '../evaluate/model.ts';
 import type { Evaluator, Judging } from '../evaluate/task.ts';
 import { lightgbm } from '../learners/lightgbm/library.ts';
-import { scoreOf, shown, type Truth } from '../metrics/metrics.ts';
+import { shown, type Truth } from '../metrics/metrics.ts';
 import { type Ensemble, type EnsembleMember, greedyEnsemble } from '../search/ensemble.ts';
-import { keyOf } from '../search/genome.ts';
+import { type Genome, keyOf } from '../search/genome.ts';
 import type { Individual } from '../search/population.ts';
 import { type Cut, type SearchProgress, type SearchResult, search } from '../search/search.ts';
 import { type Before, BudgetClock } from './clock.ts';
 import { statisticsOf } from './drift.ts';
+import type { Importance } from './importance.ts';
+import { effortOf, judgeModel, refuseUnjudgeable, truthOf } from './judge.ts';
 import { type Model, modelOf, type StoredModel } from './model.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
 
@@ -31,6 +33,8 @@ export interface RunOptions {
   ) => Promise<Evaluator & { readonly waiting?: number; stop: () => void; close: () => Promise<void> }>;
   readonly cache?: EvaluationCache;
   readonly replay?: Cut;
+  /** Pipelines of another run, tried first. */
+  readonly first?: readonly Genome[];
   /** What earlier attempts at this run did: it is found again, beside the budget, before the rest of the budget runs. */
   readonly before?: Before;
   readonly signal?: AbortSignal;
@@ -50,6 +54,8 @@ export interface RunProgress extends SearchProgress {
   readonly share: number;
   /** As people know the metric. */
   readonly score: number | undefined;
+  /** Known before the first pipeline is bred. */
+  readonly suspects: readonly Suspect[];
 }
 
 export interface RunResult {
@@ -65,6 +71,8 @@ export interface RunResult {
   readonly holdout: number | undefined;
   /** Milliseconds of one row, measured. */
   readonly inferenceTime: number | undefined;
+  /** Worth of the columns, most first; those that there was no time for are not among them. */
+  readonly importance: readonly Importance[];
   readonly cacheHits: { readonly asked: number; readonly hits: number };
   readonly seconds: number;
 }
@@ -98,11 +106,18 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
       secondsLeft: Math.max(0, budget - spent),
       share: phase === 'Done' ? 1 : shareOf(spec, spent / budget, progress.placed),
       score: progress.best ? shown(judging.metric, progress.best.score) : undefined,
+      suspects,
     });
   };
   try {
+    report('Search', nothingYet);
     const replay = options.replay ?? before.cut;
-    const searchOptions = { ...searchOptionsOf(spec, problem), ...(replay ? { replay } : {}) };
+    const { first } = options;
+    const searchOptions = {
+      ...searchOptionsOf(spec, problem),
+      ...(first ? { first } : {}),
+      ...(replay ? { replay } : {}),
+    };
     const found = await search(evaluator, searchOptions, stop.signal, (progress) => report('Search', progress));
     options.signal?.throwIfAborted();
     if (clock.lost) throw lostResults(before, found);
@@ -124,7 +139,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
     }
     inner.stop();
     const model = modelOf(storedModel(problem, judging, split, ensemble, refitted));
-    const judged = judgeHoldout(model, problem, judging, split, effortOf(budget));
+    const judged = judgeModel(model, problem, judging, split, budget);
     const result: RunResult = {
       model,
       search: found,
@@ -187,19 +202,16 @@ function lostResults(before: Before, { placed }: SearchResult): EvolutionError {
   );
 }
 
-const treeLearners: ReadonlySet<string> = new Set(['GradientBoosting', 'RandomForest', 'ExtraTrees']);
+const nothingYet: SearchProgress = {
+  generation: 0,
+  placed: 0,
+  racedOut: 0,
+  failed: 0,
+  cached: 0,
+  best: undefined,
+};
 
-/** R2 compares with the spread of what is judged. */
-function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds }: Split): void {
-  if (metric !== 'R2') return;
-  for (const [i, { test }] of folds.entries()) {
-    if (test.some((row) => y[row] !== y[test[0]!])) continue;
-    throw new EvolutionError('SplitInvalid', `fold ${i + 1} of ${folds.length} judges one target value: it has no R2`, {
-      field: 'spec.validation.folds',
-      fix: 'use fewer folds, more rows, or the metric RMSE',
-    });
-  }
-}
+const treeLearners: ReadonlySet<string> = new Set(['GradientBoosting', 'RandomForest', 'ExtraTrees']);
 
 /** A search in which everything failed has found out why, and no model. @throws EvolutionError TrainingFailed */
 function requireResults({ complete, failed, failures, reason, placed }: SearchResult): void {
@@ -217,21 +229,6 @@ function requireResults({ complete, failed, failures, reason, placed }: SearchRe
 /** Seconds kept for what follows the search; forward-in-time splits also fit the winners once more on all rows. */
 function reserveOf(budget: number, judging: Judging): number {
   return Math.min(30, 0.25 + 0.04 * budget) + (judging.split.kind === 'Time' ? 0.1 * budget : 0);
-}
-
-/** Numbers that the ensemble, and the judging of the holdout, may look at: about one percent of the budget each. */
-function effortOf(budget: number): number {
-  return Math.max(1e6, 1e5 * budget);
-}
-
-function truthOf(problem: Problem, rows: Int32Array): Truth {
-  const { y, weights } = problem;
-  return {
-    task: problem.task,
-    y: Float64Array.from(rows, (row) => y[row]!),
-    weights: weights && Float64Array.from(rows, (row) => weights[row]!),
-    outputs: outputsOf(problem),
-  };
 }
 
 /** The latest rows matter most over time: the members are fitted again on all rows, as far as the clock allows. */
@@ -309,25 +306,4 @@ function constantPipeline(problem: Problem, split: Split): string {
   return Buffer.from(
     packPipeline({ preprocessing: { steps: [], outputs: [] }, learner: { kind: 'Constant', values } }),
   ).toString('base64');
-}
-
-/** Judges on as many rows of the holdout as the effort allows, and says what one row costs. */
-function judgeHoldout(
-  model: Model,
-  problem: Problem,
-  judging: Judging,
-  split: Split,
-  effort: number,
-): { holdout: number | undefined; inferenceTime: number | undefined } {
-  const pool = split.holdout.length > 0 ? split.holdout : split.folds.at(-1)!.test;
-  const tried = pool.slice(0, 64);
-  model.predictFeatures(problem.features, tried.slice(0, 1));
-  const before = performance.now();
-  model.predictFeatures(problem.features, tried);
-  const each = (performance.now() - before) / tried.length;
-  if (split.holdout.length === 0) return { holdout: undefined, inferenceTime: each };
-  const affordable = Math.max(tried.length, Math.floor((effort * 2e-4) / Math.max(each, 1e-6)));
-  const rows = split.holdout.slice(0, affordable);
-  const score = scoreOf(judging.metric, truthOf(problem, rows), model.predictFeatures(problem.features, rows));
-  return { holdout: Number.isNaN(score) ? undefined : shown(judging.metric, score), inferenceTime: each };
 }

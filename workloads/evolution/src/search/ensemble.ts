@@ -28,6 +28,8 @@ export interface EnsembleOptions {
 const mostRows = 20_000;
 const mostRounds = 40;
 const mostCandidates = 40;
+/** Rounds without gain that end the choice. */
+const patience = 8;
 
 export function greedyEnsemble(individuals: readonly Individual[], options: EnsembleOptions): Ensemble {
   const ranked = individuals
@@ -42,7 +44,7 @@ export function greedyEnsemble(individuals: readonly Individual[], options: Ense
   const sums = folds.map((fold) => new Float64Array(fold.rows.length * fold.truth.outputs));
   const scratch = sums.map((sum) => new Float32Array(sum.length));
   const counts = new Int32Array(candidates.length);
-  const best = { score: Number.NEGATIVE_INFINITY, counts: counts.slice() };
+  const best = { score: Number.NEGATIVE_INFINITY, counts: counts.slice(), round: 0 };
   for (let round = 1; round <= (options.maxMembers === 1 ? 1 : rounds); round++) {
     const members = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
     let chosen = -1;
@@ -63,7 +65,8 @@ export function greedyEnsemble(individuals: readonly Individual[], options: Ense
     if (top > best.score + 1e-9) {
       best.score = top;
       best.counts = counts.slice();
-    }
+      best.round = round;
+    } else if (round - best.round >= patience) break;
   }
   return weighed(candidates, best.counts, options);
 

@@ -31,6 +31,11 @@ export interface Candidate {
   readonly parents: readonly number[];
 }
 
+export interface Bred {
+  readonly genome: Genome;
+  readonly parents: readonly number[];
+}
+
 /** Share of children that come from a default far away rather than from parents. */
 const immigrants = 0.08;
 
@@ -65,14 +70,8 @@ export class Island {
 }
 
 /** The genome of a new individual; it differs from all whose keys are known, unless chance fails ten times. */
-export function bred(
-  island: Island,
-  space: Space,
-  rates: Rates,
-  random: Random,
-  known: ReadonlySet<string>,
-): { genome: Genome; parents: number[] } {
-  let result: { genome: Genome; parents: number[] } | undefined;
+export function bred(island: Island, space: Space, rates: Rates, random: Random, known: ReadonlySet<string>): Bred {
+  let result: Bred | undefined;
   for (let attempt = 0; attempt < 10; attempt++) {
     result = bredOnce(island, space, rates, random);
     if (!known.has(keyOf(result.genome))) break;
@@ -80,7 +79,7 @@ export function bred(
   return result!;
 }
 
-function bredOnce(island: Island, space: Space, rates: Rates, random: Random): { genome: Genome; parents: number[] } {
+function bredOnce(island: Island, space: Space, rates: Rates, random: Random): Bred {
   if (island.members.length === 0 || random.next() < immigrants) {
     return { genome: mutated(random.pick(defaultGenomes(space)), space, 0.5, random), parents: [] };
   }

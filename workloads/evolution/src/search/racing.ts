@@ -1,15 +1,16 @@
 // Stops a pipeline early that cannot catch up: after the teaching sample, and after each fold.
 //
-// A pipeline is compared, fold by fold, with one in the best third of its island. It is stopped when it lies behind by more than chance explains:
-// the mean difference over its folds exceeds z × s / √folds, s being the deviation of such differences as seen so far in this run, and z the normal
-// quantile of the error rate shared among all looks (Bonferroni). So a pipeline that is as good as the compared one is stopped in at most
-// `errorRate` of cases, as far as differences are normal.
+// A pipeline is compared, fold by fold, with the best that was known when it was bred. It is stopped when it lies behind by more than chance explains: the mean
+// difference over its folds exceeds z × s / √folds, s being the deviation of such differences as seen so far in this run, and z the normal quantile of
+// the error rate shared among all looks (Bonferroni). So a pipeline that is as good as the compared one is stopped in at most `errorRate` of cases, as
+// far as differences are normal. Until differences were seen, s is taken from how the compared one's own folds scatter: two pipelines on the same rows
+// differ less from fold to fold than each does by itself.
 import type { Individual } from './population.ts';
 
 export const errorRate = 0.05;
 
-/** Differences fewer than this say too little about their deviation. */
-const fewest = 6;
+/** Differences that the assumed deviation counts for, beside those that were seen. */
+const assumed = 4;
 
 export class Race {
   readonly #folds: number;
@@ -44,21 +45,18 @@ export class Race {
     return race;
   }
 
-  /** Who a new pipeline must keep up with. */
-  reference(members: readonly Individual[]): Individual | undefined {
-    if (members.length < 3) return undefined;
-    return members.toSorted((a, b) => b.score - a.score || a.index - b.index)[Math.floor(members.length / 3)];
-  }
-
   losesSample(low: number, reference: Individual | undefined): boolean {
-    if (reference?.low === undefined || this.#lowCount < fewest) return false;
-    return reference.low - low > this.#z * Math.sqrt(this.#lowSquares / this.#lowCount);
+    if (reference?.low === undefined) return false;
+    // Where a sample puts a pipeline scatters about as much as its folds do.
+    const squares = this.#lowSquares + assumed * varianceOf(reference.scores);
+    return reference.low - low > this.#z * Math.sqrt(squares / (this.#lowCount + assumed));
   }
 
   losesFolds(scores: readonly number[], reference: Individual | undefined): boolean {
-    if (!reference || this.#freedom < fewest) return false;
+    if (!reference) return false;
     const mean = meanOf(scores.map((score, fold) => reference.scores[fold]! - score));
-    return mean > (this.#z * Math.sqrt(this.#squares / this.#freedom)) / Math.sqrt(scores.length);
+    const squares = this.#squares + (assumed * varianceOf(reference.scores)) / 2;
+    return mean > (this.#z * Math.sqrt(squares / (this.#freedom + assumed))) / Math.sqrt(scores.length);
   }
 
   get #z(): number {
@@ -94,6 +92,11 @@ export function normalQuantile(p: number): number {
       r +
       1)
   );
+}
+
+function varianceOf(values: readonly number[]): number {
+  const mean = meanOf(values);
+  return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length - 1);
 }
 
 function meanOf(values: readonly number[]): number {

@@ -3,12 +3,14 @@
 // Pipeline i is bred when pipeline i − lag has taken its place, and from nothing later. The lag is a property of the search, not of the machines, so
 // results do not depend on how many workers there are, which is first, or which dies. Only a clock can cut a search at another place; where it did is
 // part of the result, and a replay that is told so ends with the same pipelines.
-import type { EvaluationTask, Evaluator, Outcome } from '../evaluate/task.ts';
-import { randomOf } from '../random.ts';
+import type { Evaluator } from '../evaluate/task.ts';
+import { type Random, randomOf } from '../random.ts';
 import { defaultGenomes } from './defaults.ts';
-import { keyOf, type Space } from './genome.ts';
-import { bred, type Candidate, type Individual, Island } from './population.ts';
+import { canonical, type Genome, keyOf, type Space } from './genome.ts';
+import { type Bred, bred, type Candidate, type Individual, Island } from './population.ts';
+import { Preselection } from './preselect.ts';
 import { Race } from './racing.ts';
+import { type Completed, type Finish, tried } from './trial.ts';
 import type { Rates } from './vary.ts';
 
 export interface SearchOptions {
@@ -28,6 +30,8 @@ export interface SearchOptions {
   /** Most pipelines. */
   readonly evaluations: number;
   readonly earlyStopping: { readonly generations: number; readonly minImprovement: number };
+  /** Tried before the defaults. */
+  readonly first?: readonly Genome[];
   /** Where a clock stopped the run that is replayed. */
   readonly replay?: Cut;
 }
@@ -56,13 +60,11 @@ export interface SearchResult extends SearchProgress {
   readonly cut: Cut;
 }
 
+/** Children of which the most promising is evaluated, and the share of pipelines that are not chosen. */
+const children = 8;
+const asItComes = 0.25;
 /** Pipelines whose predictions and fitted models are kept. */
 const keptWhole = 60;
-
-type Finish = { readonly candidate: Candidate } & (
-  | { readonly kind: 'Complete'; readonly individual: Individual }
-  | { readonly kind: 'RacedOut' | 'Failed' | 'Stopped'; readonly reason: string }
-);
 
 /** @param stopped aborts when the clock has struck */
 export async function search(
@@ -80,9 +82,11 @@ class Search {
   readonly #stopped: AbortSignal;
   readonly #onProgress: (progress: SearchProgress) => void;
   readonly #islands: Island[];
-  readonly #races: Race[];
-  readonly #defaults: ReturnType<typeof defaultGenomes>;
+  readonly #race: Race;
+  readonly #preselection: Preselection;
+  readonly #defaults: readonly Genome[];
   readonly #known = new Set<string>();
+  readonly #learners = new Set<string>();
   readonly #complete: Individual[] = [];
   readonly #failures: string[] = [];
   readonly #curve: { placed: number; seconds: number; score: number }[] = [];
@@ -108,8 +112,9 @@ class Search {
       { length: options.islands },
       () => new Island(Math.max(4, Math.floor(options.population / options.islands))),
     );
-    this.#races = this.#islands.map(() => new Race(options.folds));
-    this.#defaults = defaultGenomes(options.space);
+    this.#race = new Race(options.folds);
+    this.#preselection = new Preselection(options.space);
+    this.#defaults = firstGeneration(options);
   }
 
   async run(): Promise<SearchResult> {
@@ -122,7 +127,8 @@ class Search {
     const breedUpTo = (count: number): void => {
       while (bredSoFar < Math.min(most, count)) flying.push(this.#evaluate(this.#breed(bredSoFar++)));
     };
-    breedUpTo(lag);
+    // The first teaches what the others are compared with.
+    breedUpTo(this.#options.racing ? 1 : lag);
     let ready: number[] = [];
     while (flying.length > 0) {
       if (replay && this.#placed >= replay.placed) {
@@ -155,100 +161,57 @@ class Search {
   }
 
   #breed(index: number): Candidate {
-    const { population, islands, seed, space, rates } = this.#options;
+    const { population, islands, seed } = this.#options;
     const island = index % islands;
     const made =
       index < this.#defaults.length
         ? { genome: this.#defaults[index]!, parents: [] }
-        : bred(this.#islands[island]!, space, rates, randomOf('breed', seed, index), this.#known);
+        : this.#child(island, randomOf('breed', seed, index));
     const key = keyOf(made.genome);
     this.#known.add(key);
     return { index, island, generation: Math.floor(index / population), key, ...made };
   }
 
-  async #evaluate(candidate: Candidate): Promise<Finish> {
-    const { folds, fraction, racing } = this.#options;
-    const race = this.#races[candidate.island]!;
-    // Fixed when the pipeline is bred: later arrivals must not change its fate.
-    const reference = racing ? race.reference(this.#islands[candidate.island]!.members) : undefined;
-    const judge = race.frozen();
-    const task = (fold: number, share: number): EvaluationTask => ({
-      genome: candidate.genome,
-      key: candidate.key,
-      fold,
-      fraction: share,
-      priority: candidate.index,
-    });
-    let low: number | undefined;
-    if (racing && fraction < 1) {
-      const outcome = await this.#evaluator.evaluate(task(0, fraction));
-      if (!outcome.ok) return ended(candidate, outcome);
-      low = outcome.score;
-      if (judge.losesSample(low, reference)) return { candidate, kind: 'RacedOut', reason: 'sample' };
-    }
-    const outcomes: (Outcome & { ok: true })[] = [];
-    if (!reference) {
-      const all = await Promise.all(
-        Array.from({ length: folds }, (_, fold) => this.#evaluator.evaluate(task(fold, 1))),
-      );
-      for (const outcome of all) {
-        if (!outcome.ok) return ended(candidate, outcome);
-        outcomes.push(outcome);
-      }
-    } else {
-      for (let fold = 0; fold < folds; fold++) {
-        const outcome = await this.#evaluator.evaluate(task(fold, 1));
-        if (!outcome.ok) return ended(candidate, outcome);
-        outcomes.push(outcome);
-        if (
-          fold < folds - 1 &&
-          judge.losesFolds(
-            outcomes.map((each) => each.score),
-            reference,
-          )
-        ) {
-          return { candidate, kind: 'RacedOut', reason: `fold ${fold + 1}` };
-        }
-      }
-    }
-    return { candidate, kind: 'Complete', individual: this.#individual(candidate, low, outcomes) };
+  /** Of several children the most promising; one in some is taken as it comes, so that no prejudice lasts. */
+  #child(island: number, random: Random): Bred {
+    const { space, rates, racing } = this.#options;
+    const breed = () => bred(this.#islands[island]!, space, rates, random, this.#known);
+    if (!racing || !this.#preselection.ready || random.next() < asItComes) return breed();
+    return this.#preselection.best(Array.from({ length: children }, breed));
   }
 
-  #individual(
-    candidate: Candidate,
-    low: number | undefined,
-    outcomes: readonly (Outcome & { ok: true })[],
-  ): Individual {
-    const mean = (of: (outcome: Outcome & { ok: true }) => number) =>
-      outcomes.reduce((sum, each) => sum + of(each), 0) / outcomes.length;
-    this.#cached += outcomes.every((outcome) => outcome.cached) ? 1 : 0;
-    return {
-      ...candidate,
-      low,
-      scores: outcomes.map((outcome) => outcome.score),
-      predictions: outcomes.map((outcome) => outcome.predictions),
-      models: outcomes.map((outcome) => outcome.model),
-      score: mean((outcome) => outcome.score),
-      cost: this.#options.cost ? Math.log(mean((outcome) => outcome.operations)) : 0,
-      seconds: outcomes.reduce((sum, outcome) => sum + outcome.seconds, 0),
-    };
+  #isPioneer({ genome: { learner } }: Candidate): boolean {
+    if (this.#learners.has(learner)) return false;
+    this.#learners.add(learner);
+    return true;
+  }
+
+  /** Everything that decides is fixed when the pipeline is bred: later arrivals must not change its fate. */
+  #evaluate(candidate: Candidate): Promise<Finish> {
+    const reference = this.#options.racing ? this.#best : undefined;
+    const judge = this.#race.frozen();
+    const pioneer = this.#isPioneer(candidate);
+    return tried(candidate, { evaluator: this.#evaluator, options: this.#options, judge, reference, pioneer });
   }
 
   #place(finish: Finish): void {
     this.#placed++;
-    if (finish.kind === 'Complete') this.#settle(finish.individual);
-    else if (finish.kind === 'RacedOut') this.#racedOut++;
-    else {
+    if (finish.kind === 'Complete') this.#settle(finish);
+    else if (finish.kind === 'RacedOut') {
+      this.#racedOut++;
+      this.#preselection.learn(finish.candidate.genome, finish.promise);
+    } else {
       this.#failed++;
       if (this.#failures.length < 20) this.#failures.push(`${finish.candidate.genome.learner}: ${finish.reason}`);
     }
     this.#migrate();
   }
 
-  #settle(individual: Individual): void {
+  #settle({ individual, cached }: Completed): void {
+    this.#cached += cached ? 1 : 0;
     const island = this.#islands[individual.island]!;
-    const race = this.#races[individual.island]!;
-    race.learn(individual, race.reference(island.members));
+    this.#race.learn(individual, this.#best);
+    this.#preselection.learn(individual.genome, individual.score);
     island.add(individual);
     this.#complete.push(individual);
     this.#forget();
@@ -276,7 +239,7 @@ class Search {
     const placed: number[] = [];
     for (const finish of finishes) {
       if (finish.kind !== 'Complete' || (only && !only.has(finish.candidate.index))) continue;
-      this.#settle(finish.individual);
+      this.#settle(finish);
       placed.push(finish.candidate.index);
     }
     return placed;
@@ -311,11 +274,15 @@ class Search {
   }
 }
 
+/** What was found elsewhere, as far as this grammar has it, then what is known to be good; each once. */
+function firstGeneration({ space, first = [] }: SearchOptions): Genome[] {
+  const told = first
+    .filter(({ learner }) => space.learners.includes(learner))
+    .map((genome) => canonical(genome, space));
+  return [...new Map([...told, ...defaultGenomes(space)].map((genome) => [keyOf(genome), genome])).values()];
+}
+
 /** Pipelines that are under way at once: enough for many workers, few enough that each is bred from recent ones. */
 export function lagOf(population: number): number {
   return Math.max(4, Math.ceil(population / 4));
-}
-
-function ended(candidate: Candidate, outcome: Outcome & { ok: false }): Finish {
-  return { candidate, kind: outcome.kind === 'Stopped' ? 'Stopped' : 'Failed', reason: outcome.reason };
 }

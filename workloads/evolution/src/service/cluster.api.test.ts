@@ -6,13 +6,19 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EvolutionRun, evolutionRun, parseStored } from '@quintet/crds';
-import { eventually, freePort, startRedis, type TestRedis } from '@quintet/runtime/testing';
+import {
+  eventually,
+  freePort,
+  startPostgres,
+  startRedis,
+  type TestPostgres,
+  type TestRedis,
+} from '@quintet/runtime/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openRedis } from '../queue/store.ts';
 import { randomOf } from '../random.ts';
 import { Registry } from '../registry/registry.ts';
 import { openModel } from '../run/model.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { runIdOf } from './coordinator.ts';
 
 const program = new URL('../main.ts', import.meta.url).pathname;

@@ -11,15 +11,17 @@ import type { Judging } from '../evaluate/task.ts';
 import { isError, type Metric } from '../metrics/metrics.ts';
 import { queueEvaluator } from '../queue/evaluator.ts';
 import { checkRedis, openRedis, redisCache } from '../queue/store.ts';
-import { type Promotion, Registry } from '../registry/registry.ts';
-import { writeArtifacts } from '../run/artifacts.ts';
+import { Registry } from '../registry/registry.ts';
+import type { Promotion } from '../registry/rows.ts';
+import { artifactFiles, type RunRecord, sizeOf, writeArtifacts } from '../run/artifacts.ts';
 import type { Before } from '../run/clock.ts';
 import { problemOptionsOf } from '../run/local.ts';
 import { type RunProgress, runEvolution } from '../run/run.ts';
 import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import type { Cut } from '../search/search.ts';
+import { upload } from './bucket.ts';
 import { type DataFile, dataFileOf } from './data.ts';
-import { type RunSummary, rowsOf, summaryOf } from './results.ts';
+import { deploymentOf, modelNameOf, type RunSummary, rowsOf, summaryOf } from './results.ts';
 
 export interface CoordinatorOptions {
   readonly resource: EvolutionRun;
@@ -56,8 +58,11 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
   try {
     const { name } = metadata;
     const start = await registry?.startRun({ runId, name, spec, seed: spec.search.seed, teams: spec.share ?? [] });
-    if (start?.finished) return (await registry!.resultOf(runId)) as RunSummary;
-    return await searched(options, runId, registry, start?.before);
+    const summary = start?.finished
+      ? ((await registry!.resultOf(runId)) as RunSummary)
+      : await searched(options, runId, registry, start?.before);
+    const deployment = await registry?.deployment(modelNameOf(resource));
+    return { ...summary, ...(deployment?.champion ? { deployment: deploymentOf(deployment) } : {}) };
   } catch (error) {
     // What may pass, or was told to stop, is not over.
     const over = !(error instanceof EvolutionError && error.retryable) && !signal?.aborted;
@@ -77,6 +82,7 @@ async function searched(
   const { resource, redisUrl, signal, onProgress } = options;
   const { spec } = resource;
   const started = performance.now();
+  const first = await frontToStartFrom(spec, registry);
   const { problem, notes } = await problemIn(await dataFileOf(spec), spec);
   const pace = registry && paceKeeper(registry, runId);
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl);
@@ -89,6 +95,7 @@ async function searched(
       evaluators: (data, judging) => evaluatorsOf(options, runId, data, judging),
       ...(redis ? { cache: kept(redisCache(redis, parseDuration(spec.caches.evaluation))) } : {}),
       ...(before ? { before } : {}),
+      ...(first ? { first } : {}),
       ...(signal ? { signal } : {}),
       onProgress: (progress) => {
         pace?.(progress);
@@ -99,9 +106,8 @@ async function searched(
     // Told to stop is not done: the next coordinator goes on from what is cached.
     signal?.throwIfAborted();
     const record = { spec, problem, notes, result };
-    const folder = options.output === undefined ? undefined : join(options.output, runId);
-    const artifacts = folder === undefined ? undefined : await writeArtifacts(folder, record);
-    const summary = summaryOf(resource, runId, result, artifacts);
+    const output = await keptOutput(options, runId, record);
+    const summary = summaryOf(runId, result, output);
     await registry?.finishRun(
       runId,
       rowsOf(resource, runId, record, summary),
@@ -112,6 +118,17 @@ async function searched(
   } finally {
     redis?.disconnect();
   }
+}
+
+/** @throws EvolutionError InvalidResource when the registry has no such run */
+async function frontToStartFrom({ search: { warmStart } }: EvolutionRunSpec, registry: Registry | undefined) {
+  if (warmStart === undefined) return undefined;
+  const front = await registry?.frontOf(warmStart);
+  if (front) return front;
+  throw new EvolutionError('InvalidResource', `the registry has no front of a run ${warmStart}`, {
+    field: 'spec.search.warmStart',
+    fix: 'name a run that has ended, by status.runId',
+  });
 }
 
 function promotionOf({ promotion }: EvolutionRunSpec, metric: Metric): Promotion {
@@ -133,27 +150,37 @@ function paceKeeper(registry: Registry, runId: string): (progress: RunProgress) 
   };
 }
 
+/** Writes the run's files where the spec says; undefined where it says nothing. */
+async function keptOutput(
+  { resource, output }: CoordinatorOptions,
+  runId: string,
+  record: RunRecord,
+): Promise<RunSummary['output']> {
+  const { s3, persistentVolumeClaim: claim } = resource.spec.output ?? {};
+  const { name, namespace } = resource.metadata;
+  if (s3) {
+    const files = artifactFiles(record);
+    const uri = await upload(s3, `${s3.prefix ?? `${namespace}/${name}`}/${runId}`, files);
+    return { uri, report: `${uri}/report.html`, bytes: sizeOf(files).bytes };
+  }
+  if (output === undefined) return undefined;
+  const { bytes } = await writeArtifacts(join(output, runId), record);
+  const uri = `claim://${claim?.claimName ?? `${name}-evolution`}/${claim?.path ?? name}/${runId}`;
+  return { uri, report: `${uri}/report.html`, bytes };
+}
+
 /** Workers leave results in Redis themselves. */
 function kept({ get }: EvaluationCache): EvaluationCache {
   return { get, set: async () => undefined };
 }
 
 /** @throws EvolutionError Unsupported, rather than do something else than what the spec asks for */
-function refuseUnbuilt({ search, budget, promotion, output }: EvolutionRunSpec): void {
-  const asked: readonly (readonly [string, unknown])[] = [
-    ['search.frozen', search.frozen],
-    ['search.warmStart', search.warmStart],
-    ['budget.cost', budget.cost],
-    ['promotion.serving', promotion.serving],
-    ['output.s3', output?.s3],
-  ];
-  for (const [path, value] of asked) {
-    if (value !== undefined)
-      throw new EvolutionError('Unsupported', `this version does not do spec.${path}`, {
-        field: `spec.${path}`,
-        fix: 'leave it out',
-      });
-  }
+function refuseUnbuilt({ search }: EvolutionRunSpec): void {
+  if (search.frozen === undefined) return;
+  throw new EvolutionError('Unsupported', 'this version does not do spec.search.frozen', {
+    field: 'spec.search.frozen',
+    fix: 'leave it out',
+  });
 }
 
 async function problemIn(file: DataFile, spec: EvolutionRunSpec) {

@@ -54,11 +54,17 @@ async function downloaded(spec: EvolutionRunSpec): Promise<DataFile> {
     if (cause instanceof EvolutionError) throw cause;
     throw new EvolutionError(
       'DataUnreadable',
-      `${http ? http.url : `s3://${s3!.bucket}/${s3!.key}`} cannot be read: ${messageOf((cause as Error).cause ?? cause)}`,
+      `${http ? http.url : `s3://${s3!.bucket}/${s3!.key}`} cannot be read: ${namedMessage((cause as Error).cause ?? cause)}`,
       { field: `spec.dataset.source.${http ? 'http' : 's3'}` },
       cause,
     );
   }
+}
+
+/** A store says by the error's name what is wrong, and often nothing more. */
+function namedMessage(error: unknown): string {
+  const name = error instanceof Error ? error.name : 'Error';
+  return /^(Type)?Error$/.test(name) ? messageOf(error) : `${name}: ${messageOf(error)}`;
 }
 
 async function overHttp(url: string, spec: EvolutionRunSpec): Promise<AsyncIterable<Uint8Array>> {
@@ -79,8 +85,8 @@ async function fromS3(
   const secret = referenceAt(spec, 'dataset.source.s3.secretRef');
   const text = async (name: string) => (secret ? (await readFile(`${secret.mountPath}/${name}`, 'utf8')).trim() : '');
   const credentials = secret && {
-    accessKeyId: await text('accessKeyId'),
-    secretAccessKey: await text('secretAccessKey'),
+    accessKeyId: await text('AWS_ACCESS_KEY_ID'),
+    secretAccessKey: await text('AWS_SECRET_ACCESS_KEY'),
   };
   return s3Source({
     bucket,

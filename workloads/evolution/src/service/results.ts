@@ -1,8 +1,9 @@
 // What a run found, as the resource's status and the registry hold it.
 import type { EvolutionRun } from '@quintet/crds';
+import type { Suspect } from '../data/leakage.ts';
 import { scoreOf } from '../metrics/metrics.ts';
-import { constantType, type RunRows } from '../registry/registry.ts';
-import { type Artifacts, metricsOf, type RunRecord } from '../run/artifacts.ts';
+import { constantType, type Deployment, type RunRows } from '../registry/rows.ts';
+import { metricsOf, type RunRecord } from '../run/artifacts.ts';
 import { packModel } from '../run/model.ts';
 import type { RunResult } from '../run/run.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
@@ -27,29 +28,30 @@ export interface RunSummary {
     readonly inferenceTime?: string;
   };
   readonly suspectColumns?: readonly string[];
+  /** What answers predictions of this name when the run has ended. */
+  readonly deployment?: { readonly champion?: string; readonly challenger?: string; readonly weight?: string };
   readonly output?: { readonly uri: string; readonly report: string; readonly bytes: number };
 }
 
-function outputUri({ spec, metadata }: EvolutionRun, runId: string): string {
-  const claim = spec.output?.persistentVolumeClaim;
-  return `claim://${claim?.claimName ?? `${metadata.name}-evolution`}/${[claim?.path ?? metadata.name, runId].join('/')}`;
+/** What versions are counted under. */
+export function modelNameOf({ spec, metadata }: EvolutionRun): string {
+  return spec.promotion.model ?? metadata.name;
+}
+
+export function deploymentOf({ champion, challenger, weight }: Deployment): NonNullable<RunSummary['deployment']> {
+  return {
+    ...(champion === null ? {} : { champion }),
+    ...(challenger === null ? {} : { challenger, weight: `${Math.round(100 * weight)}%` }),
+  };
 }
 
 function modelIdOf(runId: string): string {
   return `${runId}-m1`;
 }
 
-export function summaryOf(
-  resource: EvolutionRun,
-  runId: string,
-  result: RunResult,
-  artifacts: Artifacts | undefined,
-): RunSummary {
+export function summaryOf(runId: string, result: RunResult, output: RunSummary['output']): RunSummary {
   const { search, suspects } = result;
-  const uri = outputUri(resource, runId);
-  const columns = [
-    ...new Set(suspects.flatMap((suspect) => (suspect.column === undefined ? [] : [suspect.column.slice(0, 256)]))),
-  ].slice(0, 8);
+  const columns = suspectColumns(suspects);
   return {
     step: 'coordinator',
     runId,
@@ -68,8 +70,14 @@ export function summaryOf(
       ...(result.inferenceTime === undefined ? {} : { inferenceTime: `${result.inferenceTime.toPrecision(3)}ms` }),
     },
     ...(columns.length > 0 ? { suspectColumns: columns } : {}),
-    ...(artifacts ? { output: { uri, report: `${uri}/report.html`, bytes: artifacts.bytes } } : {}),
+    ...(output ? { output } : {}),
   };
+}
+
+/** Those that fit into a status. */
+export function suspectColumns(suspects: readonly Suspect[]): string[] {
+  const columns = suspects.flatMap(({ column }) => (column === undefined ? [] : [column.slice(0, 256)]));
+  return [...new Set(columns)].slice(0, 8);
 }
 
 function learnerOf({ ensemble }: RunResult): string {
@@ -119,7 +127,7 @@ export function rowsOf(resource: EvolutionRun, runId: string, record: RunRecord,
     })),
     model: {
       modelId: modelIdOf(runId),
-      name: resource.spec.promotion.model ?? resource.metadata.name,
+      name: modelNameOf(resource),
       type: learnerOf(result),
       score: result.score ?? null,
       holdout: result.holdout ?? null,

@@ -1,0 +1,162 @@
+// `quintet models`: what a registry of EvolutionRuns holds, what was done to it, and who answers predictions.
+import { userInfo } from 'node:os';
+import { type AuditRow, type Deployment, type ModelRow, Registry } from '@quintet/evolution';
+import { guarded, UsageError } from './guarded.ts';
+import { columns } from './table.ts';
+
+export interface RegistryFlags {
+  postgres?: string;
+  json?: boolean;
+}
+
+type Work = (registry: Registry) => Promise<{ text: string; value: unknown }>;
+
+/** @returns the exit code. */
+function inRegistry(flags: RegistryFlags, work: Work): Promise<number> {
+  return guarded(async () => {
+    const url = flags.postgres ?? process.env['QUINTET_POSTGRES_URL'];
+    if (!url) throw new UsageError('say where the registry is, by --postgres or QUINTET_POSTGRES_URL');
+    const registry = await Registry.open(url);
+    try {
+      const { text, value } = await work(registry);
+      console.log(flags.json ? JSON.stringify(value) : text);
+    } finally {
+      await registry.close();
+    }
+  });
+}
+
+export function listModels(flags: RegistryFlags & { name?: string; team?: string }): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    const models = await registry.models(flags.name, flags.team);
+    const head = ['NAME', 'VERSION', 'TYPE', 'SCORE', 'HOLDOUT', 'STATE', 'CREATED', 'ID'];
+    const rows = models.map((each) => [
+      each.name,
+      String(each.version),
+      each.type,
+      `${each.metric} ${figure(each.score)}`,
+      figure(each.holdout),
+      [each.active ? 'active' : '', each.deployed ? 'deployed' : ''].filter(Boolean).join(', '),
+      minute(each.createdAt),
+      each.modelId,
+    ]);
+    return { value: models, text: models.length === 0 ? 'no models' : columns([head, ...rows]).join('\n') };
+  });
+}
+
+export function showModel(reference: string, flags: RegistryFlags): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    const model = await registry.find(reference);
+    const deployment = await registry.deployment(model.name);
+    const rows: [string, string][] = [
+      ['model', `${model.name}@${model.version}, ${model.modelId}`],
+      ['type', model.type],
+      ...membersOf(model),
+      [model.metric, `${figure(model.score)} over folds, ${figure(model.holdout)} on rows never seen`],
+      ['RocAUC, F1', `${figure(model.rocAuc)}, ${figure(model.f1Score)}`],
+      ['answers', roleOf(model, deployment)],
+      ['run', model.evolutionId ?? 'is gone'],
+      ['data', model.dataset ?? 'is not known'],
+      ['sha256', model.sha256],
+      ['created', model.createdAt.toISOString()],
+    ];
+    return { value: { ...model, deployment }, text: columns(rows).join('\n') };
+  });
+}
+
+export function modelHistory(reference: string, flags: RegistryFlags): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    // A name means all its versions; anything else one model.
+    const versions = (await registry.models(reference)).toReversed();
+    const one = versions.length > 0 ? undefined : await registry.find(reference);
+    const done = await registry.history(one?.modelId ?? reference);
+    const trend = (one ? [one] : versions).map((each) => [
+      minute(each.createdAt),
+      `${each.name}@${each.version}`,
+      `${each.metric} ${figure(each.score)}`,
+      figure(each.holdout),
+    ]);
+    const acts = done.map(({ at, actor, action, subject, details }) => [
+      minute(at),
+      actor,
+      action,
+      subject,
+      JSON.stringify(details),
+    ]);
+    const text = [
+      ...columns([['CREATED', 'VERSION', 'SCORE', 'HOLDOUT'], ...trend]),
+      '',
+      ...columns([['AT', 'ACTOR', 'ACTION', 'MODEL', 'DETAILS'], ...acts]),
+    ].join('\n');
+    return { value: { versions: one ? [one] : versions, history: done satisfies AuditRow[] }, text };
+  });
+}
+
+export function promoteModel(
+  reference: string,
+  flags: RegistryFlags & { as: 'Champion' | 'Challenger'; weight?: number },
+): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    const { modelId, name, version } = await registry.find(reference);
+    const weight = flags.as === 'Champion' ? 0 : (flags.weight ?? 0.1);
+    await registry.promote(modelId, flags.as, weight, userInfo().username);
+    const deployment = await registry.deployment(name);
+    const share = flags.as === 'Champion' ? '' : ` of ${percent(weight)} of requests`;
+    return { value: { modelId, deployment }, text: `${name}@${version} is ${flags.as}${share}` };
+  });
+}
+
+export function compareModels(one: string, other: string, flags: RegistryFlags): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    const [a, b] = [await registry.find(one), await registry.find(other)];
+    const difference = (x: number | null, y: number | null) =>
+      x === null || y === null ? '' : `${y >= x ? '+' : '−'}${Math.abs(y - x).toFixed(4)}`;
+    const line = (name: string, of: (model: ModelRow) => number | null): string[] => [
+      name,
+      figure(of(a)),
+      figure(of(b)),
+      difference(of(a), of(b)),
+    ];
+    const metric = a.metric === b.metric ? a.metric : `${a.metric} | ${b.metric}`;
+    const doubts = [
+      ...(a.metric === b.metric ? [] : ['they are judged by different metrics']),
+      ...(a.dataset === b.dataset ? [] : ['they were taught and judged with different data']),
+    ];
+    const table = [
+      ['', `${a.name}@${a.version}`, `${b.name}@${b.version}`, 'DIFFERENCE'],
+      line(`${metric} over folds`, (model) => model.score),
+      line(`${metric} on holdout`, (model) => model.holdout),
+      line('RocAUC', (model) => model.rocAuc),
+      line('F1', (model) => model.f1Score),
+      ['type', a.type, b.type, ''],
+    ];
+    const text = [...columns(table), ...doubts.map((doubt) => `careful: ${doubt}`)].join('\n');
+    return { value: { models: [a, b], comparable: doubts.length === 0, doubts }, text };
+  });
+}
+
+function membersOf({ parameters }: ModelRow): [string, string][] {
+  const { ensemble } = parameters as { ensemble?: { weight: number; learner: string; score: number }[] };
+  return (ensemble ?? []).map(({ weight, learner, score }): [string, string] => [
+    '',
+    `${percent(weight)} ${learner}, ${figure(score)} alone`,
+  ]);
+}
+
+function roleOf({ modelId }: ModelRow, deployment: Deployment | undefined): string {
+  if (deployment?.champion === modelId) return 'as champion';
+  if (deployment?.challenger === modelId) return `as challenger, ${percent(deployment.weight)} of requests`;
+  return 'no requests';
+}
+
+function figure(value: number | null): string {
+  return value === null ? 'not known' : value.toFixed(4);
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)}%`;
+}
+
+function minute(at: Date): string {
+  return at.toISOString().slice(0, 16);
+}

@@ -1,0 +1,86 @@
+// How the finished model is judged: on rows that no search has seen, by what a row costs, and by what each column is worth.
+import { outputsOf, type Problem } from '../data/problem.ts';
+import type { Split } from '../data/split.ts';
+import { EvolutionError } from '../errors.ts';
+import type { Judging } from '../evaluate/task.ts';
+import { scoreOf, shown, type Truth } from '../metrics/metrics.ts';
+import { type Importance, importances } from './importance.ts';
+import type { Model } from './model.ts';
+
+export interface Judged {
+  /** As people know the metric. */
+  readonly holdout: number | undefined;
+  /** Milliseconds of one row, measured. */
+  readonly inferenceTime: number | undefined;
+  readonly importance: readonly Importance[];
+}
+
+/** Rows that importance is measured on. */
+const importanceRows = { fewest: 50, most: 1000 };
+/** Of the budget; and milliseconds, for a search that ended early should not wait for this. */
+const importanceShare = 0.01;
+const importanceTime = 2000;
+
+/** Numbers that the ensemble, and the judging of the holdout, may look at: about one percent of the budget each. */
+export function effortOf(budget: number): number {
+  return Math.max(1e6, 1e5 * budget);
+}
+
+export function truthOf(problem: Problem, rows: Int32Array): Truth {
+  const { y, weights } = problem;
+  return {
+    task: problem.task,
+    y: Float64Array.from(rows, (row) => y[row]!),
+    weights: weights && Float64Array.from(rows, (row) => weights[row]!),
+    outputs: outputsOf(problem),
+  };
+}
+
+/** R2 compares with the spread of what is judged. */
+export function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds }: Split): void {
+  if (metric !== 'R2') return;
+  for (const [i, { test }] of folds.entries()) {
+    if (test.some((row) => y[row] !== y[test[0]!])) continue;
+    throw new EvolutionError('SplitInvalid', `fold ${i + 1} of ${folds.length} judges one target value: it has no R2`, {
+      field: 'spec.validation.folds',
+      fix: 'use fewer folds, more rows, or the metric RMSE',
+    });
+  }
+}
+
+/** As far as the time goes that each part has: about a percent of the budget. @param budget Seconds */
+export function judgeModel(model: Model, problem: Problem, judging: Judging, split: Split, budget: number): Judged {
+  // Without a holdout the rows that the last fold judged come nearest.
+  const pool = split.holdout.length > 0 ? split.holdout : split.folds.at(-1)!.test;
+  const inferenceTime = timeOfRow(model, problem, pool);
+  const scored = (rows: Int32Array, features = problem.features, places = rows) =>
+    scoreOf(judging.metric, truthOf(problem, rows), model.predictFeatures(features, places));
+  const affordable = Math.max(64, Math.floor((effortOf(budget) * 2e-4) / Math.max(inferenceTime, 1e-6)));
+  const score = split.holdout.length > 0 ? scored(split.holdout.slice(0, affordable)) : Number.NaN;
+  const columns = new Set(problem.features.map((feature) => feature.column)).size;
+  const milliseconds = Math.min(importanceTime, 1000 * budget * importanceShare);
+  const some = pool.slice(0, Math.min(importanceRows.most, Math.floor(milliseconds / ((columns + 1) * inferenceTime))));
+  const places = Int32Array.from(some.keys());
+  return {
+    holdout: Number.isNaN(score) ? undefined : shown(judging.metric, score),
+    inferenceTime,
+    importance:
+      some.length < Math.min(importanceRows.fewest, pool.length)
+        ? []
+        : importances({
+            features: problem.features,
+            rows: some,
+            score: (features) => scored(some, features, places),
+            seed: judging.seed,
+            deadline: performance.now() + milliseconds,
+          }),
+  };
+}
+
+function timeOfRow(model: Model, { features }: Problem, pool: Int32Array): number {
+  const tried = pool.slice(0, 64);
+  model.predictFeatures(features, tried.slice(0, 1));
+  const before = performance.now();
+  model.predictFeatures(features, tried);
+  return (performance.now() - before) / tried.length;
+}

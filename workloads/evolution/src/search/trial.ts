@@ -1,0 +1,101 @@
+// One pipeline from its first look to its place: the teaching sample, then fold by fold, until it has run all of them or cannot catch up.
+import type { EvaluationTask, Evaluator, Outcome } from '../evaluate/task.ts';
+import type { Candidate, Individual } from './population.ts';
+import type { Race } from './racing.ts';
+
+export interface Completed {
+  readonly candidate: Candidate;
+  readonly kind: 'Complete';
+  readonly individual: Individual;
+  /** Everything that was asked was known before. */
+  readonly cached: boolean;
+}
+
+export type Finish =
+  | Completed
+  /** `promise`: the score that it would have had, by what was seen of it. */
+  | { readonly candidate: Candidate; readonly kind: 'RacedOut'; readonly promise: number }
+  | { readonly candidate: Candidate; readonly kind: 'Failed' | 'Stopped'; readonly reason: string };
+
+export interface Trial {
+  readonly evaluator: Evaluator;
+  readonly options: {
+    readonly folds: number;
+    readonly racing: boolean;
+    /** Share of teaching rows in the first look; 1 where data is too small for it. */
+    readonly fraction: number;
+    /** Whether the cost of a prediction is the second objective. */
+    readonly cost: boolean;
+  };
+  readonly judge: Race;
+  /** Who it must keep up with; undefined when there is nobody, or no race. */
+  readonly reference: Individual | undefined;
+  /** The first of its learner: it runs all folds where the sample does not speak against it, for ensembles live on differences. */
+  readonly pioneer: boolean;
+}
+
+type Done = Outcome & { readonly ok: true };
+
+export async function tried(candidate: Candidate, trial: Trial): Promise<Finish> {
+  const { evaluator, options, judge, reference, pioneer } = trial;
+  const { folds, fraction, racing } = options;
+  const run = (fold: number, share: number): Promise<Outcome> => evaluator.evaluate(taskOf(candidate, fold, share));
+  let low: number | undefined;
+  if (racing && fraction < 1) {
+    const outcome = await run(0, fraction);
+    if (!outcome.ok) return ended(candidate, outcome);
+    low = outcome.score;
+    if (judge.losesSample(low, reference))
+      return { candidate, kind: 'RacedOut', promise: reference!.score - (reference!.low! - low) };
+  }
+  const outcomes: Done[] = [];
+  if (!reference || pioneer) {
+    for (const outcome of await Promise.all(Array.from({ length: folds }, (_, fold) => run(fold, 1)))) {
+      if (!outcome.ok) return ended(candidate, outcome);
+      outcomes.push(outcome);
+    }
+  } else {
+    for (let fold = 0; fold < folds; fold++) {
+      const outcome = await run(fold, 1);
+      if (!outcome.ok) return ended(candidate, outcome);
+      outcomes.push(outcome);
+      const scores = outcomes.map((each) => each.score);
+      if (fold < folds - 1 && judge.losesFolds(scores, reference)) {
+        const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
+        return { candidate, kind: 'RacedOut', promise: reference.score - behind };
+      }
+    }
+  }
+  const cached = outcomes.every((outcome) => outcome.cached);
+  return { candidate, kind: 'Complete', individual: individualOf(candidate, low, outcomes, options.cost), cached };
+}
+
+function taskOf({ genome, key, index }: Candidate, fold: number, fraction: number): EvaluationTask {
+  return { genome, key, fold, fraction, priority: index };
+}
+
+function individualOf(
+  candidate: Candidate,
+  low: number | undefined,
+  outcomes: readonly Done[],
+  countsCost: boolean,
+): Individual {
+  return {
+    ...candidate,
+    low,
+    scores: outcomes.map((outcome) => outcome.score),
+    predictions: outcomes.map((outcome) => outcome.predictions),
+    models: outcomes.map((outcome) => outcome.model),
+    score: meanOf(outcomes.map((outcome) => outcome.score)),
+    cost: countsCost ? Math.log(meanOf(outcomes.map((outcome) => outcome.operations))) : 0,
+    seconds: outcomes.reduce((sum, outcome) => sum + outcome.seconds, 0),
+  };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function ended(candidate: Candidate, outcome: Outcome & { ok: false }): Finish {
+  return { candidate, kind: outcome.kind === 'Stopped' ? 'Stopped' : 'Failed', reason: outcome.reason };
+}

@@ -1,0 +1,176 @@
+// Predictions over HTTP by whatever the registry has deployed under a name: a champion, and beside it a challenger with a share of the requests.
+import { counter, type EngineDefinition, gaugeOf, histogram, QuintetError } from '@quintet/runtime';
+import { z } from 'zod';
+import { EvolutionError } from '../errors.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { ModelRow } from '../registry/rows.ts';
+import { driftMeter } from './drift.ts';
+import { type ServedModel, type ServedModels, servedModels } from './models.ts';
+
+export interface PredictOptions {
+  /** Opens the registry; called again until it answers. */
+  readonly open: () => Promise<Registry>;
+  /** Name that versions are counted under. */
+  readonly name: string;
+  readonly drift: boolean;
+  /** Milliseconds between looks at the registry. */
+  readonly refreshEvery?: number;
+}
+
+const mostRows = 1000;
+const cell = z.union([z.string().max(100_000), z.number(), z.boolean(), z.null()]);
+const row = z.record(z.string().max(256), cell);
+const role = z.enum(['Champion', 'Challenger']);
+
+export function predictEngine({
+  open,
+  name,
+  drift,
+  refreshEvery = 5000,
+}: PredictOptions): EngineDefinition<z.ZodObject> {
+  let registry: Registry | undefined;
+  let served: ServedModels | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const meter = driftMeter();
+  const connected = (): { registry: Registry; served: ServedModels } => {
+    if (!registry || !served) throw new QuintetError('NOT_READY', { reason: 'the registry is not open yet' });
+    return { registry, served };
+  };
+  return {
+    name: 'evolution',
+    version: '0.1.0',
+    config: z.object({}),
+    metrics: (metrics) => {
+      gaugeOf(metrics, 'quintet_evolution_weight', 'Share of requests that a role gets.', ['role', 'model'], () =>
+        served ? shares(served).map(({ modelId, role: as, share }) => [{ role: as, model: modelId }, share]) : [],
+      );
+      gaugeOf(metrics, 'quintet_evolution_drift', 'Stability index of a feature against training.', ['feature'], () =>
+        meter.read().map(({ feature, index }) => [{ feature }, index]),
+      );
+    },
+    routes: (server, context) => {
+      const { registry: metrics } = context;
+      const rows = counter(metrics, 'quintet_evolution_predictions_total', 'Rows predicted.', ['role', 'model']);
+      const problems = counter(metrics, 'quintet_evolution_cell_problems_total', 'Cells unlike training.', [
+        'role',
+        'model',
+      ]);
+      const seconds = histogram(metrics, 'quintet_evolution_predict_seconds', 'Time of a prediction.', [
+        'role',
+        'model',
+      ]);
+      const body = z.object({
+        rows: z.array(row).min(1).max(mostRows),
+        key: z.string().min(1).max(256).optional().describe('Requests of one key always meet the same model.'),
+        role: role.optional().describe('Asks for this one, whatever the shares.'),
+      });
+      server.post('/v1/predict', { schema: { body } }, async ({ body: { rows: asked, key, role: wanted } }) => {
+        const chosen = chosenOf(connected().served, wanted, key);
+        const labels = { role: chosen.role, model: chosen.modelId };
+        const stop = seconds.startTimer(labels);
+        const answer = predicted(chosen, asked);
+        stop();
+        rows.inc(labels, asked.length);
+        problems.inc(labels, answer.problems.length);
+        if (drift) meter.see(chosen, asked);
+        return answer;
+      });
+      server.get('/v1/models', async () => {
+        const now = connected();
+        return { deployed: shares(now.served), models: (await now.registry.models(name)).map(shown) };
+      });
+      const params = z.object({ id: z.string().min(1).max(64) });
+      server.get('/v1/models/:id', { schema: { params } }, async ({ params: { id } }) =>
+        shown(await found(connected().registry, id)),
+      );
+      server.get('/v1/models/:id/history', { schema: { params } }, async ({ params: { id } }) => {
+        const now = connected();
+        return { history: await now.registry.history((await found(now.registry, id)).modelId) };
+      });
+      const promotion = z.object({ role, weight: z.number().min(0).max(1).default(0) });
+      const admin = { config: { admin: true }, schema: { params, body: promotion } };
+      server.post('/v1/models/:id/promote', admin, async ({ params: { id }, body: wish, identity }) => {
+        const now = connected();
+        const { modelId } = await found(now.registry, id);
+        await now.registry.promote(modelId, wish.role, wish.weight, identity.client);
+        await now.served.refresh();
+        return { deployed: shares(now.served) };
+      });
+    },
+    start: async (context) => {
+      context.readiness.block('model', 'the registry is not open yet');
+      const look = async (): Promise<void> => {
+        try {
+          registry ??= await open();
+          served ??= servedModels(registry, name);
+          await served.refresh();
+          context.readiness.clear('registry');
+          if (served.champion ?? served.challenger) context.readiness.clear('model');
+          else context.readiness.block('model', `no model is deployed under the name ${name}`);
+        } catch (error) {
+          context.readiness.degrade('registry', (error as Error).message);
+        }
+        if (!context.signal.aborted) timer = setTimeout(() => void look(), refreshEvery);
+      };
+      await look();
+    },
+    onDrain: async () => {
+      clearTimeout(timer);
+      served?.close();
+      await registry?.close();
+    },
+  };
+}
+
+function chosenOf(
+  served: ServedModels,
+  wanted: z.output<typeof role> | undefined,
+  key: string | undefined,
+): ServedModel {
+  const chosen = wanted === undefined ? served.pick(key) : wanted === 'Champion' ? served.champion : served.challenger;
+  if (!chosen) throw new QuintetError('NOT_READY', { reason: `no ${wanted ?? 'model'} is deployed` });
+  return chosen;
+}
+
+function predicted({ model, modelId, role: as }: ServedModel, rows: readonly z.output<typeof row>[]) {
+  const { task, classes, outputs } = model.stored;
+  const { values, problems } = attempt(() => model.predict(rows));
+  const predictions = rows.map((_, i) => {
+    if (task === 'Regression') return { value: values[i]! };
+    const own = outputs === 1 ? [1 - values[i]!, values[i]!] : [...values.subarray(i * outputs, (i + 1) * outputs)];
+    const best = own.indexOf(Math.max(...own));
+    return { class: classes[best]!, probabilities: Object.fromEntries(classes.map((each, k) => [each, own[k]!])) };
+  });
+  return { model: { id: modelId, role: as }, predictions, problems };
+}
+
+/** What the caller sent is the caller's to mend. */
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof EvolutionError && error.reason === 'InputInvalid')
+      throw new QuintetError('INVALID_REQUEST', { reason: error.message, field: 'rows' });
+    throw error;
+  }
+}
+
+function shares({ champion, challenger, weight }: ServedModels) {
+  const both = champion && challenger;
+  return [champion, challenger].flatMap((each) =>
+    each
+      ? [{ modelId: each.modelId, role: each.role, share: !both ? 1 : each === challenger ? weight : 1 - weight }]
+      : [],
+  );
+}
+
+async function found(registry: Registry, id: string): Promise<ModelRow> {
+  const model = await registry.model(id);
+  if (!model) throw new QuintetError('NOT_FOUND', { what: `the model ${id}` });
+  return model;
+}
+
+/** Without what only `quintet models show` is asked for. */
+function shown(model: ModelRow) {
+  return { ...model, parameters: undefined };
+}
