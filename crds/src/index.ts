@@ -10,7 +10,15 @@ export {
   type Validated,
   validate,
 } from './parse.ts';
-export { claimsRoot, fileOf, type Reference, referenceAt, referencesOf, secretsRoot } from './references.ts';
+export {
+  claimsRoot,
+  fileOf,
+  imagesRoot,
+  type Reference,
+  referenceAt,
+  referencesOf,
+  secretsRoot,
+} from './references.ts';
 export { defaultGpuResource, extendedGpuResource, phases } from './v1alpha1/common.ts';
 export {
   type CompressionService,

@@ -2,16 +2,17 @@
 
 export const secretsRoot = '/etc/quintet/refs';
 export const claimsRoot = '/var/lib/quintet/claims';
+export const imagesRoot = '/var/lib/quintet/images';
 
 export interface Reference {
-  type: 'Secret' | 'ConfigMap' | 'Claim';
-  /** Name of the Secret, ConfigMap or claim. */
+  type: 'Secret' | 'ConfigMap' | 'Claim' | 'Image';
+  /** Name of the Secret, ConfigMap or claim; of an image where it is pulled from. */
   name: string;
   /** Where the spec names it: `cache.redis.secretRef`; members of keyed lists by their name. */
   path: string;
-  /** Folder in the pod that holds its keys as files, or the claim's root. */
+  /** Folder in the pod that holds its keys as files, or the root of the claim or image. */
   mountPath: string;
-  /** The file meant, below `mountPath`: the key, or the path inside the claim; empty for the whole folder. */
+  /** The file meant, below `mountPath`: the key, or the path inside the claim or image; empty for the whole folder. */
   file: string;
 }
 
@@ -66,6 +67,9 @@ function referenceFrom(key: string, value: Record<string, unknown>, path: string
   if (key === 'persistentVolumeClaim') {
     const name = text('claimName');
     return { type: 'Claim', name, path, mountPath: `${claimsRoot}/${name}`, file: text('path') };
+  }
+  if (key === 'oci') {
+    return { type: 'Image', name: text('image'), path, mountPath: `${imagesRoot}/${path}`, file: text('path') };
   }
   return undefined;
 }

@@ -126,7 +126,7 @@ export class Children {
       this.#written(watcher, await watcher.write(keyOf(child.metadata), create), child, done);
       return undefined;
     } catch (error) {
-      if (!isAlreadyExists(error)) throw refusalOf(error, child.kind, child.metadata.name);
+      if (!isAlreadyExists(error)) throw refusalOf(error, child);
       const found = await client.findMetadata(watcher.type, child.metadata);
       if (!found) throw error;
       return found;
@@ -152,7 +152,7 @@ export class Children {
       const apply = () => client.apply<KubeObject>(type, known);
       this.#written(watcher, await watcher.write(keyOf(child.metadata), apply), child, done);
     } catch (error) {
-      throw refusalOf(error, child.kind, child.metadata.name);
+      throw refusalOf(error, child);
     }
   }
 

@@ -57,10 +57,33 @@ test('a name conflict says whose the object is and what to do', () => {
 });
 
 test('only a child that no retry makes valid is told as refused', () => {
-  const invalid = refusalOf(apiErrorOf(422, status(422, 'Invalid', 'spec.x: is immutable')), 'Job', 'plan');
+  const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'plan' } };
+  const invalid = refusalOf(apiErrorOf(422, status(422, 'Invalid', 'spec.x: is immutable')), job);
   expect(invalid).toBeInstanceOf(BlockedError);
   expect(invalid).toMatchObject({ reason: 'ChildRefused', message: 'Job "plan" is refused: spec.x: is immutable' });
   const message = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no";
   const denied = apiErrorOf(422, status(422, 'Invalid', message));
-  expect(refusalOf(denied, 'Job', 'plan')).toBe(denied);
+  expect(refusalOf(denied, job)).toBe(denied);
+});
+
+test('an image as a volume on a cluster without such is told by the field of the spec that asks for it', () => {
+  const volumes = [
+    { name: 'resource', configMap: { name: 'x' } },
+    { name: 'image-0', image: { reference: 'example.test/minilm:1' } },
+  ];
+  const mounts = volumes.map(({ name }) => ({ name, mountPath: `/elsewhere/${name}` }));
+  const [, mount] = mounts as [object, { mountPath: string }];
+  mount.mountPath = '/var/lib/quintet/images/embedding.source.oci';
+  const metadata = { name: 'web' };
+  const spec = { template: { spec: { volumes, containers: [{ volumeMounts: mounts }] } } };
+  const child = { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec };
+  const refusal = (index: number) => {
+    const reason = `spec.template.spec.volumes[${index}]: Required value: must specify a volume type`;
+    return refusalOf(apiErrorOf(422, status(422, 'Invalid', `Deployment.apps "web" is invalid: ${reason}`)), child);
+  };
+  expect(refusal(1)).toMatchObject({
+    reason: 'ImageVolumesMissing',
+    message: expect.stringMatching(/^spec\.embedding\.source\.oci: this cluster has no image volumes .* instead$/),
+  });
+  expect(refusal(0)).toMatchObject({ reason: 'ChildRefused' });
 });

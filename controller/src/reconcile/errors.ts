@@ -1,5 +1,7 @@
 // Failures that the loop tells apart, and the words in which it reports them.
 import { ApiError } from '../kube/errors.ts';
+import type { KubeObject } from '../kube/types.ts';
+import { refusedImage } from '../objects/references.ts';
 
 /** Nobody but a person can help: no retry until the spec or an observed object changes. Shown as `Stalled`. */
 export class TerminalError extends Error {
@@ -37,9 +39,11 @@ export class NameConflictError extends BlockedError {
 }
 
 /** What is to be thrown of an API server's refusal of a child: one that no retry turns is told as such. */
-export function refusalOf(error: unknown, kind: string, name: string): unknown {
+export function refusalOf(error: unknown, child: KubeObject): unknown {
   if (!(error instanceof ApiError) || error.status !== 422 || apiReason(error) !== 'Invalid') return error;
-  return new BlockedError('ChildRefused', `${kind} "${name}" is refused: ${error.message}`);
+  const image = refusedImage(child, error.message);
+  if (image !== undefined) return new BlockedError('ImageVolumesMissing', image);
+  return new BlockedError('ChildRefused', `${child.kind} "${child.metadata.name}" is refused: ${error.message}`);
 }
 
 export interface FailureReport {

@@ -243,7 +243,7 @@ export const modelSource = () =>
           path: path().describe('File or folder inside it.'),
         })
         .exactOptional()
-        .describe('An OCI volume.'),
+        .describe('An image or artifact as a volume: on clusters with image volumes, as of Kubernetes 1.35.'),
     }),
     exactlyOne('persistentVolumeClaim', 's3', 'oci'),
   );

@@ -147,6 +147,21 @@ export const cache = () =>
       .exactOptional()
       .describe('Second tier, on disk (LFU); survives restarts of the container.'),
     redis: connection().exactOptional().describe("Third tier, shared. Left out, the chart's own if there is one."),
+    memcached: z
+      .object({
+        servers: list(
+          patterned(
+            '^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?:[0-9]{1,5}$',
+            260,
+            'must be a host and port, such as cache:11211',
+          ),
+          16,
+        )
+          .min(1)
+          .describe('Host and port of each; keys are spread over them.'),
+      })
+      .exactOptional()
+      .describe('Third tier instead of Redis; limits and what was purged are still shared through Redis.'),
     ttl: duration().default('1h').describe('Longest life of an entry.'),
     compression: z.enum(['Enabled', 'Disabled']).default('Enabled').describe('Compresses entries of the shared tier.'),
     encryption: z

@@ -86,6 +86,7 @@ describe('the objects of a service', () => {
       cache: { redis: { secretRef: { name: 'redis' } }, disk: { maxSize: '2Gi' } },
       auth: { secretRef: { name: 'tokens' } },
       model: { source: { persistentVolumeClaim: { claimName: 'models', path: 'tagger.onnx' } } },
+      embedding: { source: { oci: { image: 'example.test/minilm:1', path: 'minilm' } } },
       gpu: { policy: 'Required', resourceName: 'nvidia.com/mig-1g.10gb', count: 2, runtimeClassName: 'nvidia' },
       scheduling: { spot: 'Preferred', topologySpreadConstraints: [{ topologyKey: 'topology.kubernetes.io/zone' }] },
       pod: {

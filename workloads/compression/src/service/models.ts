@@ -4,9 +4,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { claimsRoot, secretsRoot } from '@quintet/crds';
+import { claimsRoot, imagesRoot, secretsRoot } from '@quintet/crds';
 import { type EngineContext, fileSource, isQuintetError, modelCache, QuintetError, s3Source } from '@quintet/runtime';
-import type { CompressOptions } from '../compress.ts';
 import {
   type Classifier,
   type Embedding,
@@ -15,7 +14,8 @@ import {
   openEmbedding,
   similarity,
   type WordOffsets,
-} from '../models/model.ts';
+} from '@quintet/runtime/texts';
+import type { CompressOptions } from '../compress.ts';
 import type { ModelSpec, ServiceConfig } from './config.ts';
 import type { TextResult } from './kept.ts';
 
@@ -30,6 +30,8 @@ export interface ServiceModels {
   score(text: string, words: WordOffsets, signal: AbortSignal): Promise<Float32Array>;
   /** The result with the similarity of text and output, where fidelity is measured and an embedding is mounted. */
   similar(options: CompressOptions, result: TextResult, signal: AbortSignal): Promise<TextResult>;
+  /** For healing: of each open model, how large its batches may be. */
+  readonly limits: readonly ((share: number) => void)[];
   close(): Promise<void>;
 }
 
@@ -94,34 +96,45 @@ export function serviceModels(context: EngineContext<ServiceConfig>): ServiceMod
       const [source, output] = await Promise.all([embedder.embed(text, signal), embedder.embed(result.text, signal)]);
       return { ...result, fidelity: { ...result.fidelity, similarity: similarity(source, output) } };
     },
+    get limits() {
+      return [classifier, embedder].flatMap((open) => (open ? [open.limit] : []));
+    },
     async close() {
       await Promise.all([classifier?.close(), embedder?.close()]);
     },
   };
 }
 
-/** The model's file and where its tokenizer is: on the claim as it lies there, from S3 through the node's cache. */
+/** The model's file and where its tokenizer is: on the claim or in the image as it lies there, from S3 through the node's cache. */
 async function filesOf(
   { source, sha256 }: ModelSpec,
   at: string,
   { registry, log }: EngineContext<ServiceConfig>,
   signal: AbortSignal,
 ): Promise<ModelFiles & { digest: string }> {
-  const claim = source.persistentVolumeClaim;
-  const given = source.directory ?? (claim && join(claimsRoot, claim.claimName, claim.path));
-  if (given !== undefined) return onVolume(given, sha256, signal);
+  const given = onVolumeAt(source, at);
+  if (given !== undefined) return fromVolume(given, sha256, signal);
   if (source.s3) {
     const directory = join(process.env['QUINTET_CACHE'] ?? '/tmp/quintet-cache', 'models');
     const onProgress = ({ done, total }: { done: number; total: number }): void =>
       log.info({ model: at, done, total }, 'fetching');
     return fromS3(source.s3, sha256, at, modelCache({ directory, registry }), { signal, onProgress });
   }
-  const reason = 'this engine reads models from a persistentVolumeClaim or from s3';
-  throw new QuintetError('MODEL_MISSING', { uri: source.oci?.image ?? 'without a source', reason, field: at });
+  const reason = 'it needs a persistentVolumeClaim, s3 or oci';
+  throw new QuintetError('MODEL_MISSING', { uri: 'without a source', reason, field: at });
+}
+
+function onVolumeAt(
+  { directory, persistentVolumeClaim: claim, oci }: ModelSpec['source'],
+  at: string,
+): string | undefined {
+  if (directory !== undefined) return directory;
+  if (claim) return join(claimsRoot, claim.claimName, claim.path);
+  return oci && join(imagesRoot, `${at}.source.oci`, oci.path);
 }
 
 /** Not copied: a volume is on the node already, and large models keep their weights in files beside. */
-async function onVolume(
+async function fromVolume(
   given: string,
   sha256: string | undefined,
   signal: AbortSignal,
