@@ -3,7 +3,7 @@ import { type Analysis, analyse } from './detect.ts';
 import { type Document, readDocument } from './document.ts';
 import { CompressionError } from './errors.ts';
 import { type Fidelity, fidelityOf } from './fidelity.ts';
-import { type Span, textOfSpans } from './render.ts';
+import { markerOf, type Span, textOfSpans } from './render.ts';
 import type { Budget } from './selection.ts';
 import { pickStrategy, strategies } from './strategies/index.ts';
 import type { Strategy, StrategyInput, StrategyOutput } from './strategy.ts';
@@ -31,6 +31,8 @@ export interface CompressOptions {
    * by name too, as for parts of one text, whose symbols would collide. Left out: only where `frequency` is asked for.
    */
   readonly legend?: boolean;
+  /** `addressed` markers say the offsets of what they stand for, as in `…[120-480]`; they cost about six tokens more each. */
+  readonly markers?: 'plain' | 'addressed';
   /** Learned from earlier results: what `auto` should pick for a type instead of `usual`; ignored when it is not there. */
   readonly prefer?: (type: Analysis['type'], ratio: number, usual: string) => string | undefined;
   /** Asked between stages: true ends the work with the code `Cancelled`. */
@@ -81,7 +83,7 @@ export function compress(options: CompressOptions): Compressed {
   const roughTokens = text.length / 4;
   const roughBudget = options.targetTokens ?? roughTokens / (options.ratio ?? 8);
   const grain = Math.max(8, Math.min(96, Math.floor(roughBudget / 6)));
-  const document = readDocument(text, analysis.type, counter, grain);
+  const document = readDocument(text, analysis.type, counter, grain, options.markers === 'addressed');
   goOn();
   const originalTokens = document.map.total;
   const budget = budgetOf(options, originalTokens);
@@ -134,7 +136,7 @@ export function compress(options: CompressOptions): Compressed {
 
 /** What a plugin made, held to the law of all strategies: parts of the source and markers that tile it. */
 function checked(strategy: Strategy, input: StrategyInput): StrategyOutput {
-  const { text } = input.document;
+  const { text, addressed } = input.document;
   const fail = (reason: string, cause?: unknown): never => {
     throw Object.assign(new CompressionError('PluginFailed', 'strategy', `the strategy ${strategy.name} ${reason}`), {
       cause,
@@ -148,9 +150,11 @@ function checked(strategy: Strategy, input: StrategyInput): StrategyOutput {
     fail(`failed: ${(error as Error).message}`, error);
   }
   if (!Array.isArray(output?.spans) || typeof output.text !== 'string') return fail('returned no text and spans');
+  const isMarker = (marker: string, start: number, end: number): boolean =>
+    ['', markerOf(start, end, addressed)].includes(marker.trimEnd()) && marker.length - marker.trimEnd().length < 2;
   let at = 0;
   for (const { start, end, kept, marker = '' } of output.spans) {
-    if (start !== at || end < start || (!kept && !/^…?\s?$/.test(marker))) fail('does not tile its source');
+    if (start !== at || end < start || (!kept && !isMarker(marker, start, end))) fail('does not tile its source');
     at = end;
   }
   if (at !== text.length) fail('does not tile its source');

@@ -18,6 +18,8 @@ export interface Document {
   /** Words of unit u: firstWord[u] up to firstWord[u + 1]. */
   readonly firstWord: Uint32Array;
   readonly terms: TermMatrix;
+  /** Whether markers say what they stand for. */
+  readonly addressed: boolean;
 }
 
 /** Distinct terms of unit u: ids[row[u]] … ids[row[u + 1] − 1], each with how often it stands there and what it is. */
@@ -30,7 +32,13 @@ export interface TermMatrix {
   readonly frequency: Uint32Array;
 }
 
-export function readDocument(text: string, type: ContentType, tokenizer: Tokenizer, grain: number): Document {
+export function readDocument(
+  text: string,
+  type: ContentType,
+  tokenizer: Tokenizer,
+  grain: number,
+  addressed = false,
+): Document {
   const map = tokenizer.map(text);
   const units = segment(text, type, map, grain);
   const words = scanWords(text);
@@ -43,7 +51,7 @@ export function readDocument(text: string, type: ContentType, tokenizer: Tokeniz
     firstWord[index] = word;
   });
   firstWord[units.length] = words.count;
-  return { text, type, tokenizer, map, units, cost, words, firstWord, terms: termMatrix(words, firstWord) };
+  return { text, type, tokenizer, map, units, cost, words, firstWord, terms: termMatrix(words, firstWord), addressed };
 }
 
 function termMatrix(words: Words, firstWord: Uint32Array): TermMatrix {

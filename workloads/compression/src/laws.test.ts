@@ -63,6 +63,7 @@ const request = fc.record({
   ratio: fc.constantFrom(1, 1.5, 2, 4, 8, 16, 32),
   query: fc.option(word, { nil: '' }),
   strategy: fc.constantFrom(...names),
+  markers: fc.constantFrom('plain' as const, 'addressed' as const),
 });
 
 /** What stands, symbols expanded, before each place where `part` stands in the output as it is. */
@@ -114,6 +115,17 @@ describe('every strategy', () => {
         expect(compress(options).spans.filter((span) => !isBoundary(options.text, span.start))).toEqual([]);
       }),
       { numRuns: 400 },
+    );
+  });
+
+  test('writes markers that say what they stand for where that is asked for, and nothing else', () => {
+    fc.assert(
+      fc.property(request, (options) => {
+        const marked = compress(options).spans.filter(({ kept, marker }) => !kept && marker !== '');
+        for (const { start, end, marker } of marked)
+          expect(marker?.trimEnd()).toBe(options.markers === 'addressed' ? `…[${start}-${end}]` : '…');
+      }),
+      { numRuns: 200 },
     );
   });
 

@@ -16,7 +16,7 @@ export interface Rendered {
   readonly spans: readonly Span[];
 }
 
-export function render(text: string, units: readonly { start: number; end: number }[], kept: Uint8Array): Rendered {
+export function render({ text, units, addressed }: Document, kept: Uint8Array): Rendered {
   const spans: Span[] = [];
   let output = '';
   for (let at = 0; at < units.length; ) {
@@ -29,7 +29,7 @@ export function render(text: string, units: readonly { start: number; end: numbe
       spans.push({ start, end, kept: true });
       output += text.slice(start, end);
     } else {
-      const marker = markerFor(text, end);
+      const marker = markerOf(start, end, addressed) + spaceAfter(text, end);
       spans.push({ start, end, kept: false, marker });
       output += marker;
     }
@@ -42,14 +42,18 @@ export function textOfSpans(source: string, spans: readonly Span[]): string {
   return spans.map((span) => (span.kept ? source.slice(span.start, span.end) : (span.marker ?? ''))).join('');
 }
 
-/** One ellipsis, on a line of its own where whole lines are missing. */
-function markerFor(text: string, end: number): string {
-  if (end >= text.length) return '…';
-  if (text.charCodeAt(end - 1) === 10) return '…\n';
-  return '… ';
+/** An ellipsis; with the offsets of what it stands for, so that who reads the text alone can ask for that. */
+export function markerOf(start: number, end: number, addressed: boolean): string {
+  return addressed ? `…[${start}-${end}]` : '…';
+}
+
+/** A marker has a line of its own where whole lines are missing. */
+function spaceAfter(text: string, end: number): string {
+  if (end >= text.length) return '';
+  return text.charCodeAt(end - 1) === 10 ? '\n' : ' ';
 }
 
 /** Tokens that one marker costs, at most. */
-export function markerCost({ tokenizer }: Document): number {
-  return tokenizer.count('…\n');
+export function markerCost({ text, tokenizer, addressed }: Document): number {
+  return tokenizer.count(`${markerOf(text.length, text.length, addressed)}\n`);
 }

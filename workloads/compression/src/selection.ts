@@ -3,6 +3,7 @@
 // The gain may depend on what is kept already (submodular: covering a term twice is worth less), which makes lazy greedy
 // within a constant of the best (Nemhauser 1978; with costs, Lin and Bilmes 2011).
 import type { Document } from './document.ts';
+import { PriorityQueue } from './priorityQueue.ts';
 import { markerCost, type Rendered, render } from './render.ts';
 
 export interface Budget {
@@ -129,7 +130,7 @@ export class Selection {
   }
 
   render(): Rendered {
-    return render(this.document.text, this.document.units, this.kept);
+    return render(this.document, this.kept);
   }
 
   #markersAround(unit: number): number {
@@ -281,58 +282,4 @@ function addTwo(selection: Selection, budget: Budget, open: readonly { unit: num
     selection.removeLast();
   }
   return false;
-}
-
-/** A binary heap of units, highest priority first; equal priorities come out in text order, so results are the same each time. */
-class PriorityQueue {
-  readonly #units: number[] = [];
-  readonly #priorities: number[] = [];
-
-  best(): number {
-    return this.#priorities[0] ?? Number.NEGATIVE_INFINITY;
-  }
-
-  push(unit: number, priority: number): void {
-    let at = this.#units.length;
-    this.#units.push(unit);
-    this.#priorities.push(priority);
-    while (at > 0) {
-      const up = (at - 1) >> 1;
-      if (!this.#above(at, up)) break;
-      this.#swap(at, up);
-      at = up;
-    }
-  }
-
-  pop(): { unit: number; priority: number } | undefined {
-    const unit = this.#units[0];
-    if (unit === undefined) return undefined;
-    const priority = this.#priorities[0] as number;
-    this.#swap(0, this.#units.length - 1);
-    this.#units.pop();
-    this.#priorities.pop();
-    for (let at = 0; ; ) {
-      let child = at * 2 + 1;
-      if (child >= this.#units.length) break;
-      if (child + 1 < this.#units.length && this.#above(child + 1, child)) child++;
-      if (!this.#above(child, at)) break;
-      this.#swap(child, at);
-      at = child;
-    }
-    return { unit, priority };
-  }
-
-  #above(a: number, b: number): boolean {
-    const difference = (this.#priorities[a] as number) - (this.#priorities[b] as number);
-    return difference > 0 || (difference === 0 && (this.#units[a] as number) < (this.#units[b] as number));
-  }
-
-  #swap(a: number, b: number): void {
-    const unit = this.#units[a] as number;
-    const priority = this.#priorities[a] as number;
-    this.#units[a] = this.#units[b] as number;
-    this.#priorities[a] = this.#priorities[b] as number;
-    this.#units[b] = unit;
-    this.#priorities[b] = priority;
-  }
 }

@@ -6,7 +6,7 @@ import type { ServiceConfig } from './config.ts';
 import type { CompressAnswer, CompressRequest } from './schema.ts';
 
 /** Members that mean nothing for a conversation: each message is compressed by itself, for all turns to come. */
-const ofTexts = ['targetTokens', 'query', 'protect', 'fidelity', 'baseId', 'legend'] as const;
+const ofTexts = ['targetTokens', 'query', 'protect', 'fidelity', 'baseId', 'legend', 'markers'] as const;
 
 /** @throws INVALID_REQUEST naming the field. */
 export function checkRequest(request: CompressRequest, { compression }: ServiceConfig): void {
@@ -27,6 +27,7 @@ export function checkRequest(request: CompressRequest, { compression }: ServiceC
     if (targetTokens !== undefined)
       refuse('targetTokens', 'a change of an earlier text takes a ratio, not targetTokens');
     if (request.protect) refuse('protect', 'a change of an earlier text cannot protect parts');
+    if (request.markers === 'addressed') refuse('markers', 'the parts of a changed text have offsets of their own');
     if (request.legend) refuse('legend', 'the parts of a changed text cannot share a legend');
   }
   for (const { start, end } of request.protect ?? [])
@@ -51,6 +52,7 @@ export function textOptions(request: CompressRequest, { compression }: ServiceCo
     strategy: strategyOf(request, compression.strategy, request.baseId !== undefined || request.legend === false),
     tokenizer: request.tokenizer ?? compression.tokenizer,
     ...(request.protect && { protect: request.protect }),
+    ...(request.markers && { markers: request.markers }),
     ...(request.baseId ? { legend: false } : request.legend !== undefined && { legend: request.legend }),
     fidelity: measure,
   };

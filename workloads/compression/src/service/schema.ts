@@ -40,6 +40,10 @@ export const compressRequest = z.object({
     .max(600_000)
     .optional()
     .describe('After it the text comes back unchanged, with the reason.'),
+  markers: z
+    .enum(['plain', 'addressed'])
+    .optional()
+    .describe('Addressed ones say the offsets of what they stand for, as in …[120-480]: the original has it there.'),
   ...options,
 });
 export type CompressRequest = z.output<typeof compressRequest>;
