@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Healing } from '../kinds/serving/healing.ts';
 import { servingKind } from '../kinds/serving/index.ts';
-import { together } from '../kinds/serving/scaling.ts';
+import { type Scaling, together } from '../kinds/serving/scaling.ts';
 import { observed } from '../kinds/testing.ts';
 import { Cache } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
@@ -28,9 +28,13 @@ let registry: Registry;
 let [resources, pods, configMaps] = [caches(), caches(), caches()];
 let events: EventNote[];
 let changed: string[];
+let replaced: string[];
+let refusal: string | undefined;
+let scaling: Scaling | undefined;
+let page: () => string;
 
 const kind = servingKind(compressionService, { image: 'example.test/engine:1' }, (...which) =>
-  together(undefined, healer.of(...which)),
+  together(scaling, healer.of(...which)),
 );
 const put = (cache: Cache, object: Record<string, unknown> & { metadata: object }) => {
   const metadata = { namespace: 'team', resourceVersion: String(++version), ...object.metadata };
@@ -63,6 +67,11 @@ function begin(): Healer {
     pods,
     configMaps,
     scraper: new Scraper(),
+    replace: async ({ metadata }) => {
+      if (refusal) throw new Error(refusal);
+      replaced.push(metadata.name);
+    },
+    scaling: () => scaling,
     onChange: (_kind, key) => changed.push(key),
     onEvent: (_resource, note) => events.push(note),
     metrics: createHealingMetrics((registry = new Registry())),
@@ -83,8 +92,8 @@ function reconcile(): ConfigMap {
 beforeEach(async () => {
   [used, now, events, changed] = [95, Date.parse('2026-01-01T12:00:00Z'), [], []];
   [resources, pods, configMaps] = [caches(), caches(), caches()];
-  const page = () =>
-    `quintet_requests_in_flight 0\nprocess_resident_memory_bytes ${used}\nquintet_memory_limit_bytes 100\n`;
+  [replaced, refusal, scaling] = [[], undefined, undefined];
+  page = () => `quintet_requests_in_flight 0\nprocess_resident_memory_bytes ${used}\nquintet_memory_limit_bytes 100\n`;
   server = createServer((_request, response) => response.end(page()));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   ({ port } = server.address() as AddressInfo);
@@ -168,5 +177,47 @@ describe('the healer', () => {
     now += 3_600_000;
     await looks(1);
     expect(reconcile().data).not.toHaveProperty('healing.json');
+  });
+
+  it('replaces a pod that fails most requests, and says so where a PodDisruptionBudget refuses', async () => {
+    ask();
+    let [requests, errors] = [0, 0];
+    page = () => {
+      [requests, errors] = [requests + 300, errors + 150];
+      return `quintet_requests_in_flight 0\nquintet_requests_total{status="200"} ${requests - errors}\nquintet_requests_total{status="500"} ${errors}\n`;
+    };
+    refusal = 'the disruption budget notes needs 1 healthy pods';
+    await looks(5);
+    expect([replaced, events]).toEqual([
+      [],
+      [
+        {
+          type: 'Warning',
+          reason: 'HealingRefused',
+          message: `replacePod: 50 % of the answers of pod notes-1 are errors, but ${refusal}`,
+        },
+      ],
+    ]);
+    expect(told()).toBeUndefined();
+  });
+
+  it('has one pod more while one is sick, within maxReplicas, and then no more', async () => {
+    const autoscaling = { minReplicas: 1, maxReplicas: 2 };
+    ask({ autoscaling });
+    const held = { status: 'False', reason: 'DesiredWithinRange', message: 'the count is within its bounds' } as const;
+    scaling = { replicas: 1, active: held, limited: held, reason: '', lastScaleTime: undefined };
+    page = () => 'quintet_requests_in_flight 0\nquintet_gpu_temperature_celsius{gpu="0"} 97\n';
+    const wanted = () => {
+      const resource = parseStored(compressionService, resources.get('team/notes') as KubeObject);
+      const deployment = kind.desired(resource as never, observed()).objects.find((each) => each.kind === 'Deployment');
+      return (deployment as unknown as { spec: { replicas: number } }).spec.replicas;
+    };
+    await looks(2);
+    expect([events.at(-1)?.message, wanted()]).toEqual(['growPool: the GPU of pod notes-1 is at 97 °C', 2]);
+    await looks(2);
+    expect([replaced, wanted()]).toEqual([['notes-1'], 2]);
+    now += 600_000;
+    await looks(1);
+    expect(wanted()).toBe(1);
   });
 });

@@ -1,10 +1,10 @@
 // Every half minute, as the leader: look at the pods of services that may be healed, and have what is to be done about them
 // written to where their engines read it.
-import { randomUUID } from 'node:crypto';
-import { type AnyDefinition, parseStored } from '@quintet/crds';
+import { type AnyDefinition, parseDuration, parseStored } from '@quintet/crds';
 import { isReady } from '../kinds/gpu.ts';
 import type { Served } from '../kinds/serving/engines.ts';
-import { type Command, commandsOf, type Healing } from '../kinds/serving/healing.ts';
+import { commandsOf, type Healing } from '../kinds/serving/healing.ts';
+import type { ScalingSource } from '../kinds/serving/scaling.ts';
 import { mainName } from '../kinds/serving/workload.ts';
 import { pause } from '../kube/backoff.ts';
 import { type Log, silentLog } from '../kube/log.ts';
@@ -15,19 +15,18 @@ import type { ConfigMap } from '../objects/configmap.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
-import { type Action, diagnose, type HealingMemory, type Remedy } from './healing.ts';
+import { commandOf, type Done, toldOf } from './healed.ts';
 import { History } from './history.ts';
 import type { HealingMetrics } from './metrics.ts';
+import { diagnose, type HealingMemory } from './rules/index.ts';
+import type { Remedy } from './rules/rule.ts';
 import type { Scraper } from './scrape.ts';
-import { quantityOf } from './settings.ts';
+import { aimsOf } from './settings.ts';
 import type { PodSignals } from './signals.ts';
 import { targetOf } from './targets.ts';
 
-/** What the engines of a kind can carry out; of the others there is nothing to heal yet. */
-const actionsOf: Partial<Record<Served['kind'], readonly Action[]>> = {
-  CompressionService: ['clearCache', 'resizeCache'],
-  FieldJob: ['clearCache', 'resizeCache'],
-};
+/** The memory of a matcher is its index, of which nothing can be given up. */
+const withoutCaches: ReadonlySet<string> = new Set<Served['kind']>(['MatcherPool']);
 
 export interface HealerOptions {
   kinds: readonly { definition: AnyDefinition; resources: Store }[];
@@ -35,6 +34,10 @@ export interface HealerOptions {
   /** Where commands are put: a new leader finds those of its predecessor there. */
   configMaps: Store;
   scraper: Scraper;
+  /** Has a pod end and another begin in its place. Throws where that is refused, by a PodDisruptionBudget for one. */
+  replace: (pod: Pod) => Promise<void>;
+  /** What the autoscaler has decided: whether there may be one pod more. */
+  scaling?: ScalingSource;
   /** Something is to be told: reconcile this one. */
   onChange: (kind: string, key: string) => void;
   onEvent?: (resource: KubeObject, note: EventNote) => void;
@@ -53,7 +56,9 @@ export interface HealerOptions {
 interface State {
   uid: string;
   memory: HealingMemory | undefined;
-  done: { at: number; command: Command; reason: string }[];
+  done: Done[];
+  /** Until when there is one pod more. */
+  grownUntil: number;
   told: Healing | undefined;
 }
 
@@ -65,8 +70,8 @@ interface Ward {
 }
 
 const hourMs = 3_600_000;
-/** Bounds of a cache in memory, where the spec says none: the engines' own. */
-const usualCache = { maxEntries: 10_000, maxSize: 256 * 1024 * 1024 };
+/** For how long one pod more helps: a sick one is replaced meanwhile. */
+const grownMs = 600_000;
 
 export class Healer {
   readonly #options: HealerOptions;
@@ -109,7 +114,7 @@ export class Healer {
     const now = this.#now();
     for (const [id, page] of pages) if (!(page instanceof Error)) signals.set(id, this.#history.note(id, now, page));
     this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
-    for (const ward of wards) this.#treat(ward, signals, now);
+    await Promise.all(wards.map((ward) => this.#treat(ward, signals, now)));
     const ids = new Set(wards.map(({ id }) => id));
     for (const id of this.#states.keys()) if (!ids.has(id)) this.#states.delete(id);
   }
@@ -126,7 +131,6 @@ export class Healer {
   #wards(): Ward[] {
     const wards: Ward[] = [];
     for (const { definition, resources } of this.#options.kinds) {
-      if (!actionsOf[definition.kind as Served['kind']]) continue;
       for (const stored of resources.values()) {
         const { namespace = '', name, deletionTimestamp } = stored.metadata;
         if (deletionTimestamp || (this.#options.isOurs && !this.#options.isOurs(namespace))) continue;
@@ -143,7 +147,11 @@ export class Healer {
     return wards;
   }
 
-  #treat({ id, key, resource, pods }: Ward, signals: ReadonlyMap<string, PodSignals>, now: number): void {
+  async #treat(
+    { id, key, resource, pods }: Ward,
+    signals: ReadonlyMap<string, PodSignals>,
+    now: number,
+  ): Promise<void> {
     const { uid = '' } = resource.metadata;
     const known = this.#states.get(id);
     const state = known?.uid === uid ? known : this.#admit(resource, uid);
@@ -152,14 +160,22 @@ export class Healer {
       const said = signals.get(metadata.uid ?? '');
       return said ? [{ name: metadata.name, signals: said }] : [];
     });
-    const { remedies, memory } = diagnose(patients, state.memory);
+    const latencyP95 = slowestOf(resource);
+    const seen = {
+      pods: patients,
+      ...(latencyP95 !== undefined && { latencyP95 }),
+      mayGrow: this.#mayGrow(resource, key, state, now),
+      hasCaches: !withoutCaches.has(resource.kind),
+    };
+    const { remedies, memory } = diagnose(seen, state.memory);
     state.memory = memory;
     const before = state.done.length;
     state.done = state.done.filter(({ at }) => at > now - hourMs);
     let hasChanged = state.done.length !== before;
-    for (const remedy of remedies) if (this.#apply(resource, state, remedy, now)) hasChanged = true;
-    if (!hasChanged) return;
-    state.told = toldOf(state, resource.spec.autoscaling !== undefined);
+    for (const remedy of remedies) if (await this.#apply(resource, pods, state, remedy, now)) hasChanged = true;
+    const isGrown = state.grownUntil > now;
+    if (!hasChanged && isGrown === (state.told?.extra === 1)) return;
+    state.told = toldOf(state.done, resource.spec.autoscaling !== undefined, isGrown);
     this.#options.onChange(resource.kind, key);
   }
 
@@ -173,15 +189,22 @@ export class Healer {
       command,
       reason: 'before the leader changed',
     }));
-    return { uid, memory: undefined, done, told: undefined };
+    return { uid, memory: undefined, done, grownUntil: 0, told: undefined };
+  }
+
+  #mayGrow({ kind, metadata, spec }: Served, key: string, { grownUntil }: State, now: number): boolean {
+    const scaling = this.#options.scaling?.(kind, key, metadata.uid);
+    if (!spec.autoscaling || !scaling?.replicas || scaling.yieldsTo || grownUntil > now) return false;
+    return scaling.replicas < spec.autoscaling.maxReplicas;
   }
 
   /** @returns Whether it is done: the mode may say that it only is looked at, and the budget that it was enough. */
-  #apply(resource: Served, state: State, remedy: Remedy, now: number): boolean {
+  async #apply(resource: Served, ward: readonly Pod[], state: State, remedy: Remedy, now: number): Promise<boolean> {
     const { mode = 'Act', maxActionsPerHour = 6 } = resource.spec.healing ?? {};
     const { namespace = '', name } = resource.metadata;
     const isSpent = state.done.length >= maxActionsPerHour;
-    const outcome = mode === 'Observe' ? 'Observed' : isSpent ? 'OverBudget' : 'Done';
+    const refused = mode === 'Act' && !isSpent ? await this.#carryOut(ward, state, remedy, now) : undefined;
+    const outcome = mode === 'Observe' ? 'Observed' : isSpent ? 'OverBudget' : refused ? 'Refused' : 'Done';
     const { action, pods, reason } = remedy;
     this.#options.metrics?.actions.inc({ kind: resource.kind, namespace, name, action, outcome });
     this.#log.info({ kind: resource.kind, namespace, name, action, pods, outcome }, reason);
@@ -193,20 +216,37 @@ export class Healer {
         reason: 'HealingOverBudget',
         message: `${action} is not done: ${maxActionsPerHour} actions in an hour are enough; ${reason}`,
       },
+      Refused: { type: 'Warning', reason: 'HealingRefused', message: `${action}: ${reason}, but ${refused?.message}` },
     };
     this.#options.onEvent?.(resource, notes[outcome]);
     if (outcome !== 'Done') return false;
-    const input = inputOf(resource, remedy);
-    const command: Command = {
-      id: randomUUID(),
-      at: new Date(now).toISOString(),
-      action,
-      pods,
-      ...(input && { input }),
-    };
-    state.done.push({ at: now, command, reason });
+    state.done.push({ at: now, command: commandOf(resource, remedy, now), reason });
     return true;
   }
+
+  /** What engines do stands in the ConfigMap afterwards. @returns Why it could not be done. */
+  async #carryOut(
+    ward: readonly Pod[],
+    state: State,
+    { action, pods }: Remedy,
+    now: number,
+  ): Promise<Error | undefined> {
+    if (action === 'growPool') state.grownUntil = now + grownMs;
+    if (action !== 'replacePod') return undefined;
+    try {
+      for (const pod of ward) if (pods.includes(pod.metadata.name)) await this.#options.replace(pod);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}
+
+/** Seconds that its answers are to stay under. */
+function slowestOf({ spec }: Served): number | undefined {
+  const { latencyP95 } = spec.objectives ?? {};
+  if (latencyP95 !== undefined) return parseDuration(latencyP95);
+  return spec.autoscaling && aimsOf(spec.autoscaling).find(({ type }) => type === 'LatencyP95')?.target;
 }
 
 /** What cannot be read is the reconcile's to report. */
@@ -216,23 +256,4 @@ function parsed(definition: AnyDefinition, stored: KubeObject): Served | undefin
   } catch {
     return undefined;
   }
-}
-
-function inputOf({ spec }: Served, { factor }: Remedy): Command['input'] {
-  if (factor === undefined) return undefined;
-  const { maxEntries = usualCache.maxEntries, maxSize } = spec.cache?.memory ?? {};
-  return {
-    maxEntries: Math.ceil(maxEntries * factor),
-    maxSize: Math.ceil((quantityOf(maxSize) ?? usualCache.maxSize) * factor),
-  };
-}
-
-function toldOf({ done }: State, isScaled: boolean): Healing {
-  const last = done.at(-1);
-  return {
-    isScaled,
-    commands: done.map(({ command }) => command),
-    actionsLastHour: done.length,
-    ...(last && { last: { at: new Date(last.at), says: `${last.command.action}: ${last.reason}` } }),
-  };
 }

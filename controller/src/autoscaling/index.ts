@@ -9,6 +9,7 @@ import { types } from '../objects/types.ts';
 import type { Recorder } from '../reconcile/events.ts';
 import type { Watches } from '../reconcile/watches.ts';
 import { Autoscaler, type AutoscalerOptions, type Rival } from './autoscaler.ts';
+import { evict } from './evict.ts';
 import { Fronts } from './fronts.ts';
 import { Healer } from './healer.ts';
 import { createHealingMetrics, createScalingMetrics } from './metrics.ts';
@@ -83,6 +84,8 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
     kinds,
     pods: watches.own(types.pod).store,
     configMaps: watches.own(types.configMap).store,
+    replace: (pod) => evict(client, pod),
+    scaling: (...which) => autoscaler.of(...which),
     scraper: new Scraper(),
     metrics: createHealingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),

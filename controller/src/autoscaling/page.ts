@@ -17,6 +17,13 @@ export interface Figures {
   gpu: number | undefined;
   cacheHits: number | undefined;
   cacheRequests: number | undefined;
+  /** Degrees Celsius of its hottest GPU, and memory errors that its GPUs could not correct. */
+  gpuTemperature: number | undefined;
+  gpuErrors: number | undefined;
+  /** Of the items at once that the spec allows; undefined: it makes no batches. */
+  batchShare: number | undefined;
+  /** Connections and answers that last: WebSockets, event streams. */
+  streams: number | undefined;
   /** Cumulative counts by upper bound in seconds, ascending; the last bound is infinite. */
   latency: readonly Bucket[];
 }
@@ -72,6 +79,10 @@ const wanted = new Set([
   'quintet_cpu_limit',
   'quintet_memory_limit_bytes',
   'quintet_gpu_utilization',
+  'quintet_gpu_temperature_celsius',
+  'quintet_gpu_uncorrected_errors',
+  'quintet_batch_share',
+  'quintet_streams_open',
   'quintet_cache_requests_total',
   'process_cpu_seconds_total',
   'process_resident_memory_bytes',
@@ -146,6 +157,10 @@ function figuresOf(found: ReadonlyMap<string, Sample[]>): Figures {
       ? of('quintet_cache_requests_total', (labels) => !/(^|,)\s*source="miss"/.test(labels))
       : undefined,
     cacheRequests: of('quintet_cache_requests_total'),
+    gpuTemperature: hottest(found.get('quintet_gpu_temperature_celsius')),
+    gpuErrors: of('quintet_gpu_uncorrected_errors'),
+    batchShare: of('quintet_batch_share'),
+    streams: of('quintet_streams_open'),
     latency: bucketsOf(found.get('quintet_request_seconds_bucket')),
   };
 }
@@ -165,6 +180,10 @@ function sum(samples: readonly Sample[] | undefined, keep?: (labels: string) => 
     if (!keep || keep(labels)) total += value;
   }
   return total;
+}
+
+function hottest(samples: readonly Sample[] | undefined): number | undefined {
+  return sum(samples) === undefined ? undefined : Math.max(...(samples ?? []).map(({ value }) => value));
 }
 
 function bucketsOf(samples: readonly Sample[] | undefined): Bucket[] {

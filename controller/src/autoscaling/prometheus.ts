@@ -173,6 +173,11 @@ function podSignals(values: ReadonlyMap<string, number>, buckets: readonly Bucke
     gpu: of('gpu'),
     cacheHits: of('cacheHits'),
     cacheRequests: of('cacheRequests'),
+    // What only healing reads is read off the pods themselves.
+    gpuTemperature: undefined,
+    gpuErrors: undefined,
+    batchShare: undefined,
+    streams: undefined,
     latency: histogramOf(buckets),
   };
 }

@@ -25,6 +25,10 @@ export interface PodSignals {
   gpu: number | undefined;
   cacheHits: number | undefined;
   cacheRequests: number | undefined;
+  gpuTemperature: number | undefined;
+  gpuErrors: number | undefined;
+  batchShare: number | undefined;
+  streams: number | undefined;
   /** Requests by upper bound within the stretch; undefined: not known. */
   latency: readonly Bucket[] | undefined;
 }
@@ -51,6 +55,10 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
     gpu: figures.gpu,
     cacheHits: rate('cacheHits'),
     cacheRequests: rate('cacheRequests'),
+    gpuTemperature: figures.gpuTemperature,
+    gpuErrors: figures.gpuErrors,
+    batchShare: figures.batchShare,
+    streams: figures.streams,
     latency: since && bucketGain(figures.latency, since.figures.latency),
   };
 }

@@ -55,6 +55,8 @@ export interface ApplyOptions {
 
 export interface CreateOptions {
   fieldManager?: string;
+  /** Of the object that bears the document's name: `eviction` of a pod. */
+  subresource?: string;
   /** Asks whether it would be made, and makes nothing. */
   dryRun?: boolean;
 }
@@ -206,9 +208,11 @@ export class Client {
   }
 
   async create<T extends KubeObject>(type: ResourceType, object: Created, options: CreateOptions = {}): Promise<T> {
-    const { fieldManager = this.fieldManager, dryRun } = options;
+    const { fieldManager = this.fieldManager, dryRun, subresource } = options;
     const query = { fieldManager, ...(dryRun && { dryRun: 'All' }) };
-    const path = withQuery(resourcePath(type, object.metadata.namespace), query);
+    const { namespace, name } = object.metadata;
+    const of = subresource === undefined ? undefined : name;
+    const path = withQuery(resourcePath(type, namespace, of, subresource), query);
     return await this.#json<T>({ method: 'POST', path, body: JSON.stringify(object) });
   }
 

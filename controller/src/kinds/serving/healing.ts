@@ -14,6 +14,8 @@ export interface Command {
 export interface Healing {
   /** Whether an autoscaler decides for it, too. */
   isScaled: boolean;
+  /** Pods to run beyond what the load asks for, while one of them is sick. */
+  extra: number;
   /** Of the last hour. */
   commands: readonly Command[];
   actionsLastHour: number;

@@ -47,7 +47,12 @@ export const servingChildren = ({ stores }: EngineSettings): ResourceType[] => [
   types.deployment,
 ];
 
-/** Another autoscaler on the same pods is seen and left alone. */
 export const servingRules: PolicyRule[] = [
+  // Healing has a sick pod end as a drain would; the annotation of a pod tells whom a shrinking ReplicaSet may take.
+  { apiGroups: [''], resources: ['pods/eviction'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['patch'] },
+  // Where OpenShift's RestrictedEndpointsAdmission is on, addresses of pods need it: activators' are.
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices/restricted'], verbs: ['create'] },
+  // Another autoscaler on the same pods is seen and left alone.
   { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list', 'watch'] },
 ];

@@ -91,5 +91,8 @@ function wantedReplicas({ spec }: Served, scaling: Scaling | undefined, live: nu
   if (scaling?.yieldsTo)
     return scaling.yieldsTo.target === 'Resource' ? (scaling.replicas ?? spec.replicas) : (live ?? 1);
   const { minReplicas, maxReplicas } = spec.autoscaling;
-  return Math.min(Math.max(minReplicas, scaling?.replicas ?? live ?? Math.max(1, minReplicas)), maxReplicas);
+  // Beside a count that was decided only: what runs may have the one pod more already.
+  const extra = scaling?.replicas ? (scaling.healing?.extra ?? 0) : 0;
+  const asked = (scaling?.replicas ?? live ?? Math.max(1, minReplicas)) + extra;
+  return Math.min(Math.max(minReplicas, asked), maxReplicas);
 }
