@@ -47,7 +47,10 @@ export function compressionService(): EngineDefinition<typeof config> {
       'jobs.maxQueued',
       'streaming.maxConnections',
     ],
-    actions: actions(() => compressor),
+    ...actions(
+      () => compressor,
+      () => models,
+    ),
     async start() {
       // A thread takes a task when it has its tokenizer: the first request does not wait for that.
       const task = { options: { text: 'Ready. Set. Go.', ratio: 1 }, maxTokens: 100 };
