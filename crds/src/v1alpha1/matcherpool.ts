@@ -112,7 +112,15 @@ const spec = ruled(
     index: z
       .object({
         capacity: int(1, 1_000_000_000).default(1_000_000).describe('Items that memory is planned for.'),
-        shards: int(1, 256).default(1).describe('Parts over which items are spread; each needs a pod at least.'),
+        shards: int(1, 256)
+          .default(1)
+          .describe('Parts over which items are spread by their number; each needs a pod at least, two to lose one.'),
+        missingShard: z
+          .enum(['Refuse', 'Degrade'])
+          .default('Refuse')
+          .describe(
+            'While no pod answers for a shard: queries are refused with 503, or the verdict names what is missing.',
+          ),
         postgres: connection().exactOptional().describe("Postgres of record. Left out, the chart's own."),
         snapshot: z
           .object({

@@ -36,7 +36,7 @@ async function changesAmong(count: number, quick: boolean): Promise<Row[]> {
   process.env['QUINTET_REDIS_URL'] = redis.url;
   const pods: Pod[] = [];
   try {
-    for (const name of ['a', 'b']) pods.push(await startPod(deployment, name));
+    pods.push(...(await Promise.all(['a', 'b'].map((name) => startPod(deployment, name)))));
     const images = await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
         asSharp(picture(i, 640, 480))

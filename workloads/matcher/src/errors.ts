@@ -13,6 +13,7 @@ const catalogue = {
   BankInvalid: 400,
   FeedInvalid: 400,
   RecordUnavailable: 503,
+  ShardMissing: 503,
 } as const;
 
 export type MatcherErrorCode = keyof typeof catalogue;

@@ -1,12 +1,14 @@
 // A query through the stages: bytes, hash, local features, profile; each level runs those that it can afford.
 
 import type { Embedder } from '../embedding/embedder.ts';
+import { MatcherError } from '../errors.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
 import { formatHash, PdqHasher, type Pixels, parseHash, type Variant, variants } from '../pdq/pdq.ts';
 import type { Profile } from '../profile/similarity.ts';
 import type { Bank, NewItem, Recorded, ShownItem } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
+import type { Question, Shards } from '../shards/shards.ts';
 import { type Finding, judge, type Rules, type Scored, type Suppressed } from './verdict.ts';
 
 export const levels = ['Speed', 'Balanced', 'Accuracy', 'Memory'] as const;
@@ -21,6 +23,10 @@ export interface MatcherOptions {
   /** Local features are taken at registration and asked at level Accuracy. */
   readonly crops: boolean;
   readonly phonetic: boolean;
+  /** What other pods hold; left out where this one holds all. */
+  readonly shards?: Pick<Shards, 'own' | 'count' | 'find'> | undefined;
+  /** A query is refused when a shard is missing; left out, its verdict tells. */
+  readonly refuses?: boolean;
   /** Left out where the pool mounts no model. */
   readonly embedder?: Pick<Embedder, 'version' | 'embed'> | undefined;
   readonly limits?: DecodeLimits;
@@ -78,6 +84,8 @@ export interface Verdict {
   readonly suppressed: readonly MatchEntry[];
   /** Milliseconds by which the index may have been behind the record. */
   readonly indexAge: number;
+  /** Where items are spread: shards that nobody answered for, whose items are not in this verdict. */
+  readonly shards?: { readonly of: number; readonly missing: readonly number[] };
 }
 
 /** The banks of one kind that a query asks for, and which of their items are in force. */
@@ -149,16 +157,19 @@ export class Matcher {
     return { sha256: digest(file), hash, quality, features, embedding, embeddingModel: embedder?.version };
   }
 
+  /** @throws MatcherError `ShardMissing` where that is to be refused, `RecordUnavailable` */
   async match(query: Query): Promise<Verdict> {
-    const { replica, rules } = this.#options;
-    const age = replica.age;
-    const banks = new Map(
-      replica
-        .banksOf(query.tenant)
-        .filter(({ name, kind }) => kind === 'Negative' || !query.banks || query.banks.includes(name))
-        .map((bank) => [bank.number, bank]),
-    );
-    const findings = this.#find(query, banks);
+    const { rules, shards, refuses } = this.#options;
+    const banks = this.#banksOf(query);
+    const own = this.find(query);
+    const others = await shards?.find(query, shards.own);
+    if (refuses && shards && others && others.missing.length > 0) {
+      throw new MatcherError(
+        'ShardMissing',
+        `of ${shards.count} shards nobody answers for ${others.missing.join(', ')}`,
+      );
+    }
+    const findings = [...own.findings, ...(others?.findings ?? [])];
     const items = await this.#items(findings);
     const { sha256 } = query.fingerprint ?? {};
     const present = findings.filter(({ number }) => items.get(number)?.tenant === query.tenant);
@@ -175,12 +186,28 @@ export class Matcher {
       quality: query.fingerprint?.quality ?? null,
       matches: kept.map(entry),
       suppressed: suppressed.slice(0, query.topK).map(entry),
-      indexAge: Math.max(0, age),
+      indexAge: Math.max(0, own.age, others?.age ?? 0),
+      ...(shards && { shards: { of: shards.count, missing: others?.missing ?? [] } }),
     };
   }
 
+  /** What the stages find in this pod's own index. */
+  find(question: Question): { findings: Finding[]; age: number } {
+    const { replica, shards } = this.#options;
+    // While another shard is read, what is held is asked of others.
+    if (shards && shards.own === undefined) return { findings: [], age: 0 };
+    return { age: replica.age, findings: this.#find(question, this.#banksOf(question)) };
+  }
+
+  #banksOf({ tenant, banks }: Question): Map<number, Bank> {
+    const asked = this.#options.replica
+      .banksOf(tenant)
+      .filter(({ name, kind }) => kind === 'Negative' || !banks || banks.includes(name));
+    return new Map(asked.map((bank) => [bank.number, bank]));
+  }
+
   /** Of each stage what is in force, in banks that are asked for: negative ones apart, so that neither crowds out the other. */
-  #find(query: Query, banks: ReadonlyMap<number, Bank>): Finding[] {
+  #find(query: Question, banks: ReadonlyMap<number, Bank>): Finding[] {
     const { replica } = this.#options;
     const admits = ({ number, bank }: { number: number; bank: number }) => {
       const share = banks.get(bank)?.enabledRatio ?? 0;
@@ -203,13 +230,13 @@ export class Matcher {
     });
   }
 
-  #byBytes({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+  #byBytes({ fingerprint }: Question, { banks, admits }: Asked): Finding[] {
     if (!fingerprint?.sha256) return [];
     const found = this.#options.replica.byBytes(fingerprint.sha256);
     return found.filter((each) => banks.has(each.bank) && admits(each)).map((each) => ({ ...each, stage: 'Exact' }));
   }
 
-  #byHash({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+  #byHash({ fingerprint }: Question, { banks, admits }: Asked): Finding[] {
     if (!fingerprint || fingerprint.quality < this.#options.minQuality) return [];
     const { replica, rules } = this.#options;
     // Banks may look farther than the pool, or less far.
@@ -227,7 +254,7 @@ export class Matcher {
     return [...best.values()].sort((a, b) => a.distance - b.distance || a.number - b.number);
   }
 
-  #byFeatures({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+  #byFeatures({ fingerprint }: Question, { banks, admits }: Asked): Finding[] {
     const { replica } = this.#options;
     const bankOf = (number: number) => replica.bankOf(number) ?? -1;
     const find = (features: Features | null | undefined, mirrored: boolean): Finding[] =>
@@ -245,7 +272,7 @@ export class Matcher {
     return upright.length > 0 ? upright : find(fingerprint?.mirrored, true);
   }
 
-  #byEmbedding({ fingerprint }: Query, { banks, admits }: Asked): Finding[] {
+  #byEmbedding({ fingerprint }: Question, { banks, admits }: Asked): Finding[] {
     const { replica, rules } = this.#options;
     if (!fingerprint?.embedding) return [];
     const bankOf = (number: number) => replica.bankOf(number) ?? -1;
@@ -262,7 +289,7 @@ export class Matcher {
     }));
   }
 
-  #byProfile({ profile }: Query, { banks, admits }: Asked): Finding[] {
+  #byProfile({ profile }: Question, { banks, admits }: Asked): Finding[] {
     if (!profile) return [];
     const { replica, rules, phonetic } = this.#options;
     const bankOf = (number: number) => replica.bankOf(number) ?? -1;

@@ -11,6 +11,13 @@ export interface Kept {
   readonly embedding: string | null;
   /** Items whose hash is of less are found by their bytes. */
   readonly minQuality: number;
+  readonly shard: Shard;
+}
+
+/** Of the items those whose number leaves `own` when divided by `of`. */
+export interface Shard {
+  readonly own: number;
+  readonly of: number;
 }
 
 export type Part = { readonly columns: Columns } | { readonly items: readonly IndexedItem[] };
@@ -36,29 +43,29 @@ interface Page {
 
 const oneByte = (value: number) => String.raw`'\x${value.toString(16).padStart(2, '0')}'::bytea`;
 const text = `with page as (
-    select number, bank, hash, state,
+    select number, bank, hash, state, number % $5 = $6 as ours,
       hash is not null and profile is null and disabled_until is null and coalesce(quality, 100) >= $4
         and (features is null or not $2) and ($3::text is null or embedding_model is distinct from $3) as plain
     from items where number > $1 and state <> 'Removed' order by number limit ${page})
   select count(*)::int as count, max(number)::float8 as last,
-    string_agg(hash, ''::bytea) filter (where plain) as hashes,
-    string_agg(int8send(number), ''::bytea) filter (where plain) as numbers,
-    string_agg(int2send(bank), ''::bytea) filter (where plain) as banks,
+    string_agg(hash, ''::bytea) filter (where ours and plain) as hashes,
+    string_agg(int8send(number), ''::bytea) filter (where ours and plain) as numbers,
+    string_agg(int2send(bank), ''::bytea) filter (where ours and plain) as banks,
     string_agg(case state when 'Disabled' then ${oneByte(flag.Disabled)}
-      when 'Quarantined' then ${oneByte(flag.Quarantined)} else ${oneByte(0)} end, ''::bytea) filter (where plain) as flags,
-    array_agg(number::float8) filter (where not plain) as others
+      when 'Quarantined' then ${oneByte(flag.Quarantined)} else ${oneByte(0)} end, ''::bytea) filter (where ours and plain) as flags,
+    array_agg(number::float8) filter (where ours and not plain) as others
   from page`;
 
 /** @param columns What a row of items is read as. */
 export async function* everything(
   query: Query,
   columns: string,
-  { features, embedding, minQuality }: Kept,
+  { features, embedding, minQuality, shard }: Kept,
 ): AsyncGenerator<Part> {
   let last = 0;
   let gathered = empty(0);
   while (true) {
-    const [next] = await query<Page>(text, [last, features, embedding, minQuality]);
+    const [next] = await query<Page>(text, [last, features, embedding, minQuality, shard.of, shard.own]);
     if (!next || next.count === 0) break;
     last = next.last;
     for (let from = 0; from < (next.others?.length ?? 0); from += rows) {

@@ -82,6 +82,17 @@ const migrations: readonly string[] = [
   // Who reads a feed, until when; what the spec said of a bank when it was last applied.
   `alter table feeds add column claimed_until timestamptz;
    alter table banks add column spec jsonb;`,
+  // Which pod holds which shard, until when; what they know each other by.
+  `create table pods (
+     name text primary key,
+     url text not null,
+     shard integer not null,
+     shards integer not null,
+     ready boolean not null,
+     until timestamptz not null
+   );
+   create table peer_key (key text not null);
+   insert into peer_key values (gen_random_uuid()::text || gen_random_uuid()::text);`,
 ];
 
 /** Any number: replicas that start together wait for each other here. */

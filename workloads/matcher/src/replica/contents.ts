@@ -7,7 +7,7 @@ import { type Columns, HashIndex, type Match } from '../index/hash-index.ts';
 import { flag } from '../index/segment.ts';
 import { NameIndex, type NameMatch, type NameSearch } from '../profile/name-index.ts';
 import type { Profile } from '../profile/similarity.ts';
-import type { Kept } from '../record/everything.ts';
+import type { Kept, Shard } from '../record/everything.ts';
 import type { IndexedItem, Position } from '../record/record.ts';
 import { ofHash, ofProfile } from './share.ts';
 
@@ -18,6 +18,8 @@ export interface ContentsOptions {
   readonly features: boolean;
   /** Items whose hash is of less quality are not found by it. */
   readonly minQuality: number;
+  /** Left out, all items. */
+  readonly shard?: Shard | undefined;
   /** Of the model whose vectors are searched; those of another say nothing. */
   readonly embedding?: { readonly version: string; readonly dimensions: number } | undefined;
 }
@@ -61,8 +63,8 @@ export class Contents {
 
   /** What of the record is kept here; a snapshot must have been made with the same to be of use. */
   get kept(): Kept {
-    const { features, minQuality, embedding } = this.#options;
-    return { features, minQuality, embedding: embedding?.version ?? null };
+    const { features, minQuality, embedding, shard = { own: 0, of: 1 } } = this.#options;
+    return { features, minQuality, embedding: embedding?.version ?? null, shard };
   }
 
   get counts(): { items: number; disabled: number; quarantined: number } {
@@ -110,6 +112,8 @@ export class Contents {
 
   apply(item: IndexedItem): void {
     const { number, hash, bank, profile, features, sha256, quality, embedding, embeddingModel } = item;
+    const { own, of } = this.kept.shard;
+    if (number % of !== own) return;
     const unhashed = hash && (quality ?? 100) < this.#options.minQuality ? flag.Unhashed : 0;
     const flags = flagsOf(item) | unhashed;
     this.#until.delete(number);

@@ -8,6 +8,7 @@ import type { FeatureMatch } from '../features/feature-index.ts';
 import type { Match } from '../index/hash-index.ts';
 import type { NameMatch, NameSearch } from '../profile/name-index.ts';
 import type { Profile } from '../profile/similarity.ts';
+import type { Shard } from '../record/everything.ts';
 import type { Bank, Recorded } from '../record/record.ts';
 import { channel } from '../record/writes.ts';
 import { Contents, type ContentsOptions } from './contents.ts';
@@ -22,11 +23,11 @@ export interface ReplicaOptions extends Partial<ContentsOptions> {
   readonly onError?: (error: Error) => void;
 }
 
-/** Milliseconds that a start waits for tables: a million items have theirs by then, more are scanned at first. */
-const patience = 1500;
+/** Milliseconds that a start waits for tables; where many items need longer, they are scanned at first. */
+const patience = 300;
 
 export class Replica {
-  readonly #options: ReplicaOptions;
+  #options: ReplicaOptions;
   #contents: Contents;
   #banks = new Map<number, Bank>();
   /** When it last knew of every change. */
@@ -36,6 +37,8 @@ export class Replica {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
+  /** What is kept has changed, so that all is to be read. */
+  #anew = false;
   #listener: pg.Client | undefined;
   #saving: Promise<void> = Promise.resolve();
 
@@ -123,6 +126,14 @@ export class Replica {
     return await this.#looking;
   }
 
+  /** Reads another shard in place of its own, which it holds until then. */
+  async take(shard: Shard): Promise<void> {
+    this.#options = { ...this.#options, shard };
+    this.#anew = true;
+    // A look under way may have passed the place where it would have been read.
+    while (this.#anew) await this.look();
+  }
+
   /** Writes the snapshot, after one that is being written. */
   async save(): Promise<void> {
     const { snapshot } = this.#options;
@@ -141,8 +152,8 @@ export class Replica {
   }
 
   #empty(): Contents {
-    const { tables = 16, features = false, minQuality = 0, embedding } = this.#options;
-    return new Contents({ tables, features, minQuality, embedding });
+    const { tables = 16, features = false, minQuality = 0, embedding, shard } = this.#options;
+    return new Contents({ tables, features, minQuality, embedding, shard });
   }
 
   /** Returns whether the snapshot was of use. */
@@ -186,9 +197,10 @@ export class Replica {
       do {
         this.#again = false;
         const started = Date.now();
-        const changes = await this.#options.record.changesAfter(this.#contents.at);
+        const changes = this.#anew ? undefined : await this.#options.record.changesAfter(this.#contents.at);
         if (!changes) {
-          // The record was put back to an older state, or is another one.
+          // The record was put back to an older state, or is another one; or another shard is to be held.
+          this.#anew = false;
           this.#contents = await this.#readAll();
           this.#generation++;
           void this.#settle(false);

@@ -55,7 +55,7 @@ export function asHttp(error: unknown): unknown {
   if (statusCode === 503) {
     return new QuintetError(
       'DEPENDENCY_UNAVAILABLE',
-      { dependency: 'postgres', reason: message, retryAfter: 1 },
+      { dependency: error.code === 'ShardMissing' ? 'shards' : 'postgres', reason: message, retryAfter: 1 },
       options,
     );
   }

@@ -75,6 +75,8 @@ export const matcherConfig = z.object({
     .object({
       postgres: z.looseObject({ secretRef: secretRef.optional() }).optional(),
       refresh: duration().prefault('500ms'),
+      shards: z.int().min(1).max(256).default(1),
+      missingShard: z.enum(['Refuse', 'Degrade']).default('Refuse'),
       snapshot: z.looseObject({ directory: z.string().optional() }).optional(),
     })
     .prefault({}),

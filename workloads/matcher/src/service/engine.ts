@@ -1,4 +1,5 @@
 // The MatcherPool engine: what it starts, what it leaves behind, and where its routes are.
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, type EngineDefinition, gaugeOf, remedies } from '@quintet/runtime';
 import { type Embedder, openEmbedder } from '../embedding/embedder.ts';
@@ -6,6 +7,8 @@ import { startExchange } from '../exchange/loops.ts';
 import { Matcher } from '../match/matcher.ts';
 import { openRecord } from '../record/record.ts';
 import { Replica } from '../replica/replica.ts';
+import { Shards } from '../shards/shards.ts';
+import { urlOf } from './address.ts';
 import { createBanks } from './banks.ts';
 import {
   embedderOf,
@@ -29,6 +32,7 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
   started.promise.catch(() => undefined);
   let parts: Parts | undefined;
   let saving: NodeJS.Timeout | undefined;
+  let url = () => '';
   let stopExchange: (() => void) | undefined;
   return {
     name: 'matcher',
@@ -37,7 +41,7 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
     // Its memory is the index, of which nothing can be given up.
     ...remedies({ batches: () => (parts?.embedder ? [parts.embedder.limit] : []) }),
     start: async (context) => {
-      const opened = await open(context, env, await embedderFor(context));
+      const opened = await open(context, env, { embedder: await embedderFor(context), url: url() });
       parts = opened;
       const save = () =>
         void opened.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
@@ -49,13 +53,17 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
       stopExchange = startExchange(record, { webhooks, feeds }, context.log);
       started.resolve(opened);
     },
-    routes: (server, context) => routes(server, context, started.promise),
+    routes: async (server, context) => {
+      url = () => urlOf(server);
+      await routes(server, context, started.promise);
+    },
     onDrain: async (context) => {
       clearInterval(saving);
       stopExchange?.();
       // Of a start that failed there is nothing to close.
       if (!parts) return;
-      const { replica, record, embedder } = parts;
+      const { replica, record, embedder, shards } = parts;
+      await shards?.close();
       await replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
       await replica.close();
       await record.close();
@@ -93,12 +101,26 @@ async function embedderFor({
 async function open(
   { config, registry, log }: EngineContext<MatcherConfig>,
   env: NodeJS.ProcessEnv,
-  embedder: Embedder | undefined,
+  { embedder, url }: { embedder: Embedder | undefined; url: string },
 ): Promise<Parts> {
   const record = await openRecord({ url: postgresUrl(config, env) });
+  const { shards: of, missingShard } = config.index;
+  const joined = Promise.withResolvers<Replica>();
+  const shards =
+    of === 1
+      ? undefined
+      : await Shards.join({
+          record,
+          pod: randomUUID(),
+          url,
+          shards: of,
+          onMove: async (own) => await (await joined.promise).take({ own, of }),
+          onError: (error) => log.warn({ err: error }, 'a shard is not reached'),
+        });
   const crops = config.hashing.crops === 'Enabled' && config.level === 'Accuracy';
   const replica = await Replica.open({
     record,
+    shard: shards && { own: shards.claimed, of },
     snapshot: snapshotFile(config, env),
     refresh: config.index.refresh,
     tables: config.level === 'Memory' ? 0 : 16,
@@ -117,6 +139,8 @@ async function open(
   const matcher = new Matcher({
     replica,
     record,
+    shards,
+    refuses: missingShard === 'Refuse',
     rules: {
       maxDistance: config.hashing.maxDistance,
       profileWeight: config.profiles.weight,
@@ -130,5 +154,7 @@ async function open(
     phonetic: config.profiles.phonetic === 'Enabled',
     limits: { maxBytes: config.images.maxSize, maxPixels: config.images.maxPixels, seconds: 10 },
   });
-  return { record, replica, matcher, webhooks: webhooksOf(config), embedder };
+  joined.resolve(replica);
+  await shards?.serves(shards.claimed);
+  return { record, replica, matcher, webhooks: webhooksOf(config), embedder, shards };
 }

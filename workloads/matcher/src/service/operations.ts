@@ -18,13 +18,19 @@ export function operations(
   server.get('/api/v1/health', { config: { public: true } }, async (_, reply) => {
     const { ready, reasons, degraded } = readiness;
     if (!ready) return await reply.code(503).send({ status: 'starting', reasons, degraded });
-    const { replica } = await started;
+    const { replica, shards } = await started;
+    const missing = shards?.missing ?? [];
     const stale = replica.age > 2000 + config.index.refresh;
     return {
-      status: stale || Object.keys(degraded).length > 0 ? 'degraded' : 'ok',
-      reasons: { ...reasons, ...(stale && { index: 'PostgreSQL does not answer; verdicts are of an older index' }) },
+      status: stale || missing.length > 0 || Object.keys(degraded).length > 0 ? 'degraded' : 'ok',
+      reasons: {
+        ...reasons,
+        ...(stale && { index: 'PostgreSQL does not answer; verdicts are of an older index' }),
+        ...(missing.length > 0 && { shards: `nobody answers for ${missing.join(', ')} of ${shards?.count}` }),
+      },
       degraded,
       index: { ...replica.counts, ageMilliseconds: Math.max(0, replica.age), position: replica.position },
+      ...(shards && { shards: { own: shards.own ?? null, of: shards.count, missing } }),
     };
   });
 

@@ -21,11 +21,13 @@ import { formatHash, parseHash, type Variant } from '../pdq/pdq.ts';
 import { turned } from '../pdq/turn.ts';
 import type { Actor, Bank, Item, NewItem, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
+import type { Shards } from '../shards/shards.ts';
 import { createBanks } from './banks.ts';
 import { asHttp, fromBase64, readBody } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
 import { batches, linesOf } from './lines.ts';
 import { operations } from './operations.ts';
+import { peerRoute } from './peers.ts';
 import * as schemas from './schemas.ts';
 import { ServiceLevels } from './sla.ts';
 
@@ -35,6 +37,8 @@ export interface Parts {
   readonly matcher: Matcher;
   readonly webhooks: readonly Webhook[];
   readonly embedder: Embedder | undefined;
+  /** Left out where each pod holds all items. */
+  readonly shards: Shards | undefined;
 }
 
 type Context = EngineContext<MatcherConfig>;
@@ -302,6 +306,7 @@ async function addRoutes(server: EngineServer, context: Context, started: Promis
       return { cursor: position, entries: items.map((item) => shown(item, names)) };
     });
 
+  peerRoute(server, context, started);
   operations(server, context, started, levels, prints);
 }
 

@@ -17,9 +17,10 @@ export interface Answer {
   matches: { item: string; score: number; evidence: { variant?: string } }[];
 }
 
-export async function startPool(): Promise<TestPool> {
+/** @param more Of the configuration of both. */
+export async function startPool(more: object = {}): Promise<TestPool> {
   const pool = new TestPool(await startPostgres(), await mkdtemp(join(tmpdir(), 'quintet-matcher-')));
-  for (const name of ['a', 'b']) pool.replicas.push(await pool.replica(name));
+  for (const name of ['a', 'b']) pool.replicas.push(await pool.replica(name, more));
   return pool;
 }
 

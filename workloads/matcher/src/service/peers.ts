@@ -1,0 +1,41 @@
+// The route by which pods of one pool ask each other for what their shards hold; it takes the pool's own key and no token.
+import { timingSafeEqual } from 'node:crypto';
+import { deserialize, serialize } from 'node:v8';
+import { type EngineContext, type EngineServer, QuintetError } from '@quintet/runtime';
+import { type PeerAnswer, peerHeader, peerPath, type Question } from '../shards/shards.ts';
+import { isRaw } from './bodies.ts';
+import type { MatcherConfig } from './config.ts';
+import type { Parts } from './routes.ts';
+
+/** A question has the hashes of an image, its local features and its vector. */
+const mostBytes = 4 << 20;
+
+export function peerRoute(
+  server: EngineServer,
+  { config }: Pick<EngineContext<MatcherConfig>, 'config'>,
+  started: Promise<Parts>,
+): void {
+  if (config.index.shards === 1) return;
+  server.post(peerPath, { bodyLimit: mostBytes, config: { public: true } }, async ({ body, headers }, reply) => {
+    const { shards, matcher } = await started;
+    const given = headers[peerHeader];
+    if (!shards || typeof given !== 'string' || !isSame(given, shards.key)) throw new QuintetError('UNAUTHENTICATED');
+    const { own } = shards;
+    if (own === undefined) {
+      throw new QuintetError('DEPENDENCY_UNAVAILABLE', {
+        dependency: 'shards',
+        reason: 'it reads its shard',
+        retryAfter: 1,
+      });
+    }
+    if (!isRaw(body)) throw new QuintetError('MALFORMED_BODY', { reason: 'not a question' });
+    // Only who has the key may send what is deserialized.
+    const answer: PeerAnswer = { shard: own, ...matcher.find(deserialize(body.bytes) as Question) };
+    return await reply.type('application/octet-stream').send(serialize(answer));
+  });
+}
+
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}

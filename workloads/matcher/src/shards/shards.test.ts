@@ -1,0 +1,120 @@
+import '../testing/commonjs.ts';
+import { serialize } from 'node:v8';
+import { eventually } from '@quintet/runtime/testing';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { startPool, type TestPool } from '../testing/pool.ts';
+import { type Holder, next } from './claims.ts';
+import { peerHeader, peerPath } from './shards.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+describe('the shard that a pod takes', () => {
+  const holders = (...shards: number[]): Holder[] =>
+    shards.map((shard, i) => ({ pod: `pod-${i}`, url: '', shard, ready: true }));
+  test.each([
+    { name: 'the first, where nobody is', of: 2, held: [], pod: 'new', wanted: 0 },
+    { name: 'one that nobody holds', of: 3, held: [0, 2], pod: 'new', wanted: 1 },
+    { name: 'one that fewest hold', of: 2, held: [0, 0, 1], pod: 'new', wanted: 1 },
+    { name: 'its own, as long as each is held', of: 2, held: [0, 1, 1], pod: 'pod-2', wanted: 1 },
+    {
+      name: 'its own, where it is alone on it, though another is missing',
+      of: 3,
+      held: [0, 1],
+      pod: 'pod-1',
+      wanted: 1,
+    },
+    { name: 'the missing one, where others hold its own too', of: 2, held: [0, 0], pod: 'pod-1', wanted: 1 },
+  ])('is $name', ({ of, held, pod, wanted }) => {
+    expect(next(holders(...held), pod, of)).toBe(wanted);
+  });
+});
+
+describe('a pool of two shards', () => {
+  let pool: TestPool;
+  const index = { shards: 2 };
+  const hashes = Array.from({ length: 24 }, (_, i) => (i + 1).toString(16).padStart(2, '0').repeat(32));
+  const health = async (at: number) =>
+    (await pool.call('GET', '/api/v1/health', undefined, at)).body as {
+      status: string;
+      index: { items: number };
+      shards: { own: number; missing: number[] };
+    };
+  /** Of the items registered, those that a pod finds by their hashes. */
+  const found = async (at: number) => {
+    const answers = await Promise.all(hashes.map((hash) => pool.match({ hash, level: 'Speed' }, at)));
+    return answers.flatMap(({ matches }, i) => (matches.some(({ item }) => item === `item-${i}`) ? [i] : []));
+  };
+  const all = [...hashes.keys()];
+
+  beforeAll(async () => {
+    pool = await startPool({ index });
+    for (const [i, hash] of hashes.entries()) {
+      const profile = i === 5 ? { profile: { name: 'Archibald Pennyworth' } } : {};
+      await pool.call('POST', '/api/v1/items', { id: `item-${i}`, hash, ...profile });
+    }
+  }, 120_000);
+  afterAll(() => pool?.stop());
+
+  test('has each item on one pod, and either pod finds all, by hash and by name, until they are disabled', async () => {
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all));
+    const states = [await health(0), await health(1)];
+    expect(new Set(states.map(({ shards }) => shards.own))).toEqual(new Set([0, 1]));
+    expect(states.map(({ index: { items } }) => items)).toEqual([12, 12]);
+    for (const at of [0, 1]) {
+      const { matches, ...verdict } = await pool.match({ profile: { name: 'Archibald Penyworth' } }, at);
+      expect(matches).toMatchObject([{ item: 'item-5' }]);
+      expect(verdict).toMatchObject({ shards: { of: 2, missing: [] } });
+    }
+    for (const id of ['item-0', 'item-1']) await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Disabled' });
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all.slice(2)), 2000);
+    for (const id of ['item-0', 'item-1']) await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Enabled' });
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all), 2000);
+  });
+
+  test('answers pods of its own record alone', async () => {
+    for (const key of [undefined, 'guessed', 'x'.repeat(72)]) {
+      const response = await fetch(`${pool.replicas[0]?.url}${peerPath}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream', ...(key !== undefined && { [peerHeader]: key }) },
+        body: new Uint8Array(serialize({ tenant: 'default', level: 'Speed' })),
+      });
+      expect(response.status).toBe(401);
+    }
+  });
+
+  test('refuses to answer, or says what is missing, while a shard has no pod, and is whole again with the next', async () => {
+    const lost = pool.replicas[1];
+    pool.replicas[1] = await pool.replica('lenient', { index: { ...index, missingShard: 'Degrade' } });
+    await lost?.drain();
+    const query = { hash: hashes[0], level: 'Speed' };
+    // The new pod, the second on its shard, may have moved already: then nothing is missing.
+    const answers = await Promise.all([0, 1].map(async (at) => await pool.call('POST', '/api/v1/match', query, at)));
+    const silent = answers.filter(({ status, body }) => {
+      const { error, shards } = body as { error?: { message: string }; shards?: { of: number } };
+      return status === 503 ? !error?.message.includes('shards') : shards?.of !== 2;
+    });
+    expect(silent).toEqual([]);
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all), 15_000);
+    const [gone, left] = [(await health(0)).shards.own, (await health(1)).shards.own];
+    expect(new Set([gone, left])).toEqual(new Set([0, 1]));
+    const [first] = pool.replicas.splice(0, 1);
+    await first?.drain();
+    await eventually(async () => expect((await health(0)).shards.missing).toEqual([gone]));
+    expect(await health(0)).toMatchObject({ status: 'degraded' });
+    const partly = await pool.match({ hash: hashes[0], level: 'Speed' });
+    expect(partly).toMatchObject({ shards: { of: 2, missing: [gone] } });
+    expect(await found(0)).toHaveLength(12);
+    pool.replicas.push(await pool.replica('next', { index }));
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all), 15_000);
+  });
+
+  test('refuses a query where that is what the spec says', async () => {
+    const strict = pool.replicas.pop();
+    const [lenient] = pool.replicas.splice(0, 1);
+    await lenient?.drain();
+    pool.replicas.push(strict as NonNullable<typeof strict>);
+    const { status, body } = await pool.call('POST', '/api/v1/match', { hash: hashes[0] });
+    expect(status).toBe(503);
+    expect(body).toMatchObject({ error: { message: expect.stringMatching(/of 2 shards nobody answers/) as string } });
+  });
+});
