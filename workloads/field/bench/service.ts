@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Row, row } from '@quintet/runtime/bench';
 import { eventually, freePort } from '@quintet/runtime/testing';
-import { WebSocket } from 'ws';
+import { crowd, httpTalk, streamTalk } from './crowd.ts';
 
 const clients = 1000;
 const size = 'T=512';
@@ -35,7 +35,7 @@ export async function service(quick: boolean): Promise<Row[]> {
     await eventually(async () => {
       if (!(await fetch(`${url}/readyz`)).ok) throw new Error('not ready');
     });
-    return [...(await alone(url, quick)), ...(await together(url, quick)), ...(await streams(url, quick))];
+    return [...(await alone(url, quick)), ...(await together(url, quick)), ...(await asking(port, quick))];
   } finally {
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
@@ -92,46 +92,29 @@ async function together(url: string, quick: boolean): Promise<Row[]> {
   return [row(measured('service, points over HTTP', where, 'p99', percentile(spans, 0.99)), { absolute: 50 })];
 }
 
-/** Every client asks again as soon as it is answered. */
-async function streams(url: string, quick: boolean): Promise<Row[]> {
-  const address = `${url.replace('http', 'ws')}/v1/stream`;
-  const sockets: WebSocket[] = [];
-  for (let i = 0; i < clients; i += 100) {
-    const some = Array.from({ length: 100 }, () => new WebSocket(address));
-    await Promise.all(some.map((socket) => once(socket, 'open')));
-    sockets.push(...some);
-  }
-  const query = Buffer.alloc(16);
-  [0.001, 0.002, 0.06].forEach((value, i) => query.writeFloatLE(value, 4 + 4 * i));
-  const spans: number[] = [];
-  let left = clients * (quick ? 5 : 60);
-  const start = performance.now();
-  await Promise.all(
-    sockets.map(
-      (socket) =>
-        new Promise<void>((resolve) => {
-          let sent = performance.now();
-          socket.on('message', () => {
-            spans.push(performance.now() - sent);
-            if (left-- <= 0) return resolve();
-            sent = performance.now();
-            socket.send(query);
-          });
-          socket.send(query);
-        }),
-    ),
-  );
-  const perSecond = (1000 * spans.length) / (performance.now() - start);
-  for (const socket of sockets) socket.terminate();
+/** Every client asks again as soon as it is answered: as many queries are under way at any moment as there are clients. */
+async function asking(port: number, quick: boolean): Promise<Row[]> {
+  const points = Array.from({ length: 997 }, (_, i) => [0.02 * Math.sin(i), 0.02 * Math.cos(3 * i), 0.06]);
   const where = `${size}, ${clients} clients, one query each under way`;
-  return [
-    row(measured('service, points over streams', where, 'p99', percentile(spans, 0.99)), { absolute: 50 }),
-    row({
-      ...measured('service, points over streams', where, 'throughput', perSecond),
-      unit: '1/s',
-      better: 'higher',
-    }),
-  ];
+  const rows: Row[] = [];
+  for (const [way, talk, each] of [
+    ['streams', streamTalk(points), 200],
+    ['HTTP', httpTalk(points), 50],
+  ] as const) {
+    await crowd(port, clients, clients * 20, talk);
+    const { spans, perSecond } = await crowd(port, clients, clients * (quick ? each / 10 : each), talk);
+    const target = way === 'streams' ? { absolute: 50 } : {};
+    rows.push(
+      row(measured(`service, points over ${way}`, where, 'p50', percentile(spans, 0.5))),
+      row(measured(`service, points over ${way}`, where, 'p99', percentile(spans, 0.99)), target),
+      row({
+        ...measured(`service, points over ${way}`, where, 'throughput', perSecond),
+        unit: '1/s',
+        better: 'higher',
+      }),
+    );
+  }
+  return rows;
 }
 
 function ask(url: string, agent: Agent, path: string, body?: unknown): Promise<number> {

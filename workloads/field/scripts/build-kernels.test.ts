@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { compileKernel, embed, embeddedFile } from './build-kernels.ts';
+import { compileKernel, embed, kernels, pathOf } from './build-kernels.ts';
 
-it('finds the embedded kernel to be what its sources compile to', async () => {
-  expect(await readFile(embeddedFile, 'utf8')).toBe(embed(await compileKernel()));
-}, 60_000);
+it.each(kernels)(
+  'finds the embedded kernel $name to be what its sources compile to',
+  async ({ name, embedded }) => {
+    expect(await readFile(pathOf(embedded), 'utf8')).toBe(embed(await compileKernel(name)));
+  },
+  60_000,
+);

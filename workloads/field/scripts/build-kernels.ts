@@ -1,4 +1,4 @@
-// Compiles kernels/*.ts (AssemblyScript) to WebAssembly and embeds it, base64, in src/kernel/module.ts.
+// Compiles kernels/*.ts (AssemblyScript) to WebAssembly and embeds them, base64, where they are used.
 // The compiler is pinned and its output a function of the sources, so the generated file is committed and compared.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,13 +8,19 @@ import asc from 'assemblyscript/asc';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-export async function compileKernel(): Promise<Buffer> {
+/** Each kernel, and the module that holds what it compiles to. */
+export const kernels: readonly { name: string; embedded: string }[] = [
+  { name: 'field', embedded: 'src/kernel/module.ts' },
+  { name: 'probe', embedded: 'src/service/probekernel.ts' },
+];
+
+export async function compileKernel(name: string): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'quintet-kernel-'));
   try {
-    const outFile = join(folder, 'field.wasm');
+    const outFile = join(folder, `${name}.wasm`);
     const { error } = await asc.main(
       [
-        'kernels/field.ts',
+        `kernels/${name}.ts`,
         '--outFile',
         outFile,
         '--baseDir',
@@ -47,10 +53,12 @@ export function embed(wasm: Buffer): string {
   ].join('\n');
 }
 
-export const embeddedFile: string = fileURLToPath(new URL('../src/kernel/module.ts', import.meta.url));
+export const pathOf = (embedded: string): string => join(root, embedded);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const wasm = await compileKernel();
-  await writeFile(embeddedFile, embed(wasm));
-  console.log(`src/kernel/module.ts: ${wasm.length} bytes of WebAssembly`);
+  for (const { name, embedded } of kernels) {
+    const wasm = await compileKernel(name);
+    await writeFile(pathOf(embedded), embed(wasm));
+    console.log(`${embedded}: ${wasm.length} bytes of WebAssembly`);
+  }
 }

@@ -14,7 +14,7 @@ const quantity = z.enum(['Pressure', 'Intensity', 'Velocity', 'GorkovPotential',
 const solutionId = z.string().regex(/^[A-Za-z0-9_-]{1,43}$/);
 
 /** Farther away nothing of an array is heard, and sums lose their phase. */
-const farthest = 1000;
+export const farthest = 1000;
 const near = position.refine((values) => values.every((value) => Math.abs(value) <= farthest), {
   message: `must lie within ${farthest} m`,
 });
