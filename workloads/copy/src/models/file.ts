@@ -1,7 +1,8 @@
 // The file of a model: on a mounted claim, or fetched from S3 once for all pods of the node; its digest checked before anything is loaded.
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { claimsRoot, secretsRoot } from '@quintet/crds';
 import { modelCache, QuintetError, type Registry, s3Source } from '@quintet/runtime';
 import { z } from 'zod';
@@ -40,6 +41,8 @@ export interface FileOptions {
   onProgress: (message: string) => void;
   /** Where claims are mounted. */
   claims?: string;
+  /** Where a folder of a claim is named: the files in it that are the model, the first that is there. */
+  inFolder?: readonly string[];
 }
 
 /** Throws `MODEL_MISSING` or `MODEL_DAMAGED`. */
@@ -80,6 +83,10 @@ async function onClaim(path: string, sha256: string | undefined, options: FileOp
   const info = await stat(path).catch((error: unknown) => {
     throw new QuintetError('MODEL_MISSING', { uri, reason: (error as NodeJS.ErrnoException).code ?? 'unreadable' });
   });
+  const inside = info.isDirectory() && options.inFolder?.find((name) => existsSync(join(path, name)));
+  if (inside) return onClaim(join(path, inside), sha256, options);
+  if (info.isDirectory() && options.inFolder)
+    throw new QuintetError('MODEL_MISSING', { uri, reason: `there is none of ${options.inFolder.join(', ')} in it` });
   if (!info.isFile()) throw new QuintetError('MODEL_MISSING', { uri, reason: 'it is not a file' });
   if (sha256 === undefined) return { path, digest: `${info.size}-${info.mtimeMs}`, size: info.size };
   const hash = createHash('sha256');

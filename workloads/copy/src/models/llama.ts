@@ -1,27 +1,26 @@
 // A GGUF model in this process by llama.cpp: many answers in one batch, and prompts that begin like an earlier one of the same tenant are not read twice.
-import { cpuThreads, memoryLimit, QuintetError } from '@quintet/runtime';
+import { cpuThreads, QuintetError } from '@quintet/runtime';
 import {
   type ChatHistoryItem,
   type ChatWrapper,
-  getLlama,
   JinjaTemplateChatWrapper,
-  type Llama,
   type LlamaContext,
-  LlamaLogLevel,
   type LlamaModel,
   LlamaText,
   resolveChatWrapper,
   type SequenceEvaluateOptions,
   type Token,
 } from 'node-llama-cpp';
+import { fitted, throwIfGone } from './fitting.ts';
 import { checkGguf } from './gguf.ts';
-import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
-import { type Slot, slotsOf } from './slots.ts';
+import { type LoadOptions, loadModel, openContext } from './llamaLoad.ts';
+import type { Chances, Ended, Prompt, TextModel, TextRequest } from './model.ts';
+import { type Drawn, told } from './sampler.ts';
+import { type Slot, sharedPrefix, slotsOf } from './slots.ts';
 import { type Batch, type Steps, steps } from './steps.ts';
-import { stopScanner } from './stops.ts';
+import { written } from './written.ts';
 
-export interface LlamaOptions {
-  path: string;
+export interface LlamaOptions extends LoadOptions {
   /** Part of cache keys; see `ModelFile.digest`. */
   revision: string;
   /** Name in answers. */
@@ -30,39 +29,51 @@ export interface LlamaOptions {
   contextTokens: number;
   /** Most answers in work at once; fewer where their state would not fit into half of the memory. */
   sequences: number;
+  /** Adapters that are to share this memory. */
+  adapters?: number;
   /** Jinja; the model's own when left out. */
   chatTemplate?: string | undefined;
-  /** Layers on the GPU; as many as fit when left out. */
-  gpuLayers?: number | undefined;
-  /** False: CPU only. */
-  gpu: boolean;
-  /** Throws `GPU_REQUIRED` where none can be used. */
-  gpuRequired?: boolean;
   threads?: number;
-  onProgress?: (share: number) => void;
   onBatch?: (batch: Batch) => void;
-  onLog?: (level: 'warn' | 'error', message: string) => void;
-  signal?: AbortSignal;
+}
+
+/** A LoRA adapter: a small GGUF file that changes how the model writes. */
+export interface Adapter {
+  name: string;
+  path: string;
+  /** As of a model. */
+  revision: string;
+  scale: number;
+}
+
+export interface LlamaBase extends TextModel {
+  /** The model as the adapter changes it, with a state of its own over the same weights; named `id:name`. Throws `MODEL_MISSING`. */
+  adapted: (adapter: Adapter) => Promise<TextModel>;
 }
 
 /** Tokens that the repetition penalty looks back at, llama.cpp's own default. */
 const penaltyWindow = 64;
-/** A character has at most four bytes, and so at most four tokens. */
-const longestCharacter = 4;
 
 /** Throws `MODEL_MISSING` with the reason when the file is no model that it can load. */
-export async function openLlama(options: LlamaOptions): Promise<TextModel> {
+export async function openLlama(options: LlamaOptions): Promise<LlamaBase> {
   const threads = options.threads ?? cpuThreads();
   await checkGguf(options.path);
   const own = options.chatTemplate === undefined ? undefined : ownFormat(options.chatTemplate);
-  const llama = await library(options, threads);
-  if (options.gpuRequired && llama.gpu === false)
-    throw new QuintetError('GPU_REQUIRED', { reason: 'llama.cpp found none in this pod' });
-  const model = await load(llama, options);
+  const model = await loadModel(options, threads);
+  const contextOptions = { ...options, threads, contexts: 1 + (options.adapters ?? 0) };
   let context: LlamaContext | undefined;
   try {
-    context = await contextFor(model, threads, options);
-    return new LlamaTextModel(model, context, own ?? resolveChatWrapper(model), options);
+    context = await openContext(model, contextOptions);
+    const wrapper = own ?? resolveChatWrapper(model);
+    const base = new LlamaTextModel(model, context, wrapper, options);
+    return Object.assign(base, {
+      adapted: async ({ name, path, revision, scale }: Adapter): Promise<TextModel> => {
+        await checkGguf(path);
+        const changed = await openContext(model, { ...contextOptions, adapter: { path, scale } });
+        const [id, version] = [`${options.id}:${name}`, `${options.revision}+${revision}*${scale}`];
+        return new LlamaTextModel(model, changed, wrapper, { ...options, id, revision: version, shared: true });
+      },
+    });
   } catch (error) {
     // Tried again each few seconds, what stays loaded would soon take all memory.
     await context?.dispose();
@@ -84,61 +95,6 @@ function ownFormat(template: string): ChatWrapper {
   }
 }
 
-const libraries = new Map<string, Promise<Llama>>();
-
-/** llama.cpp itself, loaded once a process: it takes a second, and models come and go in it. */
-function library({ gpu, onLog }: LlamaOptions, maxThreads: number): Promise<Llama> {
-  const key = `${gpu}:${maxThreads}`;
-  const loaded = libraries.get(key);
-  if (loaded) return loaded;
-  const loading = getLlama({
-    gpu: gpu ? 'auto' : false,
-    build: 'never',
-    skipDownload: true,
-    progressLogs: false,
-    maxThreads,
-    logLevel: LlamaLogLevel.warn,
-    logger: (level, message) => onLog?.(level === LlamaLogLevel.warn ? 'warn' : 'error', message.trim()),
-  });
-  libraries.set(key, loading);
-  loading.catch(() => libraries.delete(key));
-  return loading;
-}
-
-async function load(llama: Llama, options: LlamaOptions): Promise<LlamaModel> {
-  try {
-    return await llama.loadModel({
-      modelPath: options.path,
-      ...(options.gpuLayers === undefined ? {} : { gpuLayers: options.gpuLayers }),
-      ...(options.onProgress && { onLoadProgress: options.onProgress }),
-      ...(options.signal && { loadSignal: options.signal }),
-    });
-  } catch (error) {
-    throw new QuintetError(
-      'MODEL_MISSING',
-      { uri: options.path, reason: `llama.cpp cannot load it: ${(error as Error).message}` },
-      { cause: error },
-    );
-  }
-}
-
-async function contextFor(model: LlamaModel, threads: number, options: LlamaOptions): Promise<LlamaContext> {
-  const contextSize = Math.min(options.contextTokens, model.trainContextSize);
-  const shape = { contextSize, modelGpuLayers: model.gpuLayers, batchSize: Math.min(512, contextSize) };
-  const one = await model.fileInsights.estimateContextResourceRequirementsV2({ ...shape, sequences: 1 });
-  const two = await model.fileInsights.estimateContextResourceRequirementsV2({ ...shape, sequences: 2 });
-  const each = Math.max(1, two.cpuRam - one.cpuRam);
-  const room = Math.max(0, memoryLimit() / 2 - model.size - (one.cpuRam - each));
-  const sequences = Math.max(1, Math.min(options.sequences, Math.floor(room / each)));
-  return model.createContext({
-    sequences,
-    contextSize,
-    batchSize: shape.batchSize,
-    threads: { ideal: threads, min: 1 },
-    ...(options.signal && { createSignal: options.signal }),
-  });
-}
-
 class LlamaTextModel implements TextModel {
   readonly id: string;
   readonly revision: string;
@@ -152,8 +108,17 @@ class LlamaTextModel implements TextModel {
   /** Prompts are counted first and read then, several times where several answers are asked for. */
   readonly #tokens = new WeakMap<Prompt, { tokens: Token[]; stops: string[] }>();
 
-  constructor(model: LlamaModel, context: LlamaContext, wrapper: ChatWrapper, options: LlamaOptions) {
+  readonly #shared: boolean;
+
+  constructor(
+    model: LlamaModel,
+    context: LlamaContext,
+    wrapper: ChatWrapper,
+    options: LlamaOptions & { shared?: boolean },
+  ) {
     this.#model = model;
+    // Its weights are another's, who disposes of them.
+    this.#shared = options.shared ?? false;
     this.#context = context;
     this.#wrapper = wrapper;
     this.id = options.id;
@@ -182,7 +147,7 @@ class LlamaTextModel implements TextModel {
 
   async close(): Promise<void> {
     await this.#context.dispose();
-    await this.#model.dispose();
+    if (!this.#shared) await this.#model.dispose();
   }
 
   /** Tokens of the prompt, and the texts at which the chat format ends an answer. */
@@ -219,33 +184,45 @@ class LlamaTextModel implements TextModel {
     return { tokens: state.contextText.tokenize(this.#model.tokenizer), stops };
   }
 
-  /** What the slot's sequence holds of the prompt stays; returns how many tokens that is. The last is always read, for its answer. */
-  async #adapt({ sequence, foreign }: LlamaSlot, prompt: readonly Token[]): Promise<number> {
+  /** What the slot's sequence holds of the prompt stays. The last token is always read, for its answer. */
+  async #adapt({ sequence, foreign }: LlamaSlot, prompt: readonly Token[]): Promise<void> {
     if (foreign) await sequence.clearHistory();
     else await sequence.adaptStateToTokens(prompt.slice(0, -1), false);
-    return sequence.nextTokenIndex;
   }
 
   /** Reads the prompt part by part; the last part brings the first token. */
   async #begin(
-    { sequence }: LlamaSlot,
+    slot: LlamaSlot,
     prompt: readonly Token[],
-    { used }: TextRequest,
+    { used, chances }: TextRequest,
     sampling: SequenceEvaluateOptions,
     signal: AbortSignal,
-  ): Promise<{ tokens: AsyncGenerator<Token, void>; first: IteratorResult<Token, void> }> {
-    const place = this.#steps.prompt(prompt.length - sequence.nextTokenIndex, signal);
-    for (;;) {
-      throwIfGone(signal);
-      const at = sequence.nextTokenIndex;
-      if (used) used.promptTokens = at;
-      const begun = await place.part(prompt.length - at, async (count) => {
-        const part = prompt.slice(at, at + count);
-        if (at + count < prompt.length) return sequence.evaluateWithoutGeneratingNewTokens(part);
-        const tokens = sequence.evaluate(part, sampling);
-        return { tokens, first: await tokens.next() };
-      });
-      if (begun) return begun;
+  ): Promise<{ tokens: AsyncGenerator<Made, void>; first: IteratorResult<Made, void>; reusedTokens: number }> {
+    const { sequence, foreign } = slot;
+    const metadata = { confidence: chances !== undefined, probabilities: (chances?.top ?? 0) > 0 };
+    let at = foreign ? 0 : sharedPrefix(sequence.contextTokens, prompt.slice(0, -1));
+    let reusedTokens: number | undefined;
+    const place = this.#steps.prompt(prompt.length - at, signal);
+    try {
+      for (;;) {
+        throwIfGone(signal);
+        if (used) used.promptTokens = at;
+        const begun = await place.part(prompt.length - at, async (count) => {
+          // Between batches: before, it would wait for those that begin meanwhile, one after another.
+          if (reusedTokens === undefined) await this.#adapt(slot, prompt);
+          at = sequence.nextTokenIndex;
+          reusedTokens ??= at;
+          const part = prompt.slice(at, at + count);
+          at += part.length;
+          if (at < prompt.length) return sequence.evaluateWithoutGeneratingNewTokens(part);
+          const tokens: AsyncGenerator<Made, void> = sequence.evaluateWithMetadata(part, metadata, sampling);
+          return { tokens, first: await tokens.next(), reusedTokens };
+        });
+        if (begun) return begun;
+      }
+    } finally {
+      // Nothing that another tenant left may stay under this one's name.
+      if (reusedTokens === undefined) await this.#adapt(slot, prompt);
     }
   }
 
@@ -255,48 +232,64 @@ class LlamaTextModel implements TextModel {
     request: TextRequest,
     signal: AbortSignal,
   ): AsyncGenerator<string, Ended, void> {
-    const scanner = stopScanner(request.stop);
     const made: Token[] = [];
     const recent = prompt.slice(-penaltyWindow);
-    let pending: Token[] = [];
-    const reusedTokens = await this.#adapt(slot, prompt);
+    const { chances } = request;
+    const text = written<Token>(
+      request.stop,
+      (tokens, before) => this.#model.detokenize(tokens, false, before),
+      chances,
+    );
+    const sampling = samplingOf(request, recent);
+    const { tokens, first, reusedTokens } = await this.#begin(slot, prompt, request, sampling, signal);
     const ended = (finish: Ended['finish']): Ended => ({
       finish,
       promptTokens: prompt.length,
       completionTokens: made.length,
       reusedTokens,
     });
-    const sampling = samplingOf(request, recent);
-    const { tokens, first } = await this.#begin(slot, prompt, request, sampling, signal);
     if (request.used) request.used.promptTokens = prompt.length;
+    let finish: Ended['finish'] = 'stop';
     try {
       for (let next = first; !next.done; next = await this.#steps.token(() => tokens.next())) {
-        made.push(next.value);
-        recent.push(next.value);
+        const { token } = next.value;
+        made.push(token);
+        recent.push(token);
         if (recent.length > penaltyWindow) recent.shift();
         if (request.used) request.used.completionTokens = made.length;
         throwIfGone(signal);
-        pending.push(next.value);
-        const text = this.#model.detokenize(pending, false, made.slice(-16, -pending.length));
-        if (!text.endsWith('\uFFFD') || pending.length >= longestCharacter) {
-          pending = [];
-          const { text: passed, stopped } = scanner.push(text);
-          if (passed !== '') yield passed;
-          if (stopped) return ended('stop');
-        }
+        const chance = chances && told(drawnOf(next.value, chances), (id) => this.#model.detokenize([id as Token]));
+        const { text: passed, stopped } = text.push(token, chance);
+        if (passed !== '') yield passed;
+        if (stopped) return ended('stop');
         if (made.length >= request.maxTokens) {
-          const rest = scanner.end();
-          if (rest !== '') yield rest;
-          return ended('length');
+          finish = 'length';
+          break;
         }
       }
     } finally {
       await tokens.return();
     }
-    const rest = scanner.end();
+    const rest = text.end();
     if (rest !== '') yield rest;
-    return ended('stop');
+    return ended(finish);
   }
+}
+
+/** A token, and where they are asked for its chance and those of all that could have been taken, best first. */
+interface Made {
+  token: Token;
+  confidence?: number;
+  probabilities?: ReadonlyMap<Token, number>;
+}
+
+function drawnOf({ token, confidence = 1, probabilities }: Made, { top }: Chances): Drawn {
+  const best = [...(probabilities ?? [])].slice(0, top);
+  return {
+    token,
+    logprob: Math.log(confidence),
+    top: best.map(([id, chance]) => ({ token: id, logprob: Math.log(chance) })),
+  };
 }
 
 type LlamaSlot = Slot<ReturnType<LlamaContext['getSequence']>>;
@@ -311,23 +304,4 @@ function samplingOf(request: TextRequest, recent: Token[]): SequenceEvaluateOpti
     ...(seed === undefined ? {} : { seed }),
     ...(penalty === 1 ? {} : { repeatPenalty: { punishTokens: () => recent, penalty } }),
   };
-}
-
-/** The prompt as it will be read. Throws `INVALID_REQUEST` when it leaves no room and may not be cut. */
-function fitted(tokens: readonly Token[], request: TextRequest, contextSize: number): readonly Token[] {
-  const room = contextSize - request.maxTokens;
-  if (room < 1) {
-    const reason = `max_tokens is ${request.maxTokens}; prompt and answer together have at most ${contextSize} tokens`;
-    throw new QuintetError('INVALID_REQUEST', { field: 'max_tokens', reason });
-  }
-  if (tokens.length <= room) return tokens;
-  if (request.overflow === 'Truncate') return tokens.slice(-room);
-  throw new QuintetError('INVALID_REQUEST', {
-    field: 'messages' in request.prompt ? 'messages' : 'prompt',
-    reason: `the prompt has ${tokens.length} tokens and max_tokens is ${request.maxTokens}; together at most ${contextSize}`,
-  });
-}
-
-function throwIfGone(signal: AbortSignal): void {
-  if (signal.aborted) throw signal.reason instanceof Error ? signal.reason : new QuintetError('CANCELLED');
 }

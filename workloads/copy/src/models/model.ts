@@ -32,6 +32,24 @@ export interface TextRequest extends Sampling {
   priority?: Priority | undefined;
   /** Kept up to date by the model, so that it is known what an answer that is broken off has cost. */
   used?: Usage | undefined;
+  /** Where the chances of tokens are asked for: the model adds those of each piece before it gives the piece. */
+  chances?: Chances | undefined;
+}
+
+/** Natural logarithms of probabilities in the distribution that tokens were drawn from: after penalty, top-k, top-p and temperature. */
+export interface TokenChance {
+  token: string;
+  logprob: number;
+  /** Characters of the answer before it. */
+  offset: number;
+  /** The likeliest tokens, best first. */
+  top: { token: string; logprob: number }[];
+}
+
+export interface Chances {
+  /** How many of the likeliest tokens are told beside the one taken. */
+  top: number;
+  tokens: TokenChance[];
 }
 
 export interface Usage {

@@ -70,7 +70,7 @@ test('an endpoint that failed is used again when it is back, also where another 
   const first = await serverOf('fails');
   const second = await serverOf({ pieces: ['second'] });
   const endpoints = [endpoint('first', first.url, 100), endpoint('second', second.url)];
-  const model = openAiModel({ endpoints, fallbackDuringStream: 'Error', openFor: 500 });
+  const model = openAiModel({ endpoints, routing: 'LeastLoad', fallbackDuringStream: 'Error', openFor: 500 });
   const ask = () => textOf(model.generate(request(), new AbortController().signal));
   for (let at = 0; at < 3; at++) expect(await ask()).toBe('second');
   expect(model.parallel).toBe(4);
@@ -81,7 +81,12 @@ test('an endpoint that failed is used again when it is back, also where another 
 
 test('the only endpoint is tried again when it was left alone for long enough', async () => {
   const only = await serverOf('fails');
-  const model = openAiModel({ endpoints: [endpoint('only', only.url)], fallbackDuringStream: 'Error', openFor: 500 });
+  const model = openAiModel({
+    endpoints: [endpoint('only', only.url)],
+    routing: 'LeastLoad',
+    fallbackDuringStream: 'Error',
+    openFor: 500,
+  });
   const ask = () => textOf(model.generate(request(), new AbortController().signal));
   for (let at = 0; at < 3; at++) await expect(ask()).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
   expect(model.unavailable).toBe('no endpoint answers');
@@ -94,7 +99,7 @@ test('a text begun again that ends before what was sent is no answer', async () 
   const breaking = await serverOf({ pieces: ['one ', 'two '], breaks: true });
   const short = await serverOf({ pieces: ['one '] });
   const endpoints = [endpoint('breaking', breaking.url, 100), endpoint('short', short.url)];
-  const model = openAiModel({ endpoints, fallbackDuringStream: 'Restart' });
+  const model = openAiModel({ endpoints, routing: 'LeastLoad', fallbackDuringStream: 'Restart' });
   await expect(textOf(model.generate(request(), new AbortController().signal))).rejects.toThrow(
     /ended|terminated|aborted/,
   );
@@ -104,9 +109,25 @@ test('a text begun again that ends before what was sent is no answer', async () 
 
 test('more stop texts than a server takes end the answer, and what was used is known', async () => {
   const { url } = await serverOf({ pieces: ['keep th', 'is END not this'] });
-  const model = openAiModel({ endpoints: [endpoint('one', url)], fallbackDuringStream: 'Error' });
+  const model = openAiModel({ endpoints: [endpoint('one', url)], routing: 'LeastLoad', fallbackDuringStream: 'Error' });
   const used = { promptTokens: 0, completionTokens: 0 };
   const stop = ['1', '2', '3', '4', ' END'];
   expect(await textOf(model.generate(request({ stop, used }), new AbortController().signal))).toBe('keep this');
   expect(used).toEqual({ promptTokens: 1, completionTokens: 6 });
+});
+
+test('prompts of one tenant that begin alike go to one endpoint, those of others elsewhere, and all elsewhere when it fails', async () => {
+  const [first, second] = [await serverOf({ pieces: ['one'] }), await serverOf({ pieces: ['two'] })];
+  const endpoints = [endpoint('first', first.url), endpoint('second', second.url)];
+  const model = openAiModel({ endpoints, routing: 'Prefix', fallbackDuringStream: 'Error' });
+  const say = (tenant: string, text: string) =>
+    textOf(model.generate(request({ tenant, prompt: { text } }), AbortSignal.timeout(5000)));
+  const voice = 'You write for a brand of lamps. '.repeat(10);
+  const said = new Set<string>();
+  for (let i = 0; i < 8; i++) said.add(await say('a', `${voice}${i}`));
+  expect(said.size).toBe(1);
+  const all = await Promise.all(Array.from({ length: 8 }, (_, i) => say(`tenant ${i}`, voice)));
+  expect(new Set(all).size).toBe(2);
+  (said.has('one') ? first : second).script = 'fails';
+  expect(said.has(await say('a', `${voice}again`))).toBe(false);
 });

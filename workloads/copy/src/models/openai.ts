@@ -1,9 +1,13 @@
-// Models on servers with OpenAI's API: several endpoints, the one with least to do for its weight, another when it fails, a fallback when all do.
+// Models on servers with OpenAI's API: several endpoints, the one that has read a prompt's beginning or has least to do, another when it fails, a fallback
+// when all do.
 import { readFileSync } from 'node:fs';
 import { secretsRoot } from '@quintet/crds';
 import { type Dependency, dependency, QuintetError, type Registry } from '@quintet/runtime';
 import OpenAI, { APIError } from 'openai';
-import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
+import { affinity } from './affinity.ts';
+import { heldChances } from './chances.ts';
+import { chancesOf } from './logprobs.ts';
+import type { Ended, Prompt, TextModel, TextRequest, TokenChance } from './model.ts';
 import { stopScanner } from './stops.ts';
 
 export interface Endpoint {
@@ -25,6 +29,8 @@ export interface OpenAiOptions {
   /** Endpoint that takes over when the others are down. */
   fallback?: string | undefined;
   fallbackDuringStream: 'Error' | 'Restart';
+  /** Prefix: prompts of a tenant that begin alike go to one server as far as it has no more to do than its share. */
+  routing: 'Prefix' | 'LeastLoad';
   /** Milliseconds that a failing endpoint is left alone; 5 000 when left out. */
   openFor?: number;
   registry?: Registry;
@@ -84,17 +90,20 @@ export function openAiModel(options: OpenAiOptions): TextModel {
       running: 0,
     }),
   );
-  const [first] = servers;
-  if (!first) throw new RangeError('no endpoints');
+  const [named] = servers;
+  if (!named) throw new RangeError('no endpoints');
   const regular = servers.filter(({ weight, name }) => weight > 0 && name !== options.fallback);
 
+  const routes = options.routing === 'Prefix' ? affinity() : undefined;
+  const load = ({ running, weight }: Server) => (running + 1) / weight;
+
   /** Those to try, best first; then the fallback and those of weight 0; last those that failed and may be back. */
-  const order = (): Server[] => {
+  const order = (beginning: string): Server[] => {
     const able = servers.filter(({ health, running, maxConcurrent }) => health.available && running < maxConcurrent);
-    const load = ({ running, weight }: Server) => (running + 1) / weight;
     const sound = able.filter(({ health }) => health.healthy);
+    const first = sound.filter((server) => regular.includes(server));
     const ready = [
-      ...sound.filter((server) => regular.includes(server)).toSorted((a, b) => load(a) - load(b)),
+      ...(routes ? routes.order(first, beginning) : first.toSorted((a, b) => load(a) - load(b))),
       ...sound.filter((server) => !regular.includes(server)),
     ];
     const doubtful = able.filter(({ health }) => !health.healthy);
@@ -124,7 +133,7 @@ export function openAiModel(options: OpenAiOptions): TextModel {
   }
 
   return {
-    id: first.model ?? first.name,
+    id: named.model ?? named.name,
     revision: servers.map(({ name, url, model }) => `${name}=${url}#${model ?? ''}`).join(','),
     get parallel() {
       const room = (of: readonly Server[]) =>
@@ -139,12 +148,20 @@ export function openAiModel(options: OpenAiOptions): TextModel {
     async *generate(request, signal) {
       let sent = '';
       let problem: unknown;
-      for (const server of order()) {
-        const pieces = attempt(server, request, signal);
+      const beginning = `${request.tenant}\0${textOf(request.prompt)}`;
+      for (const server of order(beginning)) {
+        routes?.sent(server, beginning);
+        // Of a text begun again, tokens that were told are not told twice.
+        const told = request.chances && { top: request.chances.top, tokens: [] as TokenChance[] };
+        const from = sent.length;
+        const tell = () =>
+          request.chances?.tokens.push(...(told?.tokens.splice(0) ?? []).filter(({ offset }) => offset >= from));
+        const pieces = attempt(server, { ...request, chances: told }, signal);
         let repeated = '';
         try {
           for (;;) {
             const { done, value } = await pieces.next();
+            tell();
             if (done) {
               // The second text ended before all of the first was repeated.
               if (repeated.length < sent.length) throw problem;
@@ -169,6 +186,7 @@ export function openAiModel(options: OpenAiOptions): TextModel {
           if (signal.aborted)
             throw signal.reason instanceof QuintetError ? signal.reason : new QuintetError('CANCELLED');
           if (error === problem || isOfRequest(error)) throw refused(error, server.name);
+          if (error instanceof QuintetError && error.code === 'UNPROCESSABLE') throw error;
           problem = error;
           if (sent !== '' && options.fallbackDuringStream === 'Error') throw unavailable(server.name, error);
         } finally {
@@ -202,23 +220,36 @@ async function open(server: Server, request: TextRequest, signal: AbortSignal) {
     ...(request.topK > 0 && { top_k: request.topK }),
     ...(request.repetitionPenalty !== 1 && { repetition_penalty: request.repetitionPenalty }),
   };
+  const { prompt, chances } = request;
   const stream =
-    'text' in request.prompt
-      ? await client.completions.create({ ...body, prompt: request.prompt.text }, { signal })
-      : await client.chat.completions.create({ ...body, messages: [...request.prompt.messages] }, { signal });
+    'text' in prompt
+      ? await client.completions.create(
+          { ...body, prompt: prompt.text, ...(chances && { logprobs: chances.top }) },
+          { signal },
+        )
+      : await client.chat.completions.create(
+          {
+            ...body,
+            messages: [...prompt.messages],
+            ...(chances && { logprobs: true, ...(chances.top > 0 && { top_logprobs: chances.top }) }),
+          },
+          { signal },
+        );
   const events = (stream as AsyncIterable<OpenAI.Completion | OpenAI.ChatCompletionChunk>)[Symbol.asyncIterator]();
   return { first: await events.next(), events };
 }
 
 async function* read(
   { first, events }: Stream,
-  { prompt, stop, used }: TextRequest,
+  { prompt, stop, used, chances }: TextRequest,
 ): AsyncGenerator<string, Ended, void> {
   let finish: Ended['finish'] | undefined;
   let usage: { prompt_tokens: number; completion_tokens: number } | undefined;
   let text = '';
   // Servers take four stop texts, and some none.
   const scanner = stopScanner(stop);
+  const held = heldChances(chances);
+  let sent = 0;
   const ended = (reason: Ended['finish']): Ended => ({
     finish: reason,
     promptTokens: usage?.prompt_tokens ?? estimate(prompt),
@@ -231,9 +262,16 @@ async function* read(
     const [choice] = choices;
     if (!choice) continue;
     const piece = 'delta' in choice ? (choice.delta.content ?? '') : choice.text;
+    if (chances) {
+      const tokens = chancesOf(choice.logprobs, text.length);
+      if (piece !== '' && text === '' && tokens.length === 0) throw withoutChances();
+      for (const token of tokens) held.add(token);
+    }
     text += piece;
     if (used) used.completionTokens = estimate({ text });
     const { text: passed, stopped } = scanner.push(piece);
+    sent += passed.length;
+    held.release(sent);
     if (passed !== '') yield passed;
     if (stopped) return ended('stop');
     if (choice.finish_reason) finish = choice.finish_reason === 'length' ? 'length' : 'stop';
@@ -241,8 +279,22 @@ async function* read(
   // A connection that ends in the middle ends the stream without a reason.
   if (finish === undefined) throw new Error('the stream ended before the answer did');
   const rest = scanner.end();
+  held.release(Number.POSITIVE_INFINITY);
   if (rest !== '') yield rest;
   return ended(finish);
+}
+
+/** It answered without what was asked for, and will do so again. */
+function withoutChances(): QuintetError {
+  return new QuintetError('UNPROCESSABLE', {
+    field: 'logprobs',
+    reason: 'the server behind it does not give logprobs',
+  });
+}
+
+function textOf(prompt: Prompt): string {
+  if ('text' in prompt) return prompt.text;
+  return prompt.messages.map(({ role, content }) => `${role}\0${content}`).join('\0');
 }
 
 /** About four characters a token: for fair turns and reservations; what is settled is the server's own count. */

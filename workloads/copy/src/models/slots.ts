@@ -60,7 +60,8 @@ export function slotsOf<S>(sequences: readonly S[], held: (sequence: S) => reado
   };
 }
 
-function sharedPrefix(a: readonly Token[], b: readonly Token[]): number {
+/** How many tokens both begin with. */
+export function sharedPrefix(a: readonly Token[], b: readonly Token[]): number {
   const length = Math.min(a.length, b.length);
   let at = 0;
   while (at < length && a[at] === b[at]) at++;

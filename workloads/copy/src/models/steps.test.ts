@@ -116,6 +116,38 @@ describe('prompts', () => {
     );
   });
 
+  test('that are short wait for half their own length at most, when others like them came lately', async () => {
+    // A batch takes next to nothing without a prompt, so that by time alone parts would be large.
+    const computer = new Computer();
+    Object.assign(computer, { alone: 16, each: 0.01 });
+    const control = new AbortController();
+    const long = [1, 2].map((i) => computer.prompt(`long ${i}`, 100_000, control.signal).catch(() => undefined));
+    const waited: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const batches = computer.batches.length;
+      while (computer.batches.length < batches + 3) await sleep(0);
+      const from = computer.batches.length;
+      await computer.prompt(`short ${i}`, 40);
+      waited.push(computer.until(`short ${i}`, from - 1));
+    }
+    control.abort();
+    await Promise.all(long);
+    expect(Math.max(...waited.slice(1))).toBeLessThanOrEqual(40 + 20);
+  });
+
+  test('that are long are read in large parts again when no short ones come any more', async () => {
+    const computer = new Computer();
+    Object.assign(computer, { alone: 16, each: 0.01 });
+    const long = computer.prompt('long', 20_000);
+    while (computer.batches.length < 3) await sleep(0);
+    await computer.prompt('short', 40);
+    const from = computer.batches.length;
+    await long;
+    const parts = computer.batches.slice(from).map(tokensIn);
+    expect(parts[0]).toBe(20);
+    expect(Math.max(...parts.slice(256))).toBeGreaterThan(200);
+  });
+
   test('that are of one length are read together', async () => {
     const computer = new Computer();
     await Promise.all(Array.from({ length: 16 }, (_, i) => computer.prompt(`prompt ${i}`, 40)));
@@ -126,7 +158,7 @@ describe('prompts', () => {
   test('that come alone are read in larger parts than those that others may wait for', async () => {
     const computer = new Computer();
     await computer.prompt('alone', 2000);
-    expect(Math.max(...computer.batches.map(tokensIn))).toBeGreaterThanOrEqual(4 * 32);
+    expect(Math.max(...computer.batches.map(tokensIn))).toBeGreaterThanOrEqual(4 * 24);
     const before = computer.batches.length;
     await Promise.all([computer.prompt('one', 2000), computer.prompt('two', 2000)]);
     const beside = computer.batches.slice(

@@ -40,10 +40,18 @@ const patience = 8;
 /** Where nothing is known yet. */
 const firstPart = 32;
 const leastPart = 24;
+/** Batches for which it is remembered that short prompts come beside long ones: */
+const memory = 256;
+/** those wait for a part of a long one, and so it is at most this share of their own length, */
+const share = 0.5;
+/** but not so small that most of a batch's time is spent on what is read in any case. */
+const smallestPart = 16;
 
 interface Waiting {
   /** Tokens left of a prompt; undefined: the next token of an answer. */
   left?: number;
+  /** Tokens that the prompt had to be read. */
+  length?: number;
   /** Tokens of prompts that have been read when this one has waited for long enough. */
   due: number;
   signal?: AbortSignal;
@@ -57,25 +65,27 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
   let read = 0;
   /** Batches in which one alone was served. */
   let quiet = 0;
+  let inWork: readonly Waiting[] = [];
   const pace = paceOf(batchSize);
+  const visitors = shortPrompts();
 
   /** Those that the next batch holds, with their tokens; the others wait on. */
   const chosen = (): { item: Waiting; count: number }[] => {
     const answers = waiting.filter(({ left }) => left === undefined).slice(0, batchSize);
     const batch = answers.map((item) => ({ item, count: 1 }));
-    const part = pace.part() * (quiet < calm ? 1 : unhindered);
+    const part = Math.min(pace.part() * (quiet < calm ? 1 : unhindered), visitors.part());
     const most = batchSize - answers.length;
     let room = Math.min(most, part);
     const prompts = waiting
       .filter(({ left }) => left !== undefined)
       .toSorted((a, b) => rankOf(a, read) - rankOf(b, read));
     for (const item of prompts) {
-      const { left = 0 } = item;
+      const { left = 0, length = 0 } = item;
       const isFirst = batch.length === answers.length;
       // A short prompt's first token would wait for whatever part of a long one rides along.
       if (!isFirst && left > 2 * part) break;
-      // Two batches take longer than one that is somewhat larger.
-      if (isFirst && left <= 2 * part) room = Math.min(most, Math.max(room, left));
+      // Two batches take longer than one that is somewhat larger; but of a long prompt no part is.
+      if (isFirst && length <= 2 * part) room = Math.min(most, Math.max(room, left));
       const count = Math.min(room, left);
       if (count <= 0) break;
       room -= count;
@@ -96,8 +106,10 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
       quiet = waiting.length > 1 ? 0 : quiet + 1;
       const batch = chosen();
       const began = now();
+      inWork = batch.map(({ item }) => item);
       await Promise.all(batch.map(({ item, count }) => item.begin(count)));
       if (batch.length === 0) continue;
+      visitors.batch();
       const milliseconds = now() - began;
       const answers = batch.filter(({ item }) => item.left === undefined).length;
       const promptTokens = batch.reduce((sum, { count }) => sum + count, 0) - answers;
@@ -114,7 +126,10 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
     for (const { fail, signal } of gone) fail(signal?.reason);
   };
 
-  const enter = <T>(work: (count: number) => Promise<T>, of: Pick<Waiting, 'left' | 'due' | 'signal'>): Promise<T> =>
+  const enter = <T>(
+    work: (count: number) => Promise<T>,
+    of: Pick<Waiting, 'left' | 'length' | 'due' | 'signal'>,
+  ): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       const begin = (count: number) => work(count).then(resolve, reject);
       waiting.push({ ...of, begin, fail: reject });
@@ -125,7 +140,8 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
     token: (work) => enter(work, { due: read }),
     prompt: (length, signal) => {
       const due = read + patience * length;
-      return { part: (left, work) => enter(work, { left, due, signal }) };
+      visitors.came(length, Math.max(0, ...[...waiting, ...inWork].map(({ left = 0 }) => left)));
+      return { part: (left, work) => enter(work, { left, length, due, signal }) };
     },
   };
 }
@@ -133,6 +149,24 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
 /** Smaller goes first: those that have waited for long enough, then those with least left. */
 function rankOf({ left = 0, due }: Waiting, read: number): number {
   return read >= due ? due - read - 1 : left;
+}
+
+/** How large parts of long prompts may be for the short ones that came beside them lately; without bounds where there are none. */
+function shortPrompts(): { came: (length: number, besides: number) => void; batch: () => void; part: () => number } {
+  let usual = Number.POSITIVE_INFINITY;
+  let since = 0;
+  return {
+    came: (length, besides) => {
+      if (besides < 2 * length) return;
+      since = 0;
+      // The shortest count most.
+      usual = usual < length ? usual + (length - usual) / 4 : length;
+    },
+    batch: () => {
+      if (++since > memory) usual = Number.POSITIVE_INFINITY;
+    },
+    part: () => Math.max(smallestPart, Math.round(usual * share)),
+  };
 }
 
 /** How much of a prompt a batch may hold, from what batches took: so long without a prompt, so much longer for each token of one. */
@@ -154,7 +188,7 @@ function paceOf(most: number): { part: () => number; note: (tokens: number, mill
       xy = xy * kept + tokens * milliseconds;
       const spread = n * xx - x * x;
       // Batches that are all alike tell nothing: the next is to be another.
-      if (spread <= n) return become(tokens > 0 ? part * 1.1 : part);
+      if (spread <= n) return become(tokens > 0.8 * part ? part * 1.1 : part);
       const each = (n * xy - x * y) / spread;
       const alone = (y - each * x) / n;
       if (!(each > 0 && alone > 0)) return;

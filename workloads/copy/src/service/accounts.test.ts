@@ -1,13 +1,15 @@
 // Money and the ledger, over HTTP with a real PostgreSQL that is also taken away.
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Engine, startEngine } from '@quintet/runtime';
+import { type Engine, Registry, startEngine } from '@quintet/runtime';
 import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bigramModel } from '../testing/gguf.ts';
 import { copyEngine } from './engine.ts';
+import { type Ledger, type LedgerLine, openLedger } from './ledger.ts';
 
 let folder: string;
 let postgres: TestPostgres;
@@ -126,4 +128,39 @@ test('money of a key is never spent beyond its day', { timeout: 60_000 }, async 
   const spent = (await lines('true')).reduce((sum, { cost }) => sum + Number(cost), 0);
   expect(spent).toBeGreaterThan(0.001);
   expect(spent).toBeLessThanOrEqual(0.002);
+});
+
+test('lines of a replica that died are closed with what it had told of them, those of others stay open', {
+  timeout: 60_000,
+}, async () => {
+  const [living, dead] = [1, 2].map(() => openLedger(ledgerUrl, new Registry(), 600)) as [Ledger, Ledger];
+  const line = (tag: string): LedgerLine => ({
+    id: randomUUID(),
+    at: new Date(),
+    tenant: 'default',
+    tag,
+    model: 'bigram',
+    state: 'Open',
+    promptTokens: 0,
+    completionTokens: 0,
+    reservedTokens: 50,
+    cost: 0,
+    currency: 'EUR',
+  });
+  const begun = async (ledger: Ledger, one: LedgerLine) => {
+    await ledger.write(one);
+    ledger.renew(one.id, () => ({ promptTokens: 7, completionTokens: 3, cost: 0.000044 }));
+    await expect.poll(() => lines(`tag = '${one.tag}'`)).toEqual([expect.objectContaining({ prompt: 7 })]);
+  };
+  const lost = line('lost');
+  await begun(living, line('kept'));
+  await begun(dead, lost);
+  await dead.close();
+  const closed = { state: 'Lost', prompt: 7, completion: 3, cost: 0.000044 };
+  await expect.poll(() => lines("tag = 'lost'"), { timeout: 10_000 }).toEqual([expect.objectContaining(closed)]);
+  expect(await lines("tag = 'kept'")).toEqual([expect.objectContaining({ state: 'Open', prompt: 7 })]);
+  // It was only slow.
+  await living.write({ ...lost, state: 'Done', promptTokens: 7, completionTokens: 9 });
+  expect(await lines("tag = 'lost'")).toEqual([expect.objectContaining({ state: 'Done', completion: 9 })]);
+  await living.close();
 });

@@ -1,6 +1,6 @@
 // What an answer costs: tokens and money taken from budgets before it is made, settled after, and written to the ledger.
 import { randomUUID } from 'node:crypto';
-import { type EngineContext, isQuintetError, QuintetError, tenantQuotas } from '@quintet/runtime';
+import { type EngineContext, isQuintetError, QuintetError, type TenantLimits, tenantQuotas } from '@quintet/runtime';
 import type { Usage } from '../models/model.ts';
 import type { CopyConfig } from './config.ts';
 import type { Ledger, LedgerLine } from './ledger.ts';
@@ -15,8 +15,11 @@ export interface Entry {
 }
 
 export interface Accounts {
-  /** Throws `QUOTA_EXCEEDED` and takes nothing when a budget does not hold it. */
-  open: (entry: Entry) => Promise<Account>;
+  /**
+   * Throws `QUOTA_EXCEEDED` and takes nothing when a budget does not hold it.
+   * @param used Kept up to date while the work goes on: what has been told of it stays spent when this replica dies.
+   */
+  open: (entry: Entry, used: Usage) => Promise<Account>;
   /** An answer that was there already: it costs nothing, and the ledger tells of it. */
   cached: (entry: Omit<Entry, 'promptTokens' | 'maxTokens'>, used: Usage) => void;
   /** Resolves when no account is open. */
@@ -32,27 +35,27 @@ export interface Account {
 /** Budgets count millionths of the currency: a token in at a price of 1 a million is one. */
 const micro = 1_000_000;
 
-export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | undefined): Accounts {
+/** @param lease Milliseconds after which what a dead replica had reserved, and not used, comes back. */
+export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | undefined, lease: number): Accounts {
   const { redis } = context;
   const { prices = [], keys = [], currency = 'USD' } = context.config.budgets ?? {};
   // A budget that cannot be looked at is not spent.
-  const shared = redis ? { redis, strict: true } : {};
-  const limited = (name: string, of: (key: (typeof keys)[number]) => number | undefined) =>
-    tenantQuotas({
-      name,
-      limits: Object.fromEntries(keys.map((key) => [key.name, { unitsPerDay: of(key) }])),
-      ...shared,
-    });
+  const shared = redis ? { redis, strict: true, lease } : {};
+  const limited = (name: string, of: (key: (typeof keys)[number]) => TenantLimits) =>
+    tenantQuotas({ name, limits: Object.fromEntries(keys.map((key) => [key.name, of(key)])), ...shared });
   const ofTenants = () =>
     Object.fromEntries(context.settings.tenants.map(({ name, tokensPerDay }) => [name, { unitsPerDay: tokensPerDay }]));
   const tenants = tenantQuotas({ name: 'copy', limits: ofTenants(), registry: context.registry, ...shared });
-  const tokens = limited('copy-keys', ({ tokensPerDay }) => tokensPerDay);
-  const money = limited('copy-money', ({ costPerDay }) =>
-    costPerDay === undefined ? undefined : Math.floor(costPerDay * micro),
-  );
+  const tokens = limited('copy-keys', ({ tokensPerDay }) => ({ unitsPerDay: tokensPerDay }));
+  const inMicros = (cost: number | undefined) => (cost === undefined ? undefined : Math.floor(cost * micro));
+  const money = limited('copy-money', ({ costPerDay, costPerMonth }) => ({
+    unitsPerDay: inMicros(costPerDay),
+    unitsPerMonth: inMicros(costPerMonth),
+  }));
   /** Millionths of the currency. */
   const costOf = (model: string, prompt: number, completion: number): number => {
-    const price = prices.find(({ name }) => name === model);
+    // An adapter, `model:adapter`, costs what its model does where the list does not name it.
+    const price = prices.find(({ name }) => name === model) ?? prices.find(({ name }) => model.startsWith(`${name}:`));
     return price ? Math.ceil(prompt * price.inputPerMillion + completion * price.outputPerMillion) : 0;
   };
   const open = new Set<Promise<void>>();
@@ -60,14 +63,16 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
     idle: async () => {
       await Promise.all(open);
     },
-    open: async ({ tenant, tag, model, promptTokens, maxTokens }) => {
+    open: async ({ tenant, tag, model, promptTokens, maxTokens }, used) => {
       const reservedTokens = promptTokens + maxTokens;
+      const spentTokens = () => used.promptTokens + used.completionTokens;
+      const spentMoney = () => costOf(model, used.promptTokens, used.completionTokens);
       tenants.update(ofTenants());
-      const reserved = [await tenants.reserve(tenant, reservedTokens)];
+      const reserved = [await tenants.reserve(tenant, reservedTokens, spentTokens)];
       try {
-        reserved.push(await named('tokens per day', () => tokens.reserve(tenant, reservedTokens)));
+        reserved.push(await named('tokens', () => tokens.reserve(tenant, reservedTokens, spentTokens)));
         const most = costOf(model, promptTokens, maxTokens);
-        reserved.push(await named(`millionths of ${currency} per day`, () => money.reserve(tenant, most)));
+        reserved.push(await named(`millionths of ${currency}`, () => money.reserve(tenant, most, spentMoney)));
       } catch (error) {
         await Promise.all(reserved.map((each) => each.settle(0)));
         throw error;
@@ -85,6 +90,11 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
         cost: 0,
         currency,
       };
+      const inLine = ({ promptTokens: prompt, completionTokens: completion }: Usage) => ({
+        promptTokens: prompt,
+        completionTokens: completion,
+        cost: costOf(model, prompt, completion) / micro,
+      });
       let begun = false;
       const { promise, resolve: close } = Promise.withResolvers<void>();
       open.add(promise);
@@ -92,19 +102,18 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
         begin: async () => {
           begun = true;
           await ledger?.write(line);
+          ledger?.renew(line.id, () => inLine(used));
         },
-        settle: async ({ promptTokens: prompt, completionTokens: completion }, state) => {
+        settle: async (final, state) => {
           try {
-            const cost = costOf(model, prompt, completion);
+            const total = final.promptTokens + final.completionTokens;
             const [ofTenant, ofKey, ofMoney] = reserved;
             await Promise.all([
-              ofTenant?.settle(prompt + completion),
-              ofKey?.settle(prompt + completion),
-              ofMoney?.settle(cost),
+              ofTenant?.settle(total),
+              ofKey?.settle(total),
+              ofMoney?.settle(costOf(model, final.promptTokens, final.completionTokens)),
             ]);
-            if (!begun) return;
-            const settled = { ...line, state, promptTokens: prompt, completionTokens: completion, cost: cost / micro };
-            await ledger?.write(settled);
+            if (begun) await ledger?.write({ ...line, state, ...inLine(final) });
           } finally {
             open.delete(promise);
             close();
@@ -120,11 +129,13 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
   };
 }
 
-async function named<T>(quota: string, reserve: () => Promise<T>): Promise<T> {
+/** What `reserve` throws names these units. */
+async function named<T>(units: string, reserve: () => Promise<T>): Promise<T> {
   try {
     return await reserve();
   } catch (error) {
     if (!isQuintetError(error) || error.code !== 'QUOTA_EXCEEDED') throw error;
+    const quota = String(error.details['quota']).replace(/^units/, units);
     throw new QuintetError('QUOTA_EXCEEDED', { ...error.details, quota });
   }
 }

@@ -20,6 +20,10 @@ export const config = z.object({
     })
     .optional(),
   gpu: z.looseObject({ policy: z.enum(['Required', 'Preferred', 'None']).default('None') }).prefault({}),
+  adapters: z
+    .array(z.looseObject({ name: z.string().min(1).max(63), source: modelSource, scale: decimal(0, 100).default(1) }))
+    .max(32)
+    .default([]),
   openai: z
     .looseObject({
       endpoints: z
@@ -99,12 +103,20 @@ export const config = z.object({
             name: z.string().max(253),
             tokensPerDay: z.int().min(1).optional(),
             costPerDay: decimal(0, 1e9).optional(),
+            costPerMonth: decimal(0, 1e9).optional(),
           }),
         )
         .max(64)
         .default([]),
     })
     .optional(),
+  semanticCache: z
+    .looseObject({
+      embedding: z.looseObject({ source: modelSource, sha256: z.string().optional() }),
+      minSimilarity: decimal(0, 1).default(0.97),
+    })
+    .optional(),
+  routing: z.enum(['Prefix', 'LeastLoad']).default('Prefix'),
   batching: z.looseObject({ maxSize: z.int().min(1).max(512).default(64) }).prefault({}),
   priorities: z.enum(['Enabled', 'Disabled']).default('Enabled'),
 });

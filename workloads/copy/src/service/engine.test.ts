@@ -1,46 +1,22 @@
 // The service over real HTTP with real llama.cpp and a model made here, called by OpenAI's own client.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Engine, startEngine } from '@quintet/runtime';
-import OpenAI from 'openai';
+import type { Engine } from '@quintet/runtime';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bigramModel } from '../testing/gguf.ts';
-import { copyEngine } from './engine.ts';
+import { clientOf, onClaim, post, workplace } from './fixtures/workplace.ts';
 
 const corpus = 'the cat sat on the mat. the hat is on the cat.\0the dog ran to the man.\0'.repeat(4);
 const template = "{% for m in messages %}{{ m['content'] }} {% endfor %}";
-let folder: string;
-const running: Engine[] = [];
-let made = 0;
+const place = workplace();
+const { folder, engineWith } = place;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'quintet-copy-'));
-  mkdirSync(join(folder, 'claims/models'), { recursive: true });
   bigramModel(join(folder, 'claims/models/bigram.gguf'), corpus, template);
   writeFileSync(join(folder, 'claims/models/damaged.gguf'), 'GGUF and nothing else');
 });
-afterAll(async () => {
-  await Promise.all(running.map((engine) => engine.drain()));
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(place.end);
 
-/** An engine with this spec, listening on a free port. */
-async function engineWith(spec: object): Promise<Engine> {
-  const configFile = join(folder, `engine-${made++}.json`);
-  const server = { port: 0, host: '127.0.0.1', drainDelay: '0s' };
-  writeFileSync(configFile, JSON.stringify({ server, logging: { level: 'silent' }, ...spec }));
-  const engine = await startEngine(copyEngine({ claims: join(folder, 'claims'), retryAfter: 50, threads: 1 }), {
-    configFile,
-    env: {},
-  });
-  running.push(engine);
-  return engine;
-}
-
-const onClaim = (path: string) => ({
-  source: { persistentVolumeClaim: { claimName: 'models', path } },
-  contextTokens: 1024,
-});
 const llama = (more: object = {}) =>
   engineWith({
     runtime: 'LlamaCpp',
@@ -49,15 +25,6 @@ const llama = (more: object = {}) =>
     batching: { maxSize: 4 },
     ...more,
   });
-const clientOf = ({ url }: Engine, key = 'any') => new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0 });
-const post = async ({ url }: Engine, path: string, body: unknown, headers: Record<string, string> = {}) => {
-  const response = await fetch(`${url}${path}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-  });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, any> };
-};
 
 describe('a GGUF model', { timeout: 30_000 }, () => {
   let engine: Engine;

@@ -1,18 +1,28 @@
 // CopyEngine: language models, or templates, behind OpenAI's API and briefs, on the runtime every engine stands on.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type EngineContext, type EngineDefinition, engineCache, histogram, QuintetError } from '@quintet/runtime';
-import { z } from 'zod';
+import {
+  type EngineContext,
+  type EngineDefinition,
+  engineCache,
+  gaugeOf,
+  QuintetError,
+  remedies,
+} from '@quintet/runtime';
 import { type Prompts, readPrompts } from '../brief/template.ts';
-import { openModelFile } from '../models/file.ts';
+import type { LlamaBase } from '../models/llama.ts';
 import type { TextModel } from '../models/model.ts';
-import { endpointKey, openAiModel } from '../models/openai.ts';
 import { accounts } from './accounts.ts';
+import { type Adapters, adapters } from './adapters.ts';
+import { type Ahead, writingAhead } from './ahead.ts';
+import type { ModelOptions } from './ask.ts';
 import { type CopyConfig, config } from './config.ts';
+import { openSemantic } from './embedding.ts';
 import { type Answer, type Generator, generator } from './generator.ts';
 import { openLedger } from './ledger.ts';
+import { openModel } from './open.ts';
 import { routes } from './routes.ts';
-import { turns } from './turns.ts';
+import { type Turns, turns } from './turns.ts';
 import { writer } from './writer.ts';
 
 export interface CopyOptions {
@@ -22,6 +32,8 @@ export interface CopyOptions {
   retryAfter?: number | 'Never';
   /** Threads that the model computes with; the cgroup's quota when left out. */
   threads?: number;
+  /** Milliseconds after which a replica that died no longer holds what it had reserved; a minute when left out. */
+  lease?: number;
 }
 
 /** Requests that may wait for each that is in work. */
@@ -32,8 +44,11 @@ const builtIn = fileURLToPath(new URL('../../templates', import.meta.url));
 
 export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof config> {
   let prompts: Prompts;
-  let serving: Generator | undefined;
+  let serving: Serving | undefined;
+  let ahead: Ahead | undefined;
   const closing: (() => Promise<void>)[] = [];
+  /** Of the answers at once that the model allows. */
+  let share = 1;
   const loadPrompts = ({ prompts: own }: CopyConfig) => {
     prompts = readPrompts(builtIn, own?.directory);
   };
@@ -41,12 +56,25 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
     name: 'copy',
     version: '0.1.0',
     config,
-    reloadable: ['generation', 'guardrails', 'prompts', 'priorities'],
-    onReload: loadPrompts,
+    ...remedies({
+      caches: () => ({ clear: async () => serving?.cache.clear(), memory: serving ? [serving.cache.memory] : [] }),
+      batches: () => (serving ? [(asked) => void (share = asked)] : []),
+    }),
+    reloadable: ['generation', 'guardrails', 'prompts', 'priorities', 'adapters'],
+    onReload: (changed) => {
+      loadPrompts(changed);
+      serving?.adapters.apply(changed.adapters);
+    },
     routes: async (server, context) => {
       loadPrompts(context.config);
-      const write = writer({ context, prompts: () => prompts, generator: () => serving });
-      await routes(server, { context, write, prompts: () => prompts, generator: () => serving });
+      const generator: ModelOptions['generator'] = (adapter, field) =>
+        adapter === undefined ? serving?.base : serving?.adapters.get(adapter, field);
+      const write = writer({ context, prompts: () => prompts, generator });
+      const idle = () => serving?.idle() ?? false;
+      if (context.settings.cache.prefetch === 'Enabled')
+        ahead = writingAhead({ write, idle, registry: context.registry });
+      const adapted = () => serving?.adapters.generators ?? [];
+      await routes(server, { context, write: ahead?.write ?? write, prompts: () => prompts, generator, adapted });
     },
     // Until the model is there the engine says what it waits for, and tries again: a claim that is filled later needs no restart.
     start: async (context) => {
@@ -55,8 +83,13 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
       for (;;) {
         try {
           const url = ledgerUrl(context.config);
-          const model = await openModel(context, options);
-          serving = await serve(model, url, context, closing);
+          const model = await openModel(context, { ...options, check: (id) => checkPrice(context.config, id) });
+          serving = await serve(model, url, context, closing, {
+            ...options,
+            onWait: () => ahead?.yield(),
+            share: () => share,
+          });
+          serving.adapters.apply(context.config.adapters);
           context.readiness.clear('model');
           return;
         } catch (error) {
@@ -70,35 +103,41 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
       }
     },
     onDrain: async () => {
+      await ahead?.close();
       for (const close of closing) await close();
     },
   };
 }
 
+type EngineCache = Awaited<ReturnType<typeof engineCache<Answer[]>>>;
+
+interface Serving {
+  base: Generator;
+  adapters: Adapters;
+  cache: EngineCache;
+  /** Nothing is in work. */
+  idle: () => boolean;
+}
+
 async function serve(
-  model: TextModel,
+  model: TextModel | LlamaBase,
   url: string | undefined,
   context: EngineContext<CopyConfig>,
   closing: (() => Promise<void>)[],
-): Promise<Generator> {
-  // The last that may fail: what is tried again leaves nothing behind.
-  const cache = await engineCache<Answer[]>({
-    name: 'copy',
-    kind: 'answer',
-    version: `${model.id}:${model.revision}`,
-    ...context,
-  }).catch(async (error: unknown) => {
-    await model.close();
+  { lease = 60_000, retryAfter, claims, onWait, share }: CopyOptions & { onWait: () => void; share: () => number },
+): Promise<Serving> {
+  // What is tried again leaves nothing behind.
+  const opened = [() => model.close()];
+  const undone = async (error: unknown): Promise<never> => {
+    for (const close of opened) await close();
     throw error;
-  });
-  const queue = turns({
-    parallel: () => model.parallel,
-    maxQueue: patience * model.parallel,
-    weightOf: (tenant) => Number(context.settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
-    registry: context.registry,
-  });
-  const ledger = url === undefined ? undefined : openLedger(url, context.registry);
-  const books = accounts(context, ledger);
+  };
+  const version = `${model.id}:${model.revision}`;
+  const cache = await engineCache<Answer[]>({ name: 'copy', kind: 'answer', version, ...context }).catch(undone);
+  opened.push(() => cache.close());
+  const meant = await openSemantic(context, cache, { ...(claims && { claims }) }).catch(undone);
+  const ledger = url === undefined ? undefined : openLedger(url, context.registry, lease);
+  const books = accounts(context, ledger, lease);
   // Answers that were cut off are settled yet: the ledger and Redis are closed after them.
   closing.push(
     async () => {
@@ -107,20 +146,66 @@ async function serve(
       settled.abort();
     },
     () => cache.close(),
+    () => adapted.close(),
     () => model.close(),
+    async () => meant?.close(),
     async () => ledger?.close(),
   );
-  return generator({ model, cache, turns: queue, accounts: books, context });
+  // An adapter has turns of its own, as it has places of its own in the model.
+  const queues = queuesOf(context, onWait, share);
+  const serveModel = (each: TextModel) => {
+    const queue = queues.open(each);
+    const busy = () => queue.running + queue.waiting > 0;
+    return {
+      generator: generator({ model: each, cache, turns: queue, accounts: books, context, semantic: meant }),
+      busy,
+    };
+  };
+  const adapted = adapters({
+    context,
+    base: 'adapted' in model ? model : undefined,
+    serve: serveModel,
+    retryAfter: typeof retryAfter === 'number' ? retryAfter : 10_000,
+    ...(claims && { claims }),
+  });
+  return { base: serveModel(model).generator, adapters: adapted, cache, idle: queues.idle };
+}
+
+/** Makes the queue of a model; the figures are those of all. */
+function queuesOf(
+  { registry, settings }: EngineContext<CopyConfig>,
+  onWait: () => void,
+  share: () => number,
+): { open: (model: TextModel) => Turns; idle: () => boolean } {
+  const all: Turns[] = [];
+  const sum = (of: (queue: Turns) => number) => all.reduce((total, queue) => total + of(queue), 0);
+  gaugeOf(registry, 'quintet_queue_depth', 'Requests that wait.', ['queue'], () => [
+    [{ queue: 'copy' }, sum(({ waiting }) => waiting)],
+  ]);
+  gaugeOf(registry, 'quintet_copy_sequences', 'Answers in work.', [], () => [[{}, sum(({ running }) => running)]]);
+  return {
+    open: (model) => {
+      const queue = turns({
+        parallel: () => Math.max(1, Math.floor(model.parallel * share())),
+        maxQueue: patience * model.parallel,
+        weightOf: (tenant) => Number(settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
+        onWait,
+      });
+      all.push(queue);
+      return queue;
+    },
+    idle: () => sum(({ running, waiting }) => running + waiting) === 0,
+  };
 }
 
 /** Throws where money is limited and the model has no price: its budget would never be spent. */
 function checkPrice({ budgets }: CopyConfig, id: string): void {
-  const limited = budgets?.keys.find(({ costPerDay }) => costPerDay !== undefined);
+  const limited = budgets?.keys.find(({ costPerDay, costPerMonth }) => (costPerDay ?? costPerMonth) !== undefined);
   if (!limited || budgets?.prices.some(({ name }) => name === id)) return;
   throw new QuintetError('CONFIG_INVALID', {
     field: 'budgets.prices',
     source: 'the resource',
-    reason: `key ${limited.name} has costPerDay, and the model ${id} has no price`,
+    reason: `key ${limited.name} has costPerDay or costPerMonth, and the model ${id} has no price`,
   });
 }
 
@@ -131,99 +216,6 @@ function ledgerUrl({ budgets }: CopyConfig): string | undefined {
   if (!postgres) return process.env['QUINTET_POSTGRES_URL'] || undefined;
   return readFileSync(`${postgres.directory}/${postgres.secretRef.key}`, 'utf8').trim();
 }
-
-async function openModel(context: EngineContext<CopyConfig>, options: CopyOptions): Promise<TextModel> {
-  const { config: own, registry, signal, log } = context;
-  // The controller names the server that it runs for Managed as the only endpoint.
-  if (own.runtime === 'OpenAI' || own.runtime === 'Managed') {
-    if (!own.openai) {
-      const reason = `runtime ${own.runtime} needs openai.endpoints`;
-      throw new QuintetError('CONFIG_INVALID', { field: 'openai', reason });
-    }
-    const { fallback, fallbackDuringStream } = own.openai;
-    const endpoints = own.runtime === 'Managed' ? await managed(own.openai.endpoints, signal) : own.openai.endpoints;
-    const withKeys = endpoints.map((endpoint) => ({
-      ...endpoint,
-      apiKey: endpoint.secretRef && endpointKey(endpoint.name, endpoint.secretRef.key),
-    }));
-    const model = openAiModel({ endpoints: withKeys, fallback, fallbackDuringStream, registry });
-    checkPrice(own, model.id);
-    return model;
-  }
-  if (own.runtime !== 'LlamaCpp') {
-    throw new QuintetError('NOT_READY', {
-      reason: `this image does not hold runtime ${own.runtime}; use LlamaCpp, OpenAI or Template`,
-    });
-  }
-  if (!own.model)
-    throw new QuintetError('MODEL_MISSING', { uri: 'model.source', reason: 'the resource names no model' });
-  const { model } = own;
-  const file = await openModelFile({
-    source: model.source,
-    sha256: model.sha256,
-    at: 'model.source',
-    directory: `${process.env['QUINTET_CACHE'] ?? '/var/cache/quintet'}/models`,
-    registry,
-    signal,
-    onProgress: (message) => context.readiness.block('model', message),
-    ...(options.claims && { claims: options.claims }),
-  });
-  const id =
-    file.path
-      .split('/')
-      .at(-1)
-      ?.replace(/\.gguf$/i, '') ?? 'model';
-  checkPrice(own, id);
-  const took = histogram(registry, 'quintet_copy_batch_seconds', 'From token to token of every answer in work.', [
-    'model',
-  ]);
-  // Loaded only where it is used: the library takes a second and many megabytes.
-  const { openLlama } = await import('../models/llama.ts');
-  return openLlama({
-    path: file.path,
-    // The label alone would not tell two files apart.
-    revision: [model.revision, file.digest].filter((part) => part !== undefined).join(':'),
-    id,
-    contextTokens: model.contextTokens,
-    sequences: own.batching.maxSize,
-    chatTemplate: model.chatTemplate,
-    gpuLayers: model.gpuLayers,
-    gpu: own.gpu.policy !== 'None',
-    gpuRequired: own.gpu.policy === 'Required',
-    ...(options.threads !== undefined && { threads: options.threads }),
-    signal,
-    onProgress: (share) => context.readiness.block('model', `loading ${file.path}: ${Math.floor(100 * share)} %`),
-    onBatch: ({ milliseconds }) => took.observe({ model: id }, milliseconds / 1000),
-    onLog: (level, message) => log[level](message),
-  });
-}
-
-type Endpoints = NonNullable<CopyConfig['openai']>['endpoints'];
-
-/** The endpoint with the name of its model; throws `NOT_READY` while its server loads: the pod is as little ready as the server is. */
-async function managed(endpoints: Endpoints, signal: AbortSignal): Promise<Endpoints> {
-  const within = AbortSignal.any([signal, AbortSignal.timeout(5000)]);
-  return Promise.all(
-    endpoints.map(async (endpoint) => {
-      try {
-        const answer = await fetch(`${endpoint.url}/models`, { signal: within });
-        if (!answer.ok) throw new Error(`it answered ${answer.status}`);
-        const { data } = modelList.parse(await answer.json());
-        return { ...endpoint, model: endpoint.model ?? data[0].id };
-      } catch (error) {
-        const { message, cause } = error as Error;
-        const said = cause instanceof Error ? cause.message : message;
-        throw new QuintetError(
-          'NOT_READY',
-          { reason: `the managed server does not serve yet: ${said}` },
-          { cause: error },
-        );
-      }
-    }),
-  );
-}
-
-const modelList = z.looseObject({ data: z.tuple([z.looseObject({ id: z.string().min(1) })], z.unknown()) });
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

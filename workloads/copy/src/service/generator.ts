@@ -9,15 +9,21 @@ import {
   QuintetError,
   type Source,
 } from '@quintet/runtime';
-import type { Ended, Prompt, Sampling, TextModel, TextRequest, Usage } from '../models/model.ts';
+import type { Meaning } from '../brief/meaning.ts';
+import type { Ended, Prompt, Sampling, TextModel, TextRequest, TokenChance, Usage } from '../models/model.ts';
 import type { Account, Accounts } from './accounts.ts';
 import type { CopyConfig } from './config.ts';
 import { boundedPrompt } from './prompt.ts';
+import type { Semantic } from './semantic.ts';
 import type { Turn, Turns } from './turns.ts';
 
 export interface Answer extends Usage {
   text: string;
   finish: 'stop' | 'length';
+  /** Where they were asked for. */
+  tokens?: TokenChance[];
+  /** Of the request that it was made for, where that was another one that means the same. */
+  similarity?: number;
 }
 
 export interface Ask extends Omit<Sampling, 'seed'> {
@@ -32,6 +38,10 @@ export interface Ask extends Omit<Sampling, 'seed'> {
   version: string;
   /** Says in the ledger what it was for. */
   tag: string;
+  /** Chances of tokens, with so many of the likeliest beside each; undefined: none. */
+  logprobs?: number | undefined;
+  /** What answers to other requests may be taken by, where the resource allows that. */
+  meaning?: Meaning;
   /** False: neither read from the cache nor kept in it. */
   cached: boolean;
 }
@@ -43,7 +53,13 @@ export interface Generator {
   stream: (ask: Ask, signal: AbortSignal) => AsyncGenerator<StreamEvent, void, void>;
 }
 
-export type StreamEvent = { index: number; text: string } | { index: number; end: Answer; source: Source };
+/** Of an answer; with the chances of its tokens where they were asked for. */
+export interface Piece {
+  text: string;
+  tokens?: TokenChance[];
+}
+
+export type StreamEvent = ({ index: number } & Piece) | { index: number; end: Answer; source: Source };
 
 export interface GeneratorOptions {
   model: TextModel;
@@ -51,9 +67,10 @@ export interface GeneratorOptions {
   turns: Turns;
   accounts: Accounts;
   context: EngineContext<CopyConfig>;
+  semantic?: Semantic | undefined;
 }
 
-export function generator({ model, cache, turns, accounts, context }: GeneratorOptions): Generator {
+export function generator({ model, cache, turns, accounts, context, semantic }: GeneratorOptions): Generator {
   const tokens = counter(context.registry, 'quintet_copy_tokens_total', 'Tokens read, reused and made.', [
     'kind',
     'model',
@@ -66,12 +83,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
   );
 
   /** Runs one answer; yields its pieces. */
-  async function* one(
-    ask: Ask,
-    index: number,
-    seed: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<string, Answer, void> {
+  async function* one(ask: Ask, index: number, seed: number, signal: AbortSignal): AsyncGenerator<Piece, Answer, void> {
     const asked = performance.now();
     turns.check(ask);
     const promptTokens = model.countTokens(ask.prompt);
@@ -89,16 +101,24 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
       );
       try {
         // Not while it waits: what a replica that dies has reserved stays taken.
-        account = await accounts.open({ tenant, tag, model: model.id, promptTokens, maxTokens });
+        account = await accounts.open({ tenant, tag, model: model.id, promptTokens, maxTokens }, used);
         await account.begin();
         const request: TextRequest = {
           ...ask,
           seed: (seed + index) % 2 ** 31,
           overflow: context.config.generation.overflow,
           used,
+          chances: ask.logprobs === undefined ? undefined : { top: ask.logprobs, tokens: [] },
         };
         const pieces = model.generate(request, limit.signal);
         let text = '';
+        const all: TokenChance[] = [];
+        const pieceOf = (piece: string): Piece => {
+          if (!request.chances) return { text: piece };
+          const fresh = request.chances.tokens.splice(0);
+          all.push(...fresh);
+          return { text: piece, tokens: fresh };
+        };
         let ended: Ended | undefined;
         try {
           for (;;) {
@@ -109,8 +129,10 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
             }
             if (text === '') first.observe({ model: model.id }, (performance.now() - asked) / 1000);
             text += value;
-            yield value;
+            yield pieceOf(value);
           }
+          // Tokens without a text of their own, at the end.
+          if (request.chances?.tokens.length) yield pieceOf('');
         } finally {
           await pieces.return(undefined as never);
         }
@@ -119,7 +141,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
         tokens.inc({ kind: 'completion', model: model.id }, ended.completionTokens);
         tokens.inc({ kind: 'prompt', model: model.id }, ended.promptTokens - (ended.reusedTokens ?? 0));
         tokens.inc({ kind: 'reused', model: model.id }, ended.reusedTokens ?? 0);
-        return { text, ...ended };
+        return { text, ...ended, ...(request.chances && { tokens: all }) };
       } finally {
         done();
       }
@@ -150,8 +172,20 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
   };
 
   const bounds = (prompt: Prompt) => boundedPrompt(prompt, model.contextTokens, context.config.generation.overflow);
+  const keyOf = (ask: Ask) => cacheRequest(ask, model);
   const hit = ({ tenant, tag }: Ask, answers: readonly Answer[]) => {
     for (const answer of answers) accounts.cached({ tenant, tag, model: model.id }, answer);
+  };
+
+  const meantOrMade = async (ask: Ask, signal: AbortSignal): Promise<Answer[]> => {
+    const look = ask.meaning && (await semantic?.look(keyOf(ask), ask.meaning, signal));
+    if (look?.found) {
+      hit(ask, look.found);
+      return look.found;
+    }
+    const made = await make(ask, signal);
+    look?.keep();
+    return made;
   };
 
   return {
@@ -164,7 +198,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
       let own = false;
       const begin = (cancelled: AbortSignal) => {
         own = true;
-        return make({ ...ask, deadline: undefined }, cancelled);
+        return meantOrMade({ ...ask, deadline: undefined }, cancelled);
       };
       try {
         const { value, source } = await cache.getOrMake(keyOf(ask), begin, { signal: limit.signal });
@@ -183,7 +217,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
       if (kept) {
         hit(ask, kept.value);
         for (const [index, end] of kept.value.entries()) {
-          if (end.text !== '') yield { index, text: end.text };
+          if (end.text !== '') yield { index, text: end.text, ...(end.tokens && { tokens: end.tokens }) };
           yield { index, end, source: kept.source };
         }
         return;
@@ -198,7 +232,7 @@ export function generator({ model, cache, turns, accounts, context }: GeneratorO
           if (result.done) {
             made[index] = result.value;
             yield { index, end: result.value, source: 'miss' };
-          } else yield { index, text: result.value };
+          } else yield { index, ...result.value };
         }
         if (ask.cached) await cache.set(keyOf(ask), made);
       } finally {
@@ -214,9 +248,11 @@ export function defaultLength({ contextTokens = Number.POSITIVE_INFINITY }: Text
 }
 
 /** Everything that the answer depends on; when and how urgently it was asked for is not. */
-function keyOf(ask: Ask): CacheRequest {
-  const { tenant, prompt, n, maxTokens, temperature, topP, topK, repetitionPenalty, stop, seed, version } = ask;
-  return { tenant, input: { prompt, n, maxTokens, temperature, topP, topK, repetitionPenalty, stop, seed, version } };
+function cacheRequest(ask: Ask, { id, revision }: TextModel): CacheRequest {
+  const { tenant, prompt, n, maxTokens, temperature, topP, topK, repetitionPenalty, stop, seed, version, logprobs } =
+    ask;
+  const sampling = { maxTokens, temperature, topP, topK, repetitionPenalty, stop, seed, logprobs };
+  return { tenant, input: { model: `${id}:${revision}`, prompt, n, ...sampling, version } };
 }
 
 /** What several generators give, as it comes. The first that throws ends all. */

@@ -1,4 +1,5 @@
-// What was used, line by line, in PostgreSQL: written before the work and completed after it, so that a crash leaves a line that says so.
+// What was used, line by line, in PostgreSQL: written before the work, renewed during it and completed after it. Lines that nobody renews are closed by any
+// replica with what was known of them.
 import { dependency, gaugeOf, type Registry } from '@quintet/runtime';
 import pg from 'pg';
 
@@ -10,7 +11,7 @@ export interface LedgerLine {
   /** What the client says it is for: `user` of OpenAI's API, the template of a brief. */
   tag: string;
   model: string;
-  /** Open: begun, and still so after the longest request when the replica died. Cached lines cost nothing. */
+  /** Open: under way. Cached lines cost nothing; `Lost`, which none writes of itself, is of a replica that died. */
   state: 'Open' | 'Done' | 'Aborted' | 'Cached';
   promptTokens: number;
   completionTokens: number;
@@ -19,9 +20,13 @@ export interface LedgerLine {
   currency: string;
 }
 
+type Used = Pick<LedgerLine, 'promptTokens' | 'completionTokens' | 'cost'>;
+
 export interface Ledger {
   /** Resolves when the line is kept, or at once while PostgreSQL is away: then it is written as soon as it is back. */
   write: (line: LedgerLine) => Promise<void>;
+  /** Tells from time to time of a line that is open, until it is written as closed. */
+  renew: (id: string, used: () => Used) => void;
   /** Writes what waits, and ends. */
   close: () => Promise<void>;
 }
@@ -37,18 +42,27 @@ const tables = [
     id uuid PRIMARY KEY, at timestamptz NOT NULL, tenant text NOT NULL, tag text NOT NULL, model text NOT NULL, state text NOT NULL,
     prompt_tokens bigint NOT NULL, completion_tokens bigint NOT NULL, reserved_tokens bigint NOT NULL,
     cost numeric(20, 9) NOT NULL, currency text NOT NULL, price_date date NOT NULL)`,
+  'ALTER TABLE copy_ledger ADD COLUMN IF NOT EXISTS renewed_at timestamptz NOT NULL DEFAULT now()',
+  "CREATE INDEX IF NOT EXISTS copy_ledger_open ON copy_ledger (renewed_at) WHERE state = 'Open'",
   'CREATE INDEX IF NOT EXISTS copy_ledger_tenant_at ON copy_ledger (tenant, at)',
   `CREATE OR REPLACE VIEW copy_usage AS
     SELECT price_date, tenant, tag, model, state, currency, count(*) AS answers, sum(prompt_tokens) AS prompt_tokens,
       sum(completion_tokens) AS completion_tokens, sum(cost) AS cost
     FROM copy_ledger GROUP BY price_date, tenant, tag, model, state, currency`,
 ];
-/** A line that is complete is never opened again, in whatever order lines arrive. */
-const upsert = `INSERT INTO copy_ledger VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ($2 AT TIME ZONE 'UTC')::date)
+/** A line that is complete is never opened again, in whatever order lines arrive; one given up as lost may yet be completed by whoever has it. */
+const upsert = `INSERT INTO copy_ledger (id, at, tenant, tag, model, state, prompt_tokens, completion_tokens, reserved_tokens, cost, currency, price_date)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ($2 AT TIME ZONE 'UTC')::date)
   ON CONFLICT (id) DO UPDATE SET state = excluded.state, prompt_tokens = excluded.prompt_tokens,
-    completion_tokens = excluded.completion_tokens, cost = excluded.cost WHERE copy_ledger.state = 'Open'`;
+    completion_tokens = excluded.completion_tokens, cost = excluded.cost
+  WHERE copy_ledger.state = 'Open' OR (copy_ledger.state = 'Lost' AND excluded.state <> 'Open')`;
+const renewal = `UPDATE copy_ledger AS line SET renewed_at = now(), state = 'Open', prompt_tokens = told.prompt, completion_tokens = told.completion, cost = told.cost
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::numeric[]) AS told (id, prompt, completion, cost)
+  WHERE line.id = told.id AND line.state IN ('Open', 'Lost')`;
+const losing = `UPDATE copy_ledger SET state = 'Lost' WHERE state = 'Open' AND renewed_at < now() - $1 * interval '1 millisecond'`;
 
-export function openLedger(url: string, registry: Registry): Ledger {
+/** @param lease Milliseconds after which an open line that was not renewed counts as lost. */
+export function openLedger(url: string, registry: Registry, lease: number): Ledger {
   const pool = new pg.Pool({
     connectionString: url,
     max: 8,
@@ -64,16 +78,29 @@ export function openLedger(url: string, registry: Registry): Ledger {
   gaugeOf(registry, 'quintet_copy_ledger_waiting', 'Lines that wait for PostgreSQL.', [], () => [[{}, waiting.length]]);
   gaugeOf(registry, 'quintet_copy_ledger_lost', 'Lines given up because too many waited.', [], () => [[{}, lost]]);
   let made: Promise<void> | undefined;
-  const put = (line: LedgerLine): Promise<boolean> =>
+  const run = (statement: string, values: unknown[]): Promise<boolean> =>
     guarded.callOr(async () => {
       made ??= createTables(pool).catch((error: unknown) => {
         made = undefined;
         throw error;
       });
       await made;
-      await pool.query(upsert, valuesOf(line));
+      await pool.query(statement, values);
       return true;
     }, false);
+  const put = (line: LedgerLine): Promise<boolean> => run(upsert, valuesOf(line));
+  const open = new Map<string, () => Used>();
+  const renewAll = async (): Promise<void> => {
+    const told = [...open].map(([id, used]) => ({ id, ...used() }));
+    const renewed = await run(renewal, [
+      told.map(({ id }) => id),
+      told.map(({ promptTokens }) => promptTokens),
+      told.map(({ completionTokens }) => completionTokens),
+      told.map(({ cost }) => cost.toFixed(9)),
+    ]);
+    // Where PostgreSQL was away nobody's lines were renewed: theirs are not lost for that.
+    if (renewed) await run(losing, [lease]);
+  };
   const flush = async (): Promise<void> => {
     for (let line = waiting.shift(); line !== undefined; line = waiting.shift()) {
       if (await put(line)) continue;
@@ -86,8 +113,15 @@ export function openLedger(url: string, registry: Registry): Ledger {
     flushing = flushing.then(flush);
   }, again);
   timer.unref();
+  let renewing = Promise.resolve();
+  const renewals = setInterval(() => {
+    renewing = renewing.then(renewAll);
+  }, lease / 3);
+  renewals.unref();
   return {
+    renew: (id, used) => open.set(id, used),
     write: async (line) => {
+      if (line.state !== 'Open') open.delete(line.id);
       if (await put(line)) return;
       waiting.push(line);
       if (waiting.length <= mostWaiting) return;
@@ -96,7 +130,8 @@ export function openLedger(url: string, registry: Registry): Ledger {
     },
     close: async () => {
       clearInterval(timer);
-      await flushing;
+      clearInterval(renewals);
+      await Promise.all([flushing, renewing]);
       await flush();
       await pool.end();
     },

@@ -11,6 +11,8 @@ import { bigramModel } from '../testing/gguf.ts';
 const program = new URL('./fixtures/replica.ts', import.meta.url).pathname;
 const tokens = { news: 'news-news-news-news-news', sport: 'sport-sport-sport-sport' };
 const budget = 400;
+/** Milliseconds that a dead replica holds what it had reserved. */
+const lease = 1500;
 let folder: string;
 let redis: TestRedis;
 let replicas: { process: ChildProcess; url: string }[];
@@ -31,7 +33,7 @@ beforeAll(async () => {
     batching: { maxSize: 4 },
     auth: { secretRef: { name: 'tokens' }, directory: join(folder, 'auth') },
     cache: { redis: { secretRef: { name: 'redis' }, directory: join(folder, 'redis') } },
-    tenants: [{ name: 'news', tokensPerDay: budget }],
+    tenants: Object.keys(tokens).map((name) => ({ name, tokensPerDay: budget })),
     server: { host: '127.0.0.1', port: 0, drainDelay: '0s' },
     logging: { level: 'silent' },
   };
@@ -47,7 +49,7 @@ afterAll(async () => {
 
 async function start() {
   const env = { ...process.env, QUINTET_CONFIG: join(folder, 'config.json') };
-  const child = fork(program, [folder], { execArgv: ['--conditions=source'], env });
+  const child = fork(program, [folder, String(lease)], { execArgv: ['--conditions=source'], env });
   const [url] = (await once(child, 'message')) as [string];
   return { process: child, url };
 }
@@ -108,7 +110,7 @@ test('200 requests at once over three replicas, one killed, never use more than 
   expect(used).toBeLessThanOrEqual(budget);
   // 503: Redis was too slow to tell, and what cannot be told is not spent.
   for (const { status } of replies) expect([200, 429, 503]).toContain(status);
-  // What the killed replica had reserved stays taken; nothing is given out twice.
+  // Nothing is given out twice, nor is more than what the killed replica had not used when its reservations have lapsed.
   const left: Reply[] = [];
   for (let i = 0; i < 400; i++) {
     const reply = await ask(replicas[0]?.url ?? '', 'news', {
@@ -122,4 +124,21 @@ test('200 requests at once over three replicas, one killed, never use more than 
   const total = used + left.reduce((sum, { tokens: count }) => sum + count, 0);
   expect(left.at(-1)?.status).toBe(429);
   expect(total).toBeLessThanOrEqual(budget);
+});
+
+test('what a killed replica had reserved and not used comes back after its lease, and not before', {
+  timeout: 60_000,
+}, async () => {
+  const [living, doomed] = replicas as [{ url: string }, { url: string; process: ChildProcess }];
+  const long = { prompt: 'the cat', max_tokens: 240, temperature: 0, repetition_penalty: 1, stream: true };
+  const response = await fetch(`${doomed.url}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${tokens.sport}` },
+    body: JSON.stringify(long),
+  });
+  await response.body?.getReader().read();
+  doomed.process.kill('SIGKILL');
+  const next = () => ask(living.url, 'sport', { prompt: 'the mat', max_tokens: 200, temperature: 0 });
+  expect((await next())?.status).toBe(429);
+  await expect.poll(async () => (await next())?.status, { timeout: 10 * lease }).toBe(200);
 });

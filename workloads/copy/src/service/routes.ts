@@ -1,14 +1,14 @@
 // The HTTP routes: OpenAI's completions, chat and models, and briefs.
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { asQuintetError, type EngineContext, type EngineServer, QuintetError } from '@quintet/runtime';
+import { asQuintetError, type EngineServer } from '@quintet/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { z } from 'zod';
 import type { Prompts } from '../brief/template.ts';
-import type { Prompt, TextModel } from '../models/model.ts';
+import { asChatLogprobs, asCompletionLogprobs } from '../models/logprobs.ts';
+import { askOf, bypasses, type Common, type ModelOptions, modelFor, promptOf } from './ask.ts';
 import type { CopyConfig } from './config.ts';
 import { openAiBody, openAiError, sendOpenAiError } from './errors.ts';
-import { type Answer, type Ask, defaultLength, fingerprintOf, type Generator, type StreamEvent } from './generator.ts';
+import { type Answer, type Ask, fingerprintOf, type Generator, type Piece, type StreamEvent } from './generator.ts';
 import {
   chatAnswer,
   chatRequest,
@@ -20,19 +20,14 @@ import {
   templatesAnswer,
 } from './schema.ts';
 import { whileRead } from './stall.ts';
-import { notLoaded, type Write } from './writer.ts';
+import type { Write } from './writer.ts';
 
-export interface RouteOptions {
-  context: EngineContext<CopyConfig>;
-  /** Undefined with runtime Template. */
-  generator: () => Generator | undefined;
+export interface RouteOptions extends ModelOptions {
+  /** Those of adapters that serve. */
+  adapted: () => readonly Generator[];
   prompts: () => Prompts;
   write: Write;
 }
-
-type CompletionRequest = z.output<typeof completionRequest>;
-type ChatRequest = z.output<typeof chatRequest>;
-type Common = Omit<CompletionRequest, 'prompt'> | Omit<ChatRequest, 'messages'>;
 
 /** Milliseconds for an answer: a long one on a CPU takes minutes. */
 const handlerTimeout = 15 * 60_000;
@@ -57,10 +52,14 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
     '/v1/models',
     { schema: { summary: 'The models that are served', response: { 200: modelsAnswer, ...failures } } },
     async () => {
-      const generator = options.generator();
-      const data = generator
-        ? [{ id: generator.model.id, object: 'model' as const, created: started, owned_by: 'quintet' }]
-        : [];
+      const base = options.generator();
+      const data = [...(base ? [base] : []), ...options.adapted()].map((each) => ({
+        id: each.model.id,
+        object: 'model' as const,
+        created: started,
+        owned_by: 'quintet',
+        parent: each === base ? null : (base?.model.id ?? null),
+      }));
       return { object: 'list' as const, data };
     },
   );
@@ -79,10 +78,10 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
       const ask = askOf(request.body, { text: request.body.prompt }, request, context.config, generator.model);
       const fixed = fixedOf(generator, context.config, 'cmpl');
       if (request.body.stream) {
-        const chunk = (index: number, text: string, finish: string | null) => ({
+        const chunk = (index: number, { text, tokens }: Piece, finish: string | null) => ({
           ...fixed,
           object: 'text_completion',
-          choices: [{ index, text, finish_reason: finish, logprobs: null }],
+          choices: [{ index, text, finish_reason: finish, logprobs: tokens ? asCompletionLogprobs(tokens) : null }],
         });
         return streamed(generator, ask, request, reply, { chunk, fixed: { ...fixed, object: 'text_completion' } });
       }
@@ -91,7 +90,12 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
       return {
         ...fixed,
         object: 'text_completion' as const,
-        choices: answers.map(({ text, finish }, index) => ({ index, text, finish_reason: finish, logprobs: null })),
+        choices: answers.map(({ text, finish, tokens }, index) => ({
+          index,
+          text,
+          finish_reason: finish,
+          logprobs: tokens ? asCompletionLogprobs(tokens) : null,
+        })),
         usage: usageOf(answers),
       };
     },
@@ -112,7 +116,7 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
       const fixed = fixedOf(generator, context.config, 'chatcmpl');
       if (request.body.stream) {
         const object = 'chat.completion.chunk';
-        const chunk = (index: number, text: string, finish: string | null, begins: boolean) => ({
+        const chunk = (index: number, { text, tokens }: Piece, finish: string | null, begins: boolean) => ({
           ...fixed,
           object,
           choices: [
@@ -120,7 +124,7 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
               index,
               delta: { ...(begins && { role: 'assistant' }), ...(text !== '' && { content: text }) },
               finish_reason: finish,
-              logprobs: null,
+              logprobs: tokens ? asChatLogprobs(tokens) : null,
             },
           ],
         });
@@ -131,11 +135,11 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
       return {
         ...fixed,
         object: 'chat.completion' as const,
-        choices: answers.map(({ text, finish }, index) => ({
+        choices: answers.map(({ text, finish, tokens }, index) => ({
           index,
           message: { role: 'assistant' as const, content: text, refusal: null },
           finish_reason: finish,
-          logprobs: null,
+          logprobs: tokens ? asChatLogprobs(tokens) : null,
         })),
         usage: usageOf(answers),
       };
@@ -169,58 +173,6 @@ function briefRoutes(server: EngineServer, { prompts, write }: RouteOptions): vo
   );
 }
 
-function modelFor({ generator, context }: RouteOptions, asked: string | null | undefined): Generator {
-  const served = generator();
-  if (!served && context.config.runtime !== 'Template') throw notLoaded();
-  if (!served) {
-    throw new QuintetError('UNPROCESSABLE', {
-      reason: `runtime ${context.config.runtime} has no language model: send a brief to /v1/copy, or mount a model`,
-    });
-  }
-  const { unavailable, id } = served.model;
-  if (unavailable) throw new QuintetError('NOT_READY', { reason: unavailable, retryAfter: 5 });
-  if (asked != null && asked !== id)
-    throw new QuintetError('NOT_FOUND', { what: `The model ${asked} (served is ${id})`, field: 'model' });
-  return served;
-}
-
-function askOf(body: Common, prompt: Prompt, request: FastifyRequest, config: CopyConfig, model: TextModel): Ask {
-  const { generation } = config;
-  const longest = 'max_completion_tokens' in body ? (body.max_completion_tokens ?? body.max_tokens) : body.max_tokens;
-  const stop = typeof body.stop === 'string' ? [body.stop] : (body.stop ?? generation.stop);
-  return {
-    tenant: request.identity.tenant,
-    prompt,
-    n: body.n ?? 1,
-    maxTokens: longest ?? defaultLength(model, generation.maxLength),
-    temperature: body.temperature ?? generation.temperature,
-    topP: body.top_p ?? generation.topP,
-    topK: body.top_k ?? generation.topK,
-    repetitionPenalty: body.repetition_penalty ?? generation.repetitionPenalty,
-    stop,
-    seed: body.seed ?? generation.seed,
-    priority: config.priorities === 'Enabled' ? (body.priority ?? 'Normal') : 'Normal',
-    deadline: body.deadline_ms == null ? undefined : Date.now() + body.deadline_ms,
-    version: '',
-    tag: body.user ?? '',
-    cached: !bypasses(request),
-  };
-}
-
-/** True where the client asks for an answer that is made anew. */
-function bypasses({ headers }: FastifyRequest): boolean {
-  return /\bno-(cache|store)\b/i.test(headers['cache-control'] ?? '');
-}
-
-function promptOf({ messages }: ChatRequest): Prompt {
-  return {
-    messages: messages.map(({ role, content }) => ({
-      role: role === 'developer' ? 'system' : role,
-      content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
-    })),
-  };
-}
-
 function fixedOf({ model }: Generator, config: CopyConfig, kind: string) {
   return {
     id: `${kind}-${randomUUID()}`,
@@ -243,7 +195,7 @@ function usageOf(answers: readonly Answer[]) {
 }
 
 interface Shape {
-  chunk: (index: number, text: string, finish: string | null, begins: boolean) => object;
+  chunk: (index: number, piece: Piece, finish: string | null, begins: boolean) => object;
   fixed: object;
 }
 
@@ -264,9 +216,9 @@ async function streamed(
     const lineOf = (event: StreamEvent) => {
       const begins = !begun.has(event.index);
       begun.add(event.index);
-      if ('text' in event) return line(chunk(event.index, event.text, null, begins));
+      if ('text' in event) return line(chunk(event.index, event, null, begins));
       ends[event.index] = event.end;
-      return line(chunk(event.index, '', event.end.finish, begins));
+      return line(chunk(event.index, { text: '' }, event.end.finish, begins));
     };
     try {
       if (!first.done) yield lineOf(first.value);

@@ -2,6 +2,7 @@
 import { priorities } from '@quintet/runtime';
 import { z } from 'zod';
 import { brief } from '../brief/brief.ts';
+import { chatLogprobs, completionLogprobs, mostAlternatives } from '../models/logprobs.ts';
 
 const longestText = 1 << 20;
 const text = z.string().max(longestText);
@@ -31,7 +32,7 @@ export const completionRequest = z.strictObject({
   prompt: text,
   echo: z.literal(false).nullish(),
   best_of: z.literal(1).nullish(),
-  logprobs: z.null().optional(),
+  logprobs: z.int().min(0).max(mostAlternatives).nullish().describe('Chances, with so many of the likeliest.'),
   suffix: z.null().optional(),
 });
 
@@ -49,7 +50,8 @@ export const chatRequest = z.strictObject({
     )
     .min(1)
     .max(1000),
-  logprobs: z.literal(false).nullish(),
+  logprobs: z.boolean().nullish().describe('Chances of the tokens.'),
+  top_logprobs: z.int().min(0).max(mostAlternatives).nullish().describe('So many of the likeliest; needs logprobs.'),
   response_format: z.strictObject({ type: z.literal('text') }).nullish(),
 });
 
@@ -65,7 +67,9 @@ const envelope = { id: z.string(), created: z.int(), model: z.string(), system_f
 export const completionAnswer = z.object({
   ...envelope,
   object: z.literal('text_completion'),
-  choices: z.array(z.object({ index: z.int(), text: z.string(), finish_reason: finish, logprobs: z.null() })),
+  choices: z.array(
+    z.object({ index: z.int(), text: z.string(), finish_reason: finish, logprobs: completionLogprobs.nullable() }),
+  ),
 });
 export const chatAnswer = z.object({
   ...envelope,
@@ -75,18 +79,27 @@ export const chatAnswer = z.object({
       index: z.int(),
       message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
       finish_reason: finish,
-      logprobs: z.null(),
+      logprobs: chatLogprobs.nullable(),
     }),
   ),
 });
 export const modelsAnswer = z.object({
   object: z.literal('list'),
-  data: z.array(z.object({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() })),
+  data: z.array(
+    z.object({
+      id: z.string(),
+      object: z.literal('model'),
+      created: z.int(),
+      owned_by: z.string(),
+      parent: z.string().nullable().describe('Of an adapter, the model that it changes.'),
+    }),
+  ),
 });
 
 export const copyRequest = z.strictObject({
   brief,
   template: z.string().max(63).default('aida').describe('As GET /v1/templates lists them.'),
+  adapter: z.string().max(63).optional().describe("Brand, a name in the resource's adapters."),
   n: z.int().min(1).max(16).optional().describe('Variants; left out, generation.sequences.'),
   seed: common.seed,
   temperature: common.temperature,
@@ -111,7 +124,13 @@ export const copyAnswer = z.object({
   model: z.string().optional(),
   modelRevision: z.string().optional(),
   promptRevision: z.string().optional(),
-  source: z.string().describe('miss, or the tier of the cache.'),
+  source: z
+    .string()
+    .describe('miss, the tier of the cache, or semantic: written for another brief that means the same.'),
+  similarity: z
+    .number()
+    .optional()
+    .describe('With source semantic, or parts of it: least similarity of the two briefs.'),
   warnings: z.array(z.string()),
   usage: z.object({ promptTokens: z.int(), completionTokens: z.int() }),
 });

@@ -1,5 +1,5 @@
 // Who may use the model next: as many at a time as it takes in one batch, by priority, and fair between tenants by the tokens they ask for.
-import { type BoundedQueue, boundedQueue, gaugeOf, type Priority, QuintetError, type Registry } from '@quintet/runtime';
+import { type BoundedQueue, boundedQueue, type Priority, QuintetError } from '@quintet/runtime';
 
 export interface Turn {
   tenant: string;
@@ -28,10 +28,11 @@ export interface TurnsOptions {
   /** Requests that may wait. */
   maxQueue: number;
   weightOf: (tenant: string) => number;
-  registry?: Registry;
+  /** Told when a request must wait that is not of low priority. */
+  onWait?: (() => void) | undefined;
 }
 
-export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions): Turns {
+export function turns({ parallel, maxQueue, weightOf, onWait }: TurnsOptions): Turns {
   let running = 0;
   /** Seconds that a turn took, averaged over the latest. */
   let took = 1;
@@ -54,10 +55,6 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
       item.value();
     }
   };
-  if (registry) {
-    gaugeOf(registry, 'quintet_queue_depth', 'Requests that wait.', ['queue'], () => [[{ queue: 'copy' }, queue.size]]);
-    gaugeOf(registry, 'quintet_copy_sequences', 'Answers in work.', [], () => [[{}, running]]);
-  }
   return {
     get waiting() {
       return queue.size;
@@ -79,7 +76,9 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
     take: ({ tenant, priority, deadline, cost }, signal) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) throw reasonOf(signal);
+        let waits = true;
         const start = () => {
+          waits = false;
           clearTimeout(late);
           signal.removeEventListener('abort', gone);
           count(tenant, -1);
@@ -115,6 +114,7 @@ export function turns({ parallel, maxQueue, weightOf, registry }: TurnsOptions):
           deadline === undefined ? undefined : setTimeout(expire, Math.min(deadline - Date.now(), 2 ** 31 - 1));
         signal.addEventListener('abort', gone, { once: true });
         next();
+        if (waits && priority !== 'Low') onWait?.();
       }),
   };
 }

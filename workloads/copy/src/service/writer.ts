@@ -5,8 +5,10 @@ import { type EngineContext, QuintetError, type Source } from '@quintet/runtime'
 import type { z } from 'zod';
 import { type Brief, messagesFor, textsOf } from '../brief/brief.ts';
 import { checksOf, holds, orderIn, type Rules, similarity } from '../brief/checks.ts';
+import { meaningOf } from '../brief/meaning.ts';
 import { ranked, type Scored, scored } from '../brief/rank.ts';
 import { type Prompts, realised, type Template } from '../brief/template.ts';
+import type { ModelOptions } from './ask.ts';
 import type { CopyConfig } from './config.ts';
 import { defaultLength, type Generator } from './generator.ts';
 import type { copyAnswer, copyRequest } from './schema.ts';
@@ -15,16 +17,17 @@ export interface WriterOptions {
   context: EngineContext<CopyConfig>;
   prompts: () => Prompts;
   /** Undefined with runtime Template. */
-  generator: () => Generator | undefined;
+  generator: ModelOptions['generator'];
 }
 
-type CopyRequest = z.output<typeof copyRequest>;
+export type CopyRequest = z.output<typeof copyRequest>;
 export type CopyAnswer = z.output<typeof copyAnswer>;
 export type Write = (tenant: string, request: CopyRequest, signal: AbortSignal, cached: boolean) => Promise<CopyAnswer>;
 
 interface Draft {
   text: string;
   source: Source;
+  similarity?: number;
   promptTokens: number;
   completionTokens: number;
 }
@@ -41,7 +44,7 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
     const rules = rulesOf(request.brief, config);
     const given: Brief = { ...request.brief, ...rules, banned: [...rules.banned], required: [...rules.required] };
     const n = request.n ?? config.generation.sequences;
-    const model = generator();
+    const model = generator(request.adapter, 'adapter');
     // Templates stand in for a model only where the resource says so.
     if (!model && config.runtime !== 'Template') throw notLoaded();
     const draw = model
@@ -56,13 +59,23 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
       writtenBy: model ? 'Model' : 'Template',
       ...(model && revisionOf(model, config)),
       ...(config.prompts?.revision && { promptRevision: config.prompts.revision }),
-      source: drafts.find(({ source }) => source === 'miss')?.source ?? drafts[0]?.source ?? 'miss',
+      ...sourceOf(drafts),
       warnings,
       usage: {
         promptTokens: sum(drafts.map(({ promptTokens }) => promptTokens)),
         completionTokens: sum(drafts.map(({ completionTokens }) => completionTokens)),
       },
     };
+  };
+}
+
+/** Of several drafts the one that cost most tells; one that was written for another brief is said to be so. */
+function sourceOf(drafts: readonly Draft[]): Pick<CopyAnswer, 'source' | 'similarity'> {
+  const meant = drafts.filter(({ similarity: least }) => least !== undefined);
+  const made = drafts.find(({ source, similarity: least }) => source === 'miss' && least === undefined);
+  return {
+    source: made?.source ?? (meant.length > 0 ? 'semantic' : (drafts[0]?.source ?? 'miss')),
+    ...(meant.length > 0 && { similarity: Math.min(...meant.map(({ similarity: least = 1 }) => least)) }),
   };
 }
 
@@ -120,6 +133,7 @@ function modelDrafts(
 ): Draw {
   // Of the request, however many rounds it takes.
   const deadline = request.deadlineMs == null ? undefined : Date.now() + request.deadlineMs;
+  const meaning = meaningOf(given);
   return async (round, n, signal) => {
     const base = request.seed ?? generation.seed;
     const { answers: made, source } = await answers(
@@ -139,6 +153,8 @@ function modelDrafts(
         deadline,
         version: `${template.name}:${prompts?.revision ?? ''}:${round}`,
         tag: template.name,
+        // Drafts that broke a rule of this brief are written anew for it.
+        ...(round === 0 && { meaning: { ...meaning, same: [meaning.same, template.prompt, voice] } }),
         cached,
       },
       signal,

@@ -109,7 +109,7 @@ function q8(data: Float32Array): Buffer {
 }
 
 /** GPT-2's names for the 256 bytes: printable ones as they are, the others from U+0100 on. */
-const byteNames = (() => {
+export const byteNames = (() => {
   const names: string[] = [];
   let next = 0;
   for (let byte = 0; byte < 256; byte++) {
@@ -213,13 +213,16 @@ export function randomModel(path: string, shape: Shape, type: 'F32' | 'Q8_0' = '
   writeGguf(path, metadataOf(shape), tensorsOf(shape, fill, type, true));
 }
 
+/** Of `bigramModel`. */
+const bigramWidth = 288;
+
 /**
  * A model that was trained on `text` in closed form: which byte follows which, add-one smoothed. Its logits are the logarithms of `table`, which is returned:
  * `table[previous * 257 + next]` is the probability that `next` follows. Texts of the corpus are separated by `\0`, the end of text.
  */
 export function bigramModel(path: string, text: string, chatTemplate?: string): Float64Array {
   const size = 257;
-  const width = 288;
+  const width = bigramWidth;
   const shape: Shape = { layers: 1, width, heads: 9, context: 1024 };
   const table = new Float64Array(size * size).fill(1e-6);
   const ids = [...Buffer.from(text)].map((byte) => (byte === 0 ? endToken : byte));
@@ -251,4 +254,21 @@ export function bigramModel(path: string, text: string, chatTemplate?: string): 
   };
   writeGguf(path, metadataOf(shape, chatTemplate), tensorsOf(shape, fill, 'F32'));
   return table;
+}
+
+/** A LoRA adapter of rank one for `bigramModel`: whatever came before, `letter` is by far the likeliest next. */
+export function letterAdapter(path: string, letter: string): void {
+  const all = new Float32Array(bigramWidth).fill(1);
+  const one = new Float32Array(endToken + 1);
+  one[letter.charCodeAt(0)] = 60;
+  const metadata = {
+    'general.architecture': 'gpt2',
+    'general.type': 'adapter',
+    'adapter.type': 'lora',
+    'adapter.lora.alpha': { f32: 1 },
+  };
+  writeGguf(path, metadata, [
+    { name: 'output.weight.lora_a', shape: [bigramWidth, 1], data: all },
+    { name: 'output.weight.lora_b', shape: [1, endToken + 1], data: one },
+  ]);
 }
