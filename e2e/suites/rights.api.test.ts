@@ -12,6 +12,9 @@ const keptInReserve: Record<string, RegExp> = {
   'servers that cannot stream a list are asked for it': /^list \w+$/,
   'a name that is taken is looked at': /^get (?!pods)\w+$/,
   'replicas follow metrics, which only pods have': /^(get|patch|update) deployments\/scale$/,
+  'pods that run are what healing ends and scaling marks': /^(create pods\/eviction|patch pods)$/,
+  'addresses of pods ask for it where RestrictedEndpointsAdmission is on, as on OpenShift':
+    /^create endpointslices\/restricted$/,
 };
 
 let api: ApiCluster | undefined;

@@ -19,6 +19,7 @@ let page: string | undefined;
 let now = 0;
 let autoscaler: Autoscaler;
 let changed: string[];
+let marked: string[];
 let events: EventNote[];
 let version = 0;
 let registry: Registry;
@@ -65,6 +66,7 @@ function begin(scraper = new Scraper()): Autoscaler {
     rivals,
     scraper,
     prometheus: new Prometheus(),
+    mark: async (chosen) => void marked.push(...chosen.map(({ pod, cost }) => `${pod.metadata.name} ${cost}`)),
     onChange: (kind, name) => changed.push(`${kind} ${name}`),
     onEvent: (_resource, note) => events.push(note),
     metrics: createScalingMetrics((registry = new Registry())),
@@ -76,7 +78,7 @@ function begin(scraper = new Scraper()): Autoscaler {
 beforeEach(async () => {
   page = 'quintet_requests_in_flight 4\n';
   now = 1_700_000_000_000;
-  [changed, events] = [[], []];
+  [changed, events, marked] = [[], [], []];
   [resources, deployments, pods, rivals] = [caches(), caches(), caches(), caches()];
   server = createServer((_request, response) => {
     if (page === undefined) response.destroy();
@@ -239,6 +241,32 @@ describe('the autoscaler', () => {
     await cycles(3);
     expect(scaling()).toMatchObject({ replicas: 2, limited: { status: 'True', reason: 'InsufficientGPU' } });
     expect(scaling()?.limited.message).toContain('Insufficient nvidia.com/gpu');
+  });
+
+  it('asks for no more than a quota has room for, and says what refuses', async () => {
+    ask();
+    run(2);
+    const said = 'pods "notes-compression-x" is forbidden: exceeded quota: gpus';
+    const conditions = [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: said }];
+    put(deployments, { metadata: { name: 'notes-compression' }, spec: { replicas: 2 }, status: { conditions } });
+    page = 'quintet_requests_in_flight 40\n';
+    await cycles(5);
+    expect(scaling()).toMatchObject({
+      replicas: 2,
+      limited: { status: 'True', reason: 'PodsRefused', message: `no more pods while one is refused: ${said}` },
+    });
+  });
+
+  it('has the pods that are to go marked before the count falls, and none go that carry streams', async () => {
+    ask({ behavior: { scaleDown: { stabilizationWindowSeconds: 0 } } });
+    run(5);
+    page = 'quintet_requests_in_flight 0\nquintet_streams_open 1\n';
+    await cycles(5);
+    expect(scaling()).toMatchObject({ replicas: 5, limited: { reason: 'OpenStreams' } });
+    expect(marked).toEqual([]);
+    page = 'quintet_requests_in_flight 0\nquintet_streams_open 0\n';
+    await cycles(1);
+    expect([scaling()?.replicas, marked.length]).toEqual([1, 4]);
   });
 
   it('has nothing to say of what is suspended or deleted', async () => {

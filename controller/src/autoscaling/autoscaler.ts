@@ -3,30 +3,27 @@
 import { type AnyDefinition, parseStored } from '@quintet/crds';
 import type { Served } from '../kinds/serving/engines.ts';
 import type { Scaling } from '../kinds/serving/scaling.ts';
-import { bridgeName, mainName } from '../kinds/serving/workload.ts';
+import { mainName } from '../kinds/serving/workload.ts';
 import { pause } from '../kube/backoff.ts';
 import { type Log, silentLog } from '../kube/log.ts';
 import { keyOf } from '../kube/paths.ts';
 import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Deployment } from '../objects/deployment.ts';
-import type { Pod } from '../objects/types.ts';
+import type { ObjectCondition, Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
 import { Bill, noPrices, type Prices } from './bill.ts';
 import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
+import { type Mark, marks } from './idlest.ts';
 import type { ScalingMetrics } from './metrics.ts';
 import type { Prometheus, Question } from './prometheus.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
+import { rivalOf, rivalsOf } from './rivals.ts';
 import type { Scraper, Target } from './scrape.ts';
 import type { PodSignals } from './signals.ts';
 import { targetOf } from './targets.ts';
-
-/** A HorizontalPodAutoscaler, as far as its aim goes. */
-export interface Rival extends KubeObject {
-  spec?: { scaleTargetRef?: { kind?: string; name?: string; apiVersion?: string } };
-}
 
 export interface AutoscalerOptions {
   kinds: readonly { definition: AnyDefinition; resources: Store }[];
@@ -39,6 +36,8 @@ export interface AutoscalerOptions {
   prometheusURL?: string | undefined;
   /** Left out: there are no activators, and nothing scales to zero. */
   fronts?: Fronts;
+  /** Has the pods that may go first known as such; left out: Kubernetes chooses. */
+  mark?: (pods: readonly Mark[]) => Promise<void>;
   /** The count or its reason changed: reconcile this one. */
   onChange: (kind: string, key: string) => void;
   onEvent?: (resource: KubeObject, note: EventNote) => void;
@@ -107,7 +106,7 @@ export class Autoscaler {
     const id = `${sleeper.definition.kind} ${sleeper.key}`;
     if (this.#states.get(id)?.scaled.scaling?.replicas !== 0) return;
     const candidate = this.#candidate(sleeper.definition, stored);
-    if (candidate) this.#attempt(candidate, this.#now(), new Map(), this.#rivals());
+    if (candidate) this.#attempt(candidate, this.#now(), new Map(), rivalsOf(this.#options.rivals));
   }
 
   /** One round over all scaled resources. */
@@ -131,7 +130,7 @@ export class Autoscaler {
     ]);
     for (const [id, said] of told) signals.set(id, said);
     if (this.#stop.signal.aborted) return;
-    const rivals = this.#rivals();
+    const rivals = rivalsOf(this.#options.rivals);
     const now = this.#now();
     const seconds = this.#lastCycle === undefined ? 0 : Math.min(60, Math.max(0, (now - this.#lastCycle) / 1000));
     this.#lastCycle = now;
@@ -229,16 +228,6 @@ export class Autoscaler {
     return signals;
   }
 
-  /** Other autoscalers by what they aim at. */
-  #rivals(): Map<string, string> {
-    const found = new Map<string, string>();
-    for (const { metadata, spec } of this.#options.rivals.values() as Iterable<Rival>) {
-      const { kind = '', name = '' } = spec?.scaleTargetRef ?? {};
-      found.set(`${kind} ${metadata.namespace ?? ''}/${name}`, metadata.name);
-    }
-    return found;
-  }
-
   #update(
     { id, key, resource, pods }: Candidate,
     now: number,
@@ -247,26 +236,24 @@ export class Autoscaler {
   ): void {
     const { namespace = '' } = resource.metadata;
     const deployment = this.#options.deployments.get(`${namespace}/${mainName(resource)}`) as Deployment | undefined;
-    const own = rivals.get(`${resource.kind} ${key}`);
-    const below = [mainName(resource), bridgeName(resource)]
-      .map((name) => rivals.get(`Deployment ${namespace}/${name}`))
-      .find((name) => name !== undefined);
     const { uid = '' } = resource.metadata;
     const known = this.#states.get(id);
     // A namesake of what was deleted begins anew.
     const state = known?.uid === uid ? known : this.#begin(resource, uid, now);
     this.#states.set(id, state);
     const front = this.#options.fronts?.of(resource);
+    const refused = deployment?.status?.conditions?.find(isRefusal)?.message;
     const outcome = state.scaled.update({
       now,
       resource,
       live: deployment && (deployment.spec.replicas ?? 1),
       pods,
       signals,
-      rival: rivalOf(own, 'Resource') ?? rivalOf(below, 'Deployment'),
+      rival: rivalOf(resource, rivals),
       ...(front && { front }),
+      ...(refused !== undefined && { refused }),
     });
-    if (outcome) this.#report(resource, key, outcome);
+    if (outcome) this.#report({ id, key, resource, pods }, outcome, signals);
   }
 
   #begin({ status }: Served, uid: string, now: number) {
@@ -274,7 +261,11 @@ export class Autoscaler {
     return { uid, scaled: new ScaledResource(), bill };
   }
 
-  #report(resource: Served, key: string, { scaling, changed, by, ratios, forecast }: Outcome): void {
+  #report(
+    { key, resource, pods }: Candidate,
+    { scaling, changed, by, ratios, forecast }: Outcome,
+    signals: ReadonlyMap<string, PodSignals>,
+  ): void {
     const { metrics } = this.#options;
     const { namespace = '', name } = resource.metadata;
     const labels = { kind: resource.kind, namespace, name };
@@ -291,7 +282,12 @@ export class Autoscaler {
       this.#log.info({ key, kind: resource.kind, replicas: scaling.replicas, by }, scaling.reason);
       this.#options.onEvent?.(resource, { type: 'Normal', reason: `Scaled${direction}`, message });
     }
-    if (changed) this.#options.onChange(resource.kind, key);
+    if (!changed) return;
+    const tell = () => this.#options.onChange(resource.kind, key);
+    const chosen = by < 0 && scaling.replicas ? marks(pods, signals, -by) : [];
+    // Before the ReplicaSet is told to choose.
+    if (chosen.length > 0 && this.#options.mark) void this.#options.mark(chosen).then(tell, tell);
+    else tell();
   }
 
   #bill({ id, key, resource, pods }: Candidate, seconds: number, now: number): void {
@@ -314,5 +310,5 @@ export class Autoscaler {
   }
 }
 
-const rivalOf = (name: string | undefined, target: 'Resource' | 'Deployment') =>
-  name === undefined ? undefined : { name, target };
+/** A quota, or whatever else refuses its pods. */
+const isRefusal = ({ type, status }: ObjectCondition): boolean => type === 'ReplicaFailure' && status === 'True';

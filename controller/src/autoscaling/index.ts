@@ -8,13 +8,15 @@ import { labelOfService } from '../objects/endpointslice.ts';
 import { types } from '../objects/types.ts';
 import type { Recorder } from '../reconcile/events.ts';
 import type { Watches } from '../reconcile/watches.ts';
-import { Autoscaler, type AutoscalerOptions, type Rival } from './autoscaler.ts';
+import { Autoscaler, type AutoscalerOptions } from './autoscaler.ts';
 import { evict } from './evict.ts';
 import { Fronts } from './fronts.ts';
 import { Healer } from './healer.ts';
+import { mark } from './idlest.ts';
 import { createHealingMetrics, createScalingMetrics } from './metrics.ts';
 import { Prometheus } from './prometheus.ts';
 import { Queues } from './queues.ts';
+import type { Rival } from './rivals.ts';
 import { Scraper } from './scrape.ts';
 
 interface Wiring
@@ -72,6 +74,7 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
     deployments: watches.own(types.deployment).store,
     pods: watches.own(types.pod).store,
     rivals: watches.foreign(types.horizontalPodAutoscaler, aimOf).store,
+    mark: (chosen) => mark(client, chosen),
     scraper: new Scraper(),
     prometheus: new Prometheus(),
     ...(fronts && { fronts }),

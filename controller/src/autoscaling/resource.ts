@@ -1,29 +1,26 @@
 // One scaled resource from cycle to cycle: its memory, its forecast, and what is told of it.
 import { isDeepStrictEqual } from 'node:util';
 import { parseDuration } from '@quintet/crds';
-import { gpuWait, isReady } from '../kinds/gpu.ts';
+import { isReady } from '../kinds/gpu.ts';
 import type { Served } from '../kinds/serving/engines.ts';
 import type { Scaling } from '../kinds/serving/scaling.ts';
 import type { Pod } from '../objects/types.ts';
+import { boundsOf, counts, type Placed } from './bounds.ts';
 import { type Decision, decide, type Memory } from './decide.ts';
 import { Forecaster } from './forecast.ts';
 import type { FrontSeen } from './fronts.ts';
 import { type PodState, readingOf } from './readings.ts';
 import { type Reading, replicasFor } from './replicas.ts';
 import { type Autoscaling, aimsOf, behaviorOf, quantityOf } from './settings.ts';
-import type { PodSignals } from './signals.ts';
 import { limits, scalingOf, yielding } from './told.ts';
 import { decideZero, type Voice, type ZeroDecision, type ZeroMemory } from './zero.ts';
 
-export interface Seen {
+export interface Seen extends Placed {
   /** Milliseconds. */
   now: number;
   resource: Served;
   /** Pods that the Deployment asks for; undefined: there is none yet. */
   live: number | undefined;
-  pods: readonly Pod[];
-  /** By uid of the pod; missing: not heard. */
-  signals: ReadonlyMap<string, PodSignals>;
   /** Name of another autoscaler that aims at the same pods. */
   rival: NonNullable<Scaling['yieldsTo']> | undefined;
   /** Activators; left out: there are none for it. */
@@ -65,12 +62,11 @@ export class ScaledResource {
   #followLoad(spec: Autoscaling, seen: Seen, current: number, zero: ZeroDecision | undefined): Outcome {
     const readings = readingsOf(seen, spec);
     const ahead = this.#foresee(spec, seen, readings, current);
-    // More pods than GPUs would only wait: while one waits, no more are asked for.
-    const waits = gpuWait(seen.pods)?.trouble.message;
+    const { holds, ...bounds } = boundsOf(spec, current, seen);
     const decided = decide({
       now: seen.now,
       current,
-      ...boundsOf(spec, current, waits !== undefined),
+      ...bounds,
       behavior: behaviorOf(spec),
       readings,
       forecast: ahead?.isBetter === true && spec.predictive?.mode === 'WhenBetter' ? ahead.value : undefined,
@@ -78,7 +74,7 @@ export class ScaledResource {
     });
     this.#memory = decided.memory;
     const decision = atLeast(zero, seen.front?.waiting ?? 0, decided);
-    const scaling = scalingOf(decision, current, seen.now, this.scaling, waits);
+    const scaling = scalingOf(decision, current, seen.now, this.scaling, holds);
     scaling.active = this.#patient(scaling.active, seen);
     const front = frontFor(zero, seen.front);
     if (front) scaling.front = front;
@@ -262,11 +258,6 @@ function readingsOf({ resource, pods, signals }: Seen, spec: Autoscaling): (Read
   return aimsOf(spec).map((aim) => readingOf(aim, states, asked));
 }
 
-function boundsOf({ minReplicas, maxReplicas }: Autoscaling, current: number, isFull: boolean) {
-  const min = Math.max(1, minReplicas);
-  return { min, max: isFull ? Math.max(min, Math.min(maxReplicas, current)) : maxReplicas };
-}
-
 /** Measured value over its target, by metric. */
 function ratiosOf(readings: readonly (Reading & { name: string })[], current: number): Map<string, number> {
   return new Map(
@@ -287,7 +278,3 @@ function demandOf(readings: readonly Reading[], current: number): number | undef
   });
   return demands.length > 0 ? Math.max(...demands) : undefined;
 }
-
-/** Pods that end or have ended are no part of it. */
-const counts = ({ metadata, status }: Pod): boolean =>
-  !metadata.deletionTimestamp && status?.phase !== 'Failed' && status?.phase !== 'Succeeded';

@@ -2,14 +2,25 @@
 import type { Scaling } from '../kinds/serving/scaling.ts';
 import type { Decision } from './decide.ts';
 
+/** What holds the count closer than the spec does. */
+export interface Holds {
+  more?: Hold;
+  fewer?: Hold;
+}
+
+interface Hold {
+  reason: string;
+  message: string;
+}
+
 export function scalingOf(
   { desired, active, reason, message, limited }: Decision,
   current: number,
   now: number,
   before: Scaling | undefined,
-  waits: string | undefined,
+  holds: Holds,
 ): Scaling {
-  const limit = waits !== undefined && limited === 'TooManyReplicas' ? 'InsufficientGPU' : limited;
+  const hold = limited === 'TooManyReplicas' ? holds.more : limited === 'TooFewReplicas' ? holds.fewer : undefined;
   const changed = desired !== current || before?.replicas === undefined;
   return {
     replicas: desired,
@@ -19,12 +30,8 @@ export function scalingOf(
       message: active ? 'the count follows spec.autoscaling.metrics' : message,
     },
     // Only what holds the count back is told apart: the rest turns with every breath of the load.
-    limited: isHeldBack.has(limit)
-      ? {
-          status: 'True',
-          reason: limit,
-          message: limit === 'InsufficientGPU' ? `no more pods while one waits for a GPU: ${waits}` : limits[limit],
-        }
+    limited: isHeldBack.has(limited)
+      ? { status: 'True', ...(hold ?? { reason: limited, message: limits[limited] }) }
       : { status: 'False', reason: 'DesiredWithinRange', message: limits.DesiredWithinRange },
     reason: changed || !before ? message : before.reason,
     lastScaleTime: desired === current ? before?.lastScaleTime : new Date(now),
@@ -37,7 +44,6 @@ const isHeldBack: ReadonlySet<string> = new Set([
   'TooFewReplicas',
   'ScaleUpLimit',
   'ScaleDownLimit',
-  'InsufficientGPU',
 ]);
 
 export const limits: Record<Decision['limited'], string> = {

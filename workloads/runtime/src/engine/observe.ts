@@ -19,12 +19,21 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
   const spans = new WeakMap<FastifyRequest, RequestSpan>();
   let inFlight = 0;
   gaugeOf(registry, 'quintet_requests_in_flight', 'Requests being worked on.', [], () => [[{}, inFlight]]);
+  let streams = 0;
+  gaugeOf(registry, 'quintet_streams_open', 'WebSockets and event streams that last.', [], () => [[{}, streams]]);
+  const lasts = (request: FastifyRequest, reply: FastifyReply) => {
+    streams += 1;
+    whenDone(request, reply, () => {
+      streams -= 1;
+    });
+  };
 
   server.addHook('onRequest', (request, reply, next) => {
     const { config, url: route = 'none' } = request.routeOptions;
     if (config.public) return next();
     const started = performance.now();
     inFlight += 1;
+    if (request.headers.upgrade !== undefined) lasts(request, reply);
     reply.header('x-request-id', request.id);
     const traced = tracing?.request(request.headers, `${request.method} ${route}`);
     const span = traced?.span;
@@ -59,6 +68,10 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     if (!traced) return next();
     spans.set(request, traced);
     traced.inside(next);
+  });
+  server.addHook('onSend', (request, reply, payload, next) => {
+    if (String(reply.getHeader('content-type')).startsWith('text/event-stream')) lasts(request, reply);
+    next(null, payload);
   });
   if (!tracing) return;
   server.addHook('preHandler', (request, _reply, next) => {
