@@ -19,7 +19,7 @@ import { openStores, type Stores } from './stores.ts';
 import { streamRoute } from './stream.ts';
 
 /** Part of every cache key: results of another version of the strategies are not served. */
-const version = '1';
+const version = '2';
 const pollMs = 100;
 const tickMs = 3000;
 const busyMs = 200;

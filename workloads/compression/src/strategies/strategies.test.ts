@@ -14,6 +14,14 @@ describe('the strategy', () => {
     expect(compress({ text: cases, ratio: 32, query: 'files of case 2790' }).text).toContain('case 2790.');
   });
 
+  test('extractive keeps what denies among statements that are else alike', () => {
+    const sentence = (i: number) =>
+      `Valve ${100 + i} of hall ${i % 7} ${i % 12 === 5 ? 'must never' : 'must always'} be open. `;
+    const text = Array.from({ length: 240 }, (_, i) => sentence(i)).join('');
+    const kept = (ratio: number) => compress({ text, ratio }).text.match(/never/g)?.length ?? 0;
+    expect([kept(4), kept(8)]).toEqual([20, 20]);
+  });
+
   test('hierarchical leaves no section out', () => {
     const text = Array.from(
       { length: 8 },
