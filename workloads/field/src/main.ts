@@ -10,6 +10,7 @@ import { plan } from './job/plan.ts';
 import { type Problem, resolve } from './job/problem.ts';
 import { type Progress, shard } from './job/shard.ts';
 import { mountedFile } from './job/tables.ts';
+import { begin, takeOver } from './job/takeover.ts';
 
 const steps = ['plan', 'shard', 'finish'] as const;
 type Step = (typeof steps)[number];
@@ -77,7 +78,12 @@ async function run(problem: Problem, folder: string): Promise<Record<string, unk
   }
   const onProgress = everySecond((progress) => log('progress', { ...progress }));
   if (step === 'shard') {
-    return { ...(await shard(problem, folder, Number(required('JOB_COMPLETION_INDEX')), { onProgress })) };
+    const index = Number(required('JOB_COMPLETION_INDEX'));
+    begin(folder, index);
+    const result = await shard(problem, folder, index, { onProgress });
+    const ended = await takeOver(problem, folder, index);
+    if (ended.length > 0) log('took over', { shards: ended });
+    return { ...result };
   }
   const result = await finish(problem, folder, { onProgress });
   return { ...result, solution: { ...result.solution, targets: result.solution.targets.slice(0, shownTargets) } };

@@ -47,8 +47,9 @@ parentPort?.on('message', ({ task, numbers, taken, layers }: TaskList) => {
       const number = numbers[i]!;
       if (task === 'layer') computer.layer(number, layers!);
       if (task === 'sync') computer.sync(number);
-      const result =
-        task === 'find' ? computer.find(number) : task === 'compute' ? computer.compute(number, layers) : undefined;
+      // What another pod has computed meanwhile need not be computed again.
+      const found = task === 'find' || task === 'compute' ? computer.find(number) : undefined;
+      const result = found ?? (task === 'compute' ? computer.compute(number, layers) : undefined);
       if (result) say({ type: 'chunk', result });
     }
     say({ type: 'done' });

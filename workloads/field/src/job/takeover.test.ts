@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { finish } from './finish.ts';
+import { plan } from './plan.ts';
+import { type Progress, shard } from './shard.ts';
+import { begin, takeOver } from './takeover.ts';
+import { resultFiles, smallProblem, temporaryFolder } from './testing.ts';
+
+const limits = { memory: 2 ** 34, threads: 2 };
+const problem = smallProblem({
+  volume: { center: ['0mm', '0mm', '60mm'], size: ['40mm', '40mm', '40mm'], spacing: '1mm' },
+  method: 'DirectSum',
+  shards: { max: 3 },
+});
+
+async function undisturbed(): Promise<Map<string, string>> {
+  const folder = temporaryFolder();
+  plan(problem, folder, limits);
+  for (let index = 0; index < 3; index++) await shard(problem, folder, index, { threads: 1 });
+  await finish(problem, folder);
+  return resultFiles(folder);
+}
+
+const isDone = (folder: string, index: number) => existsSync(join(folder, `.quintet/shard-000${index}.json`));
+
+describe('a pod that has computed its shard', { timeout: 60_000 }, () => {
+  it('brings those of slow or dead pods to their end, which then find nothing left to compute', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    await shard(problem, folder, 1, { threads: 1 });
+    expect((await takeOver(problem, folder, 1, { threads: 2 })).toSorted()).toEqual([0, 2]);
+    const speeds: number[] = [];
+    const onProgress = ({ pointsPerSecond }: Progress) => speeds.push(pointsPerSecond);
+    for (const index of [0, 2]) await shard(problem, folder, index, { threads: 1, onProgress });
+    expect(new Set(speeds)).toEqual(new Set([0]));
+    await finish(problem, folder);
+    expect(resultFiles(folder)).toEqual(await undisturbed());
+  });
+
+  it('makes room where a shard still waits for its pod', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1]) begin(folder, index);
+    await shard(problem, folder, 1, { threads: 1 });
+    expect(await takeOver(problem, folder, 1)).toEqual([]);
+    expect(isDone(folder, 0)).toBe(false);
+  });
+
+  it('takes no word of an earlier plan for that of a pod', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    const other = {
+      ...problem,
+      tolerance: problem.tolerance / 2,
+      targets: [{ ...problem.targets[0]!, weight: 2, pressure: 100 }],
+    };
+    plan(other, folder, limits);
+    begin(folder, 1);
+    await shard(other, folder, 1, { threads: 1 });
+    expect(await takeOver(other, folder, 1)).toEqual([]);
+  });
+
+  it('works beside the pods that it helps, and the bits are the same', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    await shard(problem, folder, 2, { threads: 1 });
+    await Promise.all([
+      shard(problem, folder, 0, { threads: 1 }),
+      shard(problem, folder, 1, { threads: 1 }),
+      takeOver(problem, folder, 2, { threads: 1 }),
+    ]);
+    for (const index of [0, 1, 2]) expect(isDone(folder, index)).toBe(true);
+    await finish(problem, folder);
+    expect(resultFiles(folder)).toEqual(await undisturbed());
+  });
+});

@@ -1,0 +1,88 @@
+// A pod that has computed its shard works on those of slower pods, from their far ends, once no shard waits for a pod any more. Chunks are
+// whole or not there and the same whoever computes them, so that nothing need be agreed on: the slow pod finds them when it gets there.
+import { writeWhole } from '../compute/files.ts';
+import type { ChunkPool } from '../compute/pool.ts';
+import { FieldError } from '../errors.ts';
+import { usableCores } from '../machine.ts';
+import { shardChunks } from '../volume/layout.ts';
+import { entries, type PlanFile, readJson, readPlan, shardPath, toJson } from './output.ts';
+import type { Problem } from './problem.ts';
+import { openPool, readMarker } from './shard.ts';
+
+/** A pod computes the shard: whoever comes to help does not take it for one that waits. */
+interface BegunFile {
+  readonly digest: string;
+  readonly shard: number;
+}
+
+/** Methods whose chunks are computed each by itself. */
+const chunkwise: readonly string[] = ['DirectSum', 'Interpolated', 'AngularSpectrum'];
+
+const begunPath = (shard: number): string => `.quintet/begun-${String(shard).padStart(4, '0')}.json`;
+
+/** To be said before a shard is computed. @throws FieldError when there is no plan, or the output fails. */
+export function begin(folder: string, shard: number): void {
+  const begun: BegunFile = { digest: readPlan(folder).digest, shard };
+  writeWhole(folder, begunPath(shard), toJson(begun));
+}
+
+/**
+ * Ends when the chunks of all shards are there, or a shard has not begun: its pod needs the room of this one.
+ * @returns shards whose chunks are all there now. A failure of the output is theirs to tell whose shards they are.
+ */
+export async function takeOver(
+  problem: Problem,
+  folder: string,
+  own: number,
+  { threads = usableCores() }: { threads?: number } = {},
+): Promise<number[]> {
+  const plan = readPlan(folder);
+  // What a GPU computes has other bits.
+  const isAlike = readMarker(folder, plan, own)?.backend === plan.backend;
+  if (!isAlike || !chunkwise.includes(plan.method)) return [];
+  const whole: number[] = [];
+  const next = (): number | undefined => slowShard(folder, plan, own, whole);
+  let pool: ChunkPool | undefined;
+  try {
+    for (let slow = next(); slow !== undefined; slow = next()) {
+      pool ??= openPool(problem, folder, threads);
+      await completeFromTheEnd(problem, plan, folder, slow, pool, 2 * threads);
+      whole.push(slow);
+    }
+  } catch (error) {
+    if (!(error instanceof FieldError)) throw error;
+  } finally {
+    await pool?.close();
+  }
+  return whole;
+}
+
+/** One that has begun and is not done, when there is none that has not begun; several helpers choose different ones. */
+function slowShard(folder: string, plan: PlanFile, own: number, whole: readonly number[]): number | undefined {
+  const names = new Set(entries(folder, '.quintet'));
+  const slow: number[] = [];
+  for (let shard = 0; shard < plan.shards; shard++) {
+    if (shard === own || whole.includes(shard) || names.has(shardPath(shard).slice('.quintet/'.length))) continue;
+    const begun = readJson<BegunFile>(folder, begunPath(shard));
+    if (begun?.digest !== plan.digest) return undefined;
+    slow.push(shard);
+  }
+  return slow[own % slow.length];
+}
+
+/** Leaves off where the shard's own pod says that it is done. The marker is that pod's to write, who finds what lies here. */
+async function completeFromTheEnd(
+  problem: Problem,
+  plan: PlanFile,
+  folder: string,
+  shard: number,
+  pool: ChunkPool,
+  atOnce: number,
+): Promise<void> {
+  const { from, to } = shardChunks(problem.volume, shard, plan.shards);
+  for (let end = to; end > from && !readMarker(folder, plan, shard); end -= atOnce) {
+    const some = Array.from({ length: Math.min(atOnce, end - from) }, (_, i) => end - 1 - i);
+    const found = await pool.run(some);
+    await pool.sync(found.filter(({ computed }) => computed).map(({ chunk }) => chunk));
+  }
+}
