@@ -5,7 +5,7 @@
 import { type Gene, type Genome, genesOf, type Space } from './genome.ts';
 
 /** Width of the kernel, of a gene's range. */
-const width = 0.25;
+const width = 0.3;
 /** Deviations that the unknown is worth. */
 const optimism = 0.5;
 /** Deviations of score that ten times the training is worth. */
@@ -82,11 +82,11 @@ export class Preselection {
   }
 }
 
-/** Mean square over genes; another choice is as far as a whole range. */
+/** Squares of all genes; another choice is as far as half a range. */
 function distance(a: readonly number[], b: readonly number[]): number {
   let sum = 0;
-  for (const [i, value] of a.entries()) sum += Math.min(1, (value - b[i]!) ** 2);
-  return sum / a.length;
+  for (const [i, value] of a.entries()) sum += Math.min(0.25, (value - b[i]!) ** 2);
+  return sum;
 }
 
 /** How much training costs, up to a factor that the data has: leaves grow with trees, and DART drops old trees for each new one. */
