@@ -30,7 +30,7 @@ describe('a pod that has computed its shard', { timeout: 60_000 }, () => {
     plan(problem, folder, limits);
     for (const index of [0, 1, 2]) begin(folder, index);
     await shard(problem, folder, 1, { threads: 1 });
-    expect((await takeOver(problem, folder, 1, { threads: 2 })).toSorted()).toEqual([0, 2]);
+    expect(new Set(await takeOver(problem, folder, 1, { threads: 2 }))).toEqual(new Set([0, 2]));
     const speeds: number[] = [];
     const onProgress = ({ pointsPerSecond }: Progress) => speeds.push(pointsPerSecond);
     for (const index of [0, 2]) await shard(problem, folder, index, { threads: 1, onProgress });
