@@ -137,7 +137,8 @@ describe('prompts', () => {
 
   test('that are long are read in large parts again when no short ones come any more', async () => {
     const computer = new Computer();
-    Object.assign(computer, { alone: 16, each: 0.01 });
+    // A minute later.
+    Object.assign(computer, { alone: 300, each: 0.01 });
     const long = computer.prompt('long', 20_000);
     while (computer.batches.length < 3) await sleep(0);
     await computer.prompt('short', 40);

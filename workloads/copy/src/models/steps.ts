@@ -29,19 +29,19 @@ export interface StepsOptions {
   onBatch?: ((batch: Batch) => void) | undefined;
 }
 
-/** Beside answers a prompt may make a batch this many times as long as it is without. */
+/** Beside answers a prompt may make a batch this many times as long as it is without; */
 const longest = 2.5;
-/** Whoever comes waits until a batch is done, and so parts are as small where nobody is held up yet. Where for so many batches nobody else came, */
-const calm = 16;
-/** they are so many times as long, with less to do for each token. */
+/** so many times as large are its parts, with less to do for each token, where there are none and for so many batches nobody else came, */
 const unhindered = 4;
+/** or all who wait have their whole prompt read by that. */
+const calm = 16;
 /** A prompt lets others pass that have less left, until so many times its own length was read for them. */
 const patience = 8;
 /** Where nothing is known yet. */
 const firstPart = 32;
 const leastPart = 24;
-/** Batches for which it is remembered that short prompts come beside long ones: */
-const memory = 256;
+/** Batches, and milliseconds, for which it is remembered that short prompts come beside long ones: */
+const memory = { batches: 256, milliseconds: 60_000 };
 /** those wait for a part of a long one, and so it is at most this share of their own length, */
 const share = 0.5;
 /** but not so small that most of a batch's time is spent on what is read in any case. */
@@ -67,18 +67,18 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
   let quiet = 0;
   let inWork: readonly Waiting[] = [];
   const pace = paceOf(batchSize);
-  const visitors = shortPrompts();
+  const visitors = shortPrompts(now);
 
   /** Those that the next batch holds, with their tokens; the others wait on. */
   const chosen = (): { item: Waiting; count: number }[] => {
     const answers = waiting.filter(({ left }) => left === undefined).slice(0, batchSize);
     const batch = answers.map((item) => ({ item, count: 1 }));
-    const part = Math.min(pace.part() * (quiet < calm ? 1 : unhindered), visitors.part());
-    const most = batchSize - answers.length;
-    let room = Math.min(most, part);
     const prompts = waiting
       .filter(({ left }) => left !== undefined)
       .toSorted((a, b) => rankOf(a, read) - rankOf(b, read));
+    const part = Math.round(Math.min(pace.part(answers.length) * haste(prompts, answers.length), visitors.part()));
+    const most = batchSize - answers.length;
+    let room = Math.min(most, part);
     for (const item of prompts) {
       const { left = 0, length = 0 } = item;
       const isFirst = batch.length === answers.length;
@@ -94,6 +94,14 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
     const taken = new Set(batch.map(({ item }) => item));
     waiting = waiting.filter((item) => !taken.has(item));
     return batch;
+  };
+
+  /** How many times as large as usual a part of a prompt is. */
+  const haste = (prompts: readonly Waiting[], answers: number): number => {
+    // What holds few up and many wait for is worth more of the time of those few.
+    if (answers > 0) return Math.min(unhindered, Math.max(1, prompts.length / answers));
+    const all = unhindered * pace.part(0);
+    return quiet >= calm || prompts.every(({ length = 0 }) => length <= all) ? unhindered : 1;
   };
 
   const run = async (): Promise<void> => {
@@ -114,7 +122,7 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
       const answers = batch.filter(({ item }) => item.left === undefined).length;
       const promptTokens = batch.reduce((sum, { count }) => sum + count, 0) - answers;
       read += promptTokens;
-      pace.note(promptTokens, milliseconds);
+      pace.note(answers, promptTokens, milliseconds);
       onBatch?.({ answers, promptTokens, milliseconds });
     }
     running = false;
@@ -152,49 +160,81 @@ function rankOf({ left = 0, due }: Waiting, read: number): number {
 }
 
 /** How large parts of long prompts may be for the short ones that came beside them lately; without bounds where there are none. */
-function shortPrompts(): { came: (length: number, besides: number) => void; batch: () => void; part: () => number } {
+function shortPrompts(now: () => number): {
+  came: (length: number, besides: number) => void;
+  batch: () => void;
+  part: () => number;
+} {
   let usual = Number.POSITIVE_INFINITY;
-  let since = 0;
+  let batches = 0;
+  let last = 0;
   return {
     came: (length, besides) => {
       if (besides < 2 * length) return;
-      since = 0;
+      batches = 0;
+      last = now();
       // The shortest count most.
       usual = usual < length ? usual + (length - usual) / 4 : length;
     },
     batch: () => {
-      if (++since > memory) usual = Number.POSITIVE_INFINITY;
+      if (++batches > memory.batches && now() - last > memory.milliseconds) usual = Number.POSITIVE_INFINITY;
     },
     part: () => Math.max(smallestPart, Math.round(usual * share)),
   };
 }
 
-/** How much of a prompt a batch may hold, from what batches took: so long without a prompt, so much longer for each token of one. */
-function paceOf(most: number): { part: () => number; note: (tokens: number, milliseconds: number) => void } {
+/**
+ * How much of a prompt a batch may hold beside so many answers, from what batches took: least squares over the latest ones, with a time for each batch,
+ * each answer and each token of a prompt.
+ */
+function paceOf(most: number): {
+  part: (answers: number) => number;
+  note: (answers: number, tokens: number, milliseconds: number) => void;
+} {
+  /** Beside one answer, and how much more there may be for each further one. */
   let part = firstPart;
-  // Sums of a straight line through the latest batches.
-  let [n, x, y, xx, xy] = [0, 0, 0, 0, 0];
+  let more = 0;
   const kept = 0.98;
-  const become = (size: number) => {
-    part = Math.min(most, Math.max(leastPart, size));
-  };
+  let count = 0;
+  const sums = { a: 0, t: 0, y: 0, aa: 0, at: 0, tt: 0, ay: 0, ty: 0 };
+  const within = (size: number) => Math.min(most, Math.max(leastPart, size));
   return {
-    part: () => Math.round(part),
-    note: (tokens, milliseconds) => {
-      n = n * kept + 1;
-      x = x * kept + tokens;
-      y = y * kept + milliseconds;
-      xx = xx * kept + tokens * tokens;
-      xy = xy * kept + tokens * milliseconds;
-      const spread = n * xx - x * x;
+    part: (answers) => Math.round(within(part + more * Math.max(0, answers - 1))),
+    note: (answers, tokens, milliseconds) => {
+      count = count * kept + 1;
+      const values = {
+        a: answers,
+        t: tokens,
+        y: milliseconds,
+        aa: answers * answers,
+        at: answers * tokens,
+        tt: tokens * tokens,
+        ay: answers * milliseconds,
+        ty: tokens * milliseconds,
+      };
+      for (const [name, value] of Object.entries(values) as [keyof typeof sums, number][])
+        sums[name] = sums[name] * kept + value;
+      const mean = { a: sums.a / count, t: sums.t / count, y: sums.y / count };
+      const tt = sums.tt / count - mean.t ** 2;
       // Batches that are all alike tell nothing: the next is to be another.
-      if (spread <= n) return become(tokens > 0.8 * part ? part * 1.1 : part);
-      const each = (n * xy - x * y) / spread;
-      const alone = (y - each * x) / n;
+      if (tt <= 1) {
+        if (tokens > 0.8 * part) part = within(part * 1.1);
+        return;
+      }
+      // Where the number of answers hardly changes, what each takes is not known.
+      const aa = sums.aa / count - mean.a ** 2 + 0.05;
+      const at = sums.at / count - mean.a * mean.t;
+      const ay = sums.ay / count - mean.a * mean.y;
+      const ty = sums.ty / count - mean.t * mean.y;
+      const determinant = aa * tt - at * at;
+      const eachAnswer = Math.max(0, (ay * tt - ty * at) / determinant);
+      const each = (ty * aa - ay * at) / determinant;
+      const alone = mean.y - each * mean.t + eachAnswer * (1 - mean.a);
       if (!(each > 0 && alone > 0)) return;
       const fitting = ((longest - 1) * alone) / each;
       // Slowly: one batch that the machine held up says little.
-      become(part * Math.min(1.1, Math.max(0.9, fitting / part)));
+      part = within(part * Math.min(1.1, Math.max(0.9, fitting / part)));
+      more += (Math.min(most, ((longest - 1) * eachAnswer) / each) - more) / 16;
     },
   };
 }
