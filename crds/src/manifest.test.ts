@@ -58,8 +58,9 @@ describe.each(kinds.map((definition) => ({ kind: definition.kind, definition }))
   const schema = structuralSchema(definition);
   const ours = [...walk(schema)].filter(([path]) => path.startsWith('.spec') || path.startsWith('.status'));
 
-  test('stays below 100 kB', () => {
-    expect(Buffer.byteLength(manifestText(definition))).toBeLessThan(100_000);
+  // kubectl apply keeps a copy in an annotation, which ends at 256 KiB.
+  test('stays below 120 kB', () => {
+    expect(Buffer.byteLength(manifestText(definition))).toBeLessThan(120_000);
   });
 
   test('reads the same as YAML 1.1, which kubectl speaks, and 1.2', () => {

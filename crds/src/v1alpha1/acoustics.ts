@@ -147,7 +147,10 @@ export const target = ruled(
   z.object({
     name: name().describe('Name.'),
     position: position().describe('[x, y, z].'),
-    trap: z.enum(['Focus', 'Twin', 'Vortex', 'Silence']).default('Focus').describe('What is made there.'),
+    trap: z
+      .enum(['Focus', 'Twin', 'Vortex', 'Silence', 'Stiffness'])
+      .default('Focus')
+      .describe('What is made there; Stiffness holds the particle as firmly as phases can, by LBFGS or Adam.'),
     weight: decimal('Positive').default('1').describe('Share of the pressure against other targets.'),
     pressure: pressure().exactOptional().describe('Pressure to reach; left out, as much as there is.'),
     plane: plane().exactOptional().describe('Twin: plane between its two lobes. Left out, YZ.'),

@@ -18,6 +18,7 @@ import {
   decimal,
   density,
   duration,
+  exactlyOne,
   extent,
   int,
   intensity,
@@ -81,13 +82,41 @@ const safety = z.object({
     .describe('Places with a limit of their own.'),
 });
 
+const region = ruled(
+  z.object({
+    name: name().describe('Name.'),
+    center: position().describe('Centre.'),
+    radius: length().exactOptional().describe('Of a ball.'),
+    size: extent().exactOptional().describe('Of a box along the axes: lengths of its edges.'),
+    soundSpeed: speed().describe('Speed of sound inside.'),
+    density: density().describe('Density inside.'),
+  }),
+  exactlyOne('radius', 'size'),
+);
+
 const timeDomain = z.object({
   cycles: int(1, 100_000).default(40).describe('Periods of the drive that are computed.'),
-  cfl: decimal('Positive').default('0.3').describe('Courant number.'),
-  absorbingLayer: int(0, 64).default(20).describe('Points of the absorbing layer at each face.'),
-  mediumMap: claimPath()
+  burst: int(2, 10_000)
     .exactOptional()
-    .describe('Zarr group with soundSpeed and density on the points of the volume.'),
+    .describe('Periods of a tone burst under a Hann window; left out, the drive sounds on.'),
+  cfl: decimal('Positive')
+    .default('0.3')
+    .describe('Courant number, at most 1: the share of a point that sound passes in a time step.'),
+  pointsPerWavelength: int(3, 64)
+    .default(5)
+    .describe('Fewest points in the shortest wavelength; where those of the volume are fewer, more are put between.'),
+  absorbingLayer: int(0, 64).default(20).describe('Points of the absorbing layer at each face.'),
+  record: set(z.enum(['Maximum', 'RMS']), 2)
+    .exactOptional()
+    .describe('Arrays beside the amplitude: of the last period, or of all the time of a burst.'),
+  sensors: keyed(z.object({ name: name().describe('Name.'), position: position().describe('[x, y, z].') }), 64)
+    .exactOptional()
+    .describe('Places whose pressure is kept at each time step.'),
+  regions: keyed(region, 64).exactOptional().describe('Bodies of another medium; later ones lie over earlier ones.'),
+  mediumMap: z
+    .object({ persistentVolumeClaim: claimPath().describe('The group, on a volume.') })
+    .exactOptional()
+    .describe('Zarr group with the arrays soundSpeed and density on the points of the volume.'),
 });
 
 const output = ruled(

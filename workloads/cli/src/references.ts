@@ -35,6 +35,6 @@ export function claimed(configMaps: ConfigMaps, claims: ReadonlyMap<string, stri
     const root = realpathSync(folder);
     const path = realpathSync(join(root, file));
     if (path !== root && !path.startsWith(`${root}${sep}`)) throw new Error(`${file} leaves ${folder}`);
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   };
 }

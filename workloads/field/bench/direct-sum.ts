@@ -1,4 +1,5 @@
-// Points per second of the direct sum over 512 pistons on all cores, files written, beside levitate's pressure field.
+// Points per second of the direct sum over 512 pistons on all cores, files written, beside levitate's pressure field and the same sum
+// as an expression of torch.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +35,7 @@ export const noTables = (): string => {
   throw new Error('no tables');
 };
 
-interface LevitateAnswer {
+interface PressureAnswer {
   seconds: number;
   cpuSeconds: number;
   re: number[];
@@ -48,21 +49,30 @@ export async function directSum(quick: boolean, peer: Peer | undefined): Promise
   const size = `T=512 N=${points} ${threads} threads`;
   const runs = quick ? 3 : 7;
   const peerPoints = somePoints(problem, quick ? 300 : 2000);
+  const torchPoints = somePoints(problem, quick ? 4096 : 16_384);
   const ours: number[] = [];
   const theirs: number[] = [];
   const oursPerCpu: number[] = [];
   const theirsPerCpu: number[] = [];
-  let answer: LevitateAnswer | undefined;
+  const torchs: number[] = [];
+  let answer: PressureAnswer | undefined;
+  let torch: PressureAnswer | undefined;
   let phases: Float64Array | undefined;
   for (let n = 0; n < runs; n++) {
     const measured = await computeOnce(problem, threads);
     phases = measured.phases;
     ours.push(points / measured.seconds);
     oursPerCpu.push(points / measured.cpuSeconds);
-    answer = await askLevitate(peer, problem, phases, peerPoints);
-    if (!answer) continue;
-    theirs.push(peerPoints.length / answer.seconds);
-    theirsPerCpu.push(peerPoints.length / answer.cpuSeconds);
+    answer = await askPeer(peer, 'levitate_pressure', problem, phases, peerPoints);
+    torch = await askPeer(peer, 'torch_pressure', problem, phases, torchPoints).catch((error: unknown) => {
+      console.error(`without torch: ${(error as Error).message}`);
+      return undefined;
+    });
+    if (answer) {
+      theirs.push(peerPoints.length / answer.seconds);
+      theirsPerCpu.push(peerPoints.length / answer.cpuSeconds);
+    }
+    if (torch) torchs.push(torchPoints.length / torch.seconds);
   }
   const base = { bench: 'field', size, better: 'higher', metric: 'points', unit: '1/s' } as const;
   const rows = [
@@ -79,24 +89,30 @@ export async function directSum(quick: boolean, peer: Peer | undefined): Promise
       peers: theirsPerCpu.length > 0 ? { levitate: median(theirsPerCpu) } : {},
     }),
   ];
-  if (answer && phases) {
-    const difference = differenceFrom(problem, phases, peerPoints, answer);
+  if (torchs.length > 0) {
+    const peers = { 'torch float32': median(torchs) };
+    rows.push(row({ ...base, case: 'direct sum beside torch', ours: median(ours), peers }, { ratio: 3 }));
+  }
+  const agreement = (name: string, found: PressureAnswer | undefined, at: number[][]): void => {
+    if (!found || !phases) return;
     rows.push(
       row(
         {
           ...base,
-          case: 'direct sum, agreement with levitate',
-          size: `T=512 N=${peerPoints.length}`,
+          case: `direct sum, agreement with ${name}`,
+          size: `T=512 N=${at.length}`,
           better: 'lower',
           metric: 'largest difference',
           unit: 'of largest',
-          ours: difference,
+          ours: differenceFrom(problem, phases, at, found),
           peers: {},
         },
         { absolute: 1e-3 },
       ),
     );
-  }
+  };
+  agreement('levitate', answer, peerPoints);
+  agreement('torch float32', torch, torchPoints);
   return rows;
 }
 
@@ -126,15 +142,16 @@ async function computeOnce(
   }
 }
 
-async function askLevitate(
+async function askPeer(
   peer: Peer | undefined,
+  ask: 'levitate_pressure' | 'torch_pressure',
   { emitters, frequency, medium }: Problem,
   phases: Float64Array,
   points: number[][],
-): Promise<LevitateAnswer | undefined> {
+): Promise<PressureAnswer | undefined> {
   const { elements, pressureAt1m, radius } = emitters;
-  return peer?.ask<LevitateAnswer>({
-    ask: 'levitate_pressure',
+  return peer?.ask<PressureAnswer>({
+    ask,
     positions: Array.from(elements.positions),
     normals: Array.from(elements.normals),
     phases: Array.from(phases),
@@ -152,7 +169,7 @@ function differenceFrom(
   problem: Problem,
   phases: Float64Array,
   points: number[][],
-  { re, im }: LevitateAnswer,
+  { re, im }: PressureAnswer,
 ): number {
   const sources = drivenSources(problem.emitters, { amplitudes: new Float64Array(phases.length).fill(1), phases });
   const value = new Float64Array(2);

@@ -7,5 +7,6 @@ export { openPool, type Progress, type ShardOptions, type ShardResult, shard } f
 export { type FileReader, mountedFile } from './job/tables.ts';
 export { formatBytes } from './job/units.ts';
 export { usableCores } from './machine.ts';
-export { type HarmonicDrive, harmonicPressure, spreadSource } from './timedomain/harmonic.ts';
+export { type Drive as SimulationDrive, type Recording, record } from './timedomain/record.ts';
 export { type MassSource, Simulation, type SimulationSettings, stableTimeStep } from './timedomain/simulation.ts';
+export { spreadSource } from './timedomain/source.ts';

@@ -1,5 +1,4 @@
 // One chunk of the volume: computed, checked, and put where it belongs.
-import { FieldError } from '../errors.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
 import { ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
@@ -8,51 +7,26 @@ import { derivativeAxes, derivativeCounts } from '../physics/derivatives.ts';
 import { directivityOf, type Pattern } from '../physics/directivity.ts';
 import type { Sources } from '../physics/sources.ts';
 import { SpectrumLayers } from '../spectrum/layers.ts';
-import { type Block, chunkBlock, chunkIndexes, coordinate, type Volume } from '../volume/layout.ts';
-import { chunkBytes, chunkPath, seal, verified } from '../zarr/array.ts';
-import { readInto, syncFile, writeUnsynced } from './files.ts';
-import { type FieldMaxima, maximaOf, type ZoneSphere } from './maxima.ts';
-import {
-  arrayOf,
-  type ComplexRow,
-  type Constants,
-  floatsPerPoint,
-  formats,
-  type StoredQuantity,
-  writeRow,
-} from './quantities.ts';
+import { type Block, coordinate } from '../volume/layout.ts';
+import { type ComplexRow, type Constants, formats, type StoredQuantity, writeRow } from './quantities.ts';
+import { type ChunkResult, ChunkStore, type Stored } from './store.ts';
 
 /** All that a thread needs to compute chunks; plain data. */
-export interface ChunkWork {
+export interface ChunkWork extends Stored {
   readonly sources: Omit<Sources, 'directivity'>;
   readonly pattern: Pattern;
-  readonly volume: Volume;
-  readonly quantities: readonly StoredQuantity[];
   readonly constants: Constants;
-  readonly zones: readonly ZoneSphere[];
   readonly backend: 'CPU' | 'Reference';
   readonly wavelength: number;
   /** Where it is given, chunks far from all sources are interpolated from it. */
   readonly lattice?: Lattice;
-  /** Folder of the Zarr group. */
-  readonly folder: string;
-}
-
-export interface ChunkResult {
-  readonly chunk: number;
-  /** Checksums in the order of the quantities. */
-  readonly checksums: readonly number[];
-  readonly maxima: FieldMaxima;
-  readonly points: number;
-  /** False when the files were there and whole. */
-  readonly computed: boolean;
 }
 
 export class ChunkComputer {
   readonly #work: ChunkWork;
   readonly #kernel: RowKernel;
   readonly #interpolator: Interpolator | undefined;
-  readonly #buffers: Uint8Array[];
+  readonly #store: ChunkStore;
   #spectrum: SpectrumLayers | undefined;
 
   constructor(work: ChunkWork) {
@@ -60,32 +34,20 @@ export class ChunkComputer {
     this.#kernel = kernelFor(work);
     const { lattice, volume, wavelength } = work;
     this.#interpolator = lattice && new Interpolator(volume, lattice, wavelength, fieldsOf(work));
-    this.#buffers = work.quantities.map((quantity) => new Uint8Array(chunkBytes(arrayOf(quantity, volume))));
+    this.#store = new ChunkStore(work);
   }
 
   /** What is stored of the chunk; undefined unless all of its files are there and whole. */
   find(chunk: number): ChunkResult | undefined {
-    const checksums: number[] = [];
-    for (const [i, path] of this.#paths(chunk).entries()) {
-      const buffer = this.#buffers[i]!;
-      const checksum = readInto(this.#work.folder, path, buffer) ? verified(buffer) : undefined;
-      if (checksum === undefined) return undefined;
-      checksums.push(checksum);
-    }
-    return this.#result(chunk, checksums, false);
+    return this.#store.find(chunk);
   }
 
   /** Computes and stores the chunk: from the layers where they are given, else by summing at each point. @throws FieldError */
   compute(chunk: number, layers?: Layers): ChunkResult {
-    const block = chunkBlock(this.#work.volume, chunk);
-    for (let i = 0; i < this.#buffers.length; i++) this.#floats(i).fill(0);
-    if (layers) this.#interpolate(block, layers);
-    else this.#sum(block);
-    const checksums = this.#buffers.map((buffer) => seal(buffer));
-    const result = this.#result(chunk, checksums, true);
-    if (!Number.isFinite(result.maxima.anywhere)) throw new FieldError('KernelRefused', `chunk ${chunk} is not finite`);
-    this.#paths(chunk).forEach((path, i) => writeUnsynced(this.#work.folder, path, this.#buffers[i]!));
-    return result;
+    return this.#store.write(chunk, (block) => {
+      if (layers) this.#interpolate(block, layers);
+      else this.#sum(block);
+    });
   }
 
   /** Sums layer `index` of the lattice and brings its rows to the points of the volume along x. */
@@ -123,7 +85,7 @@ export class ChunkComputer {
 
   /** Brings the chunk's files to the disk. */
   sync(chunk: number): void {
-    for (const path of this.#paths(chunk)) syncFile(this.#work.folder, path);
+    this.#store.sync(chunk);
   }
 
   /** The layers that come are of another list, though their numbers may be the same. */
@@ -163,41 +125,18 @@ export class ChunkComputer {
   }
 
   #writeRow(iz: number, iy: number, points: number, fields: readonly ComplexRow[]): void {
-    const { volume, quantities, constants } = this.#work;
-    const row = (iz * volume.chunk[1] + iy) * volume.chunk[2];
-    quantities.forEach((quantity, i) => {
-      writeRow(quantity, fields, points, constants, this.#floats(i), row * floatsPerPoint(quantity));
-    });
-  }
-
-  #result(chunk: number, checksums: number[], computed: boolean): ChunkResult {
-    const { volume, zones } = this.#work;
-    const block = chunkBlock(volume, chunk);
-    const points = block.shape[0] * block.shape[1] * block.shape[2];
-    return { chunk, checksums, maxima: maximaOf(this.#floats(0), volume, block, zones), points, computed };
-  }
-
-  #floats(i: number): Float32Array {
-    const buffer = this.#buffers[i]!;
-    return new Float32Array(buffer.buffer, 0, (buffer.length - 4) / 4);
-  }
-
-  #paths(chunk: number): string[] {
-    const indexes = chunkIndexes(this.#work.volume, chunk);
-    return this.#work.quantities.map((quantity) => {
-      const { array, components } = formats[quantity];
-      return chunkPath(array, components === 3 ? [...indexes, 0] : indexes);
-    });
+    const { constants } = this.#work;
+    this.#store.row(iz, iy, (quantity, out, at) => writeRow(quantity, fields, points, constants, out, at));
   }
 }
 
 /** Highest order of derivatives of the pressure that the quantities are made of. */
-export function orderOf({ quantities }: Pick<ChunkWork, 'quantities'>): 0 | 1 | 2 | 3 {
+export function orderOf({ quantities }: { readonly quantities: readonly StoredQuantity[] }): 0 | 1 | 2 | 3 {
   return Math.max(...quantities.map((quantity) => formats[quantity].order)) as 0 | 1 | 2 | 3;
 }
 
 /** Complex numbers that each point of the sum gives: the pressure and its derivatives. */
-export function fieldsOf(work: Pick<ChunkWork, 'quantities'>): number {
+export function fieldsOf(work: { readonly quantities: readonly StoredQuantity[] }): number {
   return derivativeCounts[orderOf(work)];
 }
 

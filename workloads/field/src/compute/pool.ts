@@ -5,7 +5,8 @@ import { isFar, layersOf } from '../interpolation/design.ts';
 import { Interpolator, type Layers } from '../interpolation/interpolator.ts';
 import { chunkBlock } from '../volume/layout.ts';
 import { isBucket, openPort } from './bucket.ts';
-import { type ChunkResult, type ChunkWork, fieldsOf } from './chunk.ts';
+import { type ChunkWork, fieldsOf } from './chunk.ts';
+import type { ChunkResult } from './store.ts';
 import type { TaskList, WorkerMessage, WorkerStart } from './worker.ts';
 
 export interface ListOptions {

@@ -5,7 +5,16 @@ import type { Gorkov } from '../physics/particle.ts';
 import type { Volume } from '../volume/layout.ts';
 import type { ArrayDescription } from '../zarr/array.ts';
 
-export type StoredQuantity = 'Pressure' | 'Intensity' | 'Velocity' | 'GorkovPotential' | 'Force' | 'Stiffness';
+/** The last two are recorded while time goes by, by the method TimeDomain alone. */
+export type StoredQuantity =
+  | 'Pressure'
+  | 'Intensity'
+  | 'Velocity'
+  | 'GorkovPotential'
+  | 'Force'
+  | 'Stiffness'
+  | 'PressureMaximum'
+  | 'PressureRMS';
 
 interface QuantityFormat {
   readonly array: string;
@@ -66,6 +75,22 @@ export const formats: Readonly<Record<StoredQuantity, QuantityFormat>> = {
     unit: 'N m-1',
     description: 'minus the slope of the force along x, y and z: positive where the particle is held',
     order: 3,
+  },
+  PressureMaximum: {
+    array: 'pressure_maximum',
+    dataType: 'float32',
+    components: 1,
+    unit: 'Pa',
+    description: 'largest magnitude of the pressure: over the last period, or over all the time of a burst',
+    order: 0,
+  },
+  PressureRMS: {
+    array: 'pressure_rms',
+    dataType: 'float32',
+    components: 1,
+    unit: 'Pa',
+    description: 'root mean square of the pressure: over the last period, or over all the time of a burst',
+    order: 0,
   },
 };
 

@@ -3,7 +3,8 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { FieldError } from '../errors.ts';
 import type { Layers } from '../interpolation/interpolator.ts';
 import { usePort } from './bucket.ts';
-import { ChunkComputer, type ChunkResult, type ChunkWork } from './chunk.ts';
+import { ChunkComputer, type ChunkWork } from './chunk.ts';
+import type { ChunkResult } from './store.ts';
 
 /** One list for all threads, in memory that they share. */
 export interface TaskList {

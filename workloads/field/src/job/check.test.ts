@@ -89,7 +89,11 @@ describe('bad input is refused with the field, before anything is computed', () 
       reason: 'InvalidMedium',
     },
     { title: 'frozen water', spec: { medium: { type: 'Water', temperature: '-4C' } }, reason: 'InvalidMedium' },
-    { title: 'what this version does not compute', spec: { method: 'TimeDomain' }, reason: 'Unsupported' },
+    {
+      title: 'what this version does not compute',
+      spec: { array: { grid: {}, transducer: { directivity: 'Focused', focused: { focalLength: '20mm' } } } },
+      reason: 'Unsupported',
+    },
     {
       title: 'a dead element that is none',
       spec: { array: { grid: { rows: 2, columns: 2 }, hardware: { deadElements: [4] } } },

@@ -2,13 +2,21 @@
 import { FieldError } from '../errors.ts';
 import type { Problem } from './problem.ts';
 import type { Scene } from './scene.ts';
+import { checkTimeDomain, isTimed } from './timedomain.ts';
 import { formatLength, formatPercent, formatPressure } from './units.ts';
 
 /** @returns warnings. @throws FieldError naming the field. */
 export function check(problem: Problem): string[] {
   checkReflectors(problem);
   checkScene(problem);
-  return [...warningsOf(problem)];
+  if (problem.motion && problem.targets.some(({ trap }) => trap === 'Stiffness')) {
+    throw new FieldError(
+      'Unsupported',
+      'frames of a motion are not solved for stiffness: say Twin or Vortex',
+      'spec.motion',
+    );
+  }
+  return [...warningsOf(problem), ...(isTimed(problem) ? checkTimeDomain(problem) : [])];
 }
 
 /** What can be told without a volume. @throws FieldError naming the field. */
@@ -24,8 +32,19 @@ export function checkScene(scene: Scene): void {
   }
 }
 
-function checkTarget({ emitters, targets }: Scene, i: number): void {
+function checkTarget({ emitters, targets, solver }: Scene, i: number): void {
   const target = targets[i]!;
+  if (target.trap === 'Stiffness') {
+    const descends = solver.algorithm === 'Adam' || solver.algorithm === 'LBFGS';
+    if (!descends) {
+      const why = `${target.name} asks for stiffness, which only LBFGS and Adam climb`;
+      throw new FieldError('InvalidTarget', why, `spec.targets[${i}].trap`);
+    }
+    if (target.pressure !== undefined) {
+      const why = `${target.name} asks for stiffness and not for a pressure`;
+      throw new FieldError('InvalidTarget', why, `spec.targets[${i}].pressure`);
+    }
+  }
   const field = `spec.targets[${i}].position`;
   const { count, positions } = emitters.elements;
   for (let t = 0; t < count; t++) {

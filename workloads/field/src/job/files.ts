@@ -20,6 +20,7 @@ import { motionPath } from './frames.ts';
 import { entries, type PlanFile, planPath, readJson, remove, solutionPath, summaryPath, toJson } from './output.ts';
 import type { Problem } from './problem.ts';
 import { sweepStaging } from './shard.ts';
+import { sensorsArray } from './simulate.ts';
 import { formatBytes } from './units.ts';
 import { viewerPath } from './viewer.ts';
 
@@ -76,7 +77,8 @@ function clear(folder: string): void {
   for (const name of entries(folder, '.quintet')) {
     if (/^shard-\d+\.json$/.test(name)) remove(folder, join('.quintet', name));
   }
-  for (const { array } of Object.values(formats)) remove(folder, array);
+  for (const array of [...Object.values(formats).map((format) => format.array), sensorsArray, 'time'])
+    remove(folder, array);
   for (const name of entries(folder)) {
     if (/^slice-.*\.png$/.test(name) || [...Object.values(boardFiles), motionPath, viewerPath].includes(name))
       remove(folder, name);

@@ -21,7 +21,10 @@ import { type SafetySummary, type SolutionSummary, summarizeSafety, summarizeSol
 import type { Problem } from './problem.ts';
 import { judge, type Maxima, type Verdict } from './safety.ts';
 import { readDrive, readMarker, type ShardOptions, shard, sweepStaging } from './shard.ts';
+import { readSimulation, type SimulationFile } from './simulate.ts';
 import { drawSlices } from './slices.ts';
+import { isTimed } from './timedomain.ts';
+import { formatPercent } from './units.ts';
 import { writeViewer } from './viewer.ts';
 
 export interface FinishResult {
@@ -55,12 +58,13 @@ export async function finish(problem: Problem, folder: string, options: ShardOpt
     throughput: {
       points: plan.points,
       pointsPerSecond: Math.round(computed / Math.max(busySeconds(markers), 1e-9)),
-      backend: plan.backend,
+      backend: [...new Set(markers.map(({ backend }) => backend))].join('+'),
       method: plan.method,
     },
     output: { bytes: plan.bytes, summary: summaryPath, pictures },
   };
-  writeWhole(folder, summaryPath, toJson(summaryOf(problem, plan, solution, markers, maxima, result)));
+  const simulation = isTimed(problem) ? readSimulation(problem, plan, folder) : undefined;
+  writeWhole(folder, summaryPath, toJson(summaryOf(problem, plan, solution, markers, maxima, result, simulation)));
   return result;
 }
 
@@ -97,6 +101,7 @@ async function wholeShard(
 }
 
 function filesAgree(problem: Problem, plan: PlanFile, folder: string, marker: ShardFile): boolean {
+  if (isTimed(problem) && !readSimulation(problem, plan, folder)) return false;
   return plan.quantities.every((quantity, i) => {
     const { array, components } = formats[quantity];
     const buffer = new Uint8Array(chunkBytes(arrayOf(quantity, problem.volume)));
@@ -150,6 +155,7 @@ function summaryOf(
   markers: readonly ShardFile[],
   maxima: FieldMaxima,
   result: FinishResult,
+  simulation: SimulationFile | undefined,
 ): unknown {
   const { volume, wavelength, frequency, medium } = problem;
   const checksum = createHash('sha256')
@@ -189,7 +195,31 @@ function summaryOf(
         ...(plan.lattice.planes && { planes: plan.lattice.planes }),
       },
     }),
+    ...backendsIn(markers),
     ...(plan.methodReason !== undefined && { method: { name: plan.method, reason: plan.methodReason } }),
-    warnings: plan.warnings,
+    ...(simulation && { simulation: { ...simulation, digest: undefined } }),
+    warnings: [...plan.warnings, ...unsettledIn(problem, simulation)],
+  };
+}
+
+/** A continuous drive that had not come to rest tells amplitudes that still change. */
+function unsettledIn({ tolerance }: Problem, simulation: SimulationFile | undefined): string[] {
+  const change = simulation?.unsettled ?? 0;
+  if (change <= tolerance) return [];
+  return [
+    `amplitudes changed by ${formatPercent(change)} of the largest over the last period, over tolerance ${formatPercent(tolerance)}: raise spec.timeDomain.cycles`,
+  ];
+}
+
+/** What summed and why, where a GPU was looked for. */
+function backendsIn(markers: readonly ShardFile[]): { backends?: { name: string; reason: string; shards: number }[] } {
+  const found = markers.filter(({ backendReason }) => backendReason !== undefined);
+  if (found.length === 0) return {};
+  const names = [...new Set(found.map(({ backend }) => backend))];
+  return {
+    backends: names.map((name) => {
+      const own = found.filter(({ backend }) => backend === name);
+      return { name, reason: own[0]!.backendReason!, shards: own.length };
+    }),
   };
 }

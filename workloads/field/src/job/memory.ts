@@ -19,6 +19,9 @@ export const speakerBytes: number = 56 * 2 ** 20;
 const sourceBytes = 64;
 const kernelSourceBytes = 88;
 
+/** Of a target's matrix. */
+const rowsOf = { Focus: 1, Twin: 1, Vortex: 1, Silence: 15, Stiffness: 21 } as const;
+
 /** Largest resident memory of any step, bytes. Within a fifth of what is measured. */
 export function estimateMemory(
   { emitters, targets, volume }: Problem,
@@ -27,7 +30,7 @@ export function estimateMemory(
   lattice?: Lattice,
 ): number {
   const { count } = emitters.elements;
-  const rows = targets.reduce((sum, { trap }) => sum + (trap === 'Silence' ? 15 : 1), 0);
+  const rows = targets.reduce((sum, { trap }) => sum + rowsOf[trap], 0);
   const solving = rows * count * 16 + count * 192;
   const chunk = quantities.reduce((sum, quantity) => sum + chunkBytes(arrayOf(quantity, volume)), 0);
   const layer = lattice ? Interpolator.layerFloats(volume, lattice, fieldsOf({ quantities })) * 4 : 0;

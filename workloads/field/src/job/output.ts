@@ -41,7 +41,7 @@ export interface PlanFile {
   readonly memoryBytes: number;
   readonly quantities: readonly StoredQuantity[];
   readonly backend: 'CPU' | 'Reference';
-  readonly method: 'DirectSum' | 'Interpolated' | 'AngularSpectrum';
+  readonly method: 'DirectSum' | 'Interpolated' | 'AngularSpectrum' | 'TimeDomain';
   /** Why this method, where there was a choice. */
   readonly methodReason?: string;
   /** What is interpolated from, and the error seen; none with DirectSum. */
@@ -73,6 +73,8 @@ export interface ShardFile {
   readonly startedAt: number;
   readonly pointsPerSecond: number;
   readonly backend: string;
+  /** Why, where a GPU was asked for. */
+  readonly backendReason?: string;
   readonly method: string;
 }
 

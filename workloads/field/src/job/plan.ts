@@ -5,21 +5,24 @@ import { writeWhole } from '../compute/files.ts';
 import { arrayOf, type StoredQuantity } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import { type Choice, chooseMethod } from '../interpolation/choose.ts';
+import type { Lattice } from '../interpolation/design.ts';
 import { memoryLimit, usableCores } from '../machine.ts';
-import { type Drive, drivenSources } from '../physics/sources.ts';
+import { type Drive, drivenSources, type Sources } from '../physics/sources.ts';
 import { solve } from '../solver/solve.ts';
 import { chunkCount, pointsOf, type Volume } from '../volume/layout.ts';
 import { chunkBytes } from '../zarr/array.ts';
 import { writeBoards } from './boards.ts';
 import { check } from './check.ts';
 import { layOutFiles } from './files.ts';
+import { maximaOf } from './framemaxima.ts';
 import { motionFile, motionPath, solveFrames } from './frames.ts';
 import { estimateMemory, speakerBytes } from './memory.ts';
 import { type PlanFile, type SolutionFile, toJson } from './output.ts';
 import { digestOf, type Problem, problemDigestOf } from './problem.ts';
-import { intensityOf, judge, type Maxima, thermalIndexIn, type Verdict } from './safety.ts';
-import { sampleMaxima, targetPressures, targetStiffness } from './sample.ts';
+import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
+import { targetPressures, targetStiffness } from './sample.ts';
 import type { Scene } from './scene.ts';
+import { isTimed, simulationMemory, simulationOf } from './timedomain.ts';
 import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
 
 export interface PlanResult {
@@ -64,19 +67,24 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const quantities = problem.quantities;
   const points = pointsOf(problem.volume);
   const bytes = resultBytes(problem.volume, quantities);
-  const besides = isBucket(folder) ? speakerBytes : 0;
-  refuseBeyond(limits, besides + estimateMemory(problem, quantities, limits.threads), points);
+  const memoryWith = (lattice?: Lattice): number => {
+    const computing = isTimed(problem)
+      ? simulationMemory(problem)
+      : estimateMemory(problem, quantities, limits.threads, lattice);
+    return computing + (isBucket(folder) ? speakerBytes : 0);
+  };
+  refuseBeyond(limits, memoryWith(), problem);
 
   const solution = solve(problem.emitters, problem.targets, problem.solver);
   const frames = problem.motion && solveFrames(problem, problem.motion, solution.drive);
   const drives = frames?.drives ?? [solution.drive];
-  const maxima = largestOf(problem, drives);
+  const { maxima, frame } = maximaOf(problem, drives);
   const verdict = judge(problem.safety, maxima, problem.medium, problem.frequency);
   if (verdict.verdict === 'Refused') {
     throw new FieldError(
       'SafetyLimitExceeded',
-      `${verdict.message}; lower a target's pressure, raise the limit, or set action: Clamp`,
-      verdict.field ?? verdict.field ?? 'spec.safety',
+      `${verdict.message}${frame > 0 ? `, the most in frame ${frame}` : ''}; lower a target's pressure, raise the limit, or set action: Clamp`,
+      verdict.field ?? 'spec.safety',
     );
   }
   const drive = turnedDown(solution.drive, verdict.factor);
@@ -85,21 +93,11 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const stiffness = targetStiffness(problem, sources);
   const clamped = scaleMaxima(maxima, verdict.factor);
 
-  const choice: Choice =
-    problem.backend === 'Reference' && problem.method === 'Auto'
-      ? { method: 'DirectSum' }
-      : chooseMethod(
-          problem.method,
-          problem.volume,
-          sources,
-          problem.tolerance,
-          clamped.anywhere,
-          orderOf({ quantities }),
-        );
-  const memoryBytes = besides + estimateMemory(problem, quantities, limits.threads, choice.lattice);
-  refuseBeyond(limits, memoryBytes, points);
+  const choice = choose(problem, sources, clamped.anywhere);
+  const memoryBytes = memoryWith(choice.lattice);
+  refuseBeyond(limits, memoryBytes, problem);
   const digest = digestOf(problem, drive, choice.lattice);
-  const shards = Math.min(problem.shardsMax, chunkCount(problem.volume));
+  const shards = isTimed(problem) ? 1 : Math.min(problem.shardsMax, chunkCount(problem.volume));
   const solutionFile: SolutionFile = {
     name: problem.name,
     frequency: problem.frequency,
@@ -129,7 +127,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     quantities,
     backend: problem.backend,
     method: choice.method,
-    ...(choice.reason !== undefined && { methodReason: choice.reason }),
+    ...(choice.method !== 'TimeDomain' && choice.reason !== undefined && { methodReason: choice.reason }),
     ...(choice.lattice && { lattice: choice.lattice, interpolationError: choice.error ?? 0 }),
     safety: {
       verdict: verdict.verdict,
@@ -191,31 +189,24 @@ export function resultBytes(volume: Volume, quantities: readonly StoredQuantity[
   return quantities.reduce((sum, quantity) => sum + chunks * chunkBytes(arrayOf(quantity, volume)), 0);
 }
 
-/** Frames of a motion in which limits are judged, evenly spread from the first to the last. */
-const judgedFrames = 16;
-
-function largestOf(problem: Problem, drives: readonly Drive[]): Maxima {
-  const judged = Math.min(drives.length, judgedFrames);
-  const sampled = Array.from({ length: judged }, (_, i) => {
-    const drive = drives[judged === 1 ? 0 : Math.round((i * (drives.length - 1)) / (judged - 1))]!;
-    return { ...sampleMaxima(problem, drivenSources(problem.emitters, drive)), ...thermalIndexIn(problem, drive) };
-  });
-  return sampled.reduce((most: Maxima, each: Maxima) => ({
-    ...hotter(most, each),
-    anywhere: Math.max(most.anywhere, each.anywhere),
-    zones: Object.fromEntries(
-      Object.entries(each.zones).map(([name, value]) => [name, Math.max(value, most.zones[name] ?? 0)]),
-    ),
-  }));
+function choose(
+  problem: Problem,
+  sources: Sources,
+  largest: number,
+): Choice | { method: 'TimeDomain'; lattice?: never } {
+  const { method, volume, tolerance, backend, quantities } = problem;
+  if (method === 'TimeDomain') return { method };
+  if (method === 'Auto' && (backend === 'Reference' || problem.gpu === 'Required')) return { method: 'DirectSum' };
+  return chooseMethod(method, volume, sources, tolerance, largest, orderOf({ quantities }));
 }
 
-const hotter = (a: Maxima, b: Maxima): { thermalIndex?: number } =>
-  a.thermalIndex === undefined ? {} : { thermalIndex: Math.max(a.thermalIndex, b.thermalIndex ?? 0) };
-
-function refuseBeyond({ memory }: Limits, needed: number, points: number): void {
+function refuseBeyond({ memory }: Limits, needed: number, problem: Problem): void {
   if (needed <= memory) return;
-  const numbers = `needs ${formatBytes(needed)} of memory for ${points} points, the limit is ${formatBytes(memory)}`;
-  const advice = 'shrink the volume or raise spec.resources.limits.memory';
+  const points = isTimed(problem)
+    ? `${simulationOf(problem).domain.shape.toReversed().join(' × ')} points around array and volume`
+    : `${pointsOf(problem.volume)} points`;
+  const numbers = `needs ${formatBytes(needed)} of memory for ${points}, the limit is ${formatBytes(memory)}`;
+  const advice = `shrink the volume${isTimed(problem) ? ', coarsen its spacing' : ''} or raise spec.resources.limits.memory`;
   throw new FieldError('VolumeTooLarge', `${numbers}: ${advice}`, 'spec.volume');
 }
 

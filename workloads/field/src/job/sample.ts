@@ -2,7 +2,7 @@
 // and climbed from there.
 
 import { FieldError } from '../errors.ts';
-import { ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
+import { FieldKernel, ReferenceKernel, type RowKernel } from '../kernel/kernel.ts';
 import { checkedKernel } from '../kernel/selfcheck.ts';
 import { derivativeCounts, derivativesAt, stiffnessOf } from '../physics/derivatives.ts';
 import { gorkov } from '../physics/particle.ts';
@@ -18,7 +18,6 @@ type Box = { low: Point; high: Point };
 
 /** Most points of the coarse sample; the step grows in volumes of more wavelengths. */
 const mostSamples = 60_000;
-const climbers = 12;
 
 /** Pressure of each target: at the point of a focus or silence, the largest within 3/4 of a wavelength of a trap. Pa. */
 export function targetPressures(problem: Scene, sources: Sources): number[] {
@@ -30,7 +29,7 @@ export function targetPressures(problem: Scene, sources: Sources): number[] {
   });
 }
 
-/** Smallest stiffness along an axis of each twin or vortex trap at its place, N/m; undefined for other targets. */
+/** Smallest stiffness along an axis of each trap at its place, N/m; undefined for other targets. */
 export function targetStiffness(
   { targets, particle, medium, frequency }: Scene,
   sources: Sources,
@@ -38,15 +37,31 @@ export function targetStiffness(
   const weights = gorkov(particle, medium, frequency);
   const values = new Float64Array(2 * derivativeCounts[3]);
   return targets.map(({ trap, position }) => {
-    if (trap !== 'Twin' && trap !== 'Vortex') return undefined;
+    if (trap !== 'Twin' && trap !== 'Vortex' && trap !== 'Stiffness') return undefined;
     derivativesAt(sources, 3, ...position, values);
     const here = { re: (m: number) => values[2 * m]!, im: (m: number) => values[2 * m + 1]! };
     return Math.min(...[0, 1, 2].map((axis) => stiffnessOf(here, weights, axis)));
   });
 }
 
+/** How thoroughly is looked. */
+export interface Effort {
+  /** Points of each coarse sample, at most. */
+  readonly samples: number;
+  /** Largest of them that are climbed from. */
+  readonly climbers: number;
+  /** Kernels to use again, by box. */
+  readonly kernels?: Map<number, RowKernel>;
+}
+
+const thorough: Effort = { samples: mostSamples, climbers: 12 };
+
 /** Largest pressure anywhere in the volume, and in each zone whether or not it lies in the volume. */
-export function sampleMaxima(problem: Scene & { readonly volume: Volume }, sources: Sources): Maxima {
+export function sampleMaxima(
+  problem: Scene & { readonly volume: Volume },
+  sources: Sources,
+  effort: Effort = thorough,
+): Maxima {
   const { volume, wavelength, safety } = problem;
   const low = [2, 1, 0].map((axis) => volume.first[axis]!) as Point;
   const high = low.map((from, axis) => from + (volume.shape[2 - axis]! - 1) * volume.spacing) as Point;
@@ -55,13 +70,22 @@ export function sampleMaxima(problem: Scene & { readonly volume: Volume }, sourc
     .flatMap(({ position }) => peaksNear(position, wavelength))
     .filter((point) => point.every((value, axis) => value >= low[axis]! && value <= high[axis]!));
   return {
-    anywhere: largest(problem, sources, { low, high }, step, () => true, inside),
+    anywhere: largest(problem, sources, { low, high }, step, () => true, inside, effort, 0),
     zones: Object.fromEntries(
-      safety.zones.map(({ name, center, radius }) => {
+      safety.zones.map(({ name, center, radius }, i) => {
         const within = (point: Point): boolean => distance(point, center) <= radius;
         return [
           name,
-          largest(problem, sources, boxAround(center, radius), wavelength / 4, within, [[...center] as Point]),
+          largest(
+            problem,
+            sources,
+            boxAround(center, radius),
+            wavelength / 4,
+            within,
+            [[...center] as Point],
+            effort,
+            i + 1,
+          ),
         ];
       }),
     ),
@@ -75,17 +99,19 @@ function largest(
   wanted: number,
   within: (point: Point) => boolean,
   also: readonly Point[] = [],
+  effort: Effort = thorough,
+  place = 0,
 ): number {
   const edges = low.map((from, axis) => high[axis]! - from);
   const cells = edges.reduce((product, edge) => product * (edge / wanted + 1), 1);
-  const step = wanted * Math.max(1, (cells / mostSamples) ** (1 / 3));
+  const step = wanted * Math.max(1, (cells / effort.samples) ** (1 / 3));
   const axes = low.map((from, axis) => {
     const n = Math.max(1, Math.ceil(edges[axis]! / step) + 1);
     return Float64Array.from({ length: n }, (_, i) =>
       n === 1 ? from + edges[axis]! / 2 : from + (edges[axis]! * i) / (n - 1),
     );
   });
-  const kernel = kernelAt(problem, sources, { low, high });
+  const kernel = kernelAt(problem, sources, { low, high }, effort.kernels, place);
   kernel.setRow(axes[0]!);
   const found: { point: Point; value: number }[] = also.map((point) => ({ point, value: magnitude(sources, point) }));
   for (const z of axes[2]!) {
@@ -94,7 +120,7 @@ function largest(
       for (let i = 0; i < re.length; i++) {
         const point: Point = [axes[0]![i]!, y, z];
         if (!within(point)) continue;
-        insert(found, { point, value: Math.hypot(re[i]!, im[i]!) });
+        insert(found, { point, value: Math.hypot(re[i]!, im[i]!) }, effort.climbers);
       }
     }
   }
@@ -104,7 +130,11 @@ function largest(
 }
 
 /** Keeps the largest few, at most `climbers`, in falling order. */
-function insert(found: { point: Point; value: number }[], one: { point: Point; value: number }): void {
+function insert(
+  found: { point: Point; value: number }[],
+  one: { point: Point; value: number },
+  climbers: number,
+): void {
   const last = found.at(-1);
   if (found.length >= climbers && last && one.value <= last.value) return;
   let at = found.length;
@@ -140,7 +170,24 @@ function climb(
   return value;
 }
 
-function kernelAt(problem: Scene, sources: Sources, { low, high }: Box): RowKernel {
+function kernelAt(
+  problem: Scene,
+  sources: Sources,
+  box: Box,
+  known: Map<number, RowKernel> | undefined,
+  place: number,
+): RowKernel {
+  const before = known?.get(place);
+  if (before instanceof FieldKernel && before.count === sources.count) {
+    before.redrive(sources);
+    return before;
+  }
+  const kernel = newKernel(problem, sources, box);
+  known?.set(place, kernel);
+  return kernel;
+}
+
+function newKernel(problem: Scene, sources: Sources, { low, high }: Box): RowKernel {
   if (problem.backend === 'Reference') return new ReferenceKernel(sources);
   const center = low.map((from, axis) => (from + high[axis]!) / 2) as Point;
   try {

@@ -17,7 +17,7 @@ import { FieldError } from '../errors.ts';
 import type { Pattern } from '../physics/directivity.ts';
 import { customElements, type Elements, grid, hemisphere, twoSided } from '../physics/elements.ts';
 import { air, customMedium, type Medium, water } from '../physics/medium.ts';
-import type { Particle } from '../physics/particle.ts';
+import { gorkov, type Particle } from '../physics/particle.ts';
 import type { Drive, Emitters, Reflector } from '../physics/sources.ts';
 import type { SolverSettings } from '../solver/solve.ts';
 import type { Target } from '../solver/targets.ts';
@@ -46,18 +46,22 @@ export function resolveScene({ metadata, spec }: FieldJob, read: FileReader): Sc
   const frequency = quantity(parseFrequency, spec.array.transducer.frequency, 'spec.array.transducer.frequency');
   const medium = resolveMedium(spec, frequency);
   const wavelength = medium.soundSpeed / frequency;
+  const particle: Particle = {
+    radius: quantity(parseLength, spec.particle.radius, 'spec.particle.radius'),
+    density: quantity(parseDensity, spec.particle.density, 'spec.particle.density'),
+    soundSpeed: quantity(parseSpeed, spec.particle.soundSpeed, 'spec.particle.soundSpeed'),
+  };
   return {
     name: metadata.name,
     emitters: resolveEmitters(spec, medium, frequency, { spec, read }),
     frequency,
     wavelength,
     medium,
-    particle: {
-      radius: quantity(parseLength, spec.particle.radius, 'spec.particle.radius'),
-      density: quantity(parseDensity, spec.particle.density, 'spec.particle.density'),
-      soundSpeed: quantity(parseSpeed, spec.particle.soundSpeed, 'spec.particle.soundSpeed'),
-    },
-    targets: spec.targets.map((target, i) => resolveTarget(target, wavelength, `spec.targets[${i}]`)),
+    particle,
+    targets: spec.targets.map((target, i) => {
+      const resolved = resolveTarget(target, wavelength, `spec.targets[${i}]`);
+      return target.trap === 'Stiffness' ? { ...resolved, gorkov: gorkov(particle, medium, frequency) } : resolved;
+    }),
     solver: solverOf(spec.solver),
     safety: resolveSafety(spec),
     backend: spec.backend === 'Reference' ? 'Reference' : 'CPU',
@@ -76,13 +80,12 @@ export function solverOf(solver: FieldJobSpec['solver']): SolverSettings {
 /** What the schema has and this version does not compute: refused by name rather than ignored. */
 function refuseUnsupported(spec: FieldJobSpec): void {
   const refused: [boolean, string, string][] = [
-    [spec.method === 'TimeDomain', 'spec.method', 'method TimeDomain'],
     [
-      spec.mode === 'Service' && spec.method === 'AngularSpectrum',
+      spec.mode === 'Service' && ['AngularSpectrum', 'TimeDomain'].includes(spec.method),
       'spec.method',
-      'method AngularSpectrum of a service',
+      `method ${spec.method} of a service`,
     ],
-    [spec.backend === 'GPU', 'spec.backend', 'backend GPU'],
+    [spec.mode === 'Service' && spec.backend === 'GPU', 'spec.backend', 'backend GPU of a service'],
     [spec.mode === 'Service' && spec.motion !== undefined, 'spec.motion', 'motion of a service'],
     [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],
   ];

@@ -1,14 +1,15 @@
 // The second step, once per shard: computes its chunks, or finds them whole, and says so in a marker.
-import type { ChunkResult, ChunkWork } from '../compute/chunk.ts';
+import type { ChunkWork } from '../compute/chunk.ts';
 import { stagingFolder, writeWhole } from '../compute/files.ts';
+import { gpuChunks } from '../compute/gpuchunks.ts';
 import { mergeMaxima, noMaxima } from '../compute/maxima.ts';
-import { ChunkPool } from '../compute/pool.ts';
-import type { Constants } from '../compute/quantities.ts';
+import { ChunkPool, type ListOptions } from '../compute/pool.ts';
+import type { ChunkResult } from '../compute/store.ts';
 import { FieldError } from '../errors.ts';
 import { usableCores } from '../machine.ts';
-import { gorkov } from '../physics/particle.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
 import { chunkBlock, pointsOf, shardChunks } from '../volume/layout.ts';
+import { type BackendChoice, chooseBackend } from './backend.ts';
 import {
   type PlanFile,
   readJson,
@@ -20,7 +21,9 @@ import {
   solutionPath,
   toJson,
 } from './output.ts';
-import { digestOf, type Problem, problemDigestOf } from './problem.ts';
+import { constantsOf, digestOf, type Problem, problemDigestOf } from './problem.ts';
+import { simulateChunks } from './simulate.ts';
+import { isTimed } from './timedomain.ts';
 
 export interface ShardResult {
   step: 'shard';
@@ -29,6 +32,7 @@ export interface ShardResult {
   seconds: number;
   pointsPerSecond: number;
   backend: string;
+  backendReason?: string;
   method: string;
 }
 
@@ -65,30 +69,26 @@ export async function shard(
   const total = chunks.reduce((sum, chunk) => sum + pointsOf(chunkBlock(problem.volume, chunk)), 0);
   const start = performance.now();
   const startedAt = Date.now();
-  let done = 0;
-  let computed = 0;
-  const threads = Math.min(chunks.length, options.threads ?? usableCores());
-  const pool = options.pool ?? new ChunkPool(workOf(problem, plan, drive, folder), threads);
-  let results: ChunkResult[];
-  try {
-    results = await pool.run(chunks, {
-      ...(options.signal && { signal: options.signal }),
-      onChunk(result) {
-        done += result.points;
-        if (result.computed) computed += result.points;
-        options.onProgress?.({ done, total, pointsPerSecond: (computed * 1000) / (performance.now() - start) });
-      },
-    });
-    await pool.sync(results.filter((result) => result.computed).map(({ chunk }) => chunk));
-  } finally {
-    if (!options.pool) await pool.close();
-  }
+  const onPoints = (done: number, computed: number): void =>
+    options.onProgress?.({ done, total, pointsPerSecond: (computed * 1000) / (performance.now() - start) });
+  const threads = options.threads ?? usableCores();
+  const backend = isTimed(problem)
+    ? ({ name: plan.backend } as const)
+    : await chooseBackend(problem, plan, drivenSources(problem.emitters, drive), total, threads);
+  const results = isTimed(problem)
+    ? await simulateChunks(problem, plan, drive, folder, {
+        ...(options.signal && { signal: options.signal }),
+        onStep: (step, steps) => onPoints((total * step) / steps, (total * step) / steps),
+      })
+    : await sumChunks(workOf(problem, plan, drive, folder), chunks, backend, options, onPoints);
+  const computed = results.reduce((sum, result) => sum + (result.computed ? result.points : 0), 0);
   const seconds = (performance.now() - start) / 1000;
   const marker = markerOf(problem, plan, index, results, {
     computed,
     seconds,
     startedAt,
     before: readMarker(folder, plan, index),
+    backend,
   });
   writeWhole(folder, shardPath(index), toJson(marker));
   return {
@@ -97,9 +97,38 @@ export async function shard(
     points: total,
     seconds: Number(seconds.toFixed(3)),
     pointsPerSecond: marker.pointsPerSecond,
-    backend: plan.backend,
+    backend: marker.backend,
+    ...(marker.backendReason !== undefined && { backendReason: marker.backendReason }),
     method: plan.method,
   };
+}
+
+async function sumChunks(
+  work: ChunkWork,
+  chunks: readonly number[],
+  { gpu }: BackendChoice,
+  options: ShardOptions,
+  onPoints: (done: number, computed: number) => void,
+): Promise<ChunkResult[]> {
+  let done = 0;
+  let computed = 0;
+  const list: ListOptions = {
+    ...(options.signal && { signal: options.signal }),
+    onChunk(result) {
+      done += result.points;
+      if (result.computed) computed += result.points;
+      onPoints(done, computed);
+    },
+  };
+  if (gpu) return gpuChunks(gpu, work, chunks, list).finally(() => gpu.close());
+  const pool = options.pool ?? new ChunkPool(work, Math.min(chunks.length, options.threads ?? usableCores()));
+  try {
+    const results = await pool.run(chunks, list);
+    await pool.sync(results.filter((result) => result.computed).map(({ chunk }) => chunk));
+    return results;
+  } finally {
+    if (!options.pool) await pool.close();
+  }
 }
 
 /** Threads that serve several shards of one plan, to be closed by the caller. @throws FieldError as `shard` does. */
@@ -154,13 +183,6 @@ function workOf(problem: Problem, plan: PlanFile, drive: Drive, folder: string):
   };
 }
 
-function constantsOf({ particle, medium, frequency }: Problem): Constants {
-  return {
-    omegaRho: 2 * Math.PI * frequency * medium.density,
-    gorkov: gorkov(particle, medium, frequency),
-  };
-}
-
 function markerOf(
   problem: Problem,
   plan: PlanFile,
@@ -171,7 +193,14 @@ function markerOf(
     seconds,
     startedAt,
     before,
-  }: { computed: number; seconds: number; startedAt: number; before: ShardFile | undefined },
+    backend,
+  }: {
+    computed: number;
+    seconds: number;
+    startedAt: number;
+    before: ShardFile | undefined;
+    backend: BackendChoice;
+  },
 ): ShardFile {
   const maxima = noMaxima(problem.safety.zones);
   for (const result of results) mergeMaxima(maxima, result.maxima);
@@ -189,7 +218,11 @@ function markerOf(
     seconds: kept?.seconds ?? seconds,
     startedAt: kept?.startedAt ?? startedAt,
     pointsPerSecond: kept?.pointsPerSecond ?? Math.round(computed / Math.max(seconds, 1e-9)),
-    backend: plan.backend,
+    backend: kept?.backend ?? backend.name,
+    ...reasonOf(kept ? kept.backendReason : backend.reason),
     method: plan.method,
   };
 }
+
+const reasonOf = (backendReason: string | undefined): { backendReason?: string } =>
+  backendReason === undefined ? {} : { backendReason };

@@ -80,6 +80,8 @@ export const labels: Readonly<Record<StoredQuantity, string>> = {
   GorkovPotential: "Gor'kov potential",
   Force: 'radiation force',
   Stiffness: 'stiffness',
+  PressureMaximum: 'largest pressure in time',
+  PressureRMS: 'root mean square of the pressure',
 };
 
 const formatters: Readonly<Record<StoredQuantity, (value: number) => string>> = {
@@ -89,6 +91,8 @@ const formatters: Readonly<Record<StoredQuantity, (value: number) => string>> = 
   GorkovPotential: (value) => (value === 0 ? '0 J' : `${value.toExponential(1)} J`),
   Force: (value) => (value === 0 ? '0 N' : `${value.toExponential(1)} N`),
   Stiffness: (value) => (value === 0 ? '0 N/m' : `${value.toExponential(1)} N/m`),
+  PressureMaximum: formatPressure,
+  PressureRMS: formatPressure,
 };
 
 function planeName(axis: number): string {

@@ -3,8 +3,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { fileOf, type Reference, referenceAt } from '@quintet/crds';
 import { FieldError } from '../errors.ts';
 
-/** The text of a file that the resource refers to. @throws when there is none. */
-export type FileReader = (reference: Reference) => string;
+/** A file that the resource refers to, as text or bytes. @throws when there is none. */
+export type FileReader = (reference: Reference) => string | Uint8Array;
 
 export interface Tables {
   readonly spec: object;
@@ -18,7 +18,7 @@ export const mountedFile: FileReader = (reference) => {
   const path = fileOf(reference);
   const { size } = statSync(path);
   if (size > mostBytes) throw new Error(`${size} bytes; at most ${mostBytes} are read`);
-  return readFileSync(path, 'utf8');
+  return readFileSync(path);
 };
 
 /** @throws FieldError `InvalidResource` with the row at fault. */
@@ -29,12 +29,15 @@ export function readTable({ spec, read }: Tables, format: 'CSV' | 'JSON', field:
   const place = `${reference.type} ${reference.name}, ${reference.file}`;
   let text: string;
   try {
-    text = read(reference);
+    text = textOf(read(reference));
   } catch (error) {
     throw new FieldError('InvalidResource', `cannot read ${place}: ${(error as Error).message}`, field, error);
   }
   return format === 'JSON' ? fromJson(text, place, field) : fromCsv(text, place, field);
 }
+
+const textOf = (file: string | Uint8Array): string =>
+  typeof file === 'string' ? file : Buffer.from(file).toString('utf8');
 
 function fromCsv(text: string, place: string, field: string): Record<string, number>[] {
   const lines = text.split(/\r?\n/);

@@ -38,7 +38,7 @@ export interface Exports {
 let compiled: object | undefined;
 
 /** Paths longer than so many half wavelengths keep too little of their phase in 32 bits. */
-const longest32 = 128;
+export const longest32 = 128;
 /** The kernel's own constants lie below. */
 const firstFree = 4096;
 const degreesOfDecay = 5;
@@ -63,7 +63,8 @@ export class FieldKernel implements RowKernel {
   readonly #x32: Float32Array;
   readonly #out: Float32Array;
   readonly #pointers: { x32: number; x64: number; out: number };
-  readonly #sources: Sources;
+  readonly #lane: Float32Array;
+  #sources: Sources;
   #row: Float64Array | undefined;
 
   /**
@@ -109,14 +110,13 @@ export class FieldKernel implements RowKernel {
         table[(3 + axis) * count + s] = sources.normals[axis * count + s]!;
       }
       longest = Math.max(longest, Math.sqrt(squared));
-      const halfTurns = sources.phases[s]! / Math.PI;
       lane[s] = table[s]!;
       lane[count + s] = sources.normals[s]!;
-      lane[2 * count + s] = halfTurns - 2 * Math.round(halfTurns / 2);
-      lane[3 * count + s] = sources.amplitudes[s]! * this.scale;
       lane[8 * count + s] = sources.normals[count + s]!;
       lane[9 * count + s] = sources.normals[2 * count + s]!;
     }
+    this.#lane = lane;
+    this.redrive(sources);
     longest = (longest + reach) * this.scale;
     new Float32Array(memory.buffer, directivity, coefficients.length).set(coefficients);
     const absorption = sources.attenuation / this.scale;
@@ -136,6 +136,22 @@ export class FieldKernel implements RowKernel {
     this.#x32 = new Float32Array(memory.buffer, x32, longestRow);
     this.#out = new Float32Array(memory.buffer, out, 8 * longestRow);
     this.#pointers = { x32, x64, out };
+  }
+
+  /** Of sources. */
+  get count(): number {
+    return this.#sources.count;
+  }
+
+  /** As many sources in the same places, with other amplitudes and phases. */
+  redrive(sources: Sources): void {
+    const { count, phases, amplitudes } = sources;
+    for (let s = 0; s < count; s++) {
+      const halfTurns = phases[s]! / Math.PI;
+      this.#lane[2 * count + s] = halfTurns - 2 * Math.round(halfTurns / 2);
+      this.#lane[3 * count + s] = amplitudes[s]! * this.scale;
+    }
+    this.#sources = sources;
   }
 
   /** Sets the x coordinates (metres) of the rows to come, at most `longestRow`. */

@@ -49,7 +49,7 @@ export function checkKernel(
 }
 
 /** What all sources would give in phase, and the shortest path. */
-function loudest(
+export function loudest(
   { count, positions, amplitudes, nearest: least }: Sources,
   x: number,
   y: number,

@@ -194,6 +194,35 @@ export function forceOf(at: DerivativesAtPoint, { ofPressure, ofGradient }: Gork
   return -2 * (ofPressure * both(0, 1 + axis) + ofGradient * slopes);
 }
 
+/**
+ * How `stiffnessOf` changes with the derivatives it is made of, times `by`, added to `out`: a change d of them changes it by the
+ * real part of Σ out*·d.
+ */
+export function stiffnessSlope(
+  { re, im }: { readonly re: Float64Array; readonly im: Float64Array },
+  { ofPressure, ofGradient }: Gorkov,
+  axis: number,
+  by: number,
+  out: { readonly re: Float64Array; readonly im: Float64Array },
+): void {
+  const product = (a: number, b: number, weight: number): void => {
+    for (const [to, from] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      out.re[to]! += weight * re[from]!;
+      out.im[to]! += weight * im[from]!;
+    }
+  };
+  product(1 + axis, 1 + axis, 2 * by * ofPressure);
+  product(0, second[axis]![axis]!, 2 * by * ofPressure);
+  for (let k = 0; k < 3; k++) {
+    const mixed = second[k]![axis]!;
+    product(mixed, mixed, 2 * by * ofGradient);
+    product(1 + k, third[k]![axis]!, 2 * by * ofGradient);
+  }
+}
+
 /** Stiffness along `axis`, N/m: the second derivative of Gor'kov's potential, positive where it holds. Needs the third derivatives. */
 export function stiffnessOf(at: DerivativesAtPoint, { ofPressure, ofGradient }: Gorkov, axis: number): number {
   const both = (a: number, b: number): number => at.re(a) * at.re(b) + at.im(a) * at.im(b);

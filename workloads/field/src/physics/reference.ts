@@ -1,11 +1,25 @@
 // The field at one point in 64-bit floats, term by term as the formula reads: slow, and the truth the kernels are held to.
 import type { Sources } from './sources.ts';
 
+let waves = new Float64Array(0);
+
 /** Writes real and imaginary part of the complex pressure (Pa, peak) at (x, y, z) metres to `out`. */
 export function pressureAt(sources: Sources, x: number, y: number, z: number, out: Float64Array): void {
-  const { count, positions, normals, amplitudes, phases, directivity, wavenumber, attenuation, nearest } = sources;
+  if (waves.length < 2 * sources.count) waves = new Float64Array(2 * sources.count);
+  wavesAt(sources, x, y, z, waves);
   let re = 0;
   let im = 0;
+  for (let i = 0; i < 2 * sources.count; i += 2) {
+    re += waves[i]!;
+    im += waves[i + 1]!;
+  }
+  out[0] = re;
+  out[1] = im;
+}
+
+/** What each source adds to the pressure at (x, y, z): real and imaginary part of one after the other, to `out`. */
+export function wavesAt(sources: Sources, x: number, y: number, z: number, out: Float64Array): void {
+  const { count, positions, normals, amplitudes, phases, directivity, wavenumber, attenuation, nearest } = sources;
   for (let s = 0; s < count; s++) {
     const dx = x - positions[s]!;
     const dy = y - positions[count + s]!;
@@ -15,11 +29,9 @@ export function pressureAt(sources: Sources, x: number, y: number, z: number, ou
     const cos = (normals[s]! * dx + normals[count + s]! * dy + normals[2 * count + s]! * dz) / far;
     const size = (amplitudes[s]! / far) * directivity.gain(cos * cos) * Math.exp(-attenuation * d);
     const angle = wavenumber * d + phases[s]!;
-    re += size * Math.cos(angle);
-    im += size * Math.sin(angle);
+    out[2 * s] = size * Math.cos(angle);
+    out[2 * s + 1] = size * Math.sin(angle);
   }
-  out[0] = re;
-  out[1] = im;
 }
 
 /**

@@ -25,41 +25,67 @@ export function complexVector(length: number): ComplexVector {
 export function multiply({ rows, columns, re, im }: ComplexMatrix, x: ComplexVector, out: ComplexVector): void {
   const { re: xRe, im: xIm } = x;
   const { re: outRe, im: outIm } = out;
-  for (let j = 0; j < rows; j++) {
-    // Four sums: each product waits for none but its own.
-    let reRe = 0;
-    let imIm = 0;
-    let reIm = 0;
-    let imRe = 0;
-    const from = j * columns;
+  let j = 0;
+  // Two rows at a time: what is read of x serves both, and each product waits for none but its own.
+  for (; j + 1 < rows; j += 2) {
+    const first = j * columns;
+    const next = first + columns;
+    let [aReRe, aImIm, aReIm, aImRe, bReRe, bImIm, bReIm, bImRe] = [0, 0, 0, 0, 0, 0, 0, 0];
     for (let t = 0; t < columns; t++) {
-      const aRe = re[from + t]!;
-      const aIm = im[from + t]!;
-      const bRe = xRe[t]!;
-      const bIm = xIm[t]!;
-      reRe += aRe * bRe;
-      imIm += aIm * bIm;
-      reIm += aRe * bIm;
-      imRe += aIm * bRe;
+      const vRe = xRe[t]!;
+      const vIm = xIm[t]!;
+      const aRe = re[first + t]!;
+      const aIm = im[first + t]!;
+      const bRe = re[next + t]!;
+      const bIm = im[next + t]!;
+      aReRe += aRe * vRe;
+      aImIm += aIm * vIm;
+      aReIm += aRe * vIm;
+      aImRe += aIm * vRe;
+      bReRe += bRe * vRe;
+      bImIm += bIm * vIm;
+      bReIm += bRe * vIm;
+      bImRe += bIm * vRe;
     }
-    outRe[j] = reRe - imIm;
-    outIm[j] = reIm + imRe;
+    outRe[j] = aReRe - aImIm;
+    outIm[j] = aReIm + aImRe;
+    outRe[j + 1] = bReRe - bImIm;
+    outIm[j + 1] = bReIm + bImRe;
   }
+  if (j === rows) return;
+  let [sumRe, sumIm] = [0, 0];
+  for (let t = 0, at = j * columns; t < columns; t++, at++) {
+    sumRe += re[at]! * xRe[t]! - im[at]! * xIm[t]!;
+    sumIm += re[at]! * xIm[t]! + im[at]! * xRe[t]!;
+  }
+  outRe[j] = sumRe;
+  outIm[j] = sumIm;
 }
 
 /** out = Aᴴ·y */
 export function multiplyAdjoint({ rows, columns, re, im }: ComplexMatrix, y: ComplexVector, out: ComplexVector): void {
-  out.re.fill(0);
-  out.im.fill(0);
-  for (let j = 0; j < rows; j++) {
+  const { re: outRe, im: outIm } = out;
+  outRe.fill(0);
+  outIm.fill(0);
+  let j = 0;
+  // Four rows at a time, so that sums are read and written once for all of them.
+  for (; j + 3 < rows; j += 4) {
+    const [a, b, c, d] = [j * columns, (j + 1) * columns, (j + 2) * columns, (j + 3) * columns];
+    const [aRe, bRe, cRe, dRe] = [y.re[j]!, y.re[j + 1]!, y.re[j + 2]!, y.re[j + 3]!];
+    const [aIm, bIm, cIm, dIm] = [y.im[j]!, y.im[j + 1]!, y.im[j + 2]!, y.im[j + 3]!];
+    for (let t = 0; t < columns; t++) {
+      const [pRe, qRe, rRe, sRe] = [re[a + t]!, re[b + t]!, re[c + t]!, re[d + t]!];
+      const [pIm, qIm, rIm, sIm] = [im[a + t]!, im[b + t]!, im[c + t]!, im[d + t]!];
+      outRe[t]! += pRe * aRe + pIm * aIm + (qRe * bRe + qIm * bIm) + (rRe * cRe + rIm * cIm) + (sRe * dRe + sIm * dIm);
+      outIm[t]! += pRe * aIm - pIm * aRe + (qRe * bIm - qIm * bRe) + (rRe * cIm - rIm * cRe) + (sRe * dIm - sIm * dRe);
+    }
+  }
+  for (; j < rows; j++) {
     const yRe = y.re[j]!;
     const yIm = y.im[j]!;
-    const from = j * columns;
-    for (let t = 0; t < columns; t++) {
-      const aRe = re[from + t]!;
-      const aIm = im[from + t]!;
-      out.re[t]! += aRe * yRe + aIm * yIm;
-      out.im[t]! += aRe * yIm - aIm * yRe;
+    for (let t = 0, at = j * columns; t < columns; t++, at++) {
+      outRe[t]! += re[at]! * yRe + im[at]! * yIm;
+      outIm[t]! += re[at]! * yIm - im[at]! * yRe;
     }
   }
 }

@@ -1,4 +1,7 @@
-// What gradient descent minimises: how far the focal amplitudes are from what is wanted, and what is heard in silences.
+// What gradient descent minimises: how far the focal amplitudes are from what is wanted, what is heard in silences, and how little
+// traps hold that shall hold firmly.
+
+import { holdObjective } from './hold.ts';
 import { type ComplexVector, complexVector, gram, multiply, multiplyAdjoint } from './matrix.ts';
 import type { Goals } from './targets.ts';
 
@@ -11,13 +14,15 @@ export type Objective = (parameters: Float64Array, gradient: Float64Array) => nu
  * Yamamoto and Ochiai, "Acoustic hologram optimisation using automatic differentiation", Scientific Reports 11 (2021)
  * 12678, here with its analytic gradient.)
  */
-export function targetObjective({ loud, wanted, quiet }: Goals, scale: number, free: boolean): Objective {
+export function targetObjective({ loud, wanted, quiet, held }: Goals, scale: number, free: boolean): Objective {
   const count = loud.columns;
   const x = complexVector(count);
   const b = complexVector(loud.rows);
   const q = complexVector(quiet.rows);
   const back = complexVector(count);
   const quietBack = complexVector(count);
+  const holds = held.filter((each) => each !== undefined);
+  const hold = holds.length > 0 ? holdObjective(holds, count) : undefined;
   const quietGain = quiet.rows === 0 ? 0 : 4 / traceOf(quiet);
   return (parameters, gradient) => {
     for (let t = 0; t < count; t++) {
@@ -28,6 +33,11 @@ export function targetObjective({ loud, wanted, quiet }: Goals, scale: number, f
     multiply(loud, x, b);
     let value = 0;
     for (let j = 0; j < loud.rows; j++) {
+      if (held[j]) {
+        b.re[j] = 0;
+        b.im[j] = 0;
+        continue;
+      }
       const size = Math.hypot(b.re[j]!, b.im[j]!);
       const aim = scale * wanted[j]!;
       const miss = 1 - size / aim;
@@ -38,6 +48,7 @@ export function targetObjective({ loud, wanted, quiet }: Goals, scale: number, f
       b.im[j]! *= pull;
     }
     multiplyAdjoint(loud, b, back);
+    if (hold) value += hold(x, back);
     if (quiet.rows > 0) {
       multiply(quiet, x, q);
       for (let i = 0; i < quiet.rows; i++) {

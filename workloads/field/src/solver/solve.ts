@@ -41,7 +41,11 @@ export interface Solution {
 
 /** @throws FieldError `InvalidTarget` */
 export function solve(emitters: Emitters, targets: readonly Target[], settings: SolverSettings): Solution {
-  const goals = goalsOf(emitters, targets);
+  return solveGoals(goalsOf(emitters, targets), targets, settings);
+}
+
+/** @param goals Of the targets. @throws FieldError `InvalidTarget` */
+export function solveGoals(goals: Goals, targets: readonly Target[], settings: SolverSettings): Solution {
   if (goals.loud.rows === 0) {
     throw new FieldError('InvalidTarget', 'at least one target must not be a silence', 'spec.targets');
   }
@@ -124,7 +128,7 @@ function descend(goals: Goals, { algorithm, iterations, amplitude, learningRate,
     amplitudes: new Float64Array(count).fill(1),
     phases: start.subarray(0, count),
   });
-  const mean = focal.reduce((sum, each, j) => sum + each / goals.wanted[j]!, 0) / focal.length;
+  const mean = meanOf(ratiosOf(goals, focal));
   const scale = goals.absolute ? Math.min(1, mean) : stretch * mean;
   const objective = targetObjective(goals, scale, free);
   const found =
@@ -186,8 +190,16 @@ function focalAmplitudes({ loud }: Goals, { amplitudes, phases }: Drive): Float6
 }
 
 /** Against the pressures asked for, or where there are none against the weights, scaled to the mean reached. */
-function residualOf({ wanted, absolute }: Goals, focal: Float64Array): number {
-  const ratios = Array.from(focal, (each, j) => each / wanted[j]!);
-  const mean = absolute ? 1 : ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
-  return Math.sqrt(ratios.reduce((sum, each) => sum + (each / mean - 1) ** 2, 0) / ratios.length);
+function residualOf(goals: Goals, focal: Float64Array): number {
+  const ratios = ratiosOf(goals, focal);
+  const mean = goals.absolute ? 1 : meanOf(ratios);
+  return Math.sqrt(meanOf(ratios.map((each) => (each / mean - 1) ** 2)));
 }
+
+/** Amplitude over the wanted one, where it is asked for. */
+function ratiosOf({ wanted, held }: Goals, focal: Float64Array): number[] {
+  return Array.from(focal, (each, j) => each / wanted[j]!).filter((_, j) => !held[j]);
+}
+
+const meanOf = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, each) => sum + each, 0) / values.length;

@@ -1,14 +1,16 @@
 // What shall be made where, as linear functions of the drive: one row per focus or trap, several per silence.
 
-import { pressureAt } from '../physics/reference.ts';
-import { drivenSources, type Emitters, fullDrive } from '../physics/sources.ts';
+import { derivativeCounts, derivativesAt } from '../physics/derivatives.ts';
+import type { Gorkov } from '../physics/particle.ts';
+import { wavesAt } from '../physics/reference.ts';
+import { drivenSources, type Emitters, fullDrive, type Sources } from '../physics/sources.ts';
 import { type ComplexMatrix, complexMatrix } from './matrix.ts';
 
 export interface Target {
   readonly name: string;
   /** x, y, z, metres. */
   readonly position: readonly [number, number, number];
-  readonly trap: 'Focus' | 'Twin' | 'Vortex' | 'Silence';
+  readonly trap: 'Focus' | 'Twin' | 'Vortex' | 'Silence' | 'Stiffness';
   /** Share of the pressure against other targets. */
   readonly weight: number;
   /** Pa, when a certain pressure is asked for. */
@@ -19,6 +21,8 @@ export interface Target {
   readonly charge: number;
   /** Silence: radius of the quiet sphere, metres. */
   readonly radius: number;
+  /** Stiffness: what the particle feels. */
+  readonly gorkov?: Gorkov;
 }
 
 /** Rows of `loud` give each target's focal pressure had its trap no signature; rows of `quiet` shall be zero. */
@@ -29,6 +33,15 @@ export interface Goals {
   /** True when `wanted` is in Pa, because a target asks for a pressure. */
   readonly absolute: boolean;
   readonly quiet: ComplexMatrix;
+  /** Of each loud row whose stiffness is to be made large: its amplitude is then only where to start from. */
+  readonly held: readonly (Hold | undefined)[];
+}
+
+export interface Hold {
+  /** A row for the pressure and each of its derivatives up to the third order. */
+  readonly derivatives: ComplexMatrix;
+  readonly gorkov: Gorkov;
+  readonly weight: number;
 }
 
 /**
@@ -47,25 +60,65 @@ export function goalsOf(emitters: Emitters, targets: readonly Target[]): Goals {
   const unit = given.length === 0 ? 1 : given.reduce((sum, each) => sum + each, 0) / given.length;
   const wanted = Float64Array.from(loudTargets, ({ weight, pressure }) => pressure ?? weight * unit);
 
-  const alone = aloneSources(emitters);
-  const value = new Float64Array(2);
-  for (let t = 0; t < count; t++) {
-    const source = alone(t);
-    if (!source) continue;
-    loudTargets.forEach((target, j) => {
-      pressureAt(source, ...target.position, value);
-      const turn = -signature(target, emitters.elements.positions, t);
-      const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
-      loud.re[j * count + t] = value[0]! * cos - value[1]! * sin;
-      loud.im[j * count + t] = value[0]! * sin + value[1]! * cos;
-    });
-    quietPoints.forEach((point, j) => {
-      pressureAt(source, ...point, value);
-      quiet.re[j * count + t] = value[0]!;
-      quiet.im[j * count + t] = value[1]!;
-    });
+  const all = drivenSources(emitters, fullDrive(count));
+  const heard = heardElements(emitters);
+  const waves = new Float64Array(2 * all.count);
+  /** One row: the wave of each element with its images at a point, turned by `turn`. */
+  const fill = (
+    { re, im }: ComplexMatrix,
+    row: number,
+    point: Target['position'],
+    turn: (t: number) => number,
+  ): void => {
+    wavesAt(all, ...point, waves);
+    for (let s = 0; s < all.count; s++) {
+      const t = heard[s % heard.length]!;
+      const angle = turn(t);
+      const [cos, sin] = angle === 0 ? [1, 0] : [Math.cos(angle), Math.sin(angle)];
+      re[row * count + t]! += waves[2 * s]! * cos - waves[2 * s + 1]! * sin;
+      im[row * count + t]! += waves[2 * s]! * sin + waves[2 * s + 1]! * cos;
+    }
+  };
+  loudTargets.forEach((target, j) => {
+    fill(loud, j, target.position, (t) => -signature(target, emitters.elements.positions, t));
+  });
+  quietPoints.forEach((point, j) => fill(quiet, j, point, () => 0));
+  return {
+    loud,
+    wanted,
+    absolute: given.length > 0,
+    quiet,
+    held: loudTargets.map((target) => (target.trap === 'Stiffness' ? holdOf(target, all, heard, count) : undefined)),
+  };
+}
+
+/** All derivatives of the pressure at the target, as rows over the drive. */
+function holdOf({ position, weight, gorkov }: Target, all: Sources, heard: readonly number[], count: number): Hold {
+  if (!gorkov) throw new RangeError('a target of stiffness without its particle');
+  const derivatives = complexMatrix(derivativeCounts[3], count);
+  const values = new Float64Array(2 * derivativeCounts[3]);
+  for (let s = 0; s < all.count; s++) {
+    const t = heard[s % heard.length]!;
+    derivativesAt(oneOf(all, s), 3, ...position, values);
+    for (let m = 0; m < derivatives.rows; m++) {
+      derivatives.re[m * count + t]! += values[2 * m]!;
+      derivatives.im[m * count + t]! += values[2 * m + 1]!;
+    }
   }
-  return { loud, wanted, absolute: given.length > 0, quiet };
+  return { derivatives, gorkov, weight };
+}
+
+function oneOf(all: Sources, s: number): Sources {
+  const three = (values: Float64Array): Float64Array =>
+    Float64Array.of(values[s]!, values[all.count + s]!, values[2 * all.count + s]!);
+  return {
+    ...all,
+    count: 1,
+    positions: three(all.positions),
+    normals: three(all.normals),
+    amplitudes: all.amplitudes.subarray(s, s + 1),
+    phases: all.phases.subarray(s, s + 1),
+  };
 }
 
 /** Phase that the element adds to a focus to make the trap, radians. */
@@ -73,6 +126,8 @@ export function signature({ trap, position, axis, charge }: Target, positions: F
   const dx = positions[3 * element]! - position[0];
   const dy = positions[3 * element + 1]! - position[1];
   switch (trap) {
+    // The stiffest traps are found from twin traps.
+    case 'Stiffness':
     case 'Twin':
       return positions[3 * element + axis]! - position[axis]! < 0 ? Math.PI : 0;
     case 'Vortex':
@@ -82,30 +137,9 @@ export function signature({ trap, position, axis, charge }: Target, positions: F
   }
 }
 
-/** Sources of one element with its images; undefined when it is dead. */
-function aloneSources(emitters: Emitters): (element: number) => ReturnType<typeof drivenSources> | undefined {
-  const all = drivenSources(emitters, fullDrive(emitters.elements.count));
-  const { response, elements } = emitters;
-  const heard: number[] = [];
-  for (let t = 0; t < elements.count; t++) if ((response?.amplitudes[t] ?? 1) > 0) heard.push(t);
-  const places = new Map(heard.map((t, n) => [t, n]));
-  const images = heard.length === 0 ? 0 : all.count / heard.length;
-  return (element) => {
-    const place = places.get(element);
-    if (place === undefined) return undefined;
-    const picked = Array.from({ length: images }, (_, m) => m * heard.length + place);
-    const pick = (values: Float64Array): Float64Array => Float64Array.from(picked, (s) => values[s]!);
-    const pick3 = (values: Float64Array): Float64Array =>
-      Float64Array.from([0, 1, 2].flatMap((axis) => picked.map((s) => values[axis * all.count + s]!)));
-    return {
-      ...all,
-      count: images,
-      positions: pick3(all.positions),
-      normals: pick3(all.normals),
-      amplitudes: pick(all.amplitudes),
-      phases: pick(all.phases),
-    };
-  };
+/** Elements that sound, in the order of each image's sources. */
+function heardElements({ response, elements }: Emitters): number[] {
+  return Array.from({ length: elements.count }, (_, t) => t).filter((t) => (response?.amplitudes[t] ?? 1) > 0);
 }
 
 /** The centre of a silence and fourteen points on half its radius. */

@@ -16,14 +16,16 @@ export interface SimulationSettings {
   readonly density: number | Float64Array;
   /** Points of the absorbing layer at both ends of each axis; with 0 what leaves at one end enters at the other. */
   readonly layers: readonly number[];
+  /** Nepers a second that every wave loses on its way, at all frequencies alike; 0 when left out. */
+  readonly decay?: number;
 }
 
-/** Mass that comes in at points: what a small pulsating body displaces. */
+/** Mass that comes in: what small pulsating bodies displace. */
 export interface MassSource {
-  /** Numbers of the points. */
-  readonly points: ArrayLike<number>;
-  /** kg/s (along two axes kg/s/m, along one kg/s/m²) at the `i`th of them. A point source in 3-D is heard as rate'(t - r/c)/4πr. */
-  readonly rate: (time: number, i: number) => number;
+  /** From `sourceAt`. */
+  readonly density: Float64Array;
+  /** kg/s (along two axes kg/s/m, along one kg/s/m²) for each kg there. A point source in 3-D is heard as rate'(t - r/c)/4πr. */
+  readonly rate: (time: number) => number;
 }
 
 /** Seconds that a wave needs for `courant` of a step at the speed of the fastest medium. */
@@ -48,19 +50,20 @@ export class Simulation {
   readonly #axes: readonly Axis[];
   readonly #speed: ArrayLike<number>;
   readonly #density: ArrayLike<number>;
-  /** sinc(ckΔt/2) and cos(ckΔt/2) of each wave. */
+  /** sinc(ckΔt/2) of each wave. */
   readonly #inTime: Float64Array;
-  readonly #ofSource: Float64Array;
   readonly #spectrum: ComplexArray;
   readonly #slope: ComplexArray;
+  readonly #fastest: number;
   #steps = 0;
 
   /** @throws RangeError for lengths that are no powers of two, layers that leave no room, or a medium that is none. */
   constructor(settings: SimulationSettings) {
-    const { shape, step, timeStep, soundSpeed, density } = settings;
+    const { shape, soundSpeed, density } = settings;
     const count = shape.reduce((product, n) => product * n, 1);
     checkSettings(settings, count);
     this.settings = settings;
+    this.#fastest = largest(soundSpeed);
     this.pressure = new Float64Array(count);
     this.#transform = new FourierTransform(shape);
     this.#speed = everywhere(soundSpeed, count);
@@ -69,14 +72,8 @@ export class Simulation {
     this.#slope = { re: new Float64Array(count), im: new Float64Array(count) };
     this.#axes = shape.map((n, axis) => axisOf(settings, axis, n, count, this.#density));
 
-    const squares = new Float64Array(count);
-    for (const { places, wavenumbers } of this.#axes) {
-      for (let i = 0; i < count; i++) squares[i]! += wavenumbers[places[i]!]! ** 2;
-    }
-    const half = (largest(soundSpeed) * timeStep) / 2;
-    this.#inTime = squares.map((square) => sinc(half * Math.sqrt(square)));
-    // Along each axis the sum of the split densities takes its share.
-    this.#ofSource = squares.map((square) => Math.cos(half * Math.sqrt(square)) / step ** shape.length);
+    this.#inTime = new Float64Array(count);
+    for (let i = 0; i < count; i++) this.#inTime[i] = sinc(this.#halfTurn(i));
   }
 
   /** Seconds since the start. */
@@ -98,11 +95,30 @@ export class Simulation {
     this.#accelerate(-0.5);
   }
 
+  /**
+   * What masses at points add to the density, as `advance` takes it: the same however often and whenever it sounds.
+   * @param points Their numbers. @param masses kg at each.
+   */
+  sourceAt(points: ArrayLike<number>, masses: ArrayLike<number>): Float64Array {
+    const { step, shape } = this.settings;
+    const { re, im } = this.#spectrum;
+    re.fill(0);
+    im.fill(0);
+    for (let n = 0; n < points.length; n++) re[points[n]!]! += masses[n]! / step ** shape.length;
+    this.#transform.forward(this.#spectrum);
+    for (let i = 0; i < re.length; i++) {
+      const by = Math.cos(this.#halfTurn(i));
+      re[i]! *= by;
+      im[i]! *= by;
+    }
+    this.#transform.backward(this.#spectrum);
+    return re.slice();
+  }
+
   /** One time step. */
   advance(sources: readonly MassSource[] = []): void {
     const { timeStep } = this.settings;
     this.#accelerate(1);
-    const heard = sources.length > 0 && this.#takeSources(sources);
     const pressure = this.pressure;
     const density = this.#density;
     pressure.fill(0);
@@ -117,7 +133,7 @@ export class Simulation {
         pressure[i]! += part;
       }
     }
-    if (heard) this.#addSources();
+    for (const { density: added, rate } of sources) this.#add(added, timeStep * rate(this.time + timeStep / 2));
     const speed = this.#speed;
     for (let i = 0; i < pressure.length; i++) pressure[i]! *= speed[i]! ** 2;
     this.#steps++;
@@ -178,37 +194,21 @@ export class Simulation {
     this.#transform.backward(this.#slope);
   }
 
-  /** What the sources add to the density in this step, to the real part of `#spectrum`; false when nothing. */
-  #takeSources(sources: readonly MassSource[]): boolean {
-    const { timeStep } = this.settings;
-    const { re, im } = this.#spectrum;
-    re.fill(0);
-    im.fill(0);
-    let any = false;
-    for (const { points, rate } of sources) {
-      for (let n = 0; n < points.length; n++) {
-        const mass = timeStep * rate(this.time + timeStep / 2, n);
-        if (mass === 0) continue;
-        re[points[n]!]! += mass;
-        any = true;
-      }
+  /** Each axis takes its share of what comes in. */
+  #add(added: Float64Array, by: number): void {
+    if (by === 0) return;
+    const { pressure } = this;
+    for (let i = 0; i < pressure.length; i++) pressure[i]! += by * added[i]!;
+    const share = by / this.#axes.length;
+    for (const { parts } of this.#axes) {
+      for (let i = 0; i < parts.length; i++) parts[i]! += share * added[i]!;
     }
-    if (!any) return false;
-    this.#transform.forward(this.#spectrum);
-    for (let i = 0; i < re.length; i++) {
-      re[i]! *= this.#ofSource[i]!;
-      im[i]! *= this.#ofSource[i]!;
-    }
-    this.#transform.backward(this.#spectrum);
-    return true;
   }
 
-  #addSources(): void {
-    const { re } = this.#spectrum;
-    for (let i = 0; i < re.length; i++) {
-      this.pressure[i]! += re[i]!;
-      for (const { parts } of this.#axes) parts[i]! += re[i]! / this.#axes.length;
-    }
+  /** ckΔt/2 of wave `i`, by the largest speed. */
+  #halfTurn(i: number): number {
+    const square = this.#axes.reduce((sum, { places, wavenumbers }) => sum + wavenumbers[places[i]!]! ** 2, 0);
+    return (this.#fastest * this.settings.timeStep * Math.sqrt(square)) / 2;
   }
 }
 
@@ -231,7 +231,7 @@ interface Axis {
 }
 
 function axisOf(
-  { shape, step, timeStep, soundSpeed, layers }: SimulationSettings,
+  { shape, step, timeStep, soundSpeed, layers, decay = 0 }: SimulationSettings,
   axis: number,
   length: number,
   count: number,
@@ -241,6 +241,8 @@ function axisOf(
   const wavenumbers = frequenciesOf(length).map((each) => (2 * Math.PI * each) / step);
   const points = layers[axis] ?? 0;
   const rate = (largest(soundSpeed) * timeStep) / step;
+  // Twice in a step, of pressure and velocity alike, so that nothing is dispersed.
+  const fading = Math.exp((-decay * timeStep) / 2);
   const places = Uint32Array.from({ length: count }, (_, i) => Math.floor(i / stride) % length);
   const lightness = Float64Array.from({ length: count }, (_, i) => {
     const next = places[i]! + 1 < length ? i + stride : i + stride - length * stride;
@@ -251,8 +253,8 @@ function axisOf(
     wavenumbers,
     shiftRe: wavenumbers.map((k) => k * Math.cos((k * step) / 2)),
     shiftIm: wavenumbers.map((k) => k * Math.sin((k * step) / 2)),
-    layer: absorbingLayer(length, points, rate, 0),
-    betweenLayer: absorbingLayer(length, points, rate, 0.5),
+    layer: absorbingLayer(length, points, rate, 0).map((each) => each * fading),
+    betweenLayer: absorbingLayer(length, points, rate, 0.5).map((each) => each * fading),
     velocity: new Float64Array(count),
     parts: new Float64Array(count),
     lightness,
