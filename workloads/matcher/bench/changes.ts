@@ -31,8 +31,16 @@ export async function changes(quick: boolean, sizes = quick ? [50_000] : [1_000_
 }
 
 async function changesAmong(count: number, quick: boolean): Promise<Row[]> {
-  const redis = await startRedis();
   const deployment = await deploy(count);
+  try {
+    return await changesIn(deployment, quick);
+  } finally {
+    await deployment.stop();
+  }
+}
+
+export async function changesIn(deployment: Deployment, quick: boolean): Promise<Row[]> {
+  const redis = await startRedis();
   process.env['QUINTET_REDIS_URL'] = redis.url;
   const pods: Pod[] = [];
   try {
@@ -48,11 +56,11 @@ async function changesAmong(count: number, quick: boolean): Promise<Row[]> {
       await ask('POST', `${pods[0]?.url}/api/v1/items`, { id: `image-${i}`, image: image.toString('base64') });
     }
     const phase = await measure(deployment, pods, images, quick);
-    return rowsOf(`${(count / 1e6).toLocaleString('en')} M items, 2 replicas, ${users} users`, phase);
+    const millions = (deployment.hashes.length / 32e6).toLocaleString('en');
+    return rowsOf(`${millions} M items, 2 replicas, ${users} users`, phase);
   } finally {
     delete process.env['QUINTET_REDIS_URL'];
     for (const pod of pods) await pod.end('SIGKILL');
-    await deployment.stop();
     await redis.stop();
   }
 }
@@ -93,8 +101,10 @@ async function measure(
   const watch = async () => {
     while (going.on) {
       for (const { url } of pods) {
-        const { text } = await send('GET', `${url}/metrics`);
-        phase.ages.push(1000 * Number(/^quintet_matcher_index_age_seconds (\S+)/m.exec(text)?.[1]));
+        const { text } = await send('GET', `${url}/metrics`).catch((error: unknown) => ({ text: String(error) }));
+        const age = /^quintet_matcher_index_age_seconds (\S+)/m.exec(text)?.[1];
+        if (age === undefined) phase.failed.push(`metrics: ${text.slice(0, 100)}`);
+        else phase.ages.push(1000 * Number(age));
       }
       await sleep(200);
     }
@@ -108,16 +118,19 @@ async function measure(
     }
   };
 
-  const background = [...Array.from({ length: users }, (_, i) => user(i)), watch(), bulk()];
-  for (let i = 0; i < changesOfPhase[quick ? 'quick' : 'full']; i++) {
-    const [id, hash] = [`change-${i}`, randomHash(next)];
-    await ask('POST', `${podOf(i).url}/api/v1/items`, { id, hash });
-    phase.registered.push(await untilAll(pods, hash, (matches) => matches.includes(id)));
-    await ask('PUT', `${podOf(i + 1).url}/api/v1/items/${id}/state`, { state: 'Disabled' });
-    phase.disabled.push(await untilAll(pods, hash, (matches) => !matches.includes(id)));
+  const background = Promise.all([...Array.from({ length: users }, (_, i) => user(i)), watch(), bulk()]);
+  try {
+    for (let i = 0; i < changesOfPhase[quick ? 'quick' : 'full']; i++) {
+      const [id, hash] = [`change-${i}`, randomHash(next)];
+      await ask('POST', `${podOf(i).url}/api/v1/items`, { id, hash });
+      phase.registered.push(await untilAll(pods, hash, (matches) => matches.includes(id)));
+      await ask('PUT', `${podOf(i + 1).url}/api/v1/items/${id}/state`, { state: 'Disabled' });
+      phase.disabled.push(await untilAll(pods, hash, (matches) => !matches.includes(id)));
+    }
+  } finally {
+    going.on = false;
+    await background;
   }
-  going.on = false;
-  await Promise.all(background);
   return phase;
 }
 

@@ -8,12 +8,22 @@ export interface Answer {
   readonly text: string;
 }
 
+/** A connection that the server closed while it was idle is no failure: then it is sent once more, as clients do. */
 export async function send(
   method: string,
   url: string,
   body: string | Uint8Array = '',
   type = 'application/json',
 ): Promise<Answer> {
+  try {
+    return await sendOnce(method, url, body, type);
+  } catch (error) {
+    if (!(error as { reused?: boolean }).reused) throw error;
+    return await sendOnce(method, url, body, type);
+  }
+}
+
+async function sendOnce(method: string, url: string, body: string | Uint8Array, type: string): Promise<Answer> {
   return await new Promise((resolve, reject) => {
     const headers = { 'content-length': Buffer.byteLength(body), ...(body.length > 0 && { 'content-type': type }) };
     const sent = request(url, { method, agent, headers }, (response) => {
@@ -24,7 +34,7 @@ export async function send(
       );
       response.on('error', reject);
     });
-    sent.on('error', reject);
+    sent.on('error', (error) => reject(Object.assign(error, { reused: sent.reusedSocket })));
     sent.end(body);
   });
 }

@@ -22,7 +22,7 @@ export interface Deployment {
 }
 
 export async function deploy(count: number): Promise<Deployment> {
-  const postgres = await startPostgres(['shared_buffers=512MB', 'maintenance_work_mem=512MB', 'max_wal_size=8GB']);
+  const postgres = await startPostgres(['shared_buffers=512MB', 'maintenance_work_mem=512MB', 'max_wal_size=2GB']);
   const directory = await mkdtemp(join(tmpdir(), 'quintet-bench-'));
   const record = await openRecord({ url: postgres.url });
   const { number } = await record.setBank({ tenant: 'default', name: 'bench' }, 'default', {});
@@ -101,6 +101,9 @@ export async function startPod({ postgres, directory }: Deployment, name: string
     },
   );
   const killed = () => void child.kill('SIGKILL');
+  child.once('exit', (code, signal) => {
+    if (signal === null && code !== 0) console.error(`the engine ${name} ended with ${code}`);
+  });
   process.once('exit', killed);
   const url = `http://127.0.0.1:${port}`;
   await isReady(child, url);

@@ -31,6 +31,7 @@ export async function robustness(quick: boolean): Promise<Row[]> {
     hashes.add({ number, hash: hasher.hash(pixels).hash, bank: 0, flags: 0 });
     features.add(number, extractor.extract(pixels, 300));
   }
+  await features.settle();
   const known = await peerHashes(originals);
   const rows: Row[] = [];
   let falseAlarms = 0;

@@ -1,5 +1,6 @@
 // Items by their local features: corners that look alike vote for an item, and the geometry of the pairs decides.
-import { Segment } from '../index/segment.ts';
+import { inSlices } from '../index/rebuilding.ts';
+import { mostItems, Segment } from '../index/segment.ts';
 import { type Alignment, align, type Pair } from './align.ts';
 import type { Features } from './extract.ts';
 
@@ -47,6 +48,7 @@ export class FeatureIndex {
   readonly #known = new Set<number>();
   /** Items whose corners go at the next merge of their part. */
   readonly #removed = new Set<number>();
+  #work: Promise<void> | undefined;
 
   get size(): number {
     return this.#known.size;
@@ -70,7 +72,8 @@ export class FeatureIndex {
     if (this.#tail.segment.count + features.count > tailSize) {
       this.#parts.push(this.#tail);
       this.#tail = newPart(tailSize, 0);
-      this.#merge();
+      // What cannot be merged for want of memory is searched as it is.
+      void this.settle().catch(() => undefined);
     }
     append(this.#tail, { number, bank, features });
   }
@@ -123,24 +126,52 @@ export class FeatureIndex {
     return !this.#hidden.has(number) && !this.#removed.has(number);
   }
 
-  /** Parts at the end that together are as large as the one before them become one, with tables. */
-  #merge(): void {
-    let from = this.#parts.length - 1;
-    let sum = (this.#parts[from] as Part).segment.count;
-    while (from > 0 && (this.#parts[from - 1] as Part).segment.count <= 2 * sum) {
-      from--;
-      sum += (this.#parts[from] as Part).segment.count;
+  /** Gives the parts that were tails their tables; resolves when none is left. */
+  settle(): Promise<void> {
+    this.#work ??= this.#settle().finally(() => {
+      this.#work = undefined;
+    });
+    return this.#work;
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#parts.some(({ segment }) => segment.tables !== tables)) {
+      const parts = this.#toMerge();
+      const merged = await inSlices(this.#merged(parts));
+      // More tails may have come behind them.
+      this.#parts.splice(this.#parts.indexOf(parts[0] as Part), parts.length, merged);
     }
-    const owners = this.#parts.slice(from).flatMap((part) => part.owners);
-    const left = owners.filter(({ number }) => !this.#removed.has(number));
-    for (const { number } of owners) this.#removed.delete(number);
+  }
+
+  /** Parts without tables, and those before them that together are at most twice as large as what comes behind. */
+  #toMerge(): Part[] {
+    let from = this.#parts.findIndex(({ segment }) => segment.tables !== tables);
+    let sum = this.#parts.slice(from).reduce((all, { segment }) => all + segment.count, 0);
+    while (from > 0) {
+      const { count } = (this.#parts[from - 1] as Part).segment;
+      if (count > 2 * sum || count + sum > mostItems) break;
+      sum += count;
+      from--;
+    }
+    return this.#parts.slice(from);
+  }
+
+  /** They are searched meanwhile; what is removed until it is done goes with the next. */
+  *#merged(parts: readonly Part[]): Generator<void, Part> {
+    const owners = parts.flatMap((part) => part.owners);
+    const gone = new Set(owners.flatMap(({ number }) => (this.#removed.has(number) ? [number] : [])));
+    const left = owners.filter(({ number }) => !gone.has(number));
     const merged = newPart(
       left.reduce((all, { features }) => all + features.count, 0),
       tables,
     );
-    for (const owner of left) append(merged, owner);
-    for (const _ of merged.segment.build()) continue;
-    this.#parts.splice(from, this.#parts.length - from, merged);
+    for (const owner of left) {
+      append(merged, owner);
+      yield;
+    }
+    for (const _ of merged.segment.build()) yield;
+    for (const number of gone) this.#removed.delete(number);
+    return merged;
   }
 }
 

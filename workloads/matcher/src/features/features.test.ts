@@ -1,8 +1,11 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Pixels } from '../pdq/pdq.ts';
 import { align, type Pair } from './align.ts';
-import { FeatureExtractor, pack, unpack } from './extract.ts';
+import { FeatureExtractor, type Features, pack, unpack } from './extract.ts';
 import { FeatureIndex, fewestAgreeing } from './feature-index.ts';
+
+// Each query compares some hundred corners with thousands; a busy machine takes its time.
+vi.setConfig({ testTimeout: 30_000 });
 
 const extractor = new FeatureExtractor();
 
@@ -20,9 +23,10 @@ test('an image without corners has none, and a tiny one does no harm', () => {
   expect(extractor.extract({ data: new Uint8Array(3), width: 1, height: 1, channels: 3 }, 100).count).toBe(0);
 });
 
-test('a crop finds its image among others, with the place that it was cut from', () => {
+test('a crop finds its image among others, with the place that it was cut from', async () => {
   const index = new FeatureIndex();
   for (let seed = 0; seed < 20; seed++) index.add(seed, extractor.extract(scene(seed), 300));
+  await index.settle();
   for (const seed of [0, 7, 13]) {
     const [match, ...others] = index.search(extractor.extract(cut(scene(seed), 90, 60, 260, 200), 500));
     expect(match?.number).toBe(seed);
@@ -45,6 +49,27 @@ test('a hidden item is not found until it is shown again', () => {
   expect(index.search(features)).toEqual([]);
   index.hide(5, false);
   expect(index.search(features)).toHaveLength(1);
+});
+
+test('what is removed or hidden while parts are merged is not found, and all else is', async () => {
+  const index = new FeatureIndex();
+  const all = Array.from({ length: 15 }, (_, seed) => extractor.extract(scene(seed), 300));
+  for (const [number, features] of all.entries()) {
+    index.add(number, features);
+    if (number === 8) index.delete(2);
+    if (number === 9) index.hide(3, true);
+  }
+  const settled = index.settle();
+  index.delete(5);
+  index.hide(6, true);
+  expect(index.search(all[7] as Features).map(({ number }) => number)).toEqual([7]);
+  await settled;
+  index.hide(6, false);
+  const asked = [1, 2, 3, 5, 6, 14];
+  const found = asked.filter((number) =>
+    index.search(all[number] as Features).some((match) => match.number === number),
+  );
+  expect(found).toEqual([1, 6, 14]);
 });
 
 test('pairs that agree on a turn and a scale are told from those that do not', () => {

@@ -59,6 +59,8 @@ export class Segment {
   readonly #query: Uint8Array;
   readonly #results: Uint32Array;
   readonly #asked: Uint8Array;
+  /** Whose bits lie in `#asked`. */
+  #askedFor: ReadonlySet<number> | undefined | null = null;
   readonly #places: { query: number; hashes: number };
 
   /** @param memory Of a segment of the same capacity and tables; left out, memory of its own. */
@@ -133,7 +135,7 @@ export class Segment {
 
   /**
    * Exact unless `reach` (differing bits of a chunk that are looked for) is below `radius` / 16.
-   * @param banks Those whose items are asked for; left out, all.
+   * @param banks Those whose items are asked for; left out, all. It is not to change while it is in use.
    */
   search(
     hash: Uint8Array,
@@ -143,13 +145,20 @@ export class Segment {
   ): Found[] {
     this.#query.set(hash);
     this.#exports.spread(this.#places.query, 1);
-    this.#asked.fill(banks ? 0 : 255);
-    for (const bank of banks ?? []) this.#asked[bank >> 3] = (this.#asked[bank >> 3] as number) | (1 << (bank & 7));
+    this.#ask(banks);
     const found = this.#exports.search(this.count, radius, reach, anyFlag);
     return Array.from({ length: found }, (_, i) => ({
       slot: this.#results[2 * i] as number,
       distance: this.#results[2 * i + 1] as number,
     }));
+  }
+
+  /** Searches of one query follow each other, of the same banks. */
+  #ask(banks: ReadonlySet<number> | undefined): void {
+    if (banks === this.#askedFor) return;
+    this.#askedFor = banks;
+    this.#asked.fill(banks ? 0 : 255);
+    for (const bank of banks ?? []) this.#asked[bank >> 3] = (this.#asked[bank >> 3] as number) | (1 << (bank & 7));
   }
 
   hashAt(slot: number): Uint8Array {

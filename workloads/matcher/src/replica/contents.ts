@@ -144,7 +144,7 @@ export class Contents {
 
   /** Sorts what was added into its tables; until then it is found by a scan. */
   async settle(): Promise<void> {
-    await this.#hashes.settle();
+    await Promise.all([this.#hashes.settle(), this.#features.settle()]);
   }
 
   columns(): Columns[] {

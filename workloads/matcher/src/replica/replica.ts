@@ -1,6 +1,5 @@
 // One pod's copy of the index: a snapshot, then every change of the record in order, told by NOTIFY and asked for by
 // the clock. While PostgreSQL is away it serves what it has and says how old that is.
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { VectorMatch, VectorSearch } from '../embedding/vector-index.ts';
 import type { Features } from '../features/extract.ts';
@@ -23,8 +22,8 @@ export interface ReplicaOptions extends Partial<ContentsOptions> {
   readonly onError?: (error: Error) => void;
 }
 
-/** Milliseconds that a start waits for tables; where many items need longer, they are scanned at first. */
-const patience = 300;
+/** Items that are scanned in some milliseconds: with so many a start does not wait for tables. */
+const scannable = 2_000_000;
 
 export class Replica {
   #options: ReplicaOptions;
@@ -47,12 +46,12 @@ export class Replica {
     this.#contents = this.#empty();
   }
 
-  /** Resolves when every item that was acknowledged before the call is in the index, a large one still without all tables. */
+  /** Resolves when every item that was acknowledged before the call is in the index; up to some millions may still be without tables. */
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options);
     const settled = replica.#settle(await replica.#load());
     await replica.look();
-    await Promise.race([settled, sleep(patience, undefined, { ref: false })]);
+    if (replica.counts.items > scannable) await settled;
     replica.#timer = setInterval(() => void replica.look().catch(() => undefined), options.refresh ?? 500);
     replica.#timer.unref();
     await replica.#listen();

@@ -2,6 +2,7 @@ import '../testing/commonjs.ts';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventually } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Actor, openRecord, type Recorded } from '../record/record.ts';
 import { hashOf, item } from '../testing/items.ts';
@@ -68,9 +69,9 @@ test('replicas read the record where the snapshot is damaged, cut off, of anothe
     const replica = await Replica.open({ record, snapshot, onError: (error) => errors.push(error) });
     expect([161, 162].map((seed) => replica.byHash(hashOf(seed), 0).length)).toEqual([0, 1]);
     expect(errors).toEqual([]);
-    await replica.close();
     // What was read anew is kept again.
-    expect((await readFile(snapshot)).subarray(0, 20)).toEqual(good.subarray(0, 20));
+    await eventually(async () => expect((await readFile(snapshot)).subarray(0, 20)).toEqual(good.subarray(0, 20)));
+    await replica.close();
   }
 });
 
