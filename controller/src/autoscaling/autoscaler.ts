@@ -13,6 +13,7 @@ import type { Deployment } from '../objects/deployment.ts';
 import type { ObjectCondition, Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import { Advice } from './advice.ts';
 import { Bill, noPrices, type Prices } from './bill.ts';
 import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
@@ -53,6 +54,14 @@ export interface AutoscalerOptions {
   port?: number;
 }
 
+interface State {
+  uid: string;
+  scaled: ScaledResource;
+  bill: Bill;
+  advice: Advice;
+  recommendation: string | undefined;
+}
+
 interface Candidate {
   id: string;
   key: string;
@@ -65,7 +74,7 @@ export class Autoscaler {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #history = new History();
-  readonly #states = new Map<string, { uid: string; scaled: ScaledResource; bill: Bill }>();
+  readonly #states = new Map<string, State>();
   /** What may have no pods, by its Service. */
   readonly #sleepers = new Map<string, { definition: AnyDefinition; key: string; resources: Store }>();
   readonly #parsed = new WeakMap<KubeObject, Served>();
@@ -83,8 +92,11 @@ export class Autoscaler {
   of(kind: string, key: string, uid: string | undefined): Scaling | undefined {
     const state = this.#states.get(`${kind} ${key}`);
     if (state?.uid !== uid || !state?.scaled.scaling) return undefined;
-    const usage = state.bill.told;
-    return usage ? { ...state.scaled.scaling, usage } : state.scaled.scaling;
+    const { recommendation, bill } = state;
+    const usage = bill.told;
+    return usage
+      ? { ...state.scaled.scaling, usage, ...(recommendation !== undefined && { recommendation }) }
+      : state.scaled.scaling;
   }
 
   start(): void {
@@ -136,7 +148,7 @@ export class Autoscaler {
     this.#lastCycle = now;
     for (const candidate of candidates) {
       this.#attempt(candidate, now, signals, rivals);
-      this.#bill(candidate, seconds, now);
+      this.#account(candidate, seconds, now, signals);
     }
     this.#forget(candidates);
   }
@@ -256,9 +268,9 @@ export class Autoscaler {
     if (outcome) this.#report({ id, key, resource, pods }, outcome, signals);
   }
 
-  #begin({ status }: Served, uid: string, now: number) {
+  #begin({ status }: Served, uid: string, now: number): State {
     const bill = new Bill(this.#options.prices ?? noPrices, status?.usage, now);
-    return { uid, scaled: new ScaledResource(), bill };
+    return { uid, scaled: new ScaledResource(), bill, advice: new Advice(), recommendation: undefined };
   }
 
   #report(
@@ -290,9 +302,20 @@ export class Autoscaler {
     else tell();
   }
 
-  #bill({ id, key, resource, pods }: Candidate, seconds: number, now: number): void {
-    const bill = this.#states.get(id)?.bill;
-    if (bill?.add(resource, pods, seconds, now, this.#options.metrics)) this.#options.onChange(resource.kind, key);
+  /** What was used, and what had better be asked for; both are told together, now and then. */
+  #account(
+    { id, key, resource, pods }: Candidate,
+    seconds: number,
+    now: number,
+    signals: ReadonlyMap<string, PodSignals>,
+  ): void {
+    const state = this.#states.get(id);
+    if (!state) return;
+    const said = pods.flatMap(({ metadata }) => signals.get(metadata.uid ?? '') ?? []);
+    state.advice.add(said, state.scaled.scaling, seconds);
+    if (!state.bill.add(resource, pods, seconds, now, this.#options.metrics)) return;
+    state.recommendation = state.advice.of(resource);
+    this.#options.onChange(resource.kind, key);
   }
 
   /** Who is scaled no more leaves nothing behind. */

@@ -24,6 +24,8 @@ export interface Scaling {
   front?: Front;
   /** Since the resource was made; left out: nothing is told yet. */
   usage?: Usage;
+  /** What it had better ask for; empty: nothing else. Left out: not known yet. */
+  recommendation?: string;
   /** What was done for its health; left out: nothing since this leader leads. */
   healing?: Healing;
 }

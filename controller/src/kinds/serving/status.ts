@@ -127,6 +127,8 @@ function scalingFields({ spec, status: stored }: Served, scaling: Scaling | unde
   if (!spec.autoscaling || spec.suspend) return {};
   if (!scaling) return stored?.autoscaling ? { autoscaling: stored.autoscaling } : {};
   const { replicas, reason, lastScaleTime, forecast } = scaling;
+  // As long as a new leader has seen too little, what was told stays.
+  const told = scaling.recommendation ?? stored?.autoscaling?.recommendation;
   return {
     autoscaling: {
       ...(replicas !== undefined && { desired: replicas }),
@@ -135,6 +137,7 @@ function scalingFields({ spec, status: stored }: Served, scaling: Scaling | unde
       ...(forecast && {
         forecast: { at: wholeSeconds(forecast.at), replicas: forecast.replicas, error: forecast.error.toFixed(2) },
       }),
+      ...(told && { recommendation: told.slice(0, 1024) }),
     },
   };
 }
