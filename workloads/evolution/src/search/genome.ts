@@ -53,6 +53,10 @@ export function spaceOf(
   };
 }
 
+const mostDartTrees = 300;
+/** Leaves of all trees together; a forest of 500 trees of 512 leaves has more, and is as good with fewer. */
+const mostLeavesOfAll = 100_000;
+
 const number = (name: string, low: number, high: number, how: 'log' | 'linear' | 'whole' | 'logWhole'): Gene => ({
   name,
   kind: 'Number',
@@ -153,9 +157,18 @@ export function canonical(genome: Genome, space: Space): Genome {
       genes[gene.name] = gene.values.includes(String(value)) ? String(value) : gene.values[0]!;
     else genes[gene.name] = inRange(gene, Number(value ?? gene.low));
   }
+  bound(genes);
   // The smoothing of an encoding that is not used says nothing.
   if (genes['encode'] === 'Ordinal') delete genes['levelSmoothing'];
   return { learner: genome.learner, genes };
+}
+
+/** Trees whose training would outlast all others': DART fits its old trees anew for each new one, and many large trees learn by heart. */
+function bound(genes: Record<string, number | string>): void {
+  const { trees, leaves, boosting } = genes;
+  if (typeof trees !== 'number' || typeof leaves !== 'number') return;
+  if (boosting === 'Dart') genes['trees'] = Math.min(trees, mostDartTrees);
+  else genes['leaves'] = Math.min(leaves, Math.max(8, Math.floor(mostLeavesOfAll / trees)));
 }
 
 /** Equal pipelines have equal keys. */

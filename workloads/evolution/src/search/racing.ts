@@ -1,4 +1,4 @@
-// Stops a pipeline early that cannot catch up: after the teaching sample, and after each fold.
+// Stops a pipeline early that cannot catch up: after the teaching sample, and between its folds.
 //
 // A pipeline is compared, fold by fold, with the best that was known when it was bred. It is stopped when it lies behind by more than chance explains: the mean
 // difference over its folds exceeds z × s / √folds, s being the deviation of such differences as seen so far in this run, and z the normal quantile of
@@ -13,14 +13,15 @@ export const errorRate = 0.05;
 const assumed = 4;
 
 export class Race {
-  readonly #folds: number;
+  readonly #looks: number;
   #squares = 0;
   #freedom = 0;
   #lowSquares = 0;
   #lowCount = 0;
 
-  constructor(folds: number) {
-    this.#folds = folds;
+  /** @param looks Most that one pipeline goes through: at its sample, and between its folds */
+  constructor(looks: number) {
+    this.#looks = looks;
   }
 
   /** Learns how differences scatter from a pipeline that ran all folds. */
@@ -37,7 +38,7 @@ export class Race {
 
   /** What is known now, which later pipelines do not change. */
   frozen(): Race {
-    const race = new Race(this.#folds);
+    const race = new Race(this.#looks);
     race.#squares = this.#squares;
     race.#freedom = this.#freedom;
     race.#lowSquares = this.#lowSquares;
@@ -60,8 +61,7 @@ export class Race {
   }
 
   get #z(): number {
-    // One look at the sample and one after each fold but the last.
-    return normalQuantile(1 - errorRate / this.#folds);
+    return normalQuantile(1 - errorRate / this.#looks);
   }
 }
 

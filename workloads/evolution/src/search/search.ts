@@ -10,7 +10,7 @@ import { canonical, type Genome, keyOf, type Space } from './genome.ts';
 import { type Bred, bred, type Candidate, type Individual, Island } from './population.ts';
 import { Preselection } from './preselect.ts';
 import { Race } from './racing.ts';
-import { type Completed, type Finish, tried } from './trial.ts';
+import { type Completed, type Finish, looksOf, tried } from './trial.ts';
 import type { Rates } from './vary.ts';
 
 export interface SearchOptions {
@@ -112,7 +112,8 @@ class Search {
       { length: options.islands },
       () => new Island(Math.max(4, Math.floor(options.population / options.islands))),
     );
-    this.#race = new Race(options.folds);
+    // One look at the sample, and one after each part but the last.
+    this.#race = new Race(looksOf(options.folds).length);
     this.#preselection = new Preselection(options.space);
     this.#defaults = firstGeneration(options);
   }

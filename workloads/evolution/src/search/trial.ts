@@ -34,6 +34,9 @@ export interface Trial {
   readonly pioneer: boolean;
 }
 
+/** Folds between two looks, after the first. */
+const atOnce = 4;
+
 type Done = Outcome & { readonly ok: true };
 
 export async function tried(candidate: Candidate, trial: Trial): Promise<Finish> {
@@ -55,12 +58,13 @@ export async function tried(candidate: Candidate, trial: Trial): Promise<Finish>
       outcomes.push(outcome);
     }
   } else {
-    for (let fold = 0; fold < folds; fold++) {
-      const outcome = await run(fold, 1);
-      if (!outcome.ok) return ended(candidate, outcome);
-      outcomes.push(outcome);
+    for (const looked of looksOf(folds)) {
+      for (const outcome of await Promise.all(looked.map((fold) => run(fold, 1)))) {
+        if (!outcome.ok) return ended(candidate, outcome);
+        outcomes.push(outcome);
+      }
       const scores = outcomes.map((each) => each.score);
-      if (fold < folds - 1 && judge.losesFolds(scores, reference)) {
+      if (scores.length < folds && judge.losesFolds(scores, reference)) {
         const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
         return { candidate, kind: 'RacedOut', promise: reference.score - behind };
       }
@@ -68,6 +72,14 @@ export async function tried(candidate: Candidate, trial: Trial): Promise<Finish>
   }
   const cached = outcomes.every((outcome) => outcome.cached);
   return { candidate, kind: 'Complete', individual: individualOf(candidate, low, outcomes, options.cost), cached };
+}
+
+/** The first fold alone, for most are lost there; then several at a time: whoever comes later waits for the place of one that takes long. */
+export function looksOf(folds: number): number[][] {
+  const looks = [[0]];
+  for (let fold = 1; fold < folds; fold += atOnce)
+    looks.push(Array.from({ length: Math.min(atOnce, folds - fold) }, (_, i) => fold + i));
+  return looks;
 }
 
 function taskOf({ genome, key, index }: Candidate, fold: number, fraction: number): EvaluationTask {
