@@ -40,6 +40,7 @@ export async function serving(
   { folder, name, threads }: BenchModel,
   sequences: number,
   contextTokens: number,
+  more: object = {},
 ): Promise<Served> {
   const config = {
     runtime: 'LlamaCpp',
@@ -48,6 +49,7 @@ export async function serving(
     cache: { memory: { maxEntries: 10_000, maxSize: '64Mi' } },
     server: { host: '127.0.0.1', port: 0, drainDelay: '0s' },
     logging: { level: 'silent' },
+    ...more,
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const main = join(import.meta.dirname, 'main.ts');

@@ -1,5 +1,5 @@
 // The copy engine beside node-llama-cpp called directly: tokens a second, first tokens, prefixes used again, and answers from the cache.
-//   node --conditions=source workloads/copy/bench/main.ts [--quick] [--threads N] [--model small|gpt2] [--json FILE]
+//   node --conditions=source workloads/copy/bench/main.ts [--quick] [--threads N] [--model small|gpt2] [--only PART,…] [--json FILE]
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { cpuThreads } from '@quintet/runtime';
 import { type Row, report } from '@quintet/runtime/bench';
 import { randomModel, type Shape } from '../src/testing/gguf.ts';
+import { writtenAhead } from './ahead.ts';
 import { answersFromCache } from './cache.ts';
 import { serve } from './engine.ts';
 import { firstTokens, orderOfWork } from './latency.ts';
@@ -18,6 +19,8 @@ const options = {
   /** On busy cores fewer than there are, for both sides: threads that wait for each other are slow there. */
   threads: { type: 'string' },
   model: { type: 'string' },
+  /** Parts, by the names of their functions. */
+  only: { type: 'string' },
   serve: { type: 'string' },
 } as const;
 const { values } = parseArgs({ options });
@@ -48,9 +51,15 @@ else {
     for (const { name, title, shape, type } of models.filter((one) => [one.name, undefined].includes(values.model))) {
       const model = { path: join(folder, 'models', `${name}.gguf`), name, title, folder, threads };
       randomModel(model.path, shape, type);
-      const parts = [tokensPerSecond, firstTokens, orderOfWork, ...(name === 'small' ? [answersFromCache] : [])];
-      for (const part of parts) {
-        const measured = await part(model, values.quick);
+      const all = {
+        tokensPerSecond,
+        firstTokens,
+        orderOfWork,
+        ...(name === 'small' && { answersFromCache, writtenAhead }),
+      };
+      for (const [part, measure] of Object.entries(all)) {
+        if (values.only !== undefined && !values.only.split(',').includes(part)) continue;
+        const measured = await measure(model, values.quick);
         // It takes minutes: what is known is said at once.
         for (const { size, metric, ours, unit } of measured)
           console.error(`${title}, ${size}: ${metric} ${ours} ${unit}`);

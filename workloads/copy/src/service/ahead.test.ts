@@ -2,9 +2,9 @@ import { Registry } from '@quintet/runtime';
 import { expect, test } from 'vitest';
 import { writingAhead } from './ahead.ts';
 import { copyRequest } from './schema.ts';
-import type { CopyAnswer, CopyRequest, Write } from './writer.ts';
+import type { CopyAnswer, Write } from './writer.ts';
 
-const request = (product: string) => copyRequest.parse({ brief: { product } }) as CopyRequest;
+const request = (product: string) => copyRequest.parse({ brief: { product } });
 const signal = new AbortController().signal;
 
 /** Writes nothing, and tells what it was asked to write ahead. */

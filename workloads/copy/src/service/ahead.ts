@@ -34,8 +34,12 @@ export function writingAhead({ write, idle, registry }: AheadOptions): Ahead {
     registry,
     fetch: async (tenant, request, signal) => {
       if (!idle()) return;
-      const { deadlineMs: _, ...urgent } = request;
-      await write(tenant, { ...urgent, priority: 'Low' }, AbortSignal.any([signal, running.signal]), true);
+      await write(
+        tenant,
+        { ...request, deadlineMs: null, priority: 'Low' },
+        AbortSignal.any([signal, running.signal]),
+        true,
+      );
     },
   });
   return {
@@ -57,6 +61,6 @@ export function writingAhead({ write, idle, registry }: AheadOptions): Ahead {
 }
 
 /** The same for requests with the same answer. */
-function keyOf({ priority: _, deadlineMs: __, ...request }: CopyRequest): string {
-  return JSON.stringify(request);
+function keyOf(request: CopyRequest): string {
+  return JSON.stringify({ ...request, priority: undefined, deadlineMs: undefined });
 }

@@ -47,7 +47,7 @@ export interface Embedding {
 const mostWindows = 8;
 /** Windows are cut between words; scripts without spaces have one a character. */
 const alone = String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]`;
-const word = new RegExp(`${alone}|(?:(?!${alone})[\\p{L}\\p{M}\\p{N}_])+`, 'gu');
+const wordPattern = new RegExp(`${alone}|(?:(?!${alone})[\\p{L}\\p{M}\\p{N}_])+`, 'gu');
 
 /** @throws MODEL_MISSING, MODEL_DAMAGED or MODEL_INVALID */
 export async function openClassifier(files: ModelFiles, options: ModelOptions = {}): Promise<Classifier> {
@@ -93,7 +93,7 @@ export async function openEmbedding(files: ModelFiles, options: ModelOptions = {
     limit,
     close,
     async embed(text, signal) {
-      const words = Array.from(text.matchAll(word), ({ index, 0: { length } }) => ({
+      const words = Array.from(text.matchAll(wordPattern), ({ index, 0: { length } }) => ({
         start: index,
         end: index + length,
       }));
