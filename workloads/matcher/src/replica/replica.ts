@@ -51,7 +51,10 @@ export class Replica {
     const replica = new Replica(options);
     const settled = replica.#settle(await replica.#load());
     await replica.look();
-    if (replica.counts.items > scannable) await settled;
+    if (replica.counts.items > scannable) {
+      await settled;
+      await replica.look();
+    }
     replica.#timer = setInterval(() => void replica.look().catch(() => undefined), options.refresh ?? 500);
     replica.#timer.unref();
     await replica.#listen();
@@ -183,12 +186,9 @@ export class Replica {
 
   /** Builds what makes searches quick, while they go on, and keeps what took long to read. */
   async #settle(kept: boolean): Promise<void> {
-    try {
-      await this.#contents.settle();
-      if (!kept && !this.#closed) await this.save();
-    } catch (error) {
-      this.#options.onError?.(error as Error);
-    }
+    const report = (error: unknown) => this.#options.onError?.(error as Error);
+    await this.#contents.settle().catch(report);
+    if (!kept && !this.#closed) void this.save().catch(report);
   }
 
   async #follow(): Promise<void> {
