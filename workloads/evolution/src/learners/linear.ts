@@ -1,7 +1,9 @@
-// Logistic and least-squares regression with ridge, lasso or elastic net: L-BFGS where the objective is smooth, FISTA where it is not.
+// Logistic and least-squares regression with ridge, lasso or elastic net: Newton's steps for one output and few columns, else L-BFGS where the objective
+// is smooth and FISTA where it is not.
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
 import { type Fit, type FittedLearner, type LearnerState, toProbabilities } from './learner.ts';
 import { minimizeSmooth, minimizeWithL1 } from './minimize.ts';
+import { elasticNet } from './newton.ts';
 
 /** genes: `penalty` (strength, per row), `l1Ratio` 0..1 */
 export const fitLinear: Fit = (matrix, targets, { task, outputs, genes }) => {
@@ -9,16 +11,28 @@ export const fitLinear: Fit = (matrix, targets, { task, outputs, genes }) => {
   const penalty = Number(genes['penalty']);
   const l1 = penalty * Number(genes['l1Ratio']);
   const l2 = penalty - l1;
+  if (outputs === 1 && matrix.columns <= fewColumns) {
+    const solution = elasticNet(matrix, { y, weights: targets.weights }, { regression: task === 'Regression', l1, l2 });
+    return fitted(solution, task === 'Regression', 1, shift, factor);
+  }
   const objective = objectiveOf(matrix, { y, weights: targets.weights }, task === 'Regression', outputs, l2);
   const size = (matrix.columns + 1) * outputs;
   const start = new Float64Array(size);
   // The last `outputs` numbers are biases, which no penalty holds.
   const free = matrix.columns * outputs;
   const solution = l1 === 0 ? minimizeSmooth(objective, start, 150) : minimizeWithL1(objective, start, l1, free, 300);
+  return fitted(solution, task === 'Regression', outputs, shift, factor);
+};
+
+/** Columns whose products all fit into a small table. */
+const fewColumns = 150;
+
+function fitted(solution: Float64Array, regression: boolean, outputs: number, shift: number, factor: number) {
+  const free = solution.length - outputs;
   const weights = Float32Array.from(solution.subarray(0, free), (value) => value / factor);
   const bias = Float32Array.from(solution.subarray(free), (value) => value / factor + shift);
-  return loadLinear({ kind: 'Linear', weights, bias }, task === 'Regression');
-};
+  return loadLinear({ kind: 'Linear', weights, bias }, regression);
+}
 
 export function loadLinear(state: LearnerState & { kind: 'Linear' }, regression: boolean): FittedLearner {
   const { weights, bias } = state;
