@@ -3,6 +3,7 @@ import { compressionService, copyEngine, matcherPool } from '@quintet/crds';
 import type { KubeObject } from '../kube/types.ts';
 import type { Kind } from '../reconcile/kind.ts';
 import { evolutionRun } from './evolution/index.ts';
+import { costs } from './fieldjob/costs.ts';
 import { fieldJob } from './fieldjob/index.ts';
 import type { EngineSettings } from './image.ts';
 import { refuseInvalid } from './refusals.ts';
@@ -18,7 +19,7 @@ export function kinds(
   scaling?: ScalingSource,
 ): Kind<KubeObject>[] {
   const all = [
-    fieldJob(field, scaling),
+    fieldJob(field, scaling, costs()),
     evolutionRun(evolution),
     servingKind(compressionService, compression, scaling),
     servingKind(matcherPool, matcher, scaling),

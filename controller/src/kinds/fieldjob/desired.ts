@@ -4,11 +4,12 @@ import type { KubeObject } from '../../kube/types.ts';
 import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
+import type { Costs } from './costs.ts';
 import { isLost, type Run, readRun } from './run.ts';
 import { deviceClaims, networkIsolation, outputClaim, resourceConfig, stepNames } from './steps.ts';
 
-export function desired(resource: FieldJob, observed: Observed, settings: EngineSettings): Desired {
-  const run = readRun(resource, observed, settings);
+export function desired(resource: FieldJob, observed: Observed, settings: EngineSettings, known?: Costs): Desired {
+  const run = readRun(resource, observed, settings, known);
   const { now } = observed;
   if (run.finished) return whenFinished(resource, run, now);
   requireImage('field', settings, resource.spec.pod?.image);

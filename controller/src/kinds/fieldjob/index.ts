@@ -9,13 +9,21 @@ import { desired as desiredOfService } from '../serving/desired.ts';
 import { servingChildren, servingRules } from '../serving/index.ts';
 import type { ScalingSource } from '../serving/scaling.ts';
 import { status as statusOfService } from '../serving/status.ts';
+import type { Costs } from './costs.ts';
 import { desired } from './desired.ts';
 import { asService } from './service.ts';
 import { status } from './status.ts';
 import { outputClaim } from './steps.ts';
 
-/** @param scaling What the autoscaler has decided of those in mode Service; left out: nothing ever is. */
-export function fieldJob(settings: EngineSettings, scaling: ScalingSource = () => undefined): Kind<FieldJob> {
+/**
+ * @param scaling What the autoscaler has decided of those in mode Service; left out: nothing ever is.
+ * @param known What FieldJobs have cost; left out, nothing is predicted.
+ */
+export function fieldJob(
+  settings: EngineSettings,
+  scaling: ScalingSource = () => undefined,
+  known?: Costs,
+): Kind<FieldJob> {
   const decided = ({ metadata }: FieldJob) => scaling(definition.kind, keyOf(metadata), metadata.uid);
   return {
     type: {
@@ -38,12 +46,12 @@ export function fieldJob(settings: EngineSettings, scaling: ScalingSource = () =
         // A claim of an earlier run in mode Batch holds its results: it goes by its own policy, not by the mode.
         return { ...rest, objects: [...objects, ...outputClaim(resource)] };
       }
-      return desired(resource, observed, settings);
+      return desired(resource, observed, settings, known);
     },
     status: (resource, observed) => {
       const service = asService(resource);
       if (service) return statusOfService(service, observed, decided(resource));
-      return status(resource, observed, settings);
+      return status(resource, observed, settings, known);
     },
   };
 }

@@ -12,8 +12,18 @@ import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, silent, stateOfJob } from '../jobs/state.ts';
 import { stepFailure } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
+import type { Costs } from './costs.ts';
 import { type FinishResult, finishResult, type PlanResult, planResult } from './results.ts';
-import { finishJob, planJob, type StepName, shardsJob, shardsName, stepNames } from './steps.ts';
+import {
+  finishJob,
+  isOfRevision,
+  planJob,
+  predictionIn,
+  type StepName,
+  shardsJob,
+  shardsName,
+  stepNames,
+} from './steps.ts';
 
 export interface Step {
   name: StepName;
@@ -38,6 +48,8 @@ export interface Run {
   plan: NonNullable<FieldJobStatus['plan']> | undefined;
   /** What the first step said, while its pod is there. */
   solved: PlanResult | undefined;
+  /** Seconds of one pod that the shards take, by what like work has cost. */
+  predicted: number | undefined;
   finish: FinishResult | undefined;
   /** Pods of earlier Jobs still write to the output: nothing new may begin beside them. */
   strangers: boolean;
@@ -48,7 +60,7 @@ export interface Run {
   trouble: Trouble | undefined;
 }
 
-export function readRun(resource: FieldJob, observed: Observed, settings: EngineSettings): Run {
+export function readRun(resource: FieldJob, observed: Observed, settings: EngineSettings, known?: Costs): Run {
   const revision = revisionOf(resource);
   const status = resource.status?.revision === revision ? resource.status : undefined;
   const pods = observed.list<Pod>(types.pod);
@@ -57,12 +69,13 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
   const solved = planStep.state === 'Complete' ? planResult(planStep.pods) : undefined;
   const plan = solved ?? status?.plan;
   const gpu = shardsBackend(resource, observed, pods, status);
-  const wanted = plan && shardsJob(resource, revision, settings, plan.shards, gpu.backend);
+  const predicted = plan && predictionOf(resource, revision, observed, plan.points, known);
+  const wanted = plan && shardsJob(resource, revision, settings, { shards: plan.shards, predicted }, gpu.backend);
   const shards = readStep('shards', wanted, observed, pods);
   const computed = shards.state === 'Complete';
   const finishStep = readStep('finish', computed ? finishJob(resource, revision, settings) : undefined, observed, pods);
   const steps = { plan: planStep, shards, finish: finishStep };
-  const known = new Set(stepNames.flatMap((name) => steps[name].pods));
+  const ours = new Set(stepNames.flatMap((name) => steps[name].pods));
 
   const startTime = startOf(resource, steps, status);
   const deadline = deadlineOf(resource, startTime);
@@ -74,12 +87,13 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
     steps,
     plan,
     solved,
+    predicted,
     finish: finishStep.state === 'Complete' ? finishResult(finishStep.pods) : undefined,
-    strangers: pods.some((pod) => isActive(pod) && !known.has(pod)),
+    strangers: pods.some((pod) => isActive(pod) && !ours.has(pod)),
     failure: undefined,
     gpu,
     trouble:
-      troubleOf([...known].filter(isActive), observed.now, {
+      troubleOf([...ours].filter(isActive), observed.now, {
         spec: resource.spec,
         failedMount: (pod) => observed.failedMount?.(pod),
       }) ??
@@ -91,6 +105,18 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
   };
   run.failure = failureOf(run, observed.now);
   return run;
+}
+
+/** What was predicted when the Job was made stays with it: its pods do not come and go as the controller learns, or starts anew. */
+function predictionOf(
+  resource: FieldJob,
+  revision: string,
+  observed: Observed,
+  points: number,
+  known: Costs | undefined,
+): number | undefined {
+  const live = observed.get<Job>(types.job, shardsName(resource.metadata.name));
+  return live && isOfRevision(live, revision) ? predictionIn(live) : known?.predict(resource, points);
 }
 
 /** A run that was suspended asks for a GPU again. */

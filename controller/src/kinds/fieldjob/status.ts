@@ -5,6 +5,7 @@ import { defined } from '../../objects/pod.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
 import { gpuCondition } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
+import { runningSince } from '../jobs/pods.ts';
 import {
   condition,
   good,
@@ -17,6 +18,7 @@ import {
   wholeSeconds,
   working,
 } from '../verdict.ts';
+import type { Costs } from './costs.ts';
 import { type Run, readRun } from './run.ts';
 import { outputUri } from './steps.ts';
 
@@ -33,8 +35,15 @@ const decisions: readonly ((resource: FieldJob, run: Run) => Verdict | undefined
   progressing,
 ];
 
-export function status(resource: FieldJob, observed: Observed, settings: EngineSettings): StatusDecision {
-  const run = readRun(resource, observed, settings);
+export function status(
+  resource: FieldJob,
+  observed: Observed,
+  settings: EngineSettings,
+  known?: Costs,
+): StatusDecision {
+  const run = readRun(resource, observed, settings, known);
+  const cost = costOf(resource, run);
+  if (cost) known?.learn(resource, run.revision, cost);
   for (const decide of decisions) {
     const verdict = decide(resource, run);
     if (!verdict) continue;
@@ -48,11 +57,31 @@ function ended(resource: FieldJob, { finished }: Run): Verdict | undefined {
   return finished && remembered(finished, resource.status?.conditions);
 }
 
-function succeeded(_resource: FieldJob, run: Run): Verdict | undefined {
+function succeeded(resource: FieldJob, run: Run): Verdict | undefined {
   if (!run.finish) return undefined;
   const { throughput, output } = run.finish;
-  const message = `${run.plan?.points ?? 0} points at ${Math.round(throughput.pointsPerSecond)} points/s on ${throughput.backend}; see ${output.summary} in the output`;
+  const speed = `${run.plan?.points ?? 0} points at ${Math.round(throughput.pointsPerSecond)} points/s on ${throughput.backend}`;
+  const message = [speed, ...comparison(resource, run), `see ${output.summary} in the output`].join('; ');
   return good('Succeeded', 'Succeeded', message);
+}
+
+/** How far off the prediction was. */
+function comparison(resource: FieldJob, run: Run): string[] {
+  const cost = costOf(resource, run);
+  if (!cost || run.predicted === undefined) return [];
+  const off = Math.round(100 * (run.predicted / cost.podSeconds - 1));
+  const seconds = (value: number): string => value.toPrecision(2);
+  return [
+    `${seconds(cost.podSeconds)} s of a pod, where ${seconds(run.predicted)} s were predicted (${off >= 0 ? '+' : ''}${off} %)`,
+  ];
+}
+
+/** What the shards took, where their Job is there to tell how many pods there were at once. */
+function costOf({ status: stored }: FieldJob, run: Run): { points: number; podSeconds: number } | undefined {
+  const pods = run.steps.shards.live?.spec.parallelism;
+  const { pointsPerSecond } = run.finish?.throughput ?? ((run.finished === 'Succeeded' && stored?.throughput) || {});
+  if (!pods || !pointsPerSecond || !run.plan) return undefined;
+  return { points: run.plan.points, podSeconds: (pods * run.plan.points) / pointsPerSecond };
 }
 
 function failed(_resource: FieldJob, { failure }: Run): Verdict | undefined {
@@ -173,10 +202,20 @@ function results(resource: FieldJob, { finish, plan }: Run): Record<string, unkn
 function progressOf(run: Run, { shards }: NonNullable<FieldJobStatus['plan']>): Record<string, unknown> {
   const done = doneShards(run);
   const job = run.steps.shards.live?.status;
+  const end = estimatedEnd(run);
   return {
     shards,
     done,
     running: run.steps.shards.state === 'Active' ? (job?.active ?? 0) : 0,
     percent: Math.floor((100 * done) / shards),
+    ...(end && { estimatedCompletionTime: end }),
   };
+}
+
+/** Of the shards, while they compute. */
+function estimatedEnd({ steps: { shards }, predicted }: Run): string | undefined {
+  const start = runningSince(shards.live);
+  const pods = shards.live?.spec.parallelism;
+  if (shards.state !== 'Active' || start === undefined || !pods || predicted === undefined) return undefined;
+  return wholeSeconds(new Date(new Date(start).getTime() + (1000 * predicted) / pods));
 }

@@ -13,11 +13,13 @@ import { schedulingOf } from '../../objects/scheduling.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
 import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
+import { podsFor } from './costs.ts';
 
 export const stepNames = ['plan', 'shards', 'finish'] as const;
 export type StepName = (typeof stepNames)[number];
 
 const labelOfRevision = 'quintet.dev/revision';
+const annotationOfPrediction = 'quintet.dev/predicted-pod-seconds';
 const outputMount = '/output';
 const retriesOfSingleSteps = 3;
 
@@ -56,12 +58,23 @@ export function shardsJob(
   resource: FieldJob,
   revision: string,
   settings: EngineSettings,
-  shards: number,
+  { shards, predicted }: { shards: number; predicted: number | undefined },
   backend: Backend,
 ): Job {
-  const { max } = resource.spec.shards.parallelism;
-  const indexed = { completions: shards, parallelism: Math.min(max, shards) };
-  return stepJob('shards', resource, revision, settings, { indexed, backend });
+  const indexed = { completions: shards, parallelism: podsFor(resource.spec, shards, predicted) };
+  const made = stepJob('shards', resource, revision, settings, { indexed, backend });
+  if (predicted === undefined) return made;
+  const annotations = { ...made.metadata.annotations, [annotationOfPrediction]: predicted.toPrecision(6) };
+  return { ...made, metadata: { ...made.metadata, annotations } };
+}
+
+export const isOfRevision = ({ spec }: Job, revision: string): boolean =>
+  spec.template.metadata.labels?.[labelOfRevision] === revision;
+
+/** Seconds of one pod, as they were predicted when the Job was made; nothing where nothing was known. */
+export function predictionIn({ metadata }: Job): number | undefined {
+  const said = metadata.annotations?.[annotationOfPrediction];
+  return said === undefined ? undefined : Number(said);
 }
 
 export const finishJob = (resource: FieldJob, revision: string, settings: EngineSettings): Job =>
