@@ -8,6 +8,7 @@ import { type Peer, peerPython, startPeer } from './python.ts';
 import { readers } from './readers.ts';
 import { service } from './service.ts';
 import { solvers } from './solvers.ts';
+import { timeDomain } from './timedomain.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } } });
 const found = peerPython();
@@ -18,6 +19,7 @@ try {
     ...(await directSum(values.quick, peer)),
     ...(await interpolation(values.quick)),
     ...(await solvers(values.quick, peer)),
+    ...(await timeDomain(values.quick, peer)),
     ...(await service(values.quick)),
     ...(await readers(peer)),
   ];

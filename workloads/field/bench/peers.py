@@ -137,6 +137,49 @@ def acoustools_solve(request):
     return answer
 
 
+def kwave_ball(request):
+    """k-Wave's NumPy solver on a hill of pressure beside a hard ball: seconds of its steps, and the pressure inside the layer."""
+    import types
+    from importlib.util import find_spec
+    from types import SimpleNamespace
+
+    # Not the package itself: it fetches binaries when it is imported.
+    package = types.ModuleType("kwave")
+    package.__path__ = list(find_spec("kwave").submodule_search_locations)
+    package.__version__ = package.BINARY_PATH = package.PLATFORM = ""
+    sys.modules.setdefault("kwave", package)
+    from kwave.solvers.kspace_solver import Simulation
+
+    n, step = request["n"], request["step"]
+    place = np.indices((n, n, n)) - n / 2
+
+    def square(offset):
+        return sum((place[axis] - offset[axis]) ** 2 for axis in range(3))
+
+    ball = square(request["ball"]) < request["size"]
+    medium = SimpleNamespace(
+        sound_speed=np.where(ball, 1500.0, 900.0),
+        density=np.where(ball, 1000.0, 400.0),
+    )
+    axes = {f"N{a}": n for a in "xyz"} | {f"d{a}": step for a in "xyz"}
+    grid = SimpleNamespace(**axes, Nt=request["steps"] + 1, dt=request["timeStep"])
+    source = SimpleNamespace(p0=np.exp(-square(request["hill"]) / request["size"]))
+    sensor = SimpleNamespace(mask=np.zeros((n, n, n), dtype=bool), record=["p_final"])
+    sensor.mask[n // 2, n // 2, n // 2] = True
+    layer = (request["layer"],) * 3
+    simulation = Simulation(
+        grid, medium, source, sensor, smooth_p0=False, pml_size=layer, pml_alpha=(2.0,) * 3, quiet=True
+    )
+    simulation.setup()
+    start, busy = time.perf_counter(), time.process_time()
+    found = simulation.run()["p_final"]
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpuSeconds": time.process_time() - busy,
+        "pressure": found.ravel().tolist(),
+    }
+
+
 def zarr_read(request):
     """A result as zarr-python and xarray read it."""
     import xarray
@@ -164,6 +207,7 @@ answers = {
     "levitate_states": levitate_states,
     "acoustools_phases": acoustools_phases,
     "acoustools_solve": acoustools_solve,
+    "kwave_ball": kwave_ball,
     "zarr_read": zarr_read,
 }
 

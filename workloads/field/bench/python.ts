@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const acousTools = 'acoustools==1.2.0';
+const alone = ['acoustools==1.2.0', 'k-wave-python==0.6.2'];
 const python = join(here, '.venv/bin/python');
 
 /** A Python that holds requirements.txt, or why there is none. */
@@ -28,8 +28,8 @@ export function peerPython(install = true): { python: string; missing?: never } 
       join(here, 'requirements.txt'),
     ];
     execFileSync(python, pip, { stdio: ['ignore', 2, 2], timeout: 900_000 });
-    // Alone: what it asks for is gigabytes of CUDA and of drawing, which the bench does without.
-    execFileSync(python, [...pip.slice(0, -2), '--no-deps', acousTools], { stdio: ['ignore', 2, 2], timeout: 300_000 });
+    // Alone: what they ask for is gigabytes of CUDA and of drawing, which the bench does without.
+    execFileSync(python, [...pip.slice(0, -2), '--no-deps', ...alone], { stdio: ['ignore', 2, 2], timeout: 300_000 });
     writeFileSync(ready, wanted);
     return { python };
   } catch (error) {

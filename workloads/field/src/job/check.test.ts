@@ -38,7 +38,42 @@ describe('bad input is refused with the field, before anything is computed', () 
       title: 'a pressure over the limit',
       spec: { targets: focus(['0mm', '0mm', '40mm'], { pressure: '2kPa' }), safety: { maxPressure: '1kPa' } },
       field: 'spec.targets[0].pressure',
-      message: /asks for 2kPa, over spec.safety.maxPressure 1kPa/,
+      message: /asks for 2kPa, at which pressure would reach 2kPa, over the limit of 1kPa/,
+    },
+    {
+      title: 'a pressure whose intensity is over the limit',
+      spec: { targets: focus(['0mm', '0mm', '40mm'], { pressure: '2kPa' }), safety: { maxIntensity: '1W/m2' } },
+      field: 'spec.targets[0].pressure',
+      message: /at which intensity would reach .*W\/m2, over the limit of 1W\/m2/,
+    },
+    {
+      title: 'a pressure whose mechanical index is over the limit',
+      spec: { targets: focus(['0mm', '0mm', '40mm'], { pressure: '2kPa' }), safety: { maxMechanicalIndex: '0.001' } },
+      field: 'spec.targets[0].pressure',
+      message: /at which mechanical index would reach/,
+    },
+    {
+      title: 'two targets in one place',
+      spec: {
+        targets: [...focus(['0mm', '0mm', '40mm']), { name: 'twin', position: ['0mm', '0mm', '40mm'], trap: 'Twin' }],
+      },
+      field: 'spec.targets[1].position',
+      message: /twin is where focus is/,
+    },
+    {
+      title: 'stiffness by a solver that does not climb',
+      spec: { targets: focus(['0mm', '0mm', '40mm'], { trap: 'Stiffness' }) },
+      field: 'spec.targets[0].trap',
+      message: /only LBFGS and Adam climb/,
+    },
+    {
+      title: 'stiffness and a pressure',
+      spec: {
+        targets: focus(['0mm', '0mm', '40mm'], { trap: 'Stiffness', pressure: '1kPa' }),
+        solver: { algorithm: 'LBFGS' },
+      },
+      field: 'spec.targets[0].pressure',
+      message: /stiffness and not for a pressure/,
     },
     {
       title: 'a pressure over that of a zone around it',

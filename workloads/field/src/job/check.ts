@@ -1,6 +1,7 @@
 // What is wrong with a problem, found before anything is computed: refused with the field, or warned of.
 import { FieldError } from '../errors.ts';
 import type { Problem } from './problem.ts';
+import { judge } from './safety.ts';
 import type { Scene } from './scene.ts';
 import { checkTimeDomain, isTimed } from './timedomain.ts';
 import { formatLength, formatPercent, formatPressure } from './units.ts';
@@ -22,6 +23,7 @@ export function check(problem: Problem): string[] {
 /** What can be told without a volume. @throws FieldError naming the field. */
 export function checkScene(scene: Scene): void {
   scene.targets.forEach((_, i) => checkTarget(scene, i));
+  checkPlaces(scene);
   checkLimits(scene);
   if (scene.solver.phaseLevels === 1) {
     throw new FieldError(
@@ -104,14 +106,32 @@ function checkReflectors({ emitters, volume }: Problem): void {
   });
 }
 
+/** Two things that cannot be in one place. */
+function checkPlaces({ targets, wavelength }: Scene): void {
+  targets.forEach(({ name, position, trap }, i) => {
+    const other = targets.slice(0, i).find((each) => {
+      const apart = Math.hypot(...each.position.map((value, axis) => value - position[axis]!));
+      return apart < wavelength * 1e-3 && each.trap !== 'Silence' && trap !== 'Silence';
+    });
+    if (!other) return;
+    throw new FieldError('InvalidTarget', `${name} is where ${other.name} is`, `spec.targets[${i}].position`);
+  });
+}
+
 /** Limits that no drive could keep together with what is asked for. */
-function checkLimits({ safety, targets }: Scene): void {
+function checkLimits({ safety, targets, medium, frequency }: Scene): void {
   targets.forEach(({ name, pressure, position, trap }, i) => {
     if (pressure === undefined || trap === 'Silence') return;
     const field = `spec.targets[${i}].pressure`;
-    if (safety.maxPressure !== undefined && pressure > safety.maxPressure && safety.action === 'Refuse') {
-      const limit = `spec.safety.maxPressure ${formatPressure(safety.maxPressure)}`;
-      throw new FieldError('InvalidSafety', `${name} asks for ${formatPressure(pressure)}, over ${limit}`, field);
+    const { maxThermalIndex: _ofTheWholeArray, ...ofPressure } = safety;
+    const { verdict, message } = judge(
+      { ...ofPressure, zones: [] },
+      { anywhere: pressure, zones: {} },
+      medium,
+      frequency,
+    );
+    if (verdict === 'Refused') {
+      throw new FieldError('InvalidSafety', `${name} asks for ${formatPressure(pressure)}, at which ${message}`, field);
     }
     for (const zone of safety.zones) {
       const distance = Math.hypot(...zone.center.map((value, axis) => value - position[axis]!));

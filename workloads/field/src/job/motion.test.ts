@@ -150,4 +150,40 @@ describe('frames', () => {
       expect.objectContaining({ reason: 'SafetyLimitExceeded' }),
     );
   });
+
+  it('are each held to the limits: one that lasts for a few frames is found, and told', () => {
+    // Up to the lower grid and back within twelve of 250 frames, which sixteen samples would step over.
+    const at = (time: string, z: string) => ({ at: time, position: ['0mm', '0mm', z] });
+    const waypoints = [
+      at('0ms', '40mm'),
+      at('105ms', '40mm'),
+      at('111ms', '25mm'),
+      at('117ms', '40mm'),
+      at('250ms', '40mm'),
+    ];
+    const moving = (maxPressure: string) =>
+      levitator(
+        { frameRate: '1kHz', maxPhaseStep: '180deg', paths: [{ target: 'bead', waypoints }] },
+        {
+          targets: [{ name: 'bead', position: ['0mm', '0mm', '40mm'] }],
+          safety: {
+            maxPressure: '100kPa',
+            zones: [{ name: 'low', center: ['0mm', '0mm', '25mm'], radius: '3mm', maxPressure }],
+          },
+        },
+      );
+    const folder = temporaryFolder();
+    plan(moving('90kPa'), folder, plenty);
+    const { safety } = JSON.parse(readFileSync(join(folder, '.quintet/plan.json'), 'utf8')) as {
+      safety: { zones: Record<string, number> };
+    };
+    const limit = `${((0.9 * safety.zones.low!) / 1000).toFixed(3)}kPa`;
+    expect(() => plan(moving(limit), temporaryFolder(), plenty)).toThrow(
+      expect.objectContaining({
+        reason: 'SafetyLimitExceeded',
+        field: 'spec.safety.zones',
+        message: expect.stringMatching(/in zone low .*, the most in frame 1(09|1[0-3]);/),
+      }),
+    );
+  });
 });

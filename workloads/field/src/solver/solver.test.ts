@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { grid } from '../physics/elements.ts';
+import { derivativeCounts, derivativesAt, stiffnessOf } from '../physics/derivatives.ts';
+import { grid, twoSided } from '../physics/elements.ts';
+import { gorkov } from '../physics/particle.ts';
 import { pressureAt } from '../physics/reference.ts';
 import { drivenSources, type Emitters } from '../physics/sources.ts';
 import { complexMatrix, complexVector, gram, multiply, multiplyAdjoint, shiftedSolver } from './matrix.ts';
@@ -196,6 +198,67 @@ describe('dead and measured elements', () => {
     let all = 0;
     for (let t = 0; t < count; t++) all += Math.hypot(loud.re[t]!, loud.im[t]!);
     expect(focal[0]! / all).toBeGreaterThan(0.9999);
+  });
+});
+
+describe('stiffness', () => {
+  const sphere = gorkov(
+    { radius: 1e-3, density: 29, soundSpeed: 900 },
+    { name: 'air', soundSpeed: 346, density: 1.18, attenuation: 0 } as never,
+    40_000,
+  );
+  const facing = { ...emitters, elements: twoSided({ rows: 8, columns: 8, pitch: 10.5e-3, separation: 0.1 }) };
+  const held = (changes: Partial<Target> = {}) =>
+    focus('bead', 1e-3, -2e-3, 0.05, { trap: 'Stiffness', gorkov: sphere, ...changes });
+  const least = (drive: ReturnType<typeof solve>['drive'], { position }: Target): number => {
+    const values = new Float64Array(2 * derivativeCounts[3]);
+    derivativesAt(drivenSources(facing, drive), 3, ...position, values);
+    const here = { re: (m: number) => values[2 * m]!, im: (m: number) => values[2 * m + 1]! };
+    return Math.min(...[0, 1, 2].map((axis) => stiffnessOf(here, sphere, axis)));
+  };
+
+  it.each(['LBFGS', 'Adam'] as const)(
+    'is larger by %s than that of a twin trap, along each axis and in each of two traps',
+    (algorithm) => {
+      for (const targets of [[held()], [held(), held({ name: 'other', position: [-0.02, 0.01, 0.045] })]]) {
+        const twins = targets.map((each): Target => ({ ...each, trap: 'Twin' }));
+        const { drive } = solve(facing, targets, { ...settings, algorithm });
+        const twin = solve(facing, twins, settings).drive;
+        const own = Math.min(...targets.map((each) => least(drive, each)));
+        const before = Math.min(...targets.map((each) => least(twin, each)));
+        expect(own).toBeGreaterThan(0);
+        expect(own).toBeGreaterThan(1.5 * before);
+      }
+    },
+  );
+
+  it('goes with pressures of other targets', () => {
+    const loud = focus('loud', 0.02, 0, 0.05);
+    const { drive, residual } = solve(facing, [held(), loud], { ...settings, algorithm: 'LBFGS' });
+    expect(least(drive, held())).toBeGreaterThan(0);
+    expect(residual).toBeLessThan(1e-9);
+    const value = new Float64Array(2);
+    pressureAt(drivenSources(facing, drive), ...loud.position, value);
+    expect(Math.hypot(value[0]!, value[1]!)).toBeGreaterThan(500);
+  });
+
+  it('has the slope that small changes of phases and amplitudes show', () => {
+    const goals = goalsOf(facing, [held(), focus('loud', 0.02, 0, 0.05)]);
+    const objective = targetObjective(goals, 0.8, true);
+    const count = facing.elements.count;
+    const at = Float64Array.from({ length: 2 * count }, (_, i) => Math.sin(3 * i) + (i < count ? 0 : 0.5));
+    const gradient = new Float64Array(2 * count);
+    objective(at, gradient);
+    const unused = new Float64Array(2 * count);
+    const size = Math.hypot(...gradient) / Math.sqrt(2 * count);
+    for (const i of [0, 17, 63, 100, count, count + 40, 2 * count - 1]) {
+      const moved = (by: number): number =>
+        objective(
+          at.map((each, n) => (n === i ? each + by : each)),
+          unused,
+        );
+      expect(Math.abs((moved(1e-5) - moved(-1e-5)) / 2e-5 - gradient[i]!) / size).toBeLessThan(1e-4);
+    }
   });
 });
 
