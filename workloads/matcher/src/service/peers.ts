@@ -16,20 +16,21 @@ export function peerRoute(
   started: Promise<Parts>,
 ): void {
   if (config.index.shards === 1) return;
-  server.post(peerPath, { bodyLimit: mostBytes, config: { public: true } }, async ({ body, headers }, reply) => {
-    const { shards, matcher } = await started;
+  /** Before the body is read: nobody else gets to send one. */
+  const onRequest = async ({ headers }: { readonly headers: NodeJS.Dict<string | string[]> }) => {
+    const { shards } = await started;
     const given = headers[peerHeader];
     if (!shards || typeof given !== 'string' || !isSame(given, shards.key)) throw new QuintetError('UNAUTHENTICATED');
-    const { own } = shards;
+  };
+  const options = { bodyLimit: mostBytes, config: { public: true }, onRequest };
+  server.post(peerPath, options, async ({ body }, reply) => {
+    const { shards, matcher } = await started;
+    const own = shards?.own;
     if (own === undefined) {
-      throw new QuintetError('DEPENDENCY_UNAVAILABLE', {
-        dependency: 'shards',
-        reason: 'it reads its shard',
-        retryAfter: 1,
-      });
+      const reason = 'it reads its shard';
+      throw new QuintetError('DEPENDENCY_UNAVAILABLE', { dependency: 'shards', reason, retryAfter: 1 });
     }
     if (!isRaw(body)) throw new QuintetError('MALFORMED_BODY', { reason: 'not a question' });
-    // Only who has the key may send what is deserialized.
     const answer: PeerAnswer = { shard: own, ...matcher.find(deserialize(body.bytes) as Question) };
     return await reply.type('application/octet-stream').send(serialize(answer));
   });
