@@ -63,3 +63,19 @@ test('places of those that go are free again', async () => {
   expect(() => queue.check(turn('a'))).not.toThrow();
   expect(queue).toMatchObject({ waiting: 0, running: 0 });
 });
+
+test('who must wait is told of, but not what is of low priority or begins at once', async () => {
+  let told = 0;
+  const one = turns({ parallel: () => 1, maxQueue: 8, weightOf: () => 1, onWait: () => void told++ });
+  const take = (priority: 'Low' | 'Normal') =>
+    one.take({ tenant: 'a', priority, cost: 1 }, new AbortController().signal);
+  const done = await take('Normal');
+  const low = take('Low');
+  expect(told).toBe(0);
+  const normal = take('Normal');
+  expect(told).toBe(1);
+  done();
+  (await normal)();
+  (await low)();
+  expect(one.running).toBe(0);
+});
