@@ -12,7 +12,10 @@ export function heldChances(chances: Chances | undefined): HeldChances {
   return {
     add: (chance) => void waiting.push(chance),
     release: (passed) => {
-      while (waiting[0] && waiting[0].offset < passed) chances?.tokens.push(waiting.shift() as TokenChance);
+      while (waiting[0] && waiting[0].offset < passed) {
+        const chance = waiting.shift() as TokenChance;
+        chances?.tokens.push(chance);
+      }
     },
   };
 }

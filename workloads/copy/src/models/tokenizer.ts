@@ -45,6 +45,7 @@ const tokenizerConfig = z.looseObject({
 const plainTemplate = `{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% else %}### {{ 'Human' if m.role == 'user' else 'Assistant' }}
 {{ m.content }}{% endif %}
 
+
 {% endfor %}{% if add_generation_prompt %}### Assistant
 {% endif %}`;
 const plainStops = ['### Human'];
@@ -87,7 +88,9 @@ export function textTokens(model: string, chatTemplate?: string): TextTokens {
     state: stateOf(config),
     digest: hash.digest('hex'),
     decode: (tokens) =>
-      tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
+      tokens.length === 0
+        ? ''
+        : tokenizer.decode([...tokens], { skip_special_tokens: true, clean_up_tokenization_spaces: false }),
     encode: (prompt) => {
       if ('text' in prompt) {
         const { ids: tokens } = tokenizer.encode(prompt.text.toWellFormed());
