@@ -21,11 +21,11 @@ afterAll(async () => {
   await api?.stop();
 });
 
-const made = (name: string, labels: Record<string, string> = {}): Promise<Pod> =>
+const made = (name: string): Promise<Pod> =>
   client.create<Pod>(types.pod, {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, namespace: 'default', labels },
+    metadata: { name, namespace: 'default' },
     spec: { containers: [{ name: 'engine', image: 'example.test/engine:1' }] },
   });
 const found = ({ metadata }: KubeObject) => client.findMetadata(types.pod, metadata);
