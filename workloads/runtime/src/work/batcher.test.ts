@@ -144,6 +144,30 @@ describe('a batcher', () => {
     await expect(work.submit(1)).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
 
+  test('makes batches of a share of what is allowed, and at least of one', async () => {
+    const sizes: number[] = [];
+    const work = batcher<number, number>({
+      name: 'w',
+      maxSize: 8,
+      startSize: 8,
+      maxWait: 60_000,
+      run: async (items) => {
+        sizes.push(items.length);
+        return items;
+      },
+    });
+    const batchOf = async (items: number) => {
+      await Promise.all(Array.from({ length: items }, (_, item) => work.submit(item)));
+    };
+    await batchOf(8);
+    work.limit(0.25);
+    await batchOf(4);
+    work.limit(0.01);
+    await batchOf(2);
+    expect(sizes).toEqual([8, 2, 2, 1, 1]);
+    await work.close();
+  });
+
   test('finishes what waits and takes no more once it is closed', async () => {
     const work = batcher<number, number>({ name: 'w', maxSize: 4, maxWait: 60_000, run: async (items) => items });
     const waiting = work.submit(1);
