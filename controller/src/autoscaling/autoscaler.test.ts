@@ -269,6 +269,16 @@ describe('the autoscaler', () => {
     expect([scaling()?.replicas, marked.length]).toEqual([1, 4]);
   });
 
+  it('recommends after an hour what its pods had better ask for', async () => {
+    ask({}, { resources: { requests: { memory: '64Mi' } } });
+    run(1);
+    page = `quintet_requests_in_flight 4\nprocess_resident_memory_bytes ${200 * 2 ** 20}\n`;
+    await cycles(50, 60);
+    expect(scaling()?.recommendation).toBeUndefined();
+    await cycles(30, 60);
+    expect(scaling()?.recommendation).toBe('resources.requests.memory 230Mi instead of 64Mi');
+  });
+
   it('has nothing to say of what is suspended or deleted', async () => {
     ask();
     run(2);
