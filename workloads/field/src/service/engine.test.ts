@@ -1,5 +1,5 @@
 // The service over real HTTP and WebSocket.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
 import { eventually } from '@quintet/runtime/testing';
@@ -235,6 +235,34 @@ describe('slices', () => {
     );
     expect(await at(43)).toBe('memory');
     expect(await page()).toContain('quintet_prefetch_predictions_total{prefetch="slices",came_true="true"} 1');
+  });
+
+  test('are on the disk after a restart, and computed anew where the disk has changed them', async () => {
+    const directory = temporaryFolder();
+    const cache = { disk: { directory, maxSize: '16Mi' } };
+    const ask = async () => {
+      const engine = await service({}, { cache });
+      const answer = await slice('plane=XY&width=9mm&height=9mm&spacing=1mm&format=npy', engine.url);
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      const source = answer.headers.get('x-quintet-source');
+      const page = await (await fetch(`${engine.url}/metrics`)).text();
+      await engine.drain();
+      engines.splice(engines.indexOf(engine), 1);
+      return { source, bytes: bytes.toString('base64'), page };
+    };
+    const { page: _, ...first } = await ask();
+    expect(first.source).toBe('miss');
+    const kept = await ask();
+    expect(kept).toMatchObject({ source: 'disk', bytes: first.bytes });
+    expect(kept.page).toContain('quintet_cache_requests_total{cache="slices",source="disk"} 1');
+    for (const entry of readdirSync(join(directory, 'slices'), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !/^[0-9a-f]{64}$/.test(entry.name)) continue;
+      const path = join(entry.parentPath, entry.name);
+      const bytes = readFileSync(path);
+      bytes[bytes.length - 5]! ^= 1;
+      writeFileSync(path, bytes);
+    }
+    expect(await ask()).toMatchObject(first);
   });
 
   test('are files that NumPy reads, with their shape in the header', async () => {
