@@ -151,7 +151,7 @@ describe('frames', () => {
     );
   });
 
-  it('are each held to the limits: one that lasts for a few frames is found, and told', () => {
+  it('are each held to the limits: one that lasts for a few frames is found, and told', { timeout: 60_000 }, () => {
     // Up to the lower grid and back within twelve of 250 frames, which sixteen samples would step over.
     const at = (time: string, z: string) => ({ at: time, position: ['0mm', '0mm', z] });
     const waypoints = [
