@@ -1,5 +1,5 @@
-// Logistic and least-squares regression with ridge, lasso or elastic net: Newton's steps for one output and few columns, else L-BFGS where the objective
-// is smooth and FISTA where it is not.
+// Logistic and least-squares regression with ridge, lasso or elastic net: L-BFGS where the objective is smooth, Newton's steps where it is quadratic or
+// has an l1 part, FISTA for that with many outputs or columns.
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
 import { type Fit, type FittedLearner, type LearnerState, toProbabilities } from './learner.ts';
 import { minimizeSmooth, minimizeWithL1 } from './minimize.ts';
@@ -11,7 +11,8 @@ export const fitLinear: Fit = (matrix, targets, { task, outputs, genes }) => {
   const penalty = Number(genes['penalty']);
   const l1 = penalty * Number(genes['l1Ratio']);
   const l2 = penalty - l1;
-  if (outputs === 1 && matrix.columns <= fewColumns) {
+  // Where the objective is smooth and not quadratic, L-BFGS is as quick with less work a row.
+  if (outputs === 1 && matrix.columns <= fewColumns && (l1 > 0 || task === 'Regression')) {
     const solution = elasticNet(matrix, { y, weights: targets.weights }, { regression: task === 'Regression', l1, l2 });
     return fitted(solution, task === 'Regression', 1, shift, factor);
   }
