@@ -74,6 +74,10 @@ async function duration(workers: number, seed: number): Promise<number> {
   return now;
 }
 
-it.each([1, 2, 3])('two workers are at least 1.7 times as fast as one, seed %i', async (seed) => {
-  expect((await duration(1, seed)) / (await duration(2, seed))).toBeGreaterThan(1.7);
-}, 60_000);
+it.each([1, 2, 3])(
+  'two workers are at least 1.7 times as fast as one, seed %i',
+  async (seed) => {
+    expect((await duration(1, seed)) / (await duration(2, seed))).toBeGreaterThan(1.7);
+  },
+  60_000,
+);
