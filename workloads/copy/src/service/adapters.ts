@@ -80,7 +80,8 @@ export function adapters({ context, base, serve, retryAfter, claims }: AdaptersO
         reason: `runtime ${context.config.runtime} takes no adapters here`,
       });
     const file = await fileOf(context, { source, at: `adapters.${name}.source` }, claims ? { claims } : {}, onProgress);
-    return base.adapted({ name, path: file.path, revision: file.digest, scale });
+    // Adapters of one model are of one size, and may have been written at one moment.
+    return base.adapted({ name, path: file.path, revision: `${file.path}:${file.digest}`, scale });
   };
 
   const drop = (name: string, { stop }: Loaded) => {
