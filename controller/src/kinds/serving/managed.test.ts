@@ -91,6 +91,24 @@ describe('a managed server', () => {
     expect(template(resource({ args: ['--seed=1'] }))).toEqual(template(resource({ args: ['--seed=2'] })));
   });
 
+  it('shares its pods with adapters that come and go: those on a claim that is mounted roll none', () => {
+    const template = (claimName: string, ...names: string[]) => {
+      const adapters = names.map((name) => ({
+        name,
+        source: { persistentVolumeClaim: { claimName, path: `${name}.gguf` } },
+      }));
+      const one = parseStored(copyEngine, {
+        apiVersion: 'quintet.dev/v1alpha1',
+        kind: 'CopyEngine',
+        metadata: { name: 'ads', namespace: 'team', uid: 'uid-1', generation: 1 },
+        spec: { model, ...(adapters.length > 0 && { adapters }) },
+      });
+      return named(objects(one), 'Deployment', 'ads-copy')?.spec.template;
+    };
+    expect(template('models', 'acme', 'zest')).toEqual(template('models'));
+    expect(template('brands', 'acme')).not.toEqual(template('models'));
+  });
+
   it('is neither a pod that the Service sends requests to, nor one that is counted', () => {
     const list = objects(resource());
     const labels = named(list, 'Deployment', 'ads-copy-server')?.spec.template.metadata.labels ?? {};

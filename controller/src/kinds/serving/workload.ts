@@ -45,6 +45,12 @@ export function engineSpec({ spec }: Served): Record<string, unknown> {
   return rest;
 }
 
+/** Adapters of a CopyEngine are loaded while it serves; one on a claim that no pod has yet changes the pods by its mount. */
+function restartSpec(resource: Served): Record<string, unknown> {
+  const { adapters: _, ...rest } = engineSpec(resource);
+  return rest;
+}
+
 /** @param maxUnavailable Pods that a rollout may take away before their successors serve. */
 export function mainDeployment(
   resource: Served,
@@ -102,7 +108,7 @@ function template(
     labels: { ...pod.labels, ...childLabels(resource, 'engine'), ...selector, ...backendLabels(backend) },
     annotations: {
       ...pod.annotations,
-      'quintet.dev/config': hashOf(engineSpec(resource)),
+      'quintet.dev/config': hashOf(restartSpec(resource)),
       ...(stores.mark && { 'quintet.dev/stores': stores.mark }),
     },
     restartPolicy: 'Always',
