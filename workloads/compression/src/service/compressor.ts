@@ -1,5 +1,4 @@
 // One request from options to answer: checked, cached per tenant, done in a worker thread within its deadline, accounted for.
-import { createHash } from 'node:crypto';
 import {
   counter,
   type EngineContext,
@@ -8,7 +7,6 @@ import {
   type MemoryTier,
   orAborted,
   type Pool,
-  prefetcher,
   QuintetError,
   type Source,
   sharedOf,
@@ -16,6 +14,7 @@ import {
 import { chunksOf, joined } from '../chunks.ts';
 import type { CompressOptions } from '../compress.ts';
 import { conversationOf, type Message } from '../conversation.ts';
+import { aheadOf } from './ahead.ts';
 import type { ServiceConfig } from './config.ts';
 import { inTurn } from './inTurn.ts';
 import { type Kept, keptCodec, keptOf, repliedFrom, type TextResult } from './kept.ts';
@@ -43,9 +42,6 @@ export interface Compressor {
   close(): Promise<void>;
 }
 
-/** Longest text that is worth being made ahead and remembered for it, and bytes of all that are remembered. */
-const longestPrefetched = 32_768;
-const mostPrefetched = 32 * 1024 * 1024;
 /** Milliseconds that a thread has to see that nobody waits any more; ending it costs the loading of its tokenizer. */
 const grace = 2000;
 
@@ -146,29 +142,9 @@ export async function openCompressor(
       },
     );
   };
-  const ahead =
-    context.settings.cache.prefetch === 'Enabled'
-      ? prefetcher<{ options: CompressOptions; keep: boolean }>({
-          name: 'compression',
-          keyOf: ({ options }) => createHash('sha256').update(JSON.stringify(options)).digest('base64'),
-          sizeOf: ({ options }) => 2 * options.text.length + 1024,
-          maxSize: mostPrefetched,
-          // Only while no request waits for a thread, and only for who still may: it counts as any other.
-          fetch: async (tenant, { options, keep }, signal) => {
-            if (pool.waiting > 0) return;
-            const reserved = await context.quotas.reserve(tenant, Math.ceil(options.text.length / 4));
-            try {
-              const { value, source } = await compressText(tenant, options, { keep, learned: true }, signal);
-              await reserved.settle(source === 'miss' ? value.result.originalTokens : 0);
-            } catch (error) {
-              await reserved.settle(0);
-              throw error;
-            }
-          },
-          maxKeys: 2000,
-          registry: context.registry,
-        })
-      : undefined;
+  const ahead = aheadOf(context, pool, (tenant, { options, keep }, signal) =>
+    compressText(tenant, options, { keep, learned: true }, signal),
+  );
 
   return {
     originals,
@@ -229,11 +205,10 @@ export async function openCompressor(
 
   async function textAnswer(tenant: string, request: CompressRequest, signal: AbortSignal): Promise<Made> {
     const { config } = context;
-    const text = request.text as string;
     const options = textOptions(request, config);
     const keep = config.originals.mode === 'Kept';
     if (request.baseId) return incremental(tenant, request.baseId, options, keep, signal);
-    if (text.length <= longestPrefetched) ahead?.observe(tenant, { options, keep });
+    ahead?.observe(tenant, { options, keep });
     const { value, source } = await compressText(tenant, options, { keep, learned: true }, signal);
     return source === 'miss'
       ? { answer: { ...(value.result as CompressAnswer), source }, charged: value.result.originalTokens }

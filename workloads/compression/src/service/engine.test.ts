@@ -126,6 +126,24 @@ test('says the rate of a changed text, without legends that would collide', asyn
   expect(textOfSpans(`${text}More.`, answer.spans as never)).toBe(answer.text);
 });
 
+test('makes likely next requests ahead, and tells how often that came true', async () => {
+  const { client, engine } = await replica({ cache: { prefetch: 'Enabled', memory: { maxEntries: 2 } } }, false);
+  const ask = async (name: string) => (await client().compress({ text: `${name}. ${long.slice(0, 500)}` })).source;
+  const told = async (what: string) =>
+    new RegExp(`^quintet_${what}.*\\} (.*)$`, 'm').exec(
+      await (await fetch(new URL('/metrics', engine.url))).text(),
+    )?.[1];
+  for (let round = 0; round < 6; round++) for (const name of ['first', 'second', 'third']) await ask(name);
+  expect([await told('prefetch_precision'), await told('prefetch_active')]).toEqual(['1', '1']);
+  // Memory has room for two: the third and the first have put the second out of it.
+  let patience = 50;
+  await eventually(async () => {
+    for (const name of ['third', 'first']) await ask(name);
+    await new Promise((resolve) => setTimeout(resolve, (patience *= 2)));
+    expect(await ask('second')).toBe('memory');
+  });
+});
+
 test('who reads the text alone can have back what a marker stands for', async () => {
   const { client } = plain;
   const { text = '', original, rate } = await client().compress({ text: long, ratio: 8, markers: 'addressed' });
