@@ -269,8 +269,8 @@ function* warningsOf({ timeDomain, quantities }: Timed): Generator<string> {
 
 // Measured on Node 24.
 const baseBytes = 110 * 2 ** 20;
-/** Of each point of the domain: 23 numbers of 64 bits. */
-const pointBytes = 184;
+/** Of each point of the domain: about 24 numbers of 64 bits. */
+const pointBytes = 196;
 
 /** Largest resident memory, bytes. */
 export function simulationMemory(problem: Timed): number {
