@@ -66,7 +66,7 @@ async function reader(kubectl: Kubectl, { metadata, spec }: HasClaim, pod: strin
 }
 
 /** The image that the installed controller gives FieldJobs: any that has Node would do. */
-async function engineImage(kubectl: Kubectl): Promise<string> {
+export async function engineImage(kubectl: Kubectl): Promise<string> {
   const selector = 'app.kubernetes.io/component=controller,app.kubernetes.io/name=quintet';
   const { items } = await kubectl.json<ControllerList>(['get', 'deployments', '-A', '-l', selector]);
   const env = items[0]?.spec.template.spec.containers[0]?.env ?? [];

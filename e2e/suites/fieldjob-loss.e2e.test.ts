@@ -26,7 +26,7 @@ const fieldJob = (namespace: string, spacing: string) =>
       targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'], trap: 'Twin' }],
       volume: { center: ['0mm', '0mm', '60mm'], size: ['45mm', '45mm', '45mm'], spacing },
       method: 'DirectSum',
-      shards: { max: 6, parallelism: { min: 1, max: 2 } },
+      shards: { max: 6, parallelism: { min: 2, max: 2 } },
       output: { volumeClaimTemplate: { storage: '4Gi' } },
       resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } },
     },

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { finish } from './finish.ts';
+import { readPlan } from './output.ts';
 import { plan } from './plan.ts';
-import { type Progress, shard } from './shard.ts';
+import { type Progress, readMarker, shard } from './shard.ts';
 import { begin, takeOver } from './takeover.ts';
 import { resultFiles, smallProblem, temporaryFolder } from './testing.ts';
 
@@ -31,6 +32,7 @@ describe('a pod that has computed its shard', { timeout: 60_000 }, () => {
     for (const index of [0, 1, 2]) begin(folder, index);
     await shard(problem, folder, 1, { threads: 1 });
     expect(new Set(await takeOver(problem, folder, 1, { threads: 2 }))).toEqual(new Set([0, 2]));
+    expect(readMarker(folder, readPlan(folder), 1)?.computed).toBe(41 ** 3);
     const speeds: number[] = [];
     const onProgress = ({ pointsPerSecond }: Progress) => speeds.push(pointsPerSecond);
     for (const index of [0, 2]) await shard(problem, folder, index, { threads: 1, onProgress });

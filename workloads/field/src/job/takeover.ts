@@ -38,21 +38,27 @@ export async function takeOver(
 ): Promise<number[]> {
   const plan = readPlan(folder);
   // What a GPU computes has other bits.
-  const isAlike = readMarker(folder, plan, own)?.backend === plan.backend;
-  if (!isAlike || !chunkwise.includes(plan.method)) return [];
+  const marker = readMarker(folder, plan, own);
+  if (marker?.backend !== plan.backend || !chunkwise.includes(plan.method)) return [];
   const whole: number[] = [];
   const next = (): number | undefined => slowShard(folder, plan, own, whole);
+  let computed = 0;
   let pool: ChunkPool | undefined;
   try {
     for (let slow = next(); slow !== undefined; slow = next()) {
       pool ??= openPool(problem, folder, threads);
-      await completeFromTheEnd(problem, plan, folder, slow, pool, 2 * threads);
+      computed += await completeFromTheEnd(problem, plan, folder, slow, pool, 2 * threads);
       whole.push(slow);
     }
   } catch (error) {
     if (!(error instanceof FieldError)) throw error;
   } finally {
     await pool?.close();
+  }
+  if (computed > 0) {
+    // What was computed here counts here, for the speed of all.
+    const seconds = (Date.now() - marker.startedAt) / 1000;
+    writeWhole(folder, shardPath(own), toJson({ ...marker, computed: marker.computed + computed, seconds }));
   }
   return whole;
 }
@@ -70,7 +76,10 @@ function slowShard(folder: string, plan: PlanFile, own: number, whole: readonly 
   return slow[own % slow.length];
 }
 
-/** Leaves off where the shard's own pod says that it is done. The marker is that pod's to write, who finds what lies here. */
+/**
+ * Leaves off where the shard's own pod says that it is done. The marker is that pod's to write, who finds what lies here.
+ * @returns points that were computed.
+ */
 async function completeFromTheEnd(
   problem: Problem,
   plan: PlanFile,
@@ -78,11 +87,15 @@ async function completeFromTheEnd(
   shard: number,
   pool: ChunkPool,
   atOnce: number,
-): Promise<void> {
+): Promise<number> {
+  let computed = 0;
   const { from, to } = shardChunks(problem.volume, shard, plan.shards);
   for (let end = to; end > from && !readMarker(folder, plan, shard); end -= atOnce) {
     const some = Array.from({ length: Math.min(atOnce, end - from) }, (_, i) => end - 1 - i);
     const found = await pool.run(some);
-    await pool.sync(found.filter(({ computed }) => computed).map(({ chunk }) => chunk));
+    const made = found.filter((result) => result.computed);
+    await pool.sync(made.map(({ chunk }) => chunk));
+    computed += made.reduce((sum, { points }) => sum + points, 0);
   }
+  return computed;
 }
