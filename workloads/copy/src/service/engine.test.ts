@@ -299,7 +299,7 @@ describe('a model that is not there', { timeout: 30_000 }, () => {
     });
     const ready = (engine: Engine) => fetch(`${engine.url}/readyz`).then((response) => response.text());
     await expect.poll(() => ready(damaged), { timeout: 10_000 }).toMatch(/damaged: it does not begin/);
-    await expect.poll(() => ready(other)).toMatch(/SHA-256/);
+    await expect.poll(() => ready(other), { timeout: 10_000 }).toMatch(/SHA-256/);
     expect((await fetch(`${damaged.url}/healthz`)).status).toBe(200);
   });
 });
