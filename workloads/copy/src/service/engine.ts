@@ -67,14 +67,20 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
     },
     routes: async (server, context) => {
       loadPrompts(context.config);
-      const generator: ModelOptions['generator'] = (adapter, field) =>
+      const served: ModelOptions['generator'] = (adapter, field) =>
         adapter === undefined ? serving?.base : serving?.adapters.get(adapter, field);
-      const write = writer({ context, prompts: () => prompts, generator });
+      const write = writer({ context, prompts: () => prompts, generator: served });
       const idle = () => serving?.idle() ?? false;
       if (context.settings.cache.prefetch === 'Enabled')
         ahead = writingAhead({ write, idle, registry: context.registry });
       const adapted = () => serving?.adapters.generators ?? [];
-      await routes(server, { context, write: ahead?.write ?? write, prompts: () => prompts, generator, adapted });
+      await routes(server, {
+        context,
+        write: ahead?.write ?? write,
+        prompts: () => prompts,
+        generator: served,
+        adapted,
+      });
     },
     // Until the model is there the engine says what it waits for, and tries again: a claim that is filled later needs no restart.
     start: async (context) => {
