@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { MatchEntry } from '../match/matcher.ts';
+import type { MatchEntry } from '../match/entry.ts';
 import { type Actor, openRecord, type Recorded } from '../record/record.ts';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { importFeed } from './feeds.ts';

@@ -1,7 +1,7 @@
 // Calls on a match: written to the record with the verdict's words, sent by whichever replica comes first, signed,
 // tried again with growing pauses. A receiver may see a call twice, and knows it by the identifier in its signed body.
 import { createHmac, randomUUID } from 'node:crypto';
-import type { MatchEntry } from '../match/matcher.ts';
+import type { MatchEntry } from '../match/entry.ts';
 import type { Recorded } from '../record/record.ts';
 
 export interface Webhook {

@@ -6,9 +6,11 @@ import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
 import { formatHash, PdqHasher, type Pixels, parseHash, type Variant, variants } from '../pdq/pdq.ts';
 import type { Profile } from '../profile/similarity.ts';
-import type { Bank, NewItem, Recorded, ShownItem } from '../record/record.ts';
+import type { Bank, NewItem, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Question, Shards } from '../shards/shards.ts';
+import { entry, type MatchEntry } from './entry.ts';
+import { KnownItems } from './known.ts';
 import { type Finding, judge, type Rules, type Scored, type Suppressed } from './verdict.ts';
 
 export const levels = ['Speed', 'Balanced', 'Accuracy', 'Memory'] as const;
@@ -52,29 +54,6 @@ export interface Query {
   readonly profile?: Profile | undefined;
 }
 
-export interface MatchEntry {
-  readonly item: string | null;
-  readonly number: number;
-  readonly bank: string;
-  readonly score: number;
-  readonly stage: Finding['stage'];
-  readonly distance: number | null;
-  readonly metadata: unknown;
-  readonly evidence: {
-    readonly variant?: string;
-    readonly quality?: number;
-    readonly region?: { readonly scale: number; readonly degrees: number; readonly x: number; readonly y: number };
-    readonly agreeingCorners?: number;
-    readonly itemShown?: number;
-    readonly queryCovered?: number;
-    readonly mirrored?: boolean;
-    /** Cosine of the two images' vectors. */
-    readonly similarity?: number;
-    readonly fields?: readonly { field: string; query: string; item: string; similarity: number }[];
-    readonly suppressedBecause?: string;
-  };
-}
-
 export interface Verdict {
   readonly matched: boolean;
   readonly decidedBy: Finding['stage'] | null;
@@ -102,12 +81,11 @@ export class Matcher {
   readonly #options: MatcherOptions;
   readonly #hasher = new PdqHasher();
   readonly #extractor = new FeatureExtractor();
-  readonly #known = new Map<number, ShownItem>();
-  #knownBytes = 0;
-  #generation = 0;
+  readonly #known: KnownItems;
 
   constructor(options: MatcherOptions) {
     this.#options = options;
+    this.#known = new KnownItems(options);
   }
 
   /** What else than the bytes of an image its fingerprint depends on: a part of every key that one is kept under. */
@@ -170,22 +148,22 @@ export class Matcher {
       );
     }
     const findings = [...own.findings, ...(others?.findings ?? [])];
-    const items = await this.#items(findings);
+    const items = await this.#known.of(findings);
     const { sha256 } = query.fingerprint ?? {};
     const present = findings.filter(({ number }) => items.get(number)?.tenant === query.tenant);
     // Of items that are found by their hash, the record says whether their bytes are the same too.
     const same = present.filter(({ number }) => sha256 && items.get(number)?.sha256 === sha256);
     const exact = same.map(({ number, bank }): Finding => ({ number, bank, stage: 'Exact' }));
     const { matches, suppressed } = judge([...exact, ...present], banks, rules);
-    const entry = (scored: Scored | Suppressed) => this.#entry(scored, items.get(scored.number), query);
+    const shownAs = (scored: Scored | Suppressed) => entry(scored, items.get(scored.number), query);
     const kept = matches.filter(({ score }) => score >= query.minScore).slice(0, query.topK);
     return {
       matched: kept.length > 0,
       decidedBy: kept[0]?.stage ?? null,
       score: kept[0]?.score ?? 0,
       quality: query.fingerprint?.quality ?? null,
-      matches: kept.map(entry),
-      suppressed: suppressed.slice(0, query.topK).map(entry),
+      matches: kept.map(shownAs),
+      suppressed: suppressed.slice(0, query.topK).map(shownAs),
       indexAge: Math.max(0, own.age, others?.age ?? 0),
       ...(shards && { shards: { of: shards.count, missing: others?.missing ?? [] } }),
     };
@@ -307,96 +285,12 @@ export class Matcher {
         profile: { similarity, fields },
       }));
   }
-
-  /**
-   * What the record says of the items found. All of it but the state is for good, and the index hides what is not in
-   * force, so items once read are known, also while PostgreSQL is away.
-   */
-  async #items(findings: readonly Finding[]): Promise<Map<number, ShownItem>> {
-    const { replica, record } = this.#options;
-    if (replica.generation !== this.#generation) {
-      this.#generation = replica.generation;
-      this.#known.clear();
-      this.#knownBytes = 0;
-    }
-    const numbers = [...new Set(findings.map(({ number }) => number))];
-    const items = new Map<number, ShownItem>();
-    const missing = numbers.filter((number) => {
-      const known = this.#known.get(number);
-      if (known) items.set(number, known);
-      return known === undefined;
-    });
-    for (const item of await record.byNumbers(missing)) {
-      // The record is newer than the index may be.
-      if (!inForce(item)) continue;
-      items.set(item.number, item);
-      this.#keep(item);
-    }
-    return items;
-  }
-
-  #keep(item: ShownItem): void {
-    if (this.#known.has(item.number)) return;
-    this.#known.set(item.number, item);
-    this.#knownBytes += item.metadataLength;
-    while (this.#known.size > mostKnown || this.#knownBytes > mostKnownBytes) {
-      const [oldest] = this.#known.values();
-      if (!oldest) return;
-      this.#known.delete(oldest.number);
-      this.#knownBytes -= oldest.metadataLength;
-    }
-  }
-
-  #entry(scored: Scored | Suppressed, item: ShownItem | undefined, query: Query): MatchEntry {
-    const hash = scored.findings.find((each) => each.hash)?.hash;
-    const alignment = scored.findings.find((each) => each.alignment)?.alignment;
-    const embedding = scored.findings.find((each) => each.embedding)?.embedding;
-    const profile = scored.findings.find((each) => each.profile)?.profile;
-    const round = (value: number) => Number(value.toFixed(4));
-    return {
-      item: item?.id ?? null,
-      number: scored.number,
-      bank: scored.bank.name,
-      score: round(scored.score),
-      stage: scored.stage,
-      distance: hash?.distance ?? null,
-      metadata: item?.metadata ?? null,
-      evidence: {
-        ...(hash && { variant: hash.variant, quality: query.fingerprint?.quality ?? 0 }),
-        ...(alignment && {
-          region: {
-            scale: round(alignment.transform.scale),
-            degrees: round((alignment.transform.turn * 180) / Math.PI),
-            x: round(alignment.transform.dx),
-            y: round(alignment.transform.dy),
-          },
-          agreeingCorners: alignment.agreeing,
-          itemShown: round(alignment.itemShown),
-          queryCovered: round(alignment.queryCovered),
-          mirrored: alignment.mirrored,
-        }),
-        ...(embedding && { similarity: round(embedding.similarity) }),
-        ...(profile && { fields: profile.fields.map((field) => ({ ...field, similarity: round(field.similarity) })) }),
-        ...('reason' in scored && { suppressedBecause: scored.reason }),
-      },
-    };
-  }
 }
 
 function oneOf({ hash, quality }: { hash: Uint8Array; quality: number }) {
   return { hashes: [hash], quality };
 }
 
-function inForce({ state, disabledUntil }: ShownItem): boolean {
-  return (
-    state === 'Enabled' || (state === 'Disabled' && disabledUntil !== null && disabledUntil.getTime() <= Date.now())
-  );
-}
-
-/** Items that were read and are kept, the oldest go first. */
-const mostKnown = 20_000;
-/** Bytes of their metadata. */
-const mostKnownBytes = 64 << 20;
 /** Items of a stage that are looked up in the record. */
 const mostFindings = 500;
 /** The same to each negative bank; one suppresses. */
