@@ -3,16 +3,15 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { release } from '../install.ts';
 import { eventually, type Kubectl } from '../kubectl.ts';
-import { conditionOf, request, Services } from './served.ts';
+import { Bursts } from './burst.ts';
+import { conditionOf, Services } from './served.ts';
 import { controllerPods, freshNamespace, sharedCluster } from './shared.ts';
 
 const namespace = 'e2e-zero';
 const name = 'naps';
 let kubectl: Kubectl;
 let services: Services;
-/** Of the engine, which has Node. */
-let image = '';
-let url = '';
+let bursts: Bursts;
 
 const spec = {
   autoscaling: {
@@ -29,66 +28,6 @@ interface Deployment {
 }
 const replicas = async () =>
   (await kubectl.json<Deployment>(['get', 'deployment', `${name}-compression`, '-n', namespace])).spec.replicas;
-
-interface Answers {
-  ok: number;
-  failed: string[];
-  began: number;
-  /** When the first was answered. */
-  first: number;
-  slowestMs: number;
-}
-
-/** Sends `gaps.length` bursts of `each` requests, waiting so many seconds before each burst; ends with one line. */
-const script = (each: number, gaps: number[]) => `
-  const answers = { ok: 0, failed: [], began: 0, first: 0, slowestMs: 0 };
-  const one = async (serial) => {
-    const start = Date.now();
-    try {
-      const answer = await fetch('${url}/v1/compress', {
-        method: 'POST', headers: { 'content-type': 'application/json' }, signal: AbortSignal.timeout(120000),
-        body: JSON.stringify(${JSON.stringify(request)}).replaceAll('SERIAL', serial),
-      });
-      const text = await answer.text();
-      if (answer.status !== 200) throw new Error(answer.status + ' ' + text.slice(0, 200));
-      answers.ok++;
-      answers.first ||= Date.now();
-    } catch (error) { answers.failed.push(String(error.cause ?? error)); }
-    answers.slowestMs = Math.max(answers.slowestMs, Date.now() - start);
-  };
-  for (const seconds of ${JSON.stringify(gaps)}) {
-    await new Promise((next) => setTimeout(next, seconds * 1000));
-    answers.began ||= Date.now();
-    await Promise.all(Array.from({ length: ${each} }, (_, i) => one(seconds + '-' + i)));
-  }
-  console.log(JSON.stringify(answers));`;
-
-async function startClient(client: string, each: number, gaps: number[]): Promise<void> {
-  const container = {
-    name: 'client',
-    image,
-    command: ['node', '-e', script(each, gaps)],
-    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
-  };
-  const podSpec = {
-    restartPolicy: 'Never',
-    automountServiceAccountToken: false,
-    securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
-    containers: [container],
-  };
-  await kubectl.apply(
-    JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: client, namespace }, spec: podSpec }),
-  );
-}
-
-async function answersOf(client: string): Promise<Answers> {
-  const line = await eventually(
-    `${client} has all answers`,
-    async () => (await kubectl.run(['logs', client, '-n', namespace])).trim() || undefined,
-    { timeoutMs: 240_000 },
-  );
-  return JSON.parse(line) as Answers;
-}
 
 const asleep = () =>
   services.reaches(
@@ -139,8 +78,8 @@ beforeAll(async () => {
   services = new Services(kubectl, namespace);
   await services.apply(name, spec);
   const { status } = await services.ready(name);
-  url = status?.url ?? '';
-  image = (await services.pods(name))[0]?.spec.containers[0]?.image ?? '';
+  const image = (await services.pods(name))[0]?.spec.containers[0]?.image ?? '';
+  bursts = new Bursts(kubectl, namespace, { url: status?.url ?? '', image });
 });
 
 describe('a service with minReplicas 0', () => {
@@ -153,8 +92,8 @@ describe('a service with minReplicas 0', () => {
   it('answers 200 requests that find no pod, each of them, without flapping under re-applied YAML', async () => {
     await eventually('the last pod is gone', async () => (await services.pods(name)).length === 0);
     const counts = watchCounts();
-    await startClient('burst', 200, [0]);
-    const answers = await answersOf('burst');
+    await bursts.start('burst', { each: 200 });
+    const answers = await bursts.answers('burst');
     const ready = await readySince();
     console.log(
       `200 requests at zero: ${answers.ok} answered, first ${answers.first - answers.began} ms after it was sent and ${answers.first - ready} ms after its pod became ready (to the second)`,
@@ -176,17 +115,17 @@ describe('a service with minReplicas 0', () => {
   it('answers all 200 when the leader is killed in the middle', async () => {
     await eventually('the last pod is gone', async () => (await services.pods(name)).length === 0);
     const [leader = ''] = await controllerPods(kubectl);
-    await startClient('orphans', 200, [0]);
+    await bursts.start('orphans', { each: 200 });
     await kubectl.run(['delete', 'pod', leader, '-n', release.namespace, '--grace-period=0', '--force']);
-    const answers = await answersOf('orphans');
+    const answers = await bursts.answers('orphans');
     console.log(`leader killed: ${answers.ok} of 200 answered, the last after ${answers.slowestMs} ms`);
     expect(answers.failed).toEqual([]);
     expect(answers.ok).toBe(200);
   }, 300_000);
 
   it('loses none that come just as the last pod goes', async () => {
-    await startClient('late', 3, [13, 15, 16, 17, 18, 19, 20]);
-    const answers = await answersOf('late');
+    await bursts.start('late', { each: 3, gaps: [13, 15, 16, 17, 18, 19, 20] });
+    const answers = await bursts.answers('late');
     expect(answers.failed).toEqual([]);
     expect(answers.ok).toBe(21);
   }, 300_000);
