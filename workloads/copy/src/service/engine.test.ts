@@ -33,7 +33,7 @@ describe('a GGUF model', { timeout: 30_000 }, () => {
     engine = await llama();
     await engine.started;
     openai = clientOf(engine);
-  });
+  }, 60_000);
 
   test('is listed, and continues a text with usage', async () => {
     expect((await openai.models.list()).data.map(({ id }) => id)).toEqual(['bigram']);
@@ -202,7 +202,7 @@ describe('templates', () => {
       guardrails: { banned: ['warm'], channels: [{ name: 'sms', maxCharacters: 90 }], onViolation: 'Retry' },
     });
     await engine.started;
-  });
+  }, 60_000);
 
   test('need no model, say that none wrote, and differ', async () => {
     const { status, body } = await post(engine, '/v1/copy', { brief, n: 4, seed: 1 });
