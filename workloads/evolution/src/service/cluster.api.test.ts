@@ -21,6 +21,8 @@ import { Registry } from '../registry/registry.ts';
 import { openModel } from '../run/model.ts';
 import { runIdOf } from './coordinator.ts';
 
+/** Milliseconds for a process to start on a machine that does much else. */
+const patience = 60_000;
 const program = new URL('../main.ts', import.meta.url).pathname;
 let redis: TestRedis;
 let postgres: TestPostgres;
@@ -88,7 +90,7 @@ interface Started {
 }
 
 async function start(
-  role: 'coordinator' | 'worker',
+  role: 'coordinator' | 'worker' | 'serve',
   resource: EvolutionRun,
   env: NodeJS.ProcessEnv = {},
 ): Promise<Started> {
@@ -141,7 +143,7 @@ describe('a run in a cluster', () => {
     await eventually(async () => {
       const { placed } = (await (await fetch(`http://127.0.0.1:${first.port}/progress`)).json()) as { placed?: number };
       expect(placed).toBeGreaterThan(1);
-    });
+    }, patience);
     workers[0]!.child.kill('SIGKILL');
     first.child.kill('SIGKILL');
     await redis.kill();
@@ -167,6 +169,24 @@ describe('a run in a cluster', () => {
     } finally {
       await registry.close();
     }
+  }, 240_000);
+
+  it('is served by a pod of its own once its model is promoted', async () => {
+    const served = await start('serve', resourceOf('calm', 'http://127.0.0.1:1/no-data-is-needed'));
+    const url = `http://127.0.0.1:${served.port}`;
+    await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), patience);
+    const answer = await fetch(`${url}/v1/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ rows: [{ a: 2, b: 2, c: 'u' }] }),
+    });
+    expect(await answer.json()).toMatchObject({
+      model: { id: expect.stringContaining('-m1') as string, role: 'Champion' },
+      predictions: [{ class: expect.stringMatching(/yes|no/) as string }],
+      problems: [],
+    });
+    served.child.kill('SIGTERM');
+    expect(await served.ended).toBe(0);
   }, 120_000);
 
   it('loses no attempt of a task when busy workers are told to end, and waits for data that Redis has lost', async () => {
@@ -192,7 +212,7 @@ describe('a run in a cluster', () => {
       await eventually(async () => {
         const page = await fetch(`http://127.0.0.1:${worker.port}/progress`).then((answer) => answer.json());
         expect((page as { busy: number }).busy).toBe(1);
-      });
+      }, patience);
       worker.child.kill('SIGTERM');
       expect(await worker.ended).toBe(0);
     };
@@ -205,7 +225,7 @@ describe('a run in a cluster', () => {
     const registry = await Registry.open(postgres.url);
     expect(await registry.individuals(runIdOf(rough))).toEqual(await registry.individuals(runIdOf(calm)));
     await registry.close();
-  }, 120_000);
+  }, 240_000);
 
   it('that its clock has cut is repeated to the same cut when what it found could not be written', async () => {
     const cut = resourceOf('cut', await served(), {
@@ -230,7 +250,7 @@ describe('a run in a cluster', () => {
     expect(before.placed).toBeGreaterThan(10);
     expect(await registry.individuals(runIdOf(cut))).toHaveLength(metrics.evaluations.complete);
     await registry.close();
-  }, 120_000);
+  }, 240_000);
 
   it('ends at its budget while Redis is away', async () => {
     const lonely = resourceOf('lonely', await served(), {
@@ -243,12 +263,12 @@ describe('a run in a cluster', () => {
     await eventually(async () => {
       const page = await fetch(`http://127.0.0.1:${coordinator.port}/progress`).then((answer) => answer.json());
       expect((page as { placed?: number }).placed).toBeGreaterThan(3);
-    });
+    }, patience);
     await redis.kill();
     expect(await coordinator.ended).toBe(0);
     expect(await coordinator.said()).toMatchObject({ best: { score: expect.stringMatching(/^0\.\d{5}$/) } });
     await redis.start();
-  }, 60_000);
+  }, 120_000);
 
   it('says in its termination log which column is wrong, and writes no model', async () => {
     const resource = resourceOf('wrong', await served(), {
@@ -263,7 +283,7 @@ describe('a run in a cluster', () => {
     const registry = await Registry.open(postgres.url);
     expect(await registry.phaseOf(runIdOf(resource))).toBe('Failed');
     await registry.close();
-  }, 60_000);
+  }, 120_000);
 
   it('ends with 75, to be tried again, while PostgreSQL or the data is away', async () => {
     const port = await freePort();
@@ -275,5 +295,5 @@ describe('a run in a cluster', () => {
     expect([await withoutData.ended, await withoutRegistry.ended]).toEqual([75, 75]);
     expect(await withoutData.said()).toMatchObject({ error: { reason: 'DataUnreadable' } });
     expect(await withoutRegistry.said()).toMatchObject({ error: { reason: 'RegistryUnavailable' } });
-  }, 60_000);
+  }, 120_000);
 });
