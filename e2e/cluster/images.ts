@@ -26,8 +26,8 @@ import type { OnProgress } from './tools.ts';
 const REPOSITORY = join(import.meta.dirname, '..', '..');
 /** Archives of an image that are kept beside the one being built. */
 const keptArchives = 2;
-/** What glibc opens by name only when it resolves host names. */
-const RESOLVER_LIBRARIES = ['libnss_files.so.2', 'libnss_dns.so.2', 'libresolv.so.2'];
+/** Of glibc, what it opens by name when it resolves host names, and what native modules such as onnxruntime's still ask for. */
+const GLIBC_LIBRARIES = ['libnss_files.so.2', 'libnss_dns.so.2', 'libresolv.so.2', 'librt.so.1'];
 
 export interface BuiltImage {
   /** Name and tag under which it is loaded. */
@@ -52,7 +52,7 @@ export interface ImageOptions {
 /** An image with Node at /usr/local/bin/node, certificate authorities and a user 65532, and nothing else. */
 export function makeBaseImage(onProgress?: OnProgress): Promise<BuiltImage> {
   const node = nodeBinary();
-  const libraries = [...sharedLibraries(node), ...resolverLibraries(node)];
+  const libraries = [...sharedLibraries(node), ...glibcLibraries(node)];
   const inputs = [node, ...libraries].map((path) => `${path} ${statSync(path).size} ${statSync(path).mtimeMs}`);
   const fill = (root: string) => {
     copyInto(root, node, '/usr/local/bin/node');
@@ -186,10 +186,10 @@ function nodeBinary(): string {
   return existsSync(own) ? own : process.execPath;
 }
 
-function resolverLibraries(program: string): string[] {
+function glibcLibraries(program: string): string[] {
   const libc = sharedLibraries(program).find((library) => library.endsWith('/libc.so.6'));
   const folder = libc ? dirname(libc) : '/lib';
-  return RESOLVER_LIBRARIES.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  return GLIBC_LIBRARIES.map((name) => join(folder, name)).filter((path) => existsSync(path));
 }
 
 /** Copies what a link points to, under the path of the link. */
