@@ -201,6 +201,23 @@ describe('the healer', () => {
     expect(told()).toBeUndefined();
   });
 
+  it('replaces the only pod once, and remembers that while none is there', async () => {
+    ask();
+    let [requests, errors] = [0, 0];
+    page = () => {
+      [requests, errors] = [requests + 300, errors + 300];
+      return `quintet_requests_in_flight 0\nquintet_requests_total{status="200"} 0\nquintet_requests_total{status="500"} ${errors}\n`;
+    };
+    await looks(5);
+    expect(replaced).toEqual(['notes-1']);
+    const [pod] = [...pods.values()];
+    pods.remove('team/notes-1');
+    await looks(3);
+    put(pods, { ...pod, metadata: { ...pod?.metadata, name: 'notes-2', uid: 'p2' } });
+    await looks(10);
+    expect(replaced).toEqual(['notes-1']);
+  });
+
   it('has one pod more while one is sick, within maxReplicas, and then no more', async () => {
     const autoscaling = { minReplicas: 1, maxReplicas: 2 };
     ask({ autoscaling });

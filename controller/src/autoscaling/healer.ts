@@ -115,8 +115,7 @@ export class Healer {
     for (const [id, page] of pages) if (!(page instanceof Error)) signals.set(id, this.#history.note(id, now, page));
     this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
     await Promise.all(wards.map((ward) => this.#treat(ward, signals, now)));
-    const ids = new Set(wards.map(({ id }) => id));
-    for (const id of this.#states.keys()) if (!ids.has(id)) this.#states.delete(id);
+    this.#forget();
   }
 
   async #run(): Promise<void> {
@@ -126,6 +125,14 @@ export class Healer {
       if (signal.aborted) return;
       await this.look().catch((error: unknown) => this.#log.error({ err: error }, 'a look of the healer failed'));
     }
+  }
+
+  /** Who has no ready pod for a while is remembered: a sole pod that was replaced, above all. */
+  #forget(): void {
+    const there = new Set<string>();
+    for (const { definition, resources } of this.#options.kinds)
+      for (const { metadata } of resources.values()) there.add(`${definition.kind} ${keyOf(metadata)}`);
+    for (const id of this.#states.keys()) if (!there.has(id)) this.#states.delete(id);
   }
 
   #wards(): Ward[] {
