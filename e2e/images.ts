@@ -104,8 +104,13 @@ function productionPackages(workspace: string): string[] {
 
 /** npm installs some packages of other processors beside those of this one. */
 function isForThisMachine(path: string): boolean {
-  const { cpu } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as { cpu?: string[] };
-  return !cpu || cpu.includes(process.arch);
+  const { name, cpu } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as {
+    name: string;
+    cpu?: string[];
+  };
+  // Those of llama.cpp may be installed on others too, and say in their name what they run on.
+  const [, processor = process.arch] = /-(x64|arm64|armv7l|ia32)$/.exec(name) ?? [];
+  return processor === process.arch && (!cpu || cpu.includes(process.arch));
 }
 
 /** A workspace's package.json and what it publishes: dist, and the folders its `files` name. */
