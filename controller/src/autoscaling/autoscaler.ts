@@ -278,18 +278,10 @@ export class Autoscaler {
     { scaling, changed, by, ratios, forecast }: Outcome,
     signals: ReadonlyMap<string, PodSignals>,
   ): void {
-    const { metrics } = this.#options;
     const { namespace = '', name } = resource.metadata;
-    const labels = { kind: resource.kind, namespace, name };
-    if (scaling.replicas !== undefined) metrics?.desired.set(labels, scaling.replicas);
-    for (const [metric, ratio] of ratios) metrics?.value.set({ ...labels, metric }, ratio);
-    if (forecast) {
-      metrics?.forecast.set(labels, forecast.replicas);
-      metrics?.forecastError.set(labels, forecast.error);
-    }
+    this.#options.metrics?.note({ kind: resource.kind, namespace, name }, { scaling, by, ratios, forecast });
     if (by !== 0) {
       const direction = by > 0 ? 'Up' : 'Down';
-      metrics?.changes.inc({ ...labels, direction });
       const message = `from ${(scaling.replicas ?? 0) - by} to ${scaling.replicas} pods: ${scaling.reason}`;
       this.#log.info({ key, kind: resource.kind, replicas: scaling.replicas, by }, scaling.reason);
       this.#options.onEvent?.(resource, { type: 'Normal', reason: `Scaled${direction}`, message });
@@ -326,9 +318,7 @@ export class Autoscaler {
       this.#states.delete(id);
       const [kind = '', key = ''] = id.split(' ');
       const [namespace = '', name = ''] = key.split('/');
-      for (const gauge of [this.#options.metrics?.desired, this.#options.metrics?.forecast]) {
-        gauge?.remove({ kind, namespace, name });
-      }
+      this.#options.metrics?.forget({ kind, namespace, name });
     }
   }
 }

@@ -1,5 +1,6 @@
 // What the autoscaler tells of itself.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Outcome } from './resource.ts';
 
 export interface ScalingMetrics {
   desired: Gauge<'kind' | 'namespace' | 'name'>;
@@ -13,6 +14,16 @@ export interface ScalingMetrics {
   cost: Counter<'kind' | 'namespace' | 'name'>;
   failures: Counter;
   cycleSeconds: Histogram;
+  /** What was decided about one resource. */
+  note(labels: Labels, decided: Pick<Outcome, 'scaling' | 'by' | 'ratios' | 'forecast'>): void;
+  /** Of one that is scaled no more nothing is told. */
+  forget(labels: Labels): void;
+}
+
+interface Labels {
+  kind: string;
+  namespace: string;
+  name: string;
 }
 
 export interface HealingMetrics {
@@ -31,6 +42,25 @@ export function createHealingMetrics(registry: Registry): HealingMetrics {
 }
 
 export function createScalingMetrics(registry: Registry): ScalingMetrics {
+  const metrics = scalingSeries(registry);
+  return {
+    ...metrics,
+    note: (labels, { scaling, by, ratios, forecast }) => {
+      if (scaling.replicas !== undefined) metrics.desired.set(labels, scaling.replicas);
+      for (const [metric, ratio] of ratios) metrics.value.set({ ...labels, metric }, ratio);
+      if (by !== 0) metrics.changes.inc({ ...labels, direction: by > 0 ? 'Up' : 'Down' });
+      if (!forecast) return;
+      metrics.forecast.set(labels, forecast.replicas);
+      metrics.forecastError.set(labels, forecast.error);
+    },
+    forget: (labels) => {
+      metrics.desired.remove(labels);
+      metrics.forecast.remove(labels);
+    },
+  };
+}
+
+function scalingSeries(registry: Registry): Omit<ScalingMetrics, 'note' | 'forget'> {
   const registers = [registry];
   const resource = ['kind', 'namespace', 'name'] as const;
   return {
