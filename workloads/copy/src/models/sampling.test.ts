@@ -188,3 +188,15 @@ test('a tenant never meets the state that another left', async () => {
   expect((await textOf(prompt, { tenant: 'x' })).ended.reusedTokens).toBe(prompt.length - 1);
   expect((await textOf(prompt, { tenant: 'y' })).ended.reusedTokens).toBe(0);
 });
+
+test('a GPU that is required and not there is told, not replaced', { timeout: 30_000 }, async () => {
+  const options = {
+    path: join(folder, 'bigram.gguf'),
+    revision: '1',
+    id: 'm',
+    contextTokens: 256,
+    sequences: 1,
+    threads: 1,
+  };
+  await expect(openLlama({ ...options, gpu: true, gpuRequired: true })).rejects.toMatchObject({ code: 'GPU_REQUIRED' });
+});
