@@ -172,8 +172,8 @@ describe('a run in a cluster', () => {
   }, 240_000);
 
   it('is served by a pod of its own once its model is promoted', async () => {
-    const served = await start('serve', resourceOf('calm', 'http://127.0.0.1:1/no-data-is-needed'));
-    const url = `http://127.0.0.1:${served.port}`;
+    const serving = await start('serve', resourceOf('calm', 'http://127.0.0.1:1/no-data-is-needed'));
+    const url = `http://127.0.0.1:${serving.port}`;
     await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), patience);
     const answer = await fetch(`${url}/v1/predict`, {
       method: 'POST',
@@ -185,8 +185,8 @@ describe('a run in a cluster', () => {
       predictions: [{ class: expect.stringMatching(/yes|no/) as string }],
       problems: [],
     });
-    served.child.kill('SIGTERM');
-    expect(await served.ended).toBe(0);
+    serving.child.kill('SIGTERM');
+    expect(await serving.ended).toBe(0);
   }, 120_000);
 
   it('loses no attempt of a task when busy workers are told to end, and waits for data that Redis has lost', async () => {
