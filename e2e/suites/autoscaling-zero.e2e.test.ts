@@ -76,10 +76,12 @@ beforeAll(async () => {
   ({ kubectl } = await sharedCluster());
   await freshNamespace(kubectl, namespace);
   services = new Services(kubectl, namespace);
-  await services.apply(name, spec);
+  // On a busy machine a pod may take longer to start than it may be idle.
+  await services.apply(name, { autoscaling: { ...spec.autoscaling, minReplicas: 1, scaleToZero: undefined } });
   const { status } = await services.ready(name);
   const image = (await services.pods(name))[0]?.spec.containers[0]?.image ?? '';
   bursts = new Bursts(kubectl, namespace, { url: status?.url ?? '', image });
+  await services.apply(name, spec);
 });
 
 describe('a service with minReplicas 0', () => {
