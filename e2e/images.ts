@@ -126,9 +126,12 @@ function copyWorkspace(path: string, modules: string): void {
 
 const useless = /(\.d\.[cm]?ts|\.map|\.tsbuildinfo|\.md|\.test\.js|gitRelease\.bundle)$/i;
 
-/** Libraries that a package brings for other systems and processors, as onnxruntime-node does: images are Linux's and this processor's. */
+/** Libraries that a package brings for other systems and processors, as onnxruntime-node and webgpu do: images are Linux's and this processor's. */
 function isForeign(inside: string): boolean {
-  const [, system, processor] = /(?:^|\/)napi-v\d+\/([^/]+)(?:\/([^/]+))?/.exec(inside) ?? [];
+  const [, system, processor] =
+    /(?:^|\/)napi-v\d+\/([^/]+)(?:\/([^/]+))?/.exec(inside) ??
+    /^dist\/(darwin|linux|win32)-(x64|arm64|universal)(?:\/|$)/.exec(inside) ??
+    [];
   return (system !== undefined && system !== 'linux') || (processor !== undefined && processor !== process.arch);
 }
 
