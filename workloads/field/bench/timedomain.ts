@@ -27,7 +27,7 @@ async function besideKWave(quick: boolean, peer: Peer | undefined): Promise<Row[
   const size = 12;
   const ours: number[] = [];
   const theirs: number[] = [];
-  let pressure = new Float64Array(0);
+  let pressure: Float64Array = new Float64Array(0);
   let answer: KWaveAnswer | undefined;
   for (let run = 0; run < (quick ? 1 : 3); run++) {
     const simulation = ballOf(n, size);

@@ -141,7 +141,9 @@ test('healing clears and bounds the cache and purges tenants, for administrators
   await source();
   expect(await source()).toBe('memory');
   expect((await ask('POST', '/admin/actions/clearCache', 'news', {})).status).toBe(403);
-  expect((await ask('POST', '/admin/actions/clearCache', '_admin', {})).body).toMatchObject({ result: [{ entries: 0 }] });
+  expect((await ask('POST', '/admin/actions/clearCache', '_admin', {})).body).toMatchObject({
+    result: [{ entries: 0 }],
+  });
   expect(await source()).toBe('miss');
   expect((await ask('POST', '/admin/actions/purgeTenant', '_admin', { tenant: 'news' })).status).toBe(200);
   expect(await source()).toBe('miss');
