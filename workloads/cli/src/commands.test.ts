@@ -67,7 +67,7 @@ describe('the command line', { timeout: 120_000 }, () => {
       err: /spec\.dataset\.target, column c.*columns are a, b/,
     },
     { args: ['predict', 'short.csv', 'short.csv'], err: /ModelDamaged/ },
-    { args: ['models'], err: /--postgres or QUINTET_POSTGRES_URL/ },
+    { args: ['models', 'list'], err: /--postgres or QUINTET_POSTGRES_URL/ },
     { args: ['match', 'missing', '--against', '.'], err: /missing: there is no such file or folder/ },
   ])('ends with 2 and names what is wrong for $args', async ({ args, err }) => {
     writeFileSync(join(folder, 'bytes.bin'), Buffer.from([0xff, 0xfe, 0]));
