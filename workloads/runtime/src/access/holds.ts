@@ -79,25 +79,38 @@ interface Open {
   spent: () => number;
 }
 
+interface Late {
+  key: string;
+  units: number;
+  /** While Redis is told. */
+  settling?: Promise<unknown>;
+}
+
 export function holds({ redis, lease, live }: HoldsOptions): Holds {
   const open = new Map<string, Open>();
-  /** Settled while Redis did not answer. It may have heard: told again, it counts them twice rather than not at all. */
-  const late = new Map<string, { key: string; units: number }>();
+  /** What Redis did not answer to. It may have heard: told again, it counts them twice rather than not at all. */
+  const late = new Map<string, Late>();
   let timer: NodeJS.Timeout | undefined;
 
-  const settle = async (id: string, key: string, units: number): Promise<void> => {
-    await redis.call((client) => client.eval(settleScript, 1, key, id, units, live));
+  const settle = (id: string, { key, units }: Late) =>
+    redis.call((client) => client.eval(settleScript, 1, key, id, units, live));
+  /** Once, however many ask for it meanwhile: a second time the hold is gone, and all of the units would be added to what is used. */
+  const settleAgain = async (id: string, one: Late): Promise<void> => {
+    one.settling ??= settle(id, one).finally(() => delete one.settling);
+    await one.settling;
     late.delete(id);
   };
   const settleLate = (key?: string) =>
-    Promise.all(
-      [...late].filter(([, one]) => one.key === (key ?? one.key)).map(([id, one]) => settle(id, one.key, one.units)),
-    );
+    Promise.all([...late].filter(([, one]) => one.key === (key ?? one.key)).map(([id, one]) => settleAgain(id, one)));
   const renew = async (): Promise<void> => {
     await settleLate();
     for (const [key, all] of Map.groupBy(open, ([, one]) => one.key)) {
-      const told = all.flatMap(([id, { units, spent }]) => [id, units, Math.max(0, Math.ceil(spent()))]);
-      await redis.call((client) => client.eval(renewScript, 1, key, lease, live, ...told));
+      await redis.call(async (client) => {
+        // As it is when it is sent: what ended while other keys were told is not to be held anew.
+        const still = all.filter(([id]) => open.has(id));
+        const told = still.flatMap(([id, { units, spent }]) => [id, units, Math.max(0, Math.ceil(spent()))]);
+        if (told.length > 0) await client.eval(renewScript, 1, key, lease, live, ...told);
+      });
     }
   };
   const tend = () => {
@@ -121,8 +134,11 @@ export function holds({ redis, lease, live }: HoldsOptions): Holds {
       return {
         settle: async (final) => {
           open.delete(id);
-          late.set(id, { key, units: final });
-          await settle(id, key, final).catch(tend);
+          const ended = { key, units: final };
+          await settle(id, ended).catch(() => {
+            late.set(id, ended);
+            tend();
+          });
         },
       };
     },
