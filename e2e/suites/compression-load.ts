@@ -112,15 +112,30 @@ export const everything = (url: string, original: { id: string; text: string }):
   console.log(JSON.stringify(seen));
   process.exit(0);`;
 
-/** Accepted jobs, each of a good part of a second. */
-export const submitJobs = (url: string, count: number): string => `${common(url)}
+/** As `askAgain`, through the death of a pod that had the connection. */
+const askOthers = `
+  const askOthers = async (path, body) => {
+    for (;;) {
+      try { return await askAgain(path, body); } catch (error) { if (error.message !== 'fetch failed') throw error; }
+      await pause(100);
+    }
+  };`;
+
+/** Accepted jobs, each of a good part of a second on a core of its own. */
+export const submitJobs = (url: string, count: number): string => `${common(url)}${askOthers}
   const ids = [];
-  for (let i = 0; i < ${count}; i++) ids.push((await askAgain('/v1/jobs', { text: textOf('job ' + i, 4000), ratio: 8 })).id);
+  for (let i = 0; i < ${count}; i++) ids.push((await askOthers('/v1/jobs', { text: textOf('job ' + i, 4000), ratio: 8 })).id);
   console.log(JSON.stringify(ids));`;
 
-/** How jobs stand: now, or when all have ended. */
-export const statusOfJobs = (url: string, ids: readonly string[], wait: boolean): string => `${common(url)}
-  const read = async (id) => (await (${wait} ? ended(id) : askAgain('/v1/jobs/' + id))).status;
+/** How jobs stand once all have ended. */
+export const statusOfJobs = (url: string, ids: readonly string[]): string => `${common(url)}${askOthers}
   const all = [];
-  for (const id of ${JSON.stringify(ids)}) all.push(await read(id));
+  for (const id of ${JSON.stringify(ids)}) {
+    let status;
+    do {
+      if (status) await pause(200);
+      ({ status } = await askOthers('/v1/jobs/' + id));
+    } while (status === 'Queued' || status === 'Running');
+    all.push(status);
+  }
   console.log(JSON.stringify(all));`;
