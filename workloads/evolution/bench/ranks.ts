@@ -1,0 +1,113 @@
+// Rows that compare answers on paired splits: means of a set, ranks over all, and the time to FLAML's final score.
+import { median, type Row, row } from '@quintet/runtime/bench';
+import type { Data } from './data.ts';
+
+export interface Answer {
+  /** Higher is better; a peer that had none in its time has no score. */
+  readonly score?: number;
+  readonly seconds: number;
+  /** Why there is no score. */
+  readonly why?: string;
+}
+
+export interface Competition {
+  readonly seconds: number;
+  readonly splits: number;
+  readonly peers: readonly string[];
+}
+
+type Split = Readonly<Record<string, Answer>>;
+
+/** The means of one set so far, and how we stand to FLAML where at least two pairs say how sure that is. */
+export function setRow(bench: Competition, { name, task, rows, columns }: Data, splits: readonly Split[]): Row {
+  const metric = task === 'Binary' ? 'ROC AUC' : task === 'Multiclass' ? 'log loss' : 'R²';
+  const sign = task === 'Multiclass' ? -1 : 1;
+  const meanOf = (who: string): number => sign * mean(scoresOf(splits, who));
+  const answering = bench.peers.filter((who) => scoresOf(splits, who).length > 0);
+  const made = row({
+    bench: 'evolution',
+    case: name,
+    size: [`${rows} × ${columns}`, `${bench.seconds} s`, `${splits.length} of ${bench.splits} splits`]
+      .concat(['ours', ...bench.peers].flatMap((who) => remarks(who, bench.seconds, splits)))
+      .join(', '),
+    metric,
+    unit: 'mean on unseen rows',
+    better: sign > 0 ? 'higher' : 'lower',
+    ours: meanOf('ours'),
+    peers: Object.fromEntries(answering.map((who) => [who, meanOf(who)])),
+  });
+  const differences = splits.flatMap(({ ours, flaml }) =>
+    ours?.score === undefined || flaml?.score === undefined ? [] : [ours.score - flaml.score],
+  );
+  if (differences.length < 2) return made;
+  const average = mean(differences);
+  const variance = differences.reduce((sum, each) => sum + (each - average) ** 2, 0) / (differences.length - 1);
+  const error = Math.sqrt(variance / differences.length);
+  return {
+    ...made,
+    target: `within one standard error (${error.toPrecision(2)}) of FLAML`,
+    met: average >= -error,
+  };
+}
+
+/** Over all splits so far; without an answer one is last. */
+export function rankRow({ peers, seconds }: Competition, splits: readonly Split[]): Row {
+  const scoreOf = (split: Split, who: string): number => split[who]?.score ?? Number.NEGATIVE_INFINITY;
+  const rank = (split: Split, who: string): number =>
+    1 + ['ours', ...peers].filter((other) => scoreOf(split, other) > scoreOf(split, who) + 1e-6).length;
+  const meanRank = (who: string): number => mean(splits.map((split) => rank(split, who)));
+  return row(
+    {
+      bench: 'evolution',
+      case: 'all sets',
+      size: `${splits.length} paired splits, ${seconds} s`,
+      metric: 'mean rank',
+      unit: '1 is best',
+      better: 'lower',
+      ours: meanRank('ours'),
+      peers: Object.fromEntries(peers.map((who) => [who, meanRank(who)])),
+    },
+    { ratio: 1 },
+  );
+}
+
+export function timeRow({ seconds }: Competition, toFlaml: readonly number[]): Row {
+  const level = median(toFlaml);
+  return {
+    ...row(
+      {
+        bench: 'evolution',
+        case: 'all sets',
+        size: `first split of ${toFlaml.length}, level in ${toFlaml.filter(Number.isFinite).length}`,
+        metric: "time to FLAML's final score",
+        unit: 's, median',
+        better: 'lower',
+        // A score that was not reached has no time: the table shows the whole budget, and the target is missed.
+        ours: Number.isFinite(level) ? level : seconds,
+        peers: { flaml: seconds },
+      },
+      { ratio: 1 },
+    ),
+    met: level <= seconds,
+  };
+}
+
+/** Splits without an answer, and why the last had none; the longest time where it overran. */
+function remarks(who: string, seconds: number, splits: readonly Split[]): string[] {
+  const answers = splits.flatMap((split) => (split[who] ? [split[who]] : []));
+  const silent = answers.filter(({ score }) => score === undefined);
+  const longest = Math.max(...answers.flatMap((each) => (each.score === undefined ? [] : [each.seconds])));
+  return [
+    ...(silent.length > 0 ? [`${who} no answer in ${silent.length}: ${silent.at(-1)?.why}`] : []),
+    ...(longest > 1.1 * seconds ? [`${who} up to ${longest.toFixed(1)} s`] : []),
+  ];
+}
+
+function scoresOf(splits: readonly Split[], who: string): number[] {
+  return splits.flatMap((split) => (split[who]?.score === undefined ? [] : [split[who].score]));
+}
+
+/** NaN without values. */
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length;
+}
