@@ -86,6 +86,8 @@ test('turns overload, time-outs and its own faults into their errors, and tells 
   expect(fault).toMatchObject({ status: 500, code: 'INTERNAL', requestId: expect.any(String) });
   expect(JSON.stringify(fault)).not.toContain('secret');
   expect(logs.join()).toContain('the secret reason');
+  const page = await (await call('/metrics', { token: '' })).text();
+  expect(page).toContain('quintet_errors_total{code="OVERLOADED"} 1');
 });
 
 test('lets a stream that has begun go on beyond the time of its handler', async () => {

@@ -150,7 +150,7 @@ export async function startEngine<S extends z.ZodObject>(
   await prepare(server, { name, version, origins: () => settings().cors?.origins ?? [] });
   observeRequests(server, registry, tracing);
   gate.guard(server);
-  handleErrors(server);
+  handleErrors(server, registry);
   const actions = Object.entries(definition.actions ?? {}).map(
     ([action, run]) => [action, (input: unknown) => run(input, context)] as const,
   );

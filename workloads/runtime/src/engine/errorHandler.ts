@@ -4,6 +4,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { isQuintetError, QuintetError } from '../errors.ts';
 import { neverCache } from '../httpCache.ts';
+import { counter, type Registry } from '../metrics.ts';
 import type { EngineServer } from './context.ts';
 
 /** The body of every error, for the OpenAPI document. */
@@ -20,9 +21,11 @@ export const errorBody = z
   })
   .describe('An error');
 
-export function handleErrors(server: EngineServer): void {
+export function handleErrors(server: EngineServer, registry: Registry): void {
+  const errors = counter(registry, 'quintet_errors_total', 'Errors that requests ended with.', ['code']);
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const known = asQuintetError(error, request);
+    errors.inc({ code: known.code });
     if (known.status >= 500) request.log.error({ err: error }, known.code);
     return sendError(known, request, reply);
   });
