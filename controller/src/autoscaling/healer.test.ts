@@ -11,6 +11,7 @@ import { observed } from '../kinds/testing.ts';
 import { Cache } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { ConfigMap } from '../objects/configmap.ts';
+import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { resourceIndex, resourceIndexValue } from '../reconcile/ownership.ts';
 import { Healer } from './healer.ts';
@@ -156,6 +157,7 @@ describe('the healer', () => {
     await relapse();
     expect(events.map(({ reason }) => reason)).toEqual(['Healed', 'Healed', 'HealingOverBudget']);
     now += 3_600_000;
+    await looks(4);
     await relapse();
     expect(events.at(-1)?.reason).toBe('Healed');
     expect(told()?.actionsLastHour).toBe(1);
@@ -181,6 +183,9 @@ describe('the healer', () => {
 
   it('replaces a pod that fails most requests, and says so where a PodDisruptionBudget refuses', async () => {
     ask();
+    const [first] = [...pods.values()] as Pod[];
+    const unheard = { ...first?.status, podIP: undefined };
+    put(pods, { ...first, metadata: { ...first?.metadata, name: 'notes-9', uid: 'p9' }, status: unheard });
     let [requests, errors] = [0, 0];
     page = () => {
       [requests, errors] = [requests + 300, errors + 150];
@@ -199,15 +204,48 @@ describe('the healer', () => {
       ],
     ]);
     expect(told()).toBeUndefined();
+    await looks(4);
+    expect(events).toHaveLength(1);
+    refusal = undefined;
+    await looks(1);
+    expect(replaced).toEqual(['notes-1']);
+  });
+
+  it('replaces a pod that leaks once a PodDisruptionBudget lets it', async () => {
+    ask();
+    refusal = 'the disruption budget notes needs 1 healthy pods';
+    await looks(40);
+    expect(replaced).toEqual([]);
+    expect(events.filter(({ reason }) => reason === 'HealingRefused').length).toBeGreaterThan(3);
+    refusal = undefined;
+    await looks(5);
+    expect(replaced).toEqual(['notes-1']);
+  });
+
+  it('does what was over the budget when there is a budget again, and does not take it for done meanwhile', async () => {
+    ask({ healing: { maxActionsPerHour: 1 } });
+    await relapse();
+    used = 95;
+    await looks(30);
+    expect([replaced, told()?.commands.length]).toEqual([[], 1]);
+    expect(events.at(-1)?.message).toMatch(/^clearCache is not done/);
+    now += 3_600_000;
+    await looks(5);
+    expect(events.at(-1)).toMatchObject({ reason: 'Healed', message: expect.stringMatching(/^clearCache/) as string });
+  });
+
+  it('acts on what it had only observed as soon as it may', async () => {
+    ask({ healing: { mode: 'Observe' } });
+    await looks(12);
+    expect(new Set(events.map(({ message }) => message.split(' ')[0]))).toEqual(new Set(['clearCache']));
+    ask();
+    await looks(5);
+    expect(events.at(-1)?.reason).toBe('Healed');
   });
 
   it('replaces the only pod once, and remembers that while none is there', async () => {
     ask();
-    let [requests, errors] = [0, 0];
-    page = () => {
-      [requests, errors] = [requests + 300, errors + 300];
-      return `quintet_requests_in_flight 0\nquintet_requests_total{status="200"} 0\nquintet_requests_total{status="500"} ${errors}\n`;
-    };
+    page = () => 'quintet_requests_in_flight 0\nquintet_gpu_temperature_celsius{gpu="0"} 97\n';
     await looks(5);
     expect(replaced).toEqual(['notes-1']);
     const [pod] = [...pods.values()];

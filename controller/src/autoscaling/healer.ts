@@ -18,7 +18,7 @@ import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/owners
 import { commandOf, type Done, toldOf } from './healed.ts';
 import { History } from './history.ts';
 import type { HealingMetrics } from './metrics.ts';
-import { diagnose, type HealingMemory } from './rules/index.ts';
+import { diagnose, type HealingMemory, notDone } from './rules/index.ts';
 import type { Remedy } from './rules/rule.ts';
 import type { Scraper } from './scrape.ts';
 import { aimsOf } from './settings.ts';
@@ -170,16 +170,21 @@ export class Healer {
     const latencyP95 = slowestOf(resource);
     const seen = {
       pods: patients,
+      ready: pods.length,
       ...(latencyP95 !== undefined && { latencyP95 }),
       mayGrow: this.#mayGrow(resource, key, state, now),
       hasCaches: !withoutCaches.has(resource.kind),
     };
-    const { remedies, memory } = diagnose(seen, state.memory);
+    const earlier = state.memory;
+    const { remedies, memory } = diagnose(seen, earlier);
     state.memory = memory;
     const before = state.done.length;
     state.done = state.done.filter(({ at }) => at > now - hourMs);
     let hasChanged = state.done.length !== before;
-    for (const remedy of remedies) if (await this.#apply(resource, pods, state, remedy, now)) hasChanged = true;
+    for (const remedy of remedies) {
+      if (await this.#apply(resource, pods, state, remedy, now)) hasChanged = true;
+      else state.memory = notDone(state.memory, earlier, remedy);
+    }
     const isGrown = state.grownUntil > now;
     if (!hasChanged && isGrown === (state.told?.extra === 1)) return;
     state.told = toldOf(state.done, resource.spec.autoscaling !== undefined, isGrown);

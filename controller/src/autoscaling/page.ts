@@ -9,6 +9,8 @@ export interface Figures {
   inFlight: number | undefined;
   requests: number | undefined;
   errors: number | undefined;
+  /** Errors by which a pod says that it has too much to do, or that it ends. */
+  overloads: number | undefined;
   cpuSeconds: number | undefined;
   cpuLimit: number | undefined;
   memory: number | undefined;
@@ -75,6 +77,7 @@ const wanted = new Set([
   'quintet_queue_depth',
   'quintet_requests_in_flight',
   'quintet_requests_total',
+  'quintet_errors_total',
   'quintet_request_seconds_bucket',
   'quintet_cpu_limit',
   'quintet_memory_limit_bytes',
@@ -148,6 +151,9 @@ function figuresOf(found: ReadonlyMap<string, Sample[]>): Figures {
     errors: found.has('quintet_requests_total')
       ? of('quintet_requests_total', (labels) => /(^|,)\s*status="5\d\d"/.test(labels))
       : none(found),
+    overloads:
+      of('quintet_errors_total', (labels) => /(^|,)\s*code="(OVERLOADED|DEADLINE_\w+|DRAINING)"/.test(labels)) ??
+      none(found, 'quintet_errors_total'),
     cpuSeconds: of('process_cpu_seconds_total'),
     cpuLimit: of('quintet_cpu_limit'),
     memory: of('process_resident_memory_bytes'),

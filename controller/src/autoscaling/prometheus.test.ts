@@ -54,6 +54,7 @@ describe('signals from Prometheus', () => {
           series('errorsPerSecond', '0.5'),
           series('cpu', '0.25'),
           series('cpuLimit', '1'),
+          series('streams', '2'),
           series('memory', '5e+08'),
           series('latency', '10', 'notes-1', { le: '+Inf' }),
           series('latency', '9', 'notes-1', { le: '1.0' }),
@@ -66,6 +67,7 @@ describe('signals from Prometheus', () => {
     const signals = await ask();
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatchObject({ method: 'POST', url: '/prefix/api/v1/query' });
+    expect(asked[0]?.query).toContain('quintet_streams_open{');
     expect(asked[0]?.query).toContain('namespace="team",pod=~"notes-1|notes-2"');
     expect([...signals.keys()]).toEqual(['uid-1', 'uid-2']);
     expect(signals.get('uid-1')).toMatchObject({
@@ -76,6 +78,7 @@ describe('signals from Prometheus', () => {
       errorsPerSecond: 0.5,
       cpu: 0.25,
       memory: 5e8,
+      streams: 2,
       latency: [
         { le: 0.1, count: 4 },
         { le: 1, count: 9 },

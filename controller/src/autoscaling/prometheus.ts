@@ -115,6 +115,7 @@ export function queryFor(namespace: string, pods: readonly string[]): string {
     requestsPerSecond: rate('quintet_requests_total'),
     errorsPerSecond: rate('quintet_requests_total', ',status=~"5.."'),
     cpu: rate('process_cpu_seconds_total'),
+    streams: level('quintet_streams_open'),
     cpuLimit: level('quintet_cpu_limit'),
     memory: level('process_resident_memory_bytes'),
     memoryLimit: level('quintet_memory_limit_bytes'),
@@ -161,11 +162,13 @@ function podSignals(values: ReadonlyMap<string, number>, buckets: readonly Bucke
   const requests = orNone('requests');
   const rateOrNone = (name: string) => of(name) ?? (requests === 0 || values.has('requestsPerSecond') ? 0 : undefined);
   return {
+    startedAt: undefined,
     queueDepth: orNone('queueDepth'),
     concurrency: of('concurrency'),
     requests,
     requestsPerSecond: rateOrNone('requestsPerSecond'),
     errorsPerSecond: rateOrNone('errorsPerSecond'),
+    overloadsPerSecond: undefined,
     cpu: of('cpu'),
     cpuLimit: of('cpuLimit'),
     memory: of('memory'),
@@ -177,7 +180,7 @@ function podSignals(values: ReadonlyMap<string, number>, buckets: readonly Bucke
     gpuTemperature: undefined,
     gpuErrors: undefined,
     batchShare: undefined,
-    streams: undefined,
+    streams: orNone('streams'),
     latency: histogramOf(buckets),
   };
 }

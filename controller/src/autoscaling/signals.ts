@@ -9,12 +9,16 @@ export interface Moment {
 
 /** One pod over a stretch of time; undefined where it is not known. */
 export interface PodSignals {
+  /** Of the process, in seconds: differs after a restart. */
+  startedAt: number | undefined;
   queueDepth: number | undefined;
   concurrency: number | undefined;
   /** Since the process started. */
   requests: number | undefined;
   requestsPerSecond: number | undefined;
   errorsPerSecond: number | undefined;
+  /** Of these errors those that tell of too much load rather than of a fault. */
+  overloadsPerSecond: number | undefined;
   /** CPUs in use, and those that the cgroup allows. */
   cpu: number | undefined;
   cpuLimit: number | undefined;
@@ -43,11 +47,13 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
     return gained === undefined || seconds <= 0 ? undefined : gained / seconds;
   };
   return {
+    startedAt: figures.startedAt,
     queueDepth: level(figures.queueDepth, before?.figures.queueDepth),
     concurrency: level(figures.inFlight, before?.figures.inFlight),
     requests: figures.requests,
     requestsPerSecond: rate('requests'),
     errorsPerSecond: rate('errors'),
+    overloadsPerSecond: rate('overloads'),
     cpu: rate('cpuSeconds'),
     cpuLimit: figures.cpuLimit,
     memory: figures.memory,
@@ -63,7 +69,7 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
   };
 }
 
-type CounterName = 'requests' | 'errors' | 'cpuSeconds' | 'cacheHits' | 'cacheRequests';
+type CounterName = 'requests' | 'errors' | 'overloads' | 'cpuSeconds' | 'cacheHits' | 'cacheRequests';
 
 /** Levels jump from moment to moment: the mean of the last two is acted on. */
 function level(now: number | undefined, before: number | undefined): number | undefined {
@@ -85,6 +91,7 @@ const zero = (figures: Figures): Figures => ({
   ...figures,
   requests: 0,
   errors: 0,
+  overloads: 0,
   cpuSeconds: 0,
   cacheHits: 0,
   cacheRequests: 0,

@@ -4,11 +4,13 @@ import { type Diagnosis, diagnose, type HealingMemory } from './index.ts';
 import type { Patient, Remedy, Seen } from './rule.ts';
 
 const silent: PodSignals = {
+  startedAt: undefined,
   queueDepth: undefined,
   concurrency: undefined,
   requests: undefined,
   requestsPerSecond: undefined,
   errorsPerSecond: undefined,
+  overloadsPerSecond: undefined,
   cpu: undefined,
   cpuLimit: undefined,
   memory: undefined,
@@ -32,16 +34,23 @@ class Watched {
   memory: HealingMemory | undefined;
   about: Partial<Seen> = {};
   remedies: Remedy[] = [];
+  /** Of pods that make batches, as they were told. */
+  share = 1;
 
   look(pods: Patient[], times = 1): Diagnosis['remedies'] {
-    const found: Remedy[] = [];
+    const found: Diagnosis['remedies'] = [];
     for (let i = 0; i < times; i++) {
-      const diagnosis = diagnose({ pods, ...this.about }, this.memory);
+      const diagnosis = diagnose({ pods: pods.map((each) => this.#told(each)), ...this.about }, this.memory);
       this.memory = diagnosis.memory;
+      this.share = diagnosis.remedies.find(({ action }) => action === 'resizeBatch')?.factor ?? this.share;
       found.push(...diagnosis.remedies);
     }
     this.remedies.push(...found);
     return found;
+  }
+
+  #told({ name, signals }: Patient): Patient {
+    return { name, signals: { ...signals, ...(signals.batchShare === 1 && { batchShare: this.share }) } };
   }
 }
 
@@ -79,6 +88,50 @@ describe('healing', () => {
       one.look([pod('a', 30, 3, 10)], 5);
     }
     expect(one.remedies.map(({ factor }) => factor)).toEqual([1.5, 2.25, 3.375, 4]);
+  });
+
+  it('grows no caches because pods are new, woken or were started anew: those are cold as a matter of course', () => {
+    const usual = [pod('a', 30, 8, 10)];
+    const warming = (name: string, i: number) => pod(name, 30, Math.min(8, 2 + i * 0.3), 10);
+    const grown = new Watched();
+    grown.look(usual, 30);
+    for (let i = 0; i < 30; i++) grown.look([...usual, warming('b', i), warming('c', i), warming('d', i)]);
+    expect(grown.remedies).toEqual([]);
+    const woken = new Watched();
+    woken.look(usual, 30);
+    for (let i = 0; i < 30; i++) woken.look([warming('b', i)]);
+    expect(woken.remedies).toEqual([]);
+    const restarted = new Watched();
+    const since = (startedAt: number, i: number) => ({ name: 'a', signals: { ...warming('a', i).signals, startedAt } });
+    for (let i = 0; i < 60; i++) restarted.look([since(i < 30 ? 1 : 2, i % 30)]);
+    expect(restarted.remedies).toEqual([]);
+  });
+
+  it('still grows caches where a pod was not heard for a look', () => {
+    const one = new Watched();
+    for (let i = 0; i < 20; i++) one.look(i % 5 ? [pod('a', 30, 8, 10), pod('b', 30, 8, 10)] : [pod('a', 30, 8, 10)]);
+    one.look([pod('a', 30, 4, 10), pod('b', 30, 4, 10)], 3);
+    expect(one.remedies).toMatchObject([{ action: 'resizeCache', pods: ['a', 'b'], factor: 1.5 }]);
+  });
+
+  it('does not grow what it made smaller for want of memory, for an hour, and from there then', () => {
+    const one = new Watched();
+    one.look([pod('a', 50, 8, 10)], 20);
+    expect(one.look([pod('a', 95, 8, 10)], 2)).toMatchObject([{ action: 'clearCache', factor: 0.5 }]);
+    one.look([pod('a', 45, 4, 10)], 100);
+    one.look([pod('a', 45, 1, 10)], 10);
+    expect(one.remedies).toHaveLength(1);
+    one.look([pod('a', 45, 1, 10)], 20);
+    expect(one.remedies.slice(1)).toMatchObject([{ action: 'resizeCache', factor: 0.75 }]);
+  });
+
+  it('begins with the sizes of those pods that are there: new ones have the size of the spec', () => {
+    const one = new Watched();
+    one.look([pod('a', 30, 8, 10)], 20);
+    one.look([pod('a', 30, 3, 10)], 3);
+    one.look([pod('b', 30, 8, 10)], 20);
+    one.look([pod('b', 30, 3, 10)], 3);
+    expect(one.remedies.map(({ factor }) => factor)).toEqual([1.5, 1.5]);
   });
 
   it('does not grow caches without memory for them', () => {
@@ -154,6 +207,23 @@ describe('healing of slow answers', () => {
     expect(one.look([answers('a', 0.2)], 100)).toEqual([]);
   });
 
+  it('goes on from what pods say they do, whoever told them', () => {
+    const quarter = slow();
+    quarter.share = 0.25;
+    expect(quarter.look([answers('a', 4)], 3)).toMatchObject([{ factor: 0.125 }]);
+    const least = slow();
+    least.share = 1 / 8;
+    expect(least.look([answers('a', 0.2)], 40)).toMatchObject([{ factor: 0.25 }]);
+  });
+
+  it('begins anew with pods that have the whole share again', () => {
+    const one = slow();
+    for (let seconds = 64; one.remedies.length < 3; seconds *= 0.8) one.look([answers('a', seconds)]);
+    expect(one.share).toBe(1 / 8);
+    one.share = 1;
+    expect(one.look([answers('b', 16)], 10)[0]).toMatchObject({ pods: ['b'], factor: 0.5 });
+  });
+
   it.each([
     ['without a target', undefined, answers('a', 4)],
     ['of few requests', 1, answers('a', 4, { latency: [{ le: 9, count: 19 }] })],
@@ -185,13 +255,40 @@ describe('healing of a sick pod', () => {
     expect(one.look(pods, 2)).toMatchObject([{ action: 'replacePod', pods: ['a'] }]);
   });
 
-  it('replaces the only pod there is, but not the next one that fails alike', () => {
+  it('keeps the only pod that serves, however it fails, until another does', () => {
     const one = new Watched();
-    one.look([rates('a', 0.9)], 4);
-    one.look([rates('b', 0.9)], 100);
+    expect(one.look([rates('a', 0.9)], 100)).toEqual([]);
+    one.about = { ready: 2 };
+    expect(one.look([rates('a', 0.9)])).toMatchObject([{ action: 'replacePod', pods: ['a'] }]);
+  });
+
+  it('replaces a pod, but not the next one that fails alike', () => {
+    const one = new Watched();
+    one.look([rates('a', 0.9), rates('c', 0)], 4);
+    one.look([rates('b', 0.9), rates('c', 0)], 100);
     expect(one.remedies.map(({ action, pods }) => [action, pods])).toEqual([['replacePod', ['a']]]);
-    one.look([rates('b', 0)], 30);
-    expect(one.look([rates('b', 0.9)], 4)).toMatchObject([{ action: 'replacePod', pods: ['b'] }]);
+    one.look([rates('b', 0), rates('c', 0)], 30);
+    expect(one.look([rates('b', 0.9), rates('c', 0)], 4)).toMatchObject([{ action: 'replacePod', pods: ['b'] }]);
+  });
+
+  it('takes no pod for sick that refuses what is too much for it', () => {
+    const one = new Watched();
+    one.about = { mayGrow: true };
+    const flooded = { ...rates('a', 0.5), signals: { ...rates('a', 0.5).signals, overloadsPerSecond: 5 } };
+    expect(one.look([flooded, rates('b', 0)], 100)).toEqual([]);
+  });
+
+  it('takes no pod away where most fail alike, and one after the other where few do', () => {
+    const most = new Watched();
+    expect(most.look([...['a', 'b', 'c'].map((name) => rates(name, 0.5)), rates('d', 0, 0.1)], 100)).toEqual([]);
+    const few = new Watched();
+    const well = ['c', 'd', 'e'].map((name) => rates(name, 0));
+    few.look([rates('a', 0.5), rates('b', 0.5), ...well], 4);
+    expect(few.remedies).toMatchObject([{ action: 'replacePod', pods: ['a'] }]);
+    few.look([rates('b', 0.5), ...well], 4);
+    expect(few.remedies).toHaveLength(1);
+    few.look([rates('b', 0.5), ...well]);
+    expect(few.remedies[1]).toMatchObject({ action: 'replacePod', pods: ['b'] });
   });
 
   it('takes no pod away where all fail alike: the fault is behind them', () => {

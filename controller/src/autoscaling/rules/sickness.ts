@@ -1,5 +1,6 @@
 // One pod that fails while others do not, or whose GPU is in trouble: one pod more, where there may be one, then that pod
-// goes. What fails in all pods alike is no pod's fault, and taking pods away would only add to it.
+// goes. What fails in most pods alike is no pod's fault, and taking pods away would only add to it; nor is what they refuse
+// for want of room.
 import { type Look, type Patient, percent, type Remedy, type Seen } from './rule.ts';
 
 export interface Sick {
@@ -34,27 +35,42 @@ const healthy: Sick = {
   well: 0,
 };
 
-export function sickness({ pods, mayGrow = false }: Seen, before: Sick = healthy): Look<Sick> {
+export function sickness({ pods, ready = pods.length, mayGrow = false }: Seen, before: Sick = healthy): Look<Sick> {
   const gpuErrors = new Map(pods.flatMap(({ name, signals }) => firstErrors(name, signals, before)));
-  const found = pods.flatMap((pod) => {
-    const reason = failing(pod) ?? gpuTrouble(pod, gpuErrors);
-    return reason === undefined ? [] : [{ pod, reason }];
-  });
-  const looks = new Map(found.map(({ pod: { name } }) => [name, (before.looks.get(name) ?? 0) + 1]));
-  const well = found.length === 0 ? before.well + 1 : 0;
+  const fails = new Map(pods.flatMap((pod) => pairOf(pod, failing(pod))));
+  const rated = pods.filter(({ signals }) => (signals.requestsPerSecond ?? 0) >= leastAnswers).length;
+  const isEverybodys = rated > 1 && fails.size > rated / 2;
+  const onGpu = new Map(pods.flatMap((pod) => pairOf(pod, gpuTrouble(pod, gpuErrors))));
+  const found = new Map([...(isEverybodys ? [] : fails), ...onGpu]);
+  const looks = new Map([...found.keys()].map((name) => [name, (before.looks.get(name) ?? 0) + 1]));
+  const isWell = fails.size + onGpu.size === 0;
+  const well = isWell ? before.well + 1 : 0;
   const sinceReplaced = before.sinceReplaced + 1;
-  const isInVain = well < wellLooks && (before.isInVain || (found.length > 0 && sinceReplaced < soon && isNew(looks)));
+  const isInVain = well < wellLooks && (before.isInVain || (!isWell && sinceReplaced < soon && isNew(looks)));
   const memory: Sick = { looks, gpuErrors, sinceReplaced, isInVain, well };
-  const isEverybodys = pods.length > 1 && found.length === pods.length;
-  if (isEverybodys || isInVain) return { remedies: [], memory };
+  const isHot = pods.length > 1 && onGpu.size === pods.length;
+  if (isHot || isInVain) return { remedies: [], memory };
   const remedies: Remedy[] = [];
-  const due = found.filter(({ pod: { name } }) => (looks.get(name) ?? 0) >= replaceLooks)[0];
-  const early = found.find(({ pod: { name } }) => looks.get(name) === growLooks);
-  if (early && mayGrow) remedies.push({ action: 'growPool', pods: [early.pod.name], reason: early.reason });
-  if (!due) return { remedies, memory };
-  remedies.push({ action: 'replacePod', pods: [due.pod.name], reason: due.reason });
-  looks.delete(due.pod.name);
+  const early = [...found].find(([name]) => looks.get(name) === growLooks);
+  if (early && mayGrow) remedies.push({ action: 'growPool', pods: [early[0]], reason: early[1] });
+  // The only pod that serves is better than none, and what came for the last one has yet to show itself.
+  const mayGo = (name: string) => onGpu.has(name) || ready > 1;
+  const due = [...found].find(([name]) => (looks.get(name) ?? 0) >= replaceLooks && mayGo(name));
+  if (!due || sinceReplaced <= replaceLooks) return { remedies, memory };
+  const [name, reason] = due;
+  remedies.push({ action: 'replacePod', pods: [name], reason });
+  looks.delete(name);
   return { remedies, memory: { ...memory, looks, sinceReplaced: 0 } };
+}
+
+const pairOf = ({ name }: Patient, reason: string | undefined): [string, string][] =>
+  reason === undefined ? [] : [[name, reason]];
+
+/** As if these had not been due: they are the next time. */
+export function withoutReplacement(memory: Sick | undefined, before: Sick = healthy, pods: readonly string[]): Sick {
+  const looks = new Map(memory?.looks);
+  for (const name of pods) looks.set(name, before.looks.get(name) ?? 0);
+  return { ...healthy, ...memory, looks, sinceReplaced: before.sinceReplaced + 1 };
 }
 
 /** A pod that was sick before the replacement was not put in its place. */
@@ -65,8 +81,9 @@ function firstErrors(name: string, { gpuErrors }: Patient['signals'], { gpuError
   return first === undefined ? [] : [[name, first]];
 }
 
-function failing({ name, signals: { requestsPerSecond = 0, errorsPerSecond = 0 } }: Patient): string | undefined {
-  const share = errorsPerSecond / requestsPerSecond;
+function failing({ name, signals }: Patient): string | undefined {
+  const { requestsPerSecond = 0, errorsPerSecond = 0, overloadsPerSecond = 0 } = signals;
+  const share = (errorsPerSecond - overloadsPerSecond) / requestsPerSecond;
   if (requestsPerSecond < leastAnswers || share <= failsAbove) return undefined;
   return `${percent(Math.min(1, share))} of the answers of pod ${name} are errors`;
 }

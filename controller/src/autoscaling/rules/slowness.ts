@@ -7,7 +7,7 @@ export interface Slow {
   /** Looks in a row above the target, and well below it. */
   slow: number;
   calm: number;
-  /** Of the items at once that the spec allows. */
+  /** Of the items at once that the spec allows: what was told last, or what pods say where nothing is on its way. */
   share: number;
   /** A step whose effect is not known yet: the percentile before it, and looks until it is judged. */
   trial?: { before: number; left: number };
@@ -30,20 +30,30 @@ const leastShare = 1 / 8;
 const well: Slow = { slow: 0, calm: 0, share: 1, isInVain: false };
 
 export function slowness({ pods, latencyP95: target }: Seen, memory: Slow = well): Look<Slow> {
-  const batching = pods.filter(({ signals }) => signals.batchShare !== undefined).map(({ name }) => name);
+  const batching = pods.filter(({ signals }) => signals.batchShare !== undefined);
   const latency = mergeBuckets(pods.map(({ signals }) => signals.latency ?? []));
   const p95 = quantile(0.95, latency);
   const isKnown = p95 !== undefined && (latency.at(-1)?.count ?? 0) >= leastAnswers;
   if (target === undefined || batching.length === 0 || !isKnown) return { remedies: [], memory };
-  const measured = { p95, target, pods: batching };
-  return onTrial(measured, memory) ?? (p95 > target ? slower(measured, memory) : fastEnough(measured, memory));
+  const shares = batching.map(({ signals }) => signals.batchShare ?? 1);
+  const least = Math.min(...shares);
+  const measured = { p95, target, least, pods: batching.map(({ name }) => name) };
+  const told = heard(memory, Math.max(...shares));
+  return onTrial(measured, told) ?? (p95 > target ? slower(measured, told) : fastEnough(measured, told));
 }
 
 interface Measured {
   p95: number;
   target: number;
-  /** Those that make batches. */
+  /** Those that make batches, and the smallest share among them. */
   pods: string[];
+  least: number;
+}
+
+/** Pods know best: they may be new, or have been told by another leader or by hand. A step on trial may not be there yet. */
+function heard({ trial, ...memory }: Slow, share: number): Slow {
+  if (trial && (trial.left > 1 || share === memory.share)) return { ...memory, trial };
+  return { ...memory, share };
 }
 
 /** While a step is on trial, and when it is found not to have helped. */
@@ -68,8 +78,8 @@ function slower(measured: Measured, { trial, ...memory }: Slow): Look<Slow> {
 }
 
 function fastEnough(measured: Measured, { trial: _judged, ...memory }: Slow): Look<Slow> {
-  const { p95, target } = measured;
-  const calm = p95 < target * calmBelow && memory.share < 1 ? memory.calm + 1 : 0;
+  const { p95, target, least } = measured;
+  const calm = p95 < target * calmBelow && least < 1 ? memory.calm + 1 : 0;
   const isInVain = memory.isInVain && p95 > target * wellBelow;
   if (calm < calmLooks) return { remedies: [], memory: { ...memory, slow: 0, calm, isInVain } };
   const share = Math.min(1, memory.share * 2);
