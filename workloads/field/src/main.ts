@@ -81,7 +81,8 @@ async function run(problem: Problem, folder: string): Promise<Record<string, unk
     const index = Number(required('JOB_COMPLETION_INDEX'));
     begin(folder, index);
     const result = await shard(problem, folder, index, { onProgress });
-    const ended = await takeOver(problem, folder, index);
+    const onFailure = (error: unknown): void => log('no longer helps', { error: String(error) });
+    const ended = await takeOver(problem, folder, index, { onFailure });
     if (ended.length > 0) log('took over', { shards: ended });
     return { ...result };
   }

@@ -44,7 +44,8 @@ export class ChunkPool {
     try {
       await this.#all('find', chunks, keep);
       signal?.throwIfAborted();
-      const missing = chunks.filter((chunk) => !results.has(chunk));
+      // Rounds and the layers that they read go by the first and the last of them.
+      const missing = chunks.filter((chunk) => !results.has(chunk)).toSorted((a, b) => a - b);
       const { far, near } = this.#divide(missing);
       await this.#all('compute', near, keep);
       signal?.throwIfAborted();

@@ -139,6 +139,9 @@ export class Interpolator {
       const pointer = this.#pointers.slots + slot * layer * 4;
       if (this.#held[slot] !== number) {
         const from = (number - layers.from) * layer;
+        if (from < 0 || from + layer > layers.data.length) {
+          throw new RangeError(`plane ${z} reads layer ${number} of the lattice, which was not summed`);
+        }
         new Float32Array(this.#exports.memory.buffer, pointer, layer).set(layers.data.subarray(from, from + layer));
         this.#held[slot] = number;
       }

@@ -1,25 +1,29 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { finish } from './finish.ts';
 import { readPlan } from './output.ts';
 import { plan } from './plan.ts';
+import type { Problem } from './problem.ts';
 import { type Progress, readMarker, shard } from './shard.ts';
 import { begin, takeOver } from './takeover.ts';
 import { resultFiles, smallProblem, temporaryFolder } from './testing.ts';
 
 const limits = { memory: 2 ** 34, threads: 2 };
-const problem = smallProblem({
-  volume: { center: ['0mm', '0mm', '60mm'], size: ['40mm', '40mm', '40mm'], spacing: '1mm' },
-  method: 'DirectSum',
-  shards: { max: 3 },
-});
+const problemOf = (method: string, changes: Record<string, unknown> = {}): Problem =>
+  smallProblem({
+    volume: { center: ['0mm', '0mm', '60mm'], size: ['40mm', '40mm', '40mm'], spacing: '1mm' },
+    method,
+    shards: { max: 3 },
+    ...changes,
+  });
+const problem = problemOf('DirectSum');
 
-async function undisturbed(): Promise<Map<string, string>> {
+async function undisturbed(of = problem): Promise<Map<string, string>> {
   const folder = temporaryFolder();
-  plan(problem, folder, limits);
-  for (let index = 0; index < 3; index++) await shard(problem, folder, index, { threads: 1 });
-  await finish(problem, folder);
+  plan(of, folder, limits);
+  for (let index = 0; index < 3; index++) await shard(of, folder, index, { threads: 1 });
+  await finish(of, folder);
   return resultFiles(folder);
 }
 
@@ -39,6 +43,56 @@ describe('a pod that has computed its shard', { timeout: 60_000 }, () => {
     expect(new Set(speeds)).toEqual(new Set([0]));
     await finish(problem, folder);
     expect(resultFiles(folder)).toEqual(await undisturbed());
+  });
+
+  it.each(['Interpolated', 'AngularSpectrum'])('computes the same chunks by method %s', async (method) => {
+    const high = problemOf(method, {
+      array: { grid: { rows: 4, columns: 4 }, transducer: { directivity: 'Omnidirectional' } },
+      volume: { center: ['0mm', '0mm', '90mm'], size: ['20mm', '14mm', '40mm'], spacing: '0.6mm' },
+      tolerance: '0.004',
+    });
+    const folder = temporaryFolder();
+    plan(high, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    await shard(high, folder, 1, { threads: 1 });
+    expect(new Set(await takeOver(high, folder, 1, { threads: 2 }))).toEqual(new Set([0, 2]));
+    for (const index of [0, 2]) await shard(high, folder, index, { threads: 1 });
+    await finish(high, folder);
+    expect(resultFiles(folder)).toEqual(await undisturbed(high));
+  });
+
+  it('tells what ends its help, whatever that is, and its own shard stays done', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    await shard(problem, folder, 1, { threads: 1 });
+    const failures: unknown[] = [];
+    const tooMany = { threads: Number.POSITIVE_INFINITY, onFailure: (error: unknown) => failures.push(error) };
+    expect(await takeOver(problem, folder, 1, tooMany)).toEqual([]);
+    expect(failures).toEqual([expect.any(RangeError)]);
+    expect(isDone(folder, 1)).toBe(true);
+  });
+
+  it('leaves shards alone that a GPU may sum, whose bits are others', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    await shard(problem, folder, 1, { threads: 1 });
+    expect(await takeOver({ ...problem, gpu: 'Auto' }, folder, 1)).toEqual([]);
+  });
+
+  it('counts the time of its help, and none that lay before it', async () => {
+    const folder = temporaryFolder();
+    plan(problem, folder, limits);
+    for (const index of [0, 1, 2]) begin(folder, index);
+    await shard(problem, folder, 1, { threads: 1 });
+    const path = join(folder, '.quintet/shard-0001.json');
+    const marker = JSON.parse(readFileSync(path, 'utf8')) as { startedAt: number; seconds: number };
+    writeFileSync(path, JSON.stringify({ ...marker, startedAt: marker.startedAt - 3_600_000 }));
+    await takeOver(problem, folder, 1, { threads: 1 });
+    const { seconds } = readMarker(folder, readPlan(folder), 1)!;
+    expect(seconds).toBeGreaterThan(marker.seconds);
+    expect(seconds).toBeLessThan(marker.seconds + 1800);
   });
 
   it('makes room where a shard still waits for its pod', async () => {

@@ -2,7 +2,6 @@
 // whole or not there and the same whoever computes them, so that nothing need be agreed on: the slow pod finds them when it gets there.
 import { writeWhole } from '../compute/files.ts';
 import type { ChunkPool } from '../compute/pool.ts';
-import { FieldError } from '../errors.ts';
 import { usableCores } from '../machine.ts';
 import { shardChunks } from '../volume/layout.ts';
 import { entries, type PlanFile, readJson, readPlan, shardPath, toJson } from './output.ts';
@@ -26,22 +25,39 @@ export function begin(folder: string, shard: number): void {
   writeWhole(folder, begunPath(shard), toJson(begun));
 }
 
+export interface TakeOverOptions {
+  readonly threads?: number;
+  /** Is told what ended the help, which the helper's own shard does not suffer from. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
 /**
  * Ends when the chunks of all shards are there, or a shard has not begun: its pod needs the room of this one.
- * @returns shards whose chunks are all there now. A failure of the output is theirs to tell whose shards they are.
+ * @returns shards whose chunks are all there now. A failure is theirs to tell whose shards they are.
  */
 export async function takeOver(
   problem: Problem,
   folder: string,
   own: number,
-  { threads = usableCores() }: { threads?: number } = {},
+  { threads = usableCores(), onFailure }: TakeOverOptions = {},
 ): Promise<number[]> {
-  const plan = readPlan(folder);
-  // What a GPU computes has other bits.
-  const marker = readMarker(folder, plan, own);
-  if (marker?.backend !== plan.backend || !chunkwise.includes(plan.method)) return [];
   const whole: number[] = [];
+  try {
+    await help(problem, folder, own, threads, whole);
+  } catch (error) {
+    onFailure?.(error);
+  }
+  return whole;
+}
+
+/** @param whole Is filled with shards whose chunks are all there. */
+async function help(problem: Problem, folder: string, own: number, threads: number, whole: number[]): Promise<void> {
+  const plan = readPlan(folder);
+  const marker = readMarker(folder, plan, own);
+  // What a GPU sums has other bits, and other pods may have found one where this has not.
+  if (!marker || problem.gpu !== undefined || !chunkwise.includes(plan.method)) return;
   const next = (): number | undefined => slowShard(folder, plan, own, whole);
+  const start = performance.now();
   let computed = 0;
   let pool: ChunkPool | undefined;
   try {
@@ -50,17 +66,14 @@ export async function takeOver(
       computed += await completeFromTheEnd(problem, plan, folder, slow, pool, 2 * threads);
       whole.push(slow);
     }
-  } catch (error) {
-    if (!(error instanceof FieldError)) throw error;
   } finally {
     await pool?.close();
+    if (computed > 0) {
+      // What was computed here counts here, for the speed of all. A pod that was started again had paused before.
+      const seconds = marker.seconds + (performance.now() - start) / 1000;
+      writeWhole(folder, shardPath(own), toJson({ ...marker, computed: marker.computed + computed, seconds }));
+    }
   }
-  if (computed > 0) {
-    // What was computed here counts here, for the speed of all.
-    const seconds = (Date.now() - marker.startedAt) / 1000;
-    writeWhole(folder, shardPath(own), toJson({ ...marker, computed: marker.computed + computed, seconds }));
-  }
-  return whole;
 }
 
 /** One that has begun and is not done, when there is none that has not begun; several helpers choose different ones. */
@@ -91,7 +104,8 @@ async function completeFromTheEnd(
   let computed = 0;
   const { from, to } = shardChunks(problem.volume, shard, plan.shards);
   for (let end = to; end > from && !readMarker(folder, plan, shard); end -= atOnce) {
-    const some = Array.from({ length: Math.min(atOnce, end - from) }, (_, i) => end - 1 - i);
+    const start = Math.max(from, end - atOnce);
+    const some = Array.from({ length: end - start }, (_, i) => start + i);
     const found = await pool.run(some);
     const made = found.filter((result) => result.computed);
     await pool.sync(made.map(({ chunk }) => chunk));
