@@ -1,6 +1,7 @@
 // The largest pressures over all frames of a motion: what safety is judged by.
 import type { RowKernel } from '../kernel/kernel.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
+import { targetsAt } from './motion.ts';
 import type { Problem } from './problem.ts';
 import { judge, type Maxima, thermalIndexIn } from './safety.ts';
 import { type Effort, sampleMaxima } from './sample.ts';
@@ -15,6 +16,8 @@ const toldFrames = 16;
 
 export interface FrameMaxima {
   readonly maxima: Maxima;
+  /** Largest pressure of the first frame, whose field is stored. Pa. */
+  readonly first: number;
   /** That breaks a limit most; the first when none is broken. */
   readonly frame: number;
 }
@@ -33,10 +36,11 @@ export function maximaOf(problem: Problem, drives: readonly Drive[]): FrameMaxim
   };
   const sample = (frame: number): Maxima => {
     const sources = drivenSources(emitters, drives[frame]!);
-    const found = frame === 0 ? sampleMaxima(problem, sources) : sampleMaxima(problem, sources, quick);
+    const found = frame === 0 ? sampleMaxima(problem, sources) : sampleMaxima(frameOf(problem, frame), sources, quick);
     return { ...found, ...thermalIndexIn(problem, drives[frame]!) };
   };
-  let maxima = sample(0);
+  const first = sample(0);
+  let maxima = first;
   let worst = { frame: 0, factor: factorOf(problem, maxima) };
   for (const frame of frames.slice(1)) {
     const found = sample(frame);
@@ -44,7 +48,13 @@ export function maximaOf(problem: Problem, drives: readonly Drive[]): FrameMaxim
     const factor = factorOf(problem, found);
     if (factor < worst.factor) worst = { frame, factor };
   }
-  return { maxima, frame: worst.frame };
+  return { maxima, first: first.anywhere, frame: worst.frame };
+}
+
+/** As it is asked at a later frame: what is loud lies around its own targets. */
+function frameOf(problem: Problem, frame: number): Problem {
+  const { motion, targets } = problem;
+  return motion ? { ...problem, targets: targetsAt(motion, targets, frame) } : problem;
 }
 
 const factorOf = ({ safety, medium, frequency }: Problem, maxima: Maxima): number =>

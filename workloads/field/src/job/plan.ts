@@ -78,7 +78,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const solution = solve(problem.emitters, problem.targets, problem.solver);
   const frames = problem.motion && solveFrames(problem, problem.motion, solution.drive);
   const drives = frames?.drives ?? [solution.drive];
-  const { maxima, frame } = maximaOf(problem, drives);
+  const { maxima, first, frame } = maximaOf(problem, drives);
   const verdict = judge(problem.safety, maxima, problem.medium, problem.frequency);
   if (verdict.verdict === 'Refused') {
     throw new FieldError(
@@ -93,7 +93,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const stiffness = targetStiffness(problem, sources);
   const clamped = scaleMaxima(maxima, verdict.factor);
 
-  const choice = choose(problem, sources, clamped.anywhere);
+  const choice = choose(problem, sources, turnedDownBy(verdict.factor) * first);
   const memoryBytes = memoryWith(choice.lattice);
   refuseBeyond(limits, memoryBytes, problem);
   const digest = digestOf(problem, drive, choice.lattice);
@@ -211,13 +211,15 @@ function refuseBeyond({ memory }: Limits, needed: number, problem: Problem): voi
 }
 
 function turnedDown({ amplitudes, phases }: Drive, factor: number): Drive {
-  // A hair below the limit, so that rounding does not lift it over.
-  const by = factor < 1 ? factor * (1 - 1e-4) : 1;
+  const by = turnedDownBy(factor);
   return { amplitudes: amplitudes.map((each) => each * by), phases };
 }
 
+/** A hair below the limit, so that rounding does not lift it over. */
+const turnedDownBy = (factor: number): number => (factor < 1 ? factor * (1 - 1e-4) : 1);
+
 function scaleMaxima({ anywhere, zones, thermalIndex }: Maxima, factor: number): Maxima {
-  const by = factor < 1 ? factor * (1 - 1e-4) : 1;
+  const by = turnedDownBy(factor);
   return {
     anywhere: anywhere * by,
     ...(thermalIndex !== undefined && { thermalIndex: thermalIndex * by ** 2 }),

@@ -48,7 +48,7 @@ export function targetStiffness(
 export interface Effort {
   /** Points of each coarse sample, at most. */
   readonly samples: number;
-  /** Largest of them that are climbed from. */
+  /** Largest of them that are climbed from, beside places that are known to be loud. */
   readonly climbers: number;
   /** Kernels to use again, by box. */
   readonly kernels?: Map<number, RowKernel>;
@@ -113,14 +113,15 @@ function largest(
   });
   const kernel = kernelAt(problem, sources, { low, high }, effort.kernels, place);
   kernel.setRow(axes[0]!);
-  const found: { point: Point; value: number }[] = also.map((point) => ({ point, value: magnitude(sources, point) }));
+  const found = also.map((point) => ({ point, value: magnitude(sources, point) })).sort((a, b) => b.value - a.value);
+  const kept = effort.climbers + also.length;
   for (const z of axes[2]!) {
     for (const y of axes[1]!) {
       const { re, im } = kernel.pressure(y, z);
       for (let i = 0; i < re.length; i++) {
         const point: Point = [axes[0]![i]!, y, z];
         if (!within(point)) continue;
-        insert(found, { point, value: Math.hypot(re[i]!, im[i]!) }, effort.climbers);
+        insert(found, { point, value: Math.hypot(re[i]!, im[i]!) }, kept);
       }
     }
   }
@@ -129,18 +130,14 @@ function largest(
   return found.reduce((most, start) => Math.max(most, climb(sources, start, problem.wavelength / 8, inside)), 0);
 }
 
-/** Keeps the largest few, at most `climbers`, in falling order. */
-function insert(
-  found: { point: Point; value: number }[],
-  one: { point: Point; value: number },
-  climbers: number,
-): void {
+/** Keeps the largest few, at most `most`, in falling order. */
+function insert(found: { point: Point; value: number }[], one: { point: Point; value: number }, most: number): void {
   const last = found.at(-1);
-  if (found.length >= climbers && last && one.value <= last.value) return;
+  if (found.length >= most && last && one.value <= last.value) return;
   let at = found.length;
   while (at > 0 && found[at - 1]!.value < one.value) at--;
   found.splice(at, 0, one);
-  if (found.length > climbers) found.pop();
+  if (found.length > most) found.pop();
 }
 
 /** Compass search: a step along an axis where it helps, half the step where none does. */
@@ -178,7 +175,8 @@ function kernelAt(
   place: number,
 ): RowKernel {
   const before = known?.get(place);
-  if (before instanceof FieldKernel && before.count === sources.count) {
+  // Another frame may have silenced other elements, as many as this one.
+  if (before instanceof FieldKernel && before.isAt(sources.positions)) {
     before.redrive(sources);
     return before;
   }

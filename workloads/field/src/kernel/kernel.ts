@@ -138,9 +138,10 @@ export class FieldKernel implements RowKernel {
     this.#pointers = { x32, x64, out };
   }
 
-  /** Of sources. */
-  get count(): number {
-    return this.#sources.count;
+  /** Whether its sources are those of these places, in this order. */
+  isAt(positions: Float64Array): boolean {
+    const own = this.#sources.positions;
+    return own.length === positions.length && own.every((value, i) => value === positions[i]);
   }
 
   /** As many sources in the same places, with other amplitudes and phases. */
