@@ -124,6 +124,11 @@ describe('a prediction', () => {
     const known = costs();
     known.learn(resource('a'), '1', { points: 1, podSeconds: 1 });
     expect(known.predict(resource('b', { quantities: ['Force'] }), 1)).toBeUndefined();
+    expect(known.predict(resource('d', { resources: { limits: { cpu: '8' } } }), 1)).toBeUndefined();
+    const inTime = (cycles: number) => resource('e', { method: 'TimeDomain', timeDomain: { cycles } });
+    known.learn(inTime(40), '1', { points: 1, podSeconds: 1 });
+    expect(known.predict(inTime(40), 1)).toBe(1);
+    expect(known.predict(inTime(100_000), 1)).toBeUndefined();
     const custom = { type: 'Custom', custom: { configMap: { name: 'elements', key: 'a.csv' } } };
     expect(known.predict(resource('c', { array: custom }), 1)).toBeUndefined();
   });

@@ -66,7 +66,8 @@ function remember<V>(map: Map<string, V>, key: string, value: V): void {
 }
 
 /** What is alike but for the number of points and elements. */
-function kindOfWork({ method, backend, gpu, quantities, tolerance, array }: FieldJob['spec']): string {
+function kindOfWork(spec: FieldJob['spec']): string {
+  const { method, backend, gpu, quantities, tolerance, array, volume, timeDomain, resources } = spec;
   return JSON.stringify([
     method,
     backend,
@@ -74,6 +75,9 @@ function kindOfWork({ method, backend, gpu, quantities, tolerance, array }: Fiel
     [...quantities].sort(),
     tolerance,
     array.transducer?.directivity,
+    volume?.spacing,
+    resources.limits?.cpu,
+    method === 'TimeDomain' && [timeDomain?.cycles, timeDomain?.cfl, timeDomain?.pointsPerWavelength],
   ]);
 }
 

@@ -53,6 +53,14 @@ const mostReady = 256;
 
 export type Queries = Awaited<ReturnType<typeof openQueries>>;
 
+/** Of all that answers follow from: the tables that the resource names, too, whose content may change while its text stays. */
+export function versionOf(job: string, scene: Scene): string {
+  const plain = JSON.stringify(scene, (_key, each: unknown) =>
+    each instanceof Float64Array || each instanceof Float32Array ? Array.from(each) : each,
+  );
+  return createHash('sha256').update(wasm).update(job).update(plain).digest('base64url').slice(0, 22);
+}
+
 /** @param job The resource as JSON, as threads read it. */
 export async function openQueries(
   context: Pick<EngineContext<object>, 'settings' | 'redis' | 'registry'>,
@@ -60,7 +68,7 @@ export async function openQueries(
   job: string,
   { scene, volume }: { scene: Scene; volume: Volume | undefined },
 ) {
-  const version = createHash('sha256').update(wasm).update(job).digest('base64url').slice(0, 22);
+  const version = versionOf(job, scene);
   const solutions = await engineCache<Solved>({ name: 'solutions', kind: 'solve', version, ...context });
   const slices = await engineCache<Buffer>({ name: 'slices', kind: 'slice', version, codec: bytesCodec, ...context });
   const ready = new Map<string, Ready>();

@@ -19,8 +19,12 @@ const metadata = z.object({
     name: z.enum(['default', 'v2']),
     configuration: z.object({ separator: z.enum(['/', '.']).exactOptional() }).exactOptional(),
   }),
+  fill_value: z.unknown().optional(),
   codecs: z.array(z.object({ name: z.string(), configuration: z.record(z.string(), z.unknown()).exactOptional() })),
 });
+/** 512 MiB of 64-bit numbers. */
+const mostChunkPoints = 2 ** 26;
+
 type Metadata = z.output<typeof metadata>;
 
 /**
@@ -35,6 +39,10 @@ export function readMapArray(read: FileOfGroup, name: string, shape: readonly nu
   if (array.shape.join() !== shape.join() || chunk.length !== shape.length) {
     throw new Error(`${name} has ${array.shape.join(' × ')} points; the volume ${shape.join(' × ')} (z, y, x)`);
   }
+  const pointsOfChunk = chunk.reduce((product, n) => product * n, 1);
+  if (pointsOfChunk > mostChunkPoints) {
+    throw new Error(`${name} has chunks of ${pointsOfChunk} points; at most ${mostChunkPoints} are read at once`);
+  }
   const out = new Float32Array(shape.reduce((product, n) => product * n, 1));
   const [nz, ny, nx] = shape as [number, number, number];
   const [cz, cy, cx] = chunk as [number, number, number];
@@ -42,7 +50,11 @@ export function readMapArray(read: FileOfGroup, name: string, shape: readonly nu
     for (let y = 0; y < ny; y += cy) {
       for (let x = 0; x < nx; x += cx) {
         const path = pathOf(array, [layer / cz, y / cy, x / cx]);
-        const values = decoded(array, read(`${name}/${path}`), cz * cy * cx, `${name}/${path}`);
+        const stored = storedIn(read, `${name}/${path}`, array);
+        const values =
+          typeof stored === 'number'
+            ? new Float32Array(pointsOfChunk).fill(stored)
+            : decoded(array, stored, pointsOfChunk, `${name}/${path}`);
         const width = Math.min(cx, nx - x);
         for (let iz = 0; iz < Math.min(cz, nz - layer); iz++) {
           for (let iy = 0; iy < Math.min(cy, ny - y); iy++) {
@@ -54,6 +66,16 @@ export function readMapArray(read: FileOfGroup, name: string, shape: readonly nu
     }
   }
   return out;
+}
+
+/** The file's bytes; the number that a chunk without a file is filled with, as zarr-python leaves it out. */
+function storedIn(read: FileOfGroup, path: string, { fill_value }: Metadata): Uint8Array | number {
+  try {
+    return read(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && typeof fill_value === 'number') return fill_value;
+    throw error;
+  }
 }
 
 function pathOf({ chunk_key_encoding: { name, configuration } }: Metadata, indexes: readonly number[]): string {
