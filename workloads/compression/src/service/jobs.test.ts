@@ -204,3 +204,82 @@ test('jobs whose taking was not heard of are taken again by the same replica', a
   await one.tick();
   expect(await one.take()).toBeUndefined();
 });
+
+test('jobs that a slow Redis gave after the call was given up are taken again', async () => {
+  const one = await emptyRedis();
+  await one.submit(job('a', 'High'));
+  let late = true;
+  const call: RedisConnection['call'] = async (work) => {
+    const answer = await redis.call(work);
+    if (late) throw new Error('it took too long');
+    return answer;
+  };
+  const two = redisJobs({ ...redis, call }, limits, prefix, 'two');
+  await expect(two.take()).rejects.toThrow('too long');
+  late = false;
+  await two.tick();
+  await two.tick();
+  expect((await two.take())?.id).toBe('a');
+  expect(await redis.call((client) => client.hget(`${prefix}:job:a`, 'attempts'))).toBe('1');
+});
+
+/** A connection on which `act` happens once, before the step of that number: a call, or a command within one. */
+function interrupted(at: number, act: () => Promise<unknown>): RedisConnection {
+  let step = 0;
+  const next = async (): Promise<void> => {
+    if (step++ === at) await act();
+  };
+  const call: RedisConnection['call'] = async (work) => {
+    await next();
+    return redis.call((client) =>
+      work(
+        new Proxy(client, {
+          get(of, name) {
+            const command = of[name as 'get'].bind(of) as (...args: unknown[]) => Promise<unknown>;
+            if (name === 'multi') return command;
+            return async (...args: unknown[]) => {
+              await next();
+              return command(...args);
+            };
+          },
+        }),
+      ),
+    );
+  };
+  return { ...redis, call };
+}
+const steps = Array.from({ length: 14 }, (_, i) => i);
+
+test.each(steps)('a job that is cancelled at step %i of its taking stays so', async (at) => {
+  const one = await emptyRedis();
+  await one.submit(job('a', 'High'));
+  let status = 'Running';
+  const cancel = async () => {
+    ({ status } = await one.cancel('news', 'a'));
+  };
+  await redisJobs(interrupted(at, cancel), limits, prefix, 'two').take();
+  expect((await one.read('news', 'a')).status).toBe(status);
+});
+
+test.each(steps)('a job that ends at step %i of its cancelling has its outcome or none', async (at) => {
+  const one = await emptyRedis();
+  await one.submit(job('a'));
+  const taken = (await one.take()) as Job;
+  const end = () => one.finish(taken, { result });
+  await redisJobs(interrupted(at, end), limits, prefix, 'two').cancel('news', 'a');
+  const { status, result: kept } = await one.read('news', 'a');
+  expect([status, kept !== undefined]).toEqual(status === 'Succeeded' ? ['Succeeded', true] : ['Cancelled', false]);
+});
+
+test.each(steps)('a job whose giving back breaks off at step %i is not lost', async (at) => {
+  const one = await emptyRedis();
+  await one.submit(job('a', 'High'));
+  const breakOff = () => Promise.reject(new Error('the connection was lost'));
+  const broken = redisJobs(interrupted(at, breakOff), limits, prefix, 'two');
+  const taken = await broken.take().catch(() => undefined);
+  if (taken) await broken.giveBack(taken).catch(() => undefined);
+  const listed = await redis.call((client) =>
+    Promise.all([client.lrange(`${prefix}:queue:High`, 0, -1), client.lrange(`${prefix}:work:two`, 0, -1)]),
+  );
+  expect(listed.flat()).toEqual(['a']);
+});

@@ -11,38 +11,10 @@ import {
   type Priority,
   refuseFull,
 } from './jobs.ts';
+import { cancelScript, finishScript, putBackScript, takeScript } from './redisJobScripts.ts';
 import type { CompressAnswer, JobAnswer } from './schema.ts';
 
 const allPriorities = orderOf([]);
-
-/**
- * Ends a job and keeps its outcome, unless it was cancelled; then drops the oldest outcomes beyond the bounds.
- * KEYS: job, work list, finished (sorted by time), size of all kept. ARGV: id, status, field, outcome, retention, now,
- * most characters, most results. Keys of other jobs are made from the first, as the connection may put a prefix before it.
- */
-const finishScript = `
-local prefix = string.sub(KEYS[1], 1, -#ARGV[1] - 1)
-local kept = 0
-redis.call('HDEL', KEYS[1], 'job')
-if redis.call('HGET', KEYS[1], 'status') == 'Running' then
-  redis.call('HSET', KEYS[1], 'status', ARGV[2], ARGV[3], ARGV[4])
-  kept = #ARGV[4]
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-redis.call('LREM', KEYS[2], 1, ARGV[1])
-redis.call('ZADD', KEYS[3], ARGV[6], ARGV[1] .. ' ' .. kept)
-local size = redis.call('INCRBY', KEYS[4], kept)
-while true do
-  local oldest = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-  if not oldest[1] then break end
-  local expired = tonumber(oldest[2]) + tonumber(ARGV[5]) < tonumber(ARGV[6])
-  if not expired and size <= tonumber(ARGV[7]) and redis.call('ZCARD', KEYS[3]) <= tonumber(ARGV[8]) then break end
-  redis.call('ZREM', KEYS[3], oldest[1])
-  local id, length = string.match(oldest[1], '^(%S+) (%d+)$')
-  if not expired then redis.call('DEL', prefix .. id) end
-  size = redis.call('DECRBY', KEYS[4], length)
-end
-return 1`;
 
 export function redisJobs(
   redis: RedisConnection,
@@ -50,10 +22,14 @@ export function redisJobs(
   prefix: string,
   replica: string = randomUUID(),
 ): JobStore {
-  const jobKey = (id: string): string => `${prefix}:job:${id}`;
-  const queueKey = (priority: Priority): string => `${prefix}:queue:${priority}`;
+  const all = { jobs: `${prefix}:job:`, queues: `${prefix}:queue:`, tenants: `${prefix}:waiting:` };
+  const jobKey = (id: string): string => all.jobs + id;
+  const queueKey = (priority: Priority): string => all.queues + priority;
   const workKey = (of: string): string => `${prefix}:work:${of}`;
-  const tenantKey = (tenant: string): string => `${prefix}:waiting:${tenant}`;
+  const tenantKey = (tenant: string): string => all.tenants + tenant;
+  const run = (script: string, keys: string[], ...values: (string | number)[]): Promise<unknown> =>
+    redis.call((client) => client.eval(script, keys.length, ...keys, ...values));
+  /** What Redis was heard to have given here; what it gave without being heard is taken back by `tick`. */
   const atWork = new Set<string>();
   const listeners: ((id: string) => void)[] = [];
   let unowned = new Set<string>();
@@ -72,19 +48,15 @@ export function redisJobs(
   const finish: JobStore['finish'] = async ({ id }, outcome) => {
     const failed = 'error' in outcome;
     const [status, field] = failed ? (['Failed', 'error'] as const) : (['Succeeded', 'result'] as const);
-    const keys = [jobKey(id), workKey(replica), `${prefix}:finished`, `${prefix}:kept`];
+    const keys = [jobKey(id), workKey(replica), `${prefix}:finished`, `${prefix}:kept`, all.jobs];
     const kept = JSON.stringify(failed ? outcome.error : outcome.result);
     const bounds = [limits.mostKept ?? 256 * 1024 * 1024, Math.max(1000, 10 * limits.maxQueued())];
     const values = [id, status, field, kept, limits.retentionMs(), Date.now(), ...bounds];
-    await redis.call((client) => client.eval(finishScript, keys.length, ...keys, ...values));
+    await run(finishScript, keys, ...values);
     atWork.delete(id);
   };
-  /** Back to the front of its own queue. */
-  const putBack = (from: string, id: string): Promise<void> =>
-    redis.call(async (client) => {
-      const priority = ((await client.hget(jobKey(id), 'priority')) ?? 'Normal') as Priority;
-      if ((await client.lrem(workKey(from), 1, id)) > 0) await client.lpush(queueKey(priority), id);
-    });
+  const putBack = (from: string, id: string, attempts = 0): Promise<unknown> =>
+    run(putBackScript, [workKey(from), jobKey(id), all.queues], id, attempts);
   return {
     waiting,
     read,
@@ -107,49 +79,28 @@ export function redisJobs(
     },
     async take() {
       for (const priority of orderOf(limits.priorities())) {
+        const keys = [queueKey(priority), workKey(replica), all.jobs, all.tenants];
         for (;;) {
-          const taken = await redis.call(async (client): Promise<{ job?: Job; attempts: number } | undefined> => {
-            const id = await client.lmove(queueKey(priority), workKey(replica), 'LEFT', 'RIGHT');
-            if (id === null) return undefined;
-            const [status, text] = await client.hmget(jobKey(id), 'status', 'job');
-            if (!text || (status !== 'Queued' && status !== 'Running')) {
-              // Cancelled or expired while it waited.
-              await client.lrem(workKey(replica), 1, id);
-              return { attempts: 0 };
-            }
-            const job = JSON.parse(text) as Job;
-            const [attempts] = await Promise.all([
-              client.hincrby(jobKey(id), 'attempts', 1),
-              client.hset(jobKey(id), 'status', 'Running'),
-              client.zrem(tenantKey(job.tenant), id),
-            ]);
-            atWork.add(id);
-            return { job, attempts };
-          });
+          const taken = (await run(takeScript, keys)) as [job: string, attempts: number] | null;
           if (!taken) break;
-          if (!taken.job) continue;
-          if (taken.attempts <= mostAttempts) return taken.job;
-          await finish(taken.job, { error: attemptsError });
+          const job = JSON.parse(taken[0]) as Job;
+          if (taken[1] > mostAttempts) {
+            await finish(job, { error: attemptsError });
+            continue;
+          }
+          atWork.add(job.id);
+          return job;
         }
       }
       return undefined;
     },
     async giveBack({ id }) {
-      await redis.call((client) => client.hincrby(jobKey(id), 'attempts', -1));
-      await putBack(replica, id);
+      await putBack(replica, id, -1);
       atWork.delete(id);
     },
     async cancel(tenant, id) {
-      const { status } = await read(tenant, id);
-      if (status === 'Queued' || status === 'Running')
-        await redis.call((client) =>
-          client
-            .multi()
-            .hset(jobKey(id), 'status', 'Cancelled')
-            .hdel(jobKey(id), 'job')
-            .zrem(tenantKey(tenant), id)
-            .exec(),
-        );
+      await read(tenant, id);
+      await run(cancelScript, [jobKey(id), tenantKey(tenant)], id);
       if (atWork.has(id)) for (const listener of listeners) listener(id);
       return read(tenant, id);
     },
@@ -171,7 +122,7 @@ export function redisJobs(
       const stray = new Set(mine.filter((id) => !atWork.has(id)));
       for (const id of stray) {
         if (!unowned.has(id)) continue;
-        await putBack(replica, id);
+        await putBack(replica, id, -1);
         stray.delete(id);
       }
       unowned = stray;
