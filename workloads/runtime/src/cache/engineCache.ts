@@ -1,5 +1,5 @@
 // The cache that an engine's settings ask for: memory, then disk if one is given, then Memcached or Redis if there is one. Purges reach all
-// replicas through Redis.
+// replicas through Redis: a Memcached holds nothing from before a purge that nobody remembers.
 import { join } from 'node:path';
 import type { Registry } from '../metrics.ts';
 import type { RedisConnection } from '../redis.ts';
@@ -32,15 +32,23 @@ export async function engineCache<V>(
   const tiers: Tier[] = [memory];
   const directory = disk && join(disk.directory, name);
   if (disk && directory !== undefined) tiers.push(await diskTier({ directory, maxBytes: disk.maxSize, ...format }));
-  if (memcached) {
-    const namespace = `${redisPrefix(name, settings).keyPrefix ?? ''}${name}`;
-    tiers.push(memcachedTier({ ...memcached, namespace, ...format, ...(registry && { registry }) }));
-  } else if (redis) tiers.push(redisTier({ redis, namespace: name, ...format }));
   const purges = epochs({
     namespace: name,
     ...(redis ? { redis } : {}),
     ...(directory === undefined ? {} : { file: join(directory, 'epochs.json') }),
   });
+  if (memcached) {
+    const namespace = `${redisPrefix(name, settings).keyPrefix ?? ''}${name}`;
+    tiers.push(
+      memcachedTier({
+        ...memcached,
+        namespace,
+        generation: purges.generation,
+        ...format,
+        ...(registry && { registry }),
+      }),
+    );
+  } else if (redis) tiers.push(redisTier({ redis, namespace: name, ...format }));
   const cache = createCache<V>({
     name,
     kind: options.kind,

@@ -24,6 +24,11 @@ export interface Epochs {
   current: (tags: readonly string[]) => Readonly<Record<string, string>> | undefined;
   /** Whether an entry of these epochs may be served. An entry without tags always may. */
   isFresh: (epochs: Readonly<Record<string, string>>) => boolean;
+  /**
+   * Which memory of Redis this knows, as a name that a Redis without the epochs is not given again; undefined before it was read. For tiers
+   * that outlive Redis: what was made under epochs that nobody remembers is not to be found. Without Redis, this process' own.
+   */
+  generation: () => string | undefined;
   /** Makes every entry with one of the tags stale: here at once, on other replicas with the next message or poll. */
   invalidate: (tags: readonly string[]) => Promise<void>;
   /** Looks at Redis now. */
@@ -33,6 +38,8 @@ export interface Epochs {
 
 /** The epoch of all tags together; part of every entry that has tags. */
 const all = '*';
+/** Kept among the epochs, so that they are lost, and told anew, together. No tag: those begin with a letter and a colon. */
+const generationField = 'generation';
 
 /** Tags with this prefix do not need contact to Redis: what others invalidated meanwhile is obeyed once it is back. */
 export const lenientPrefix = 'u:';
@@ -51,6 +58,7 @@ export function epochs(options: EpochOptions): Epochs {
   /** Revision that `known` is of, and the highest that was seen or written. A lower one tells of a Redis that lost its memory. */
   let seen: number | undefined;
   let highest = 0;
+  const own = randomUUID();
   let contactAt = redis ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   let syncing: Promise<void> | undefined;
 
@@ -78,7 +86,10 @@ export function epochs(options: EpochOptions): Epochs {
     if (read === undefined) return;
     const latest = Number(read ?? 0);
     if (latest !== seen || latest < highest) {
-      const stored = await redis.callOr((client) => client.hgetall(hash), undefined);
+      const stored = await redis.callOr(async (client) => {
+        const results = await client.multi().hsetnx(hash, generationField, randomUUID()).hgetall(hash).exec();
+        return results?.at(-1)?.[1] as Record<string, string> | undefined;
+      }, undefined);
       if (stored === undefined) return;
       merge(new Map(Object.entries(stored)), latest < highest);
       seen = latest;
@@ -122,6 +133,10 @@ export function epochs(options: EpochOptions): Epochs {
     isFresh: (entry) => {
       const tags = Object.entries(entry);
       return tags.every(([tag, epoch]) => epochOf(tag) === epoch && (!isStrict(tag) || trusted()));
+    },
+    generation: () => {
+      if (!redis) return own;
+      return contactAt === Number.NEGATIVE_INFINITY ? undefined : known.get(generationField);
     },
     invalidate: async (tags) => {
       if (known.size + tags.length > maxTags) {

@@ -45,6 +45,8 @@ export interface MemcachedTierOptions extends FrameOptions {
   /** `host:port` of each server; keys are spread over them by consistent hashing. */
   servers: string[];
   namespace: string;
+  /** Part of every key; while it is undefined the tier has nothing and takes nothing. */
+  generation?: () => string | undefined;
   /** Milliseconds for one command; 250 when left out. */
   timeout?: number;
   registry?: Registry;
@@ -67,24 +69,31 @@ export function memcachedTier(options: MemcachedTierOptions): Tier {
     ...(options.registry ? { registry: options.registry } : {}),
   });
   // Keys of Memcached have at most 250 characters; the frame holds the full key against collisions.
-  const nameOf = (key: CacheKey) =>
-    `q:${createHash('sha256').update(`${options.namespace}:${key}`).digest('base64url')}`;
+  const generation = options.generation ?? (() => '');
+  const nameOf = (key: CacheKey) => {
+    const of = generation();
+    if (of === undefined) return undefined;
+    return `q:${createHash('sha256').update(`${options.namespace}:${of}:${key}`).digest('base64url')}`;
+  };
   return {
     name: 'memcached',
     get: async (key) => {
-      const text = await guarded.callOr(() => client.get(nameOf(key)), undefined);
-      const entry = text === undefined ? undefined : await open(key, Buffer.from(text, 'base64'));
+      const name = nameOf(key);
+      const text = name && (await guarded.callOr(() => client.get(name), undefined));
+      const entry = text ? await open(key, Buffer.from(text, 'base64')) : undefined;
       return entry && entry.expiresAt > now() ? entry : undefined;
     },
     set: async (key, entry) => {
+      const name = nameOf(key);
       const seconds = Math.floor((entry.expiresAt - now()) / 1000);
-      const text = seconds > 0 ? (await seal(key, entry))?.toString('base64') : undefined;
+      const text = name && seconds > 0 ? (await seal(key, entry))?.toString('base64') : undefined;
       // Beyond 30 days Memcached would read the number as a date.
-      if (text && text.length < memcachedLimit)
-        await guarded.callOr(() => client.set(nameOf(key), text, Math.min(seconds, 2_592_000)), false);
+      if (name && text && text.length < memcachedLimit)
+        await guarded.callOr(() => client.set(name, text, Math.min(seconds, 2_592_000)), false);
     },
     delete: async (key) => {
-      await guarded.callOr(() => client.delete(nameOf(key)), false);
+      const name = nameOf(key);
+      if (name) await guarded.callOr(() => client.delete(name), false);
     },
     clear: () => undefined,
     usage: () => undefined,
