@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { classifierTable, embeddingTable, keepLogit, writeModel } from '@quintet/runtime/testing';
 import { modelTokens, openClassifier, openEmbedding, similarity, tokenizerFilesIn } from '@quintet/runtime/texts';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { compress } from '../compress.ts';
 import { textOfSpans } from '../render.ts';
 import { scanWords } from '../words.ts';
@@ -109,5 +109,18 @@ test('an embedding tells texts of one direction from texts of another, of any le
   expect(similarity(a as Float32Array, b as Float32Array)).toBeCloseTo(1, 3);
   expect(similarity(a as Float32Array, mixed as Float32Array)).toBeCloseTo(Math.SQRT1_2, 3);
   expect(similarity(empty as Float32Array, empty as Float32Array)).toBe(1);
+  await model.close();
+});
+
+test('an embedding reads no more of a long text than it looks at, from its beginning to its end', async () => {
+  const model = await openEmbedding({ model: embedding });
+  const half = 300_000;
+  const text = 'alpha '.repeat(half) + 'gamma '.repeat(half);
+  const looked = vi.spyOn(String.prototype, 'matchAll');
+  const [whole, short] = [await model.embed(text), await model.embed('alpha gamma')];
+  const read = looked.mock.contexts.reduce((sum: number, each) => sum + String(each).length, 0);
+  looked.mockRestore();
+  expect(read).toBeLessThan(50_000);
+  expect(similarity(whole, short)).toBeCloseTo(1, 3);
   await model.close();
 });

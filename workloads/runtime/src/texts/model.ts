@@ -45,6 +45,8 @@ export interface Embedding {
 
 /** Windows of one text that an embedding looks at: more would cost seconds and change the direction little. */
 const mostWindows = 8;
+/** Characters that fill a window in most scripts and tokenizers. */
+const longestPart = 4096;
 /** Windows are cut between words; scripts without spaces have one a character. */
 const alone = String.raw`[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]`;
 const wordPattern = new RegExp(`${alone}|(?:(?!${alone})[\\p{L}\\p{M}\\p{N}_])+`, 'gu');
@@ -93,16 +95,7 @@ export async function openEmbedding(files: ModelFiles, options: ModelOptions = {
     limit,
     close,
     async embed(text, signal) {
-      const words = Array.from(text.matchAll(wordPattern), ({ index, 0: { length } }) => ({
-        start: index,
-        end: index + length,
-      }));
-      const windows = [...tokens.windows(text, words)];
-      const step = Math.max(1, windows.length / mostWindows);
-      const chosen = Array.from(
-        { length: Math.min(windows.length, mostWindows) },
-        (_, i) => windows[Math.floor(i * step)] as Window,
-      );
+      const chosen = windowsOf(tokens, text);
       let sum: Float64Array | undefined;
       await Promise.all(
         chosen.map(async (window) => {
@@ -119,6 +112,28 @@ export async function openEmbedding(files: ModelFiles, options: ModelOptions = {
       return normalised(sum ?? new Float64Array(0));
     },
   };
+}
+
+/** At most `mostWindows`, spread evenly. Of a long text no more is read than they need: the rest would be seconds of tokenizing. */
+function windowsOf(tokens: ModelTokens, text: string): Window[] {
+  if (text.length > mostWindows * longestPart) {
+    const step = (text.length - longestPart) / (mostWindows - 1);
+    return Array.from({ length: mostWindows }, (_, i) => Math.floor(i * step)).flatMap((from) => {
+      const part = text.slice(from, from + longestPart);
+      const { value } = tokens.windows(part, wordsOf(part)).next();
+      return value ? [value as Window] : [];
+    });
+  }
+  const windows = [...tokens.windows(text, wordsOf(text))];
+  const step = Math.max(1, windows.length / mostWindows);
+  return Array.from(
+    { length: Math.min(windows.length, mostWindows) },
+    (_, i) => windows[Math.floor(i * step)] as Window,
+  );
+}
+
+function wordsOf(text: string): { start: number; end: number }[] {
+  return Array.from(text.matchAll(wordPattern), ({ index, 0: { length } }) => ({ start: index, end: index + length }));
 }
 
 /** Cosine; 1 for two texts without words. */
