@@ -3,7 +3,7 @@ import { type Analysis, analyse } from './detect.ts';
 import { type Document, readDocument } from './document.ts';
 import { CompressionError } from './errors.ts';
 import { type Fidelity, fidelityOf } from './fidelity.ts';
-import { markerOf, type Span, textOfSpans } from './render.ts';
+import { addressedMarker, markerCost, markerOf, type Span, textOfSpans } from './render.ts';
 import type { Budget } from './selection.ts';
 import { pickStrategy, strategies } from './strategies/index.ts';
 import type { Strategy, StrategyInput, StrategyOutput } from './strategy.ts';
@@ -31,7 +31,10 @@ export interface CompressOptions {
    * by name too, as for parts of one text, whose symbols would collide. Left out: only where `frequency` is asked for.
    */
   readonly legend?: boolean;
-  /** `addressed` markers say the offsets of what they stand for, as in `…[120-480]`; they cost about six tokens more each. */
+  /**
+   * `addressed` markers say the offsets of what they stand for, as in `…[120-480]`; they cost six tokens or more each. Where not even
+   * one fits into `targetTokens` they are plain. Refused for a text that has such markers of its own.
+   */
   readonly markers?: 'plain' | 'addressed';
   /** Learned from earlier results: what `auto` should pick for a type instead of `usual`; ignored when it is not there. */
   readonly prefer?: (type: Analysis['type'], ratio: number, usual: string) => string | undefined;
@@ -83,10 +86,11 @@ export function compress(options: CompressOptions): Compressed {
   const roughTokens = text.length / 4;
   const roughBudget = options.targetTokens ?? roughTokens / (options.ratio ?? 8);
   const grain = Math.max(8, Math.min(96, Math.floor(roughBudget / 6)));
-  const document = readDocument(text, analysis.type, counter, grain, options.markers === 'addressed');
+  const read = readDocument(text, analysis.type, counter, grain, options.markers === 'addressed');
   goOn();
-  const originalTokens = document.map.total;
+  const originalTokens = read.map.total;
   const budget = budgetOf(options, originalTokens);
+  const document = plainWhereTight(read, budget);
   const registry = new Map(strategies);
   for (const plugin of options.plugins ?? []) registry.set(plugin.name, plugin);
   const asked = options.strategy ?? 'auto';
@@ -150,8 +154,11 @@ function checked(strategy: Strategy, input: StrategyInput): StrategyOutput {
     fail(`failed: ${(error as Error).message}`, error);
   }
   if (!Array.isArray(output?.spans) || typeof output.text !== 'string') return fail('returned no text and spans');
-  const isMarker = (marker: string, start: number, end: number): boolean =>
-    ['', markerOf(start, end, addressed)].includes(marker.trimEnd()) && marker.length - marker.trimEnd().length < 2;
+  // Plain ones always: a plugin that writes its own need not know of others.
+  const isMarker = (marker: unknown, start: number, end: number): boolean =>
+    typeof marker === 'string' &&
+    ['', '…', markerOf(start, end, addressed)].includes(marker.trimEnd()) &&
+    marker.length - marker.trimEnd().length < 2;
   let at = 0;
   for (const { start, end, kept, marker = '' } of output.spans) {
     if (start !== at || end < start || (!kept && !isMarker(marker, start, end))) fail('does not tile its source');
@@ -174,13 +181,18 @@ function shorter(
     : { output, tokens };
 }
 
-function check({ text, ratio, targetTokens, strategy, legend }: CompressOptions): void {
+function check({ text, ratio, targetTokens, strategy, legend, markers }: CompressOptions): void {
   if (strategy === 'frequency' && legend === false) {
     const message =
       'frequency writes a legend, which the parts of a text and the messages of a conversation cannot share';
     throw new CompressionError('InvalidField', 'strategy', message);
   }
   if (typeof text !== 'string') throw new CompressionError('InvalidField', 'text', 'text must be a string');
+  if (markers === 'addressed') {
+    const own = addressedMarker.exec(text)?.[0];
+    const message = `the text has markers of its own, as ${own}: who reads the answer could not tell them from those in it`;
+    if (own) throw new CompressionError('InvalidField', 'markers', message);
+  }
   if (ratio !== undefined && !(ratio >= 1 && ratio <= 10_000)) {
     throw new CompressionError('InvalidField', 'ratio', 'ratio must lie between 1 and 10000');
   }
@@ -190,6 +202,11 @@ function check({ text, ratio, targetTokens, strategy, legend }: CompressOptions)
   if (ratio !== undefined && targetTokens !== undefined) {
     throw new CompressionError('InvalidField', 'targetTokens', 'give either ratio or targetTokens, not both');
   }
+}
+
+/** A limit that has no room for an addressed marker has some for a plain one. */
+function plainWhereTight(document: Document, budget: Budget): Document {
+  return budget.strict && markerCost(document) > budget.most ? { ...document, addressed: false } : document;
 }
 
 function budgetOf(options: CompressOptions, tokens: number): Budget {

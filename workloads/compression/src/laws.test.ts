@@ -181,6 +181,36 @@ describe('every strategy', () => {
     }
   });
 
+  test.each(['plain', 'addressed'] as const)(
+    'never exceeds a token target that has no room for %s markers',
+    (markers) => {
+      const lines = Array.from({ length: 40 }, (_, i) => `Line ${i} says that item ${i * 7} is in box ${i * 13}.\n`);
+      for (const strategy of names)
+        for (const targetTokens of [1, 4, 6, 7, 8, 13, 20]) {
+          const { compressedTokens } = compress({ text: lines.join(''), targetTokens, strategy, markers });
+          expect({ strategy, targetTokens, over: compressedTokens > targetTokens }).toMatchObject({ over: false });
+        }
+    },
+  );
+
+  test('says by addressed markers all that is needed to have the text back', () => {
+    fc.assert(
+      fc.property(text, fc.constantFrom(2, 8, 32), (source, ratio) => {
+        const { text: output } = compress({ text: source, ratio, markers: 'addressed' });
+        // Of the white space after a marker one is the marker's own.
+        expect(output.replace(/…\[(\d+)-(\d+)\][ \n]?/g, (_, start, end) => source.slice(start, end))).toBe(source);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('takes no text whose own words could be mistaken for addressed markers', () => {
+    const source = `An earlier answer. …[120-480] ${'And what was asked then. '.repeat(20)}`;
+    const refused = expect.objectContaining({ code: 'InvalidField', field: 'markers' });
+    expect(() => compress({ text: source, ratio: 8, markers: 'addressed' })).toThrow(refused);
+    expect(() => compress({ text: source, ratio: 8 })).not.toThrow();
+  });
+
   test('keeps protected parts exactly, at every ratio', () => {
     fc.assert(
       fc.property(

@@ -47,6 +47,9 @@ export function markerOf(start: number, end: number, addressed: boolean): string
   return addressed ? `…[${start}-${end}]` : '…';
 }
 
+/** An addressed marker wherever it stands. Its numbers are bounded, so that a text of digits takes no longer than any other. */
+export const addressedMarker = /…\[\d{1,12}-\d{1,12}\]/;
+
 /** A marker has a line of its own where whole lines are missing. */
 function spaceAfter(text: string, end: number): string {
   if (end >= text.length) return '';

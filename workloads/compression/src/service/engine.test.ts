@@ -168,6 +168,8 @@ test('keeps no original where they are dropped, and says so to who names one', a
     field: 'baseId',
     message: expect.stringContaining('originals are not kept here'),
   });
+  const addressed = client().compress({ text: long, ratio: 8, markers: 'addressed' });
+  await expect(addressed).rejects.toMatchObject({ status: 400, field: 'markers' });
 });
 
 test('refuses what is too much at once with Retry-After, and mixes no answers up', async () => {

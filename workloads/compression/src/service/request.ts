@@ -9,11 +9,11 @@ import type { CompressAnswer, CompressRequest } from './schema.ts';
 const ofTexts = ['targetTokens', 'query', 'protect', 'fidelity', 'baseId', 'legend', 'markers'] as const;
 
 /** @throws INVALID_REQUEST naming the field. */
-export function checkRequest(request: CompressRequest, { compression }: ServiceConfig): void {
+export function checkRequest(request: CompressRequest, { compression, originals }: ServiceConfig): void {
   const refuse = (field: string, reason: string): never => {
     throw new QuintetError('INVALID_REQUEST', { field, reason });
   };
-  const { text, messages, ratio, targetTokens, baseId } = request;
+  const { text, messages, ratio, targetTokens, baseId, markers } = request;
   if ((text === undefined) === (messages === undefined)) refuse('text', 'give either text or messages');
   if (ratio !== undefined && targetTokens !== undefined)
     refuse('targetTokens', 'give either ratio or targetTokens, not both');
@@ -27,9 +27,11 @@ export function checkRequest(request: CompressRequest, { compression }: ServiceC
     if (targetTokens !== undefined)
       refuse('targetTokens', 'a change of an earlier text takes a ratio, not targetTokens');
     if (request.protect) refuse('protect', 'a change of an earlier text cannot protect parts');
-    if (request.markers === 'addressed') refuse('markers', 'the parts of a changed text have offsets of their own');
+    if (markers === 'addressed') refuse('markers', 'the parts of a changed text have offsets of their own');
     if (request.legend) refuse('legend', 'the parts of a changed text cannot share a legend');
   }
+  if (markers === 'addressed' && originals.mode === 'Dropped')
+    refuse('markers', 'originals are not kept here, so there is nothing to ask for by the offsets');
   for (const { start, end } of request.protect ?? [])
     if (end < start) refuse('protect', 'the end of a protected part comes before its start');
 }
@@ -52,7 +54,8 @@ export function textOptions(request: CompressRequest, { compression }: ServiceCo
     strategy: strategyOf(request, compression.strategy, request.baseId !== undefined || request.legend === false),
     tokenizer: request.tokenizer ?? compression.tokenizer,
     ...(request.protect && { protect: request.protect }),
-    ...(request.markers && { markers: request.markers }),
+    // Plain is what leaving it out means: one entry of the cache for both.
+    ...(request.markers === 'addressed' && { markers: 'addressed' as const }),
     ...(request.baseId ? { legend: false } : request.legend !== undefined && { legend: request.legend }),
     fidelity: measure,
   };

@@ -43,7 +43,9 @@ export const compressRequest = z.object({
   markers: z
     .enum(['plain', 'addressed'])
     .optional()
-    .describe('Addressed ones say the offsets of what they stand for, as in …[120-480]: the original has it there.'),
+    .describe(
+      'Addressed ones say the offsets of what they stand for, as in …[120-480]: the original has it there. Not for a text that has such itself.',
+    ),
   ...options,
 });
 export type CompressRequest = z.output<typeof compressRequest>;

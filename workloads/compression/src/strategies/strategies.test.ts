@@ -121,3 +121,31 @@ test('a strategy of a user is used by its name, without touching the core', () =
     '…Cabinet 119 on floor 2 holds the files of case 3689. ',
   );
 });
+
+test.each([
+  ['null', null],
+  ['a number', 3],
+  ['an object', {}],
+])('a plugin whose marker is %s is refused as one that does not tile its source', (_, marker) => {
+  const wrong = {
+    name: 'wrong',
+    compress: () => ({ text: '', spans: [{ start: 0, end: cases.length, kept: false, marker }] }),
+  };
+  expect(() => compress({ text: cases, strategy: 'wrong', plugins: [wrong as never] })).toThrow(
+    expect.objectContaining({ code: 'PluginFailed', message: 'the strategy wrong does not tile its source' }),
+  );
+});
+
+test('a plugin that writes plain markers itself may go on when addressed ones are asked for', () => {
+  const last: Strategy = {
+    name: 'last',
+    compress: ({ document: { text } }) => ({
+      text: `… ${text.slice(-20)}`,
+      spans: [
+        { start: 0, end: text.length - 20, kept: false, marker: '… ' },
+        { start: text.length - 20, end: text.length, kept: true },
+      ],
+    }),
+  };
+  expect(compress({ text: cases, strategy: 'last', plugins: [last], markers: 'addressed' }).text).toMatch(/^… /);
+});
