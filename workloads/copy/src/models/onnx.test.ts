@@ -179,3 +179,15 @@ test('what is no language model, or damaged, is refused with what is wrong', asy
   });
   expect(await refused((at) => graph(at, other))).toMatch(/asks for pixels/);
 });
+
+test.each(['model.onnx_data', 'model.onnx.data', 'weights.bin'])(
+  'weights beside the graph are part of its revision: %s',
+  async (file) => {
+    const name = `beside-${file}`;
+    cpSync(join(folder, 'state'), join(folder, name), { recursive: true });
+    writeFileSync(join(folder, name, 'onnx', file), 'old');
+    const { revision } = await modelIn(name);
+    writeFileSync(join(folder, name, 'onnx', file), 'newer');
+    expect((await modelIn(name)).revision).not.toBe(revision);
+  },
+);

@@ -6,6 +6,7 @@ import { memoryLimit, QuintetError } from '@quintet/runtime';
 import { type OnnxModel, type OnnxProvider, openOnnx } from '@quintet/runtime/onnx';
 import { fitted, throwIfGone } from './fitting.ts';
 import type { Ended, Prompt, TextModel, TextRequest } from './model.ts';
+import { oneByOne } from './oneByOne.ts';
 import { type LanguageGraph, languageGraph } from './onnxGraph.ts';
 import { draw, randomOf, told } from './sampler.ts';
 import { type TextTokens, textTokens } from './tokenizer.ts';
@@ -69,7 +70,7 @@ export async function openOnnxText(options: OnnxTextOptions): Promise<TextModel>
 async function weightsBeside(path: string): Promise<string> {
   const folder = dirname(path);
   const names = (await readdir(folder)).filter(
-    (name) => name !== basename(path) && name.startsWith(`${basename(path)}_data`),
+    (name) => name !== basename(path) && (name.startsWith(basename(path)) || /[._](data|bin|weights?)$/i.test(name)),
   );
   return names
     .toSorted()
@@ -98,7 +99,7 @@ function onnxText(model: OnnxModel, graph: LanguageGraph, tokens: TextTokens, op
     for (;;) {
       throwIfGone(signal);
       const at = state.length;
-      const result = await inTurn(() => graph.run(prompt.slice(at, at + part), state));
+      const result = await inTurn(() => graph.run(prompt.slice(at, at + part), state), signal);
       ({ state } = result);
       if (used) used.promptTokens = state.length;
       if (state.length === prompt.length) return result;
@@ -132,7 +133,7 @@ function onnxText(model: OnnxModel, graph: LanguageGraph, tokens: TextTokens, op
       if (stopped) return ended('stop');
       if (made >= maxTokens) break;
       const last = state;
-      ({ logits, state } = await inTurn(() => graph.run([drawn.token], last)));
+      ({ logits, state } = await inTurn(() => graph.run([drawn.token], last), signal));
     }
     const rest = text.end();
     if (rest !== '') yield rest;
@@ -151,15 +152,5 @@ function onnxText(model: OnnxModel, graph: LanguageGraph, tokens: TextTokens, op
       return yield* answer(prompt, { ...request, stop: [...request.stop, ...stops] }, signal);
     },
     close: () => model.close(),
-  };
-}
-
-/** Runs one after another, those that came first first: each takes all threads. */
-function oneByOne(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const next = last.then(work);
-    last = next.catch(() => undefined);
-    return next;
   };
 }

@@ -88,7 +88,8 @@ function lastRow(logits: Tensor | undefined): Float32Array {
   const size = logits?.dims.at(-1) ?? 0;
   if (!logits || size === 0) throw new QuintetError('MODEL_INVALID', { reason: 'it gives no logits' });
   const { data, type } = logits;
-  if (data instanceof Float32Array) return data.subarray(-size);
+  // A copy: a view would hold the logits of the whole prompt until the answer's next turn.
+  if (data instanceof Float32Array) return data.slice(-size);
   if (type !== 'float16') throw new QuintetError('MODEL_INVALID', { reason: `its logits are ${type}` });
   const halves = new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length);
   return Float32Array.from(halves.subarray(-size));

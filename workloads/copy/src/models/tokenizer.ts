@@ -74,7 +74,9 @@ export function textTokens(model: string, chatTemplate?: string): TextTokens {
     }
   };
   const own = parse('tokenizer_config.json', tokenizerConfig);
-  const tokenizer = tokenizerOf(read('tokenizer.json') ?? '', own);
+  const vocabulary = read('tokenizer.json') ?? '';
+  const tokenizer = tokenizerOf(vocabulary, own);
+  const plain = withoutSpecial(vocabulary);
   const config = parse('config.json', modelConfig);
   const { eos_token_id: ending } = parse('generation_config.json', modelConfig);
   const template = chatTemplate ?? read('chat_template.jinja') ?? templateIn(own);
@@ -98,8 +100,8 @@ export function textTokens(model: string, chatTemplate?: string): TextTokens {
         const start = tokenizer.token_to_id(bos) ?? [...ends][0];
         return { tokens: tokens.length > 0 || start === undefined ? tokens : [start], stops: [] };
       }
-      const text = format(prompt.messages, { bos_token: bos, eos_token: eos });
-      // The template writes the special tokens itself.
+      const text = format(prompt.messages.map(plain), { bos_token: bos, eos_token: eos });
+      // The template writes the special tokens, and nobody else: in a message they would end it and begin another one.
       const { ids: tokens } = tokenizer.encode(text.toWellFormed(), { add_special_tokens: false });
       return { tokens, stops: template === undefined ? plainStops : [] };
     },
@@ -113,6 +115,21 @@ function tokenizerOf(text: string, config: object): Tokenizer {
     const reason = `tokenizer.json is no tokenizer: ${(error as Error).message}`;
     throw new QuintetError('MODEL_INVALID', { reason }, { cause: error });
   }
+}
+
+const addedTokens = z.looseObject({
+  added_tokens: z.array(z.looseObject({ content: z.string(), special: z.boolean().optional() })).optional(),
+});
+
+/** Takes the special tokens out of a message's text. */
+function withoutSpecial(text: string): (message: ChatMessage) => ChatMessage {
+  const { added_tokens: added = [] } = addedTokens.parse(JSON.parse(text));
+  const special = added.filter((token) => token.special === true && token.content.trim() !== '');
+  if (special.length === 0) return (message) => message;
+  // The longest first. A space stays in their place: what was around it might make another one.
+  const names = special.map(({ content }) => content).toSorted((a, b) => b.length - a.length);
+  const pattern = new RegExp(names.map((name) => name.replace(/[\\^$.*+?()[\]{}|\-/]/g, '\\$&')).join('|'), 'g');
+  return (message) => ({ ...message, content: message.content.replace(pattern, ' ') });
 }
 
 function contentOf(token: z.output<typeof named>): string {
