@@ -1,5 +1,5 @@
 // A GGUF model in this process by llama.cpp: many answers in one batch, and prompts that begin like an earlier one of the same tenant are not read twice.
-import { cpuThreads, QuintetError } from '@quintet/runtime';
+import { cpuThreads, memoryLimit, QuintetError } from '@quintet/runtime';
 import {
   type ChatHistoryItem,
   type ChatWrapper,
@@ -11,9 +11,11 @@ import {
   type SequenceEvaluateOptions,
   type Token,
 } from 'node-llama-cpp';
+import { versionPaths } from './adapterPaths.ts';
 import { fitted, throwIfGone } from './fitting.ts';
 import { checkGguf } from './gguf.ts';
 import { type LoadOptions, loadModel, openContext } from './llamaLoad.ts';
+import { stateMemory } from './memory.ts';
 import type { Chances, Ended, Prompt, TextModel, TextRequest } from './model.ts';
 import { type Drawn, told } from './sampler.ts';
 import { type Slot, sharedPrefix, slotsOf } from './slots.ts';
@@ -60,23 +62,34 @@ export async function openLlama(options: LlamaOptions): Promise<LlamaBase> {
   await checkGguf(options.path);
   const own = options.chatTemplate === undefined ? undefined : ownFormat(options.chatTemplate);
   const model = await loadModel(options, threads);
-  const contextOptions = { ...options, threads, contexts: 1 + (options.adapters ?? 0) };
-  let context: LlamaContext | undefined;
+  // Where there are adapters, one share more: a changed one is opened before the old one's answers have ended.
+  const shares = options.adapters ? options.adapters + 2 : 1;
+  const memory = stateMemory(memoryLimit() / 2 - model.size, shares);
+  const contextOptions = { ...options, threads, memory };
+  const paths = versionPaths();
+  let opened: Opened | undefined;
   try {
-    context = await openContext(model, contextOptions);
+    opened = await openContext(model, contextOptions);
     const wrapper = own ?? resolveChatWrapper(model);
-    const base = new LlamaTextModel(model, context, wrapper, options);
+    const base = new LlamaTextModel(model, opened, wrapper, {
+      ...options,
+      onClose: async () => {
+        await model.dispose();
+        await paths.close();
+      },
+    });
     return Object.assign(base, {
       adapted: async ({ name, path, revision, scale }: Adapter): Promise<TextModel> => {
         await checkGguf(path);
-        const changed = await openContext(model, { ...contextOptions, adapter: { path, scale } });
+        const link = await paths.of(path, revision);
+        const changed = await openContext(model, { ...contextOptions, adapter: { path: link, scale, uri: path } });
         const [id, version] = [`${options.id}:${name}`, `${options.revision}+${revision}*${scale}`];
-        return new LlamaTextModel(model, changed, wrapper, { ...options, id, revision: version, shared: true });
+        return new LlamaTextModel(model, changed, wrapper, { ...options, id, revision: version });
       },
     });
   } catch (error) {
     // Tried again each few seconds, what stays loaded would soon take all memory.
-    await context?.dispose();
+    await opened?.close();
     await model.dispose();
     throw error;
   }
@@ -95,6 +108,8 @@ function ownFormat(template: string): ChatWrapper {
   }
 }
 
+type Opened = Awaited<ReturnType<typeof openContext>>;
+
 class LlamaTextModel implements TextModel {
   readonly id: string;
   readonly revision: string;
@@ -102,24 +117,25 @@ class LlamaTextModel implements TextModel {
   readonly contextTokens: number;
   readonly #model: LlamaModel;
   readonly #context: LlamaContext;
+  readonly #close: () => Promise<void>;
   readonly #wrapper: ChatWrapper;
   readonly #slots;
   readonly #steps: Steps;
   /** Prompts are counted first and read then, several times where several answers are asked for. */
   readonly #tokens = new WeakMap<Prompt, { tokens: Token[]; stops: string[] }>();
 
-  readonly #shared: boolean;
-
   constructor(
     model: LlamaModel,
-    context: LlamaContext,
+    { context, close }: Opened,
     wrapper: ChatWrapper,
-    options: LlamaOptions & { shared?: boolean },
+    options: LlamaOptions & { onClose?: () => Promise<void> },
   ) {
     this.#model = model;
-    // Its weights are another's, who disposes of them.
-    this.#shared = options.shared ?? false;
     this.#context = context;
+    this.#close = async () => {
+      await close();
+      await options.onClose?.();
+    };
     this.#wrapper = wrapper;
     this.id = options.id;
     this.revision = `${options.revision}:${context.contextSize}:${wrapper.wrapperName}:${options.chatTemplate ?? ''}`;
@@ -146,8 +162,7 @@ class LlamaTextModel implements TextModel {
   }
 
   async close(): Promise<void> {
-    await this.#context.dispose();
-    if (!this.#shared) await this.#model.dispose();
+    await this.#close();
   }
 
   /** Tokens of the prompt, and the texts at which the chat format ends an answer. */
@@ -284,7 +299,12 @@ interface Made {
 }
 
 function drawnOf({ token, confidence = 1, probabilities }: Made, { top }: Chances): Drawn {
-  const best = [...(probabilities ?? [])].slice(0, top);
+  const best: [Token, number][] = [];
+  // Of all that could have been taken, which may be the whole vocabulary.
+  for (const each of probabilities ?? []) {
+    if (best.length >= top) break;
+    best.push(each);
+  }
   return {
     token,
     logprob: Math.log(confidence),

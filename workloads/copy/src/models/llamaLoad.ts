@@ -1,6 +1,7 @@
 // llama.cpp itself, a GGUF model in it, and contexts of that model, with or without an adapter.
-import { memoryLimit, QuintetError } from '@quintet/runtime';
+import { QuintetError } from '@quintet/runtime';
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from 'node-llama-cpp';
+import type { StateMemory } from './memory.ts';
 
 export interface LoadOptions {
   path: string;
@@ -21,9 +22,9 @@ export interface ContextOptions {
   /** Most answers in work at once. */
   sequences: number;
   threads: number;
-  /** Contexts that share the memory for answers' state, this one included. */
-  contexts: number;
-  adapter?: { path: string; scale: number };
+  memory: StateMemory;
+  /** `uri` is what errors call it. */
+  adapter?: { path: string; scale: number; uri: string };
   signal?: AbortSignal;
 }
 
@@ -65,18 +66,20 @@ export async function loadModel(options: LoadOptions, threads: number): Promise<
   }
 }
 
-/** As many sequences as fit into this context's share of half of the memory; throws `MODEL_MISSING` where the adapter is none of this model. */
-export async function openContext(model: LlamaModel, options: ContextOptions): Promise<LlamaContext> {
+/** As many sequences as its share of the memory holds; throws `NOT_READY` where none is left, and `MODEL_MISSING` where the adapter is none of this model. */
+export async function openContext(
+  model: LlamaModel,
+  options: ContextOptions,
+): Promise<{ context: LlamaContext; close: () => Promise<void> }> {
   const contextSize = Math.min(options.contextTokens, model.trainContextSize);
   const shape = { contextSize, modelGpuLayers: model.gpuLayers, batchSize: Math.min(512, contextSize) };
   const one = await model.fileInsights.estimateContextResourceRequirementsV2({ ...shape, sequences: 1 });
   const two = await model.fileInsights.estimateContextResourceRequirementsV2({ ...shape, sequences: 2 });
   const each = Math.max(1, two.cpuRam - one.cpuRam);
-  const room = Math.max(0, (memoryLimit() / 2 - model.size) / options.contexts - (one.cpuRam - each));
-  const sequences = Math.max(1, Math.min(options.sequences, Math.floor(room / each)));
+  const { sequences, give } = options.memory.take({ fixed: one.cpuRam - each, each, most: options.sequences });
   const { adapter } = options;
   try {
-    return await model.createContext({
+    const context = await model.createContext({
       sequences,
       contextSize,
       batchSize: shape.batchSize,
@@ -84,9 +87,11 @@ export async function openContext(model: LlamaModel, options: ContextOptions): P
       ...(adapter && { lora: { adapters: [{ filePath: adapter.path, scale: adapter.scale }] } }),
       ...(options.signal && { createSignal: options.signal }),
     });
+    return { context, close: () => context.dispose().finally(give) };
   } catch (error) {
+    give();
     if (!adapter || options.signal?.aborted) throw error;
-    throw cannotLoad(adapter.path, error);
+    throw cannotLoad(adapter.uri, error);
   }
 }
 

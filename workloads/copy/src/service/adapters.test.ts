@@ -1,5 +1,5 @@
 // LoRA adapters over real HTTP with real llama.cpp: each brand's changes the model in a way that shows in every letter.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '@quintet/runtime';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -96,4 +96,17 @@ test('adapters come, change and go without a restart', async () => {
   place.rewrite(engine, specOf(adapter('yak', 'yak.gguf', { scale: '0.0001' })));
   await expect.poll(() => textOf('bigram:yak'), { timeout: 15_000 }).toBe('the ');
   expect((await write('bigram:zebra')).status).toBe(404);
+}, 40_000);
+
+test('an adapter whose file was replaced is read again', async () => {
+  const path = inClaims('brand.gguf');
+  const serves = (adapters: object[], letters: string) => {
+    place.rewrite(engine, specOf(...adapters));
+    return expect.poll(() => textOf('bigram:brand').catch(() => ''), { timeout: 15_000 }).toBe(letters);
+  };
+  letterAdapter(path, 'z');
+  await serves([adapter('brand')], 'zzzz');
+  rmSync(path);
+  letterAdapter(path, 'y');
+  await serves([adapter('brand', 'brand.gguf', { scale: '1.5' })], 'yyyy');
 }, 40_000);

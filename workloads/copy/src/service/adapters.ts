@@ -20,7 +20,7 @@ export interface AdaptersOptions extends Pick<OpenOptions, 'claims'> {
   context: EngineContext<CopyConfig>;
   /** Undefined where the runtime takes no adapters. */
   base: LlamaBase | undefined;
-  serve: (model: TextModel) => { generator: Generator; busy: () => boolean };
+  serve: (model: TextModel) => { generator: Generator; close: () => void };
   /** Milliseconds between attempts to load one that is missing or damaged. */
   retryAfter: number;
 }
@@ -36,6 +36,8 @@ interface Loaded {
 
 /** Milliseconds between looks at whether the answers of one that was taken away have ended. */
 const look = 200;
+/** So many looks in a row find none before it is closed: a request has found its generator a moment before it uses it. */
+const looks = 3;
 
 export function adapters({ context, base, serve, retryAfter, claims }: AdaptersOptions): Adapters {
   const all = new Map<string, Loaded>();
@@ -59,13 +61,14 @@ export function adapters({ context, base, serve, retryAfter, claims }: AdaptersO
       }
     }
     if (!model) return;
-    const { generator, busy } = serve(model);
     if (!signal.aborted) {
+      const { generator, close } = serve(model);
       loaded.generator = generator;
       context.log.info({ adapter: wanted.name, model: model.id }, 'an adapter serves');
       await aborted(signal);
+      for (let free = 0; free < looks; free = generator.busy ? 0 : free + 1) await waited(look);
+      close();
     }
-    while (busy()) await waited(look);
     await model.close();
   };
 
@@ -136,6 +139,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 /** Ends early, and without an error, when `signal` aborts. */
 function waited(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
     const timer = setTimeout(resolve, milliseconds);
     signal?.addEventListener(
       'abort',

@@ -161,10 +161,9 @@ async function serve(
   const queues = queuesOf(context, onWait, share);
   const serveModel = (each: TextModel) => {
     const queue = queues.open(each);
-    const busy = () => queue.running + queue.waiting > 0;
     return {
       generator: generator({ model: each, cache, turns: queue, accounts: books, context, semantic: meant }),
-      busy,
+      close: () => queues.close(queue),
     };
   };
   const adapted = adapters({
@@ -182,9 +181,9 @@ function queuesOf(
   { registry, settings }: EngineContext<CopyConfig>,
   onWait: () => void,
   share: () => number,
-): { open: (model: TextModel) => Turns; idle: () => boolean } {
-  const all: Turns[] = [];
-  const sum = (of: (queue: Turns) => number) => all.reduce((total, queue) => total + of(queue), 0);
+): { open: (model: TextModel) => Turns; close: (queue: Turns) => void; idle: () => boolean } {
+  const all = new Set<Turns>();
+  const sum = (of: (queue: Turns) => number) => [...all].reduce((total, queue) => total + of(queue), 0);
   gaugeOf(registry, 'quintet_queue_depth', 'Requests that wait.', ['queue'], () => [
     [{ queue: 'copy' }, sum(({ waiting }) => waiting)],
   ]);
@@ -197,9 +196,10 @@ function queuesOf(
         weightOf: (tenant) => Number(settings.tenants.find(({ name }) => name === tenant)?.['weight'] ?? 1),
         onWait,
       });
-      all.push(queue);
+      all.add(queue);
       return queue;
     },
+    close: (queue) => void all.delete(queue),
     idle: () => sum(({ running, waiting }) => running + waiting) === 0,
   };
 }

@@ -6,6 +6,7 @@ import {
   counter,
   type EngineContext,
   histogram,
+  isQuintetError,
   QuintetError,
   type Source,
 } from '@quintet/runtime';
@@ -48,6 +49,10 @@ export interface Ask extends Omit<Sampling, 'seed'> {
 
 export interface Generator {
   readonly model: TextModel;
+  /** Somebody uses it. */
+  readonly busy: boolean;
+  /** Keeps it busy, also between the answers that a request needs; gives what ends that. */
+  use: () => () => void;
   answers: (ask: Ask, signal: AbortSignal) => Promise<{ answers: Answer[]; source: Source }>;
   /** Pieces of the `n` answers as they come, each with its index; an `end` for each. */
   stream: (ask: Ask, signal: AbortSignal) => AsyncGenerator<StreamEvent, void, void>;
@@ -81,6 +86,16 @@ export function generator({ model, cache, turns, accounts, context, semantic }: 
     'From the request to its first token.',
     ['model'],
   );
+
+  let users = 0;
+  const use = () => {
+    users++;
+    let open = true;
+    return () => {
+      if (open) users--;
+      open = false;
+    };
+  };
 
   /** Runs one answer; yields its pieces. */
   async function* one(ask: Ask, index: number, seed: number, signal: AbortSignal): AsyncGenerator<Piece, Answer, void> {
@@ -178,65 +193,94 @@ export function generator({ model, cache, turns, accounts, context, semantic }: 
   };
 
   const meantOrMade = async (ask: Ask, signal: AbortSignal): Promise<Answer[]> => {
-    const look = ask.meaning && (await semantic?.look(keyOf(ask), ask.meaning, signal));
-    if (look?.found) {
-      hit(ask, look.found);
-      return look.found;
+    // Others may wait for it when the one that began it has gone.
+    const done = use();
+    try {
+      const look = ask.meaning && (await semantic?.look(keyOf(ask), ask.meaning, signal));
+      if (look?.found) {
+        hit(ask, look.found);
+        return look.found;
+      }
+      const made = await make(ask, signal);
+      look?.keep();
+      return made;
+    } finally {
+      done();
     }
-    const made = await make(ask, signal);
-    look?.keep();
-    return made;
   };
+
+  const answers = async (ask: Ask, signal: AbortSignal): Promise<{ answers: Answer[]; source: Source }> => {
+    if (!ask.cached) return { answers: await make(ask, signal), source: 'miss' };
+    // Others may join: the work has no deadline, each caller has its own.
+    const limit = bounded(signal, ask.deadline);
+    let own = false;
+    const begin = (cancelled: AbortSignal) => {
+      own = true;
+      return meantOrMade({ ...ask, deadline: undefined }, cancelled);
+    };
+    try {
+      const { value, source } = await cache.getOrMake(keyOf(ask), begin, { signal: limit.signal });
+      if (!own) hit(ask, value);
+      return { answers: value, source };
+    } catch (error) {
+      // Turned away was one that waits as little as its own priority lets it: this one asks for itself.
+      if (!own && !limit.signal.aborted && isQuintetError(error) && error.code === 'OVERLOADED')
+        return { answers: await make(ask, limit.signal), source: 'miss' };
+      const { reason } = limit.signal as { reason: unknown };
+      throw limit.signal.aborted && !signal.aborted && reason instanceof QuintetError ? reason : error;
+    } finally {
+      limit.end();
+    }
+  };
+
+  async function* stream(ask: Ask, signal: AbortSignal): AsyncGenerator<StreamEvent, void, void> {
+    const kept = ask.cached ? await cache.get(keyOf(ask)) : undefined;
+    if (kept) {
+      hit(ask, kept.value);
+      for (const [index, end] of kept.value.entries()) {
+        if (end.text !== '') yield { index, text: end.text, ...(end.tokens && { tokens: end.tokens }) };
+        yield { index, end, source: kept.source };
+      }
+      return;
+    }
+    const seed = ask.seed ?? randomInt(2 ** 31);
+    const stop = new AbortController();
+    const within = AbortSignal.any([signal, stop.signal]);
+    const made: Answer[] = [];
+    try {
+      const all = Array.from({ length: ask.n }, (_, index) => one(ask, index, seed, within));
+      for await (const { index, result } of merged(all)) {
+        if (result.done) {
+          made[index] = result.value;
+          yield { index, end: result.value, source: 'miss' };
+        } else yield { index, ...result.value };
+      }
+      if (ask.cached) await cache.set(keyOf(ask), made);
+    } finally {
+      stop.abort(new QuintetError('CANCELLED'));
+    }
+  }
 
   return {
     model,
+    get busy() {
+      return users > 0;
+    },
+    use,
     answers: async (asked, signal) => {
-      const ask = { ...asked, prompt: bounds(asked.prompt) };
-      if (!ask.cached) return { answers: await make(ask, signal), source: 'miss' };
-      // Others may join: the work has no deadline, each caller has its own.
-      const limit = bounded(signal, ask.deadline);
-      let own = false;
-      const begin = (cancelled: AbortSignal) => {
-        own = true;
-        return meantOrMade({ ...ask, deadline: undefined }, cancelled);
-      };
+      const done = use();
       try {
-        const { value, source } = await cache.getOrMake(keyOf(ask), begin, { signal: limit.signal });
-        if (!own) hit(ask, value);
-        return { answers: value, source };
-      } catch (error) {
-        const { reason } = limit.signal as { reason: unknown };
-        throw limit.signal.aborted && !signal.aborted && reason instanceof QuintetError ? reason : error;
+        return await answers({ ...asked, prompt: bounds(asked.prompt) }, signal);
       } finally {
-        limit.end();
+        done();
       }
     },
     async *stream(asked, signal) {
-      const ask = { ...asked, prompt: bounds(asked.prompt) };
-      const kept = ask.cached ? await cache.get(keyOf(ask)) : undefined;
-      if (kept) {
-        hit(ask, kept.value);
-        for (const [index, end] of kept.value.entries()) {
-          if (end.text !== '') yield { index, text: end.text, ...(end.tokens && { tokens: end.tokens }) };
-          yield { index, end, source: kept.source };
-        }
-        return;
-      }
-      const seed = ask.seed ?? randomInt(2 ** 31);
-      const stop = new AbortController();
-      const within = AbortSignal.any([signal, stop.signal]);
-      const made: Answer[] = [];
+      const done = use();
       try {
-        const all = Array.from({ length: ask.n }, (_, index) => one(ask, index, seed, within));
-        for await (const { index, result } of merged(all)) {
-          if (result.done) {
-            made[index] = result.value;
-            yield { index, end: result.value, source: 'miss' };
-          } else yield { index, ...result.value };
-        }
-        if (ask.cached) await cache.set(keyOf(ask), made);
+        yield* stream({ ...asked, prompt: bounds(asked.prompt) }, signal);
       } finally {
-        stop.abort(new QuintetError('CANCELLED'));
+        done();
       }
     },
   };

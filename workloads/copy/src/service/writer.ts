@@ -47,10 +47,13 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
     const model = generator(request.adapter, 'adapter');
     // Templates stand in for a model only where the resource says so.
     if (!model && config.runtime !== 'Template') throw notLoaded();
+    if (!model && request.adapter !== undefined)
+      throw new QuintetError('NOT_FOUND', { what: `The adapter ${request.adapter}`, field: 'adapter' });
     const draw = model
       ? modelDrafts(model, { tenant, cached, request }, given, template, voice, config)
       : templateDrafts(template, given, request.seed ?? config.generation.seed ?? randomInt(2 ** 31));
-    const { drafts, kept } = await write(draw, n, given, rules, config, signal);
+    const done = model?.use();
+    const { drafts, kept } = await write(draw, n, given, rules, config, signal).finally(done);
     if (kept.length === 0) throw nothingKept(drafts, given, rules);
     if (kept.length < n) warnings.push(`${kept.length} of ${n} variants: the others were too alike or broke a rule`);
     return {
@@ -149,7 +152,8 @@ function modelDrafts(
         stop: generation.stop,
         // Rounds have seeds of their own, far enough apart that no variant is written twice.
         seed: base === undefined ? undefined : (base + round * 1000) % 2 ** 31,
-        priority: priorities === 'Enabled' ? (request.priority ?? 'Normal') : 'Normal',
+        // What is written ahead is always behind what was asked for.
+        priority: priorities === 'Enabled' || request.priority === 'Low' ? (request.priority ?? 'Normal') : 'Normal',
         deadline,
         version: `${template.name}:${prompts?.revision ?? ''}:${round}`,
         tag: template.name,
