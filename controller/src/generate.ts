@@ -5,7 +5,16 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { kinds as definitions } from '@quintet/crds';
 import { dump, load } from 'js-yaml';
 import { kinds } from './kinds/index.ts';
-import { activatorRules, controllerRules, editorRules, leaderElectionRules, storeRules, viewerRules } from './rbac.ts';
+import {
+  activatorRules,
+  controllerRules,
+  editorRules,
+  leaderElectionRules,
+  nodeRules,
+  quotaRules,
+  storeRules,
+  viewerRules,
+} from './rbac.ts';
 import { settingsFrom } from './settings.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -36,6 +45,8 @@ if (process.argv.includes('--check')) {
 function rbacFile(): string {
   const rules = {
     controller: controllerRules(kinds(settingsFrom({}).engines)),
+    quotas: quotaRules,
+    nodes: nodeRules,
     stores: storeRules,
     activator: activatorRules,
     leaderElection: leaderElectionRules('quintet-controller'),

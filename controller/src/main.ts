@@ -63,6 +63,8 @@ const { autoscaler, healer, activators } = autoscalerOf({
   intervalMs: settings.QUINTET_AUTOSCALING_INTERVAL_MS,
   activator: settings.QUINTET_ACTIVATOR,
   prometheusURL: settings.QUINTET_PROMETHEUS_URL,
+  limitToFreeGpus: settings.QUINTET_LIMIT_TO_FREE_GPUS,
+  namespaces: settings.QUINTET_NAMESPACES,
   prices: { cpuHour: settings.QUINTET_PRICE_CPU_HOUR, gpuHour: settings.QUINTET_PRICE_GPU_HOUR },
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
   onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),

@@ -32,6 +32,10 @@ export function controllerRules(kinds: readonly Declared[]): PolicyRule[] {
 /** Added where the installation has stores of its own to hand out: each resource's Secret holds their addresses. */
 export const storeRules: PolicyRule[] = [{ apiGroups: [''], resources: ['secrets'], verbs: own }];
 
+/** Added where scaling is limited to free GPUs: quotas are read in every namespace, nodes where the whole cluster is served. */
+export const quotaRules: PolicyRule[] = [{ apiGroups: [''], resources: ['resourcequotas'], verbs: ['list'] }];
+export const nodeRules: PolicyRule[] = [{ apiGroups: [''], resources: ['nodes'], verbs: ['list'] }];
+
 /** What an activator does: it learns which Services it stands in for, and where their pods are. */
 export const activatorRules: PolicyRule[] = [
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: follow },

@@ -38,6 +38,8 @@ const schema = z.object({
   QUINTET_AUTOSCALING_INTERVAL_MS: z.coerce.number().int().min(500).max(60_000).default(2_000),
   /** Prometheus to ask for the metrics of scaled resources; left out: their pods themselves are asked. */
   QUINTET_PROMETHEUS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** Scaled resources ask for no more pods than nodes and quotas have room for. */
+  QUINTET_LIMIT_TO_FREE_GPUS: toggle.default(true),
   /** Prices of an hour of one, in whatever currency; 0: not told. */
   QUINTET_PRICE_CPU_HOUR: z.coerce.number().min(0).default(0),
   QUINTET_PRICE_GPU_HOUR: z.coerce.number().min(0).default(0),

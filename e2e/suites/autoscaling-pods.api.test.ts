@@ -1,9 +1,11 @@
-// What scaling and healing do to pods, on a real API server: marks of those that may go, and evictions.
+// What scaling and healing do to pods, on a real API server: marks of those that may go, and evictions; and what room they find.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { evict } from '../../controller/src/autoscaling/evict.ts';
 import { mark } from '../../controller/src/autoscaling/idlest.ts';
+import { Places } from '../../controller/src/autoscaling/places.ts';
 import { Client } from '../../controller/src/kube/client.ts';
 import { fromKubeconfig } from '../../controller/src/kube/config.ts';
+import { Cache } from '../../controller/src/kube/store.ts';
 import type { KubeObject } from '../../controller/src/kube/types.ts';
 import { type Pod, types } from '../../controller/src/objects/types.ts';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
@@ -46,4 +48,48 @@ test('a pod is evicted, and one that is gone already is nothing to report', asyn
   await evict(client, pod);
   expect(await found(pod)).toBeUndefined();
   await evict(client, pod);
+});
+
+test('free GPUs are those of nodes that no bound pod holds, and no more than a quota leaves', async () => {
+  const gpu = 'nvidia.com/gpu';
+  const named = (kind: string, name: string) => ({ apiVersion: 'v1', kind, metadata: { name, namespace: 'default' } });
+  const asking = (name: string, nodeName?: string) =>
+    client.create(types.pod, {
+      ...named('Pod', name),
+      spec: {
+        ...(nodeName && { nodeName }),
+        containers: [{ name: 'other', image: 'example.test/other:1', resources: { limits: { [gpu]: '1' } } }],
+      },
+    });
+  await client.create(types.node, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'rack' } });
+  const amounts = { [gpu]: '4', cpu: '8', memory: '8Gi', pods: '20' };
+  const status = { capacity: amounts, allocatable: amounts };
+  await client.patch(types.node, { name: 'rack' }, { status }, { subresource: 'status' });
+  await asking('bound', 'rack');
+  await asking('waiting');
+  const ask = {
+    id: 'one',
+    namespace: 'default',
+    device: { name: gpu, count: 1 },
+    needs: { [`requests.${gpu}`]: 1 },
+    placing: {},
+    exist: 0,
+    bound: 0,
+    wanted: 0,
+  };
+  const room = async () => {
+    const places = new Places({ client, pods: new Cache() });
+    await places.see([ask], 0, AbortSignal.timeout(60_000));
+    return places.room('one');
+  };
+  // The API server itself taints a node that nobody has called ready.
+  expect(await room()).toBeUndefined();
+  await client.patch(types.node, { name: 'rack' }, { spec: { taints: null } });
+  expect(await room()).toMatchObject({ most: 3, message: '3 GPUs free, largest node 3' });
+
+  const hard = { [`requests.${gpu}`]: '3' };
+  await client.create(types.resourceQuota, { ...named('ResourceQuota', 'gpus'), spec: { hard } });
+  const counted = { status: { hard, used: { [`requests.${gpu}`]: '2' } } };
+  await client.patch(types.resourceQuota, { namespace: 'default', name: 'gpus' }, counted, { subresource: 'status' });
+  expect(await room()).toMatchObject({ most: 1, reason: 'InsufficientQuota' });
 });

@@ -57,7 +57,7 @@ const lives: Record<string, readonly [kind: string, first: object, then: object]
   notes: ['CompressionService', { gpu: devices, pod: { image } }, { pod: { image, serviceAccountName: 'own' } }],
   pool: [
     'MatcherPool',
-    { autoscaling: { minReplicas: 0, maxReplicas: 2 }, pod: { image } },
+    { autoscaling: { minReplicas: 0, maxReplicas: 2 }, gpu: { policy: 'Required' }, pod: { image } },
     { replicas: 2, pod: { image } },
   ],
   copy: ['CopyEngine', { runtime: 'Template', pod: { image } }, { runtime: 'Template', suspend: true, pod: { image } }],

@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { compressionService } from '@quintet/crds';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Client } from '../kube/client.ts';
 import { Cache } from '../kube/store.ts';
-import type { KubeObject } from '../kube/types.ts';
+import type { KubeObject, ResourceType } from '../kube/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { resourceIndex, resourceIndexValue } from '../reconcile/ownership.ts';
 import { Autoscaler } from './autoscaler.ts';
 import { createScalingMetrics } from './metrics.ts';
+import { Places } from './places.ts';
 import { Prometheus } from './prometheus.ts';
 import { Scraper } from './scrape.ts';
 
@@ -23,6 +25,8 @@ let marked: string[];
 let events: EventNote[];
 let version = 0;
 let registry: Registry;
+/** GPUs of the only node. */
+let gpus = 0;
 const caches = () => new Cache({ [resourceIndex]: resourceIndexValue });
 let resources = caches();
 let deployments = caches();
@@ -58,6 +62,12 @@ const cycles = async (count: number, everySeconds = 2) => {
   }
 };
 
+async function listed({ plural }: ResourceType, _options: unknown, onPage?: (items: object[]) => void) {
+  const allocatable = { 'nvidia.com/gpu': String(gpus) };
+  if (plural === 'nodes') onPage?.([{ metadata: { name: 'node' }, status: { allocatable } }]);
+  return { items: [], resourceVersion: '1' };
+}
+
 function begin(scraper = new Scraper()): Autoscaler {
   return new Autoscaler({
     kinds: [{ definition: compressionService, resources }],
@@ -72,6 +82,7 @@ function begin(scraper = new Scraper()): Autoscaler {
     metrics: createScalingMetrics((registry = new Registry())),
     now: () => now,
     port,
+    places: new Places({ client: { list: listed as Client['list'] }, pods }),
   });
 }
 
@@ -241,6 +252,38 @@ describe('the autoscaler', () => {
     await cycles(3);
     expect(scaling()).toMatchObject({ replicas: 2, limited: { status: 'True', reason: 'InsufficientGPU' } });
     expect(scaling()?.limited.message).toContain('Insufficient nvidia.com/gpu');
+  });
+
+  it('never asks for more than GPUs are free, takes none away when they go, and says so', async () => {
+    gpus = 6;
+    ask({}, { gpu: { policy: 'Required', count: 2 } });
+    run(2);
+    for (const i of [0, 1]) {
+      const labels = {
+        'quintet.dev/kind': 'CompressionService',
+        'quintet.dev/name': 'notes',
+        'quintet.dev/backend': 'gpu',
+      };
+      const status = { phase: 'Running', podIP: '127.0.0.1', conditions: [{ type: 'Ready', status: 'True' }] };
+      const spec = { nodeName: 'node', containers: [{ resources: { limits: { 'nvidia.com/gpu': '2' } } }] };
+      put(pods, { metadata: { name: `pod-${i}`, uid: `pod-${i}`, labels }, spec, status });
+    }
+    page = 'quintet_requests_in_flight 16\n';
+    await cycles(4);
+    expect(scaling()).toMatchObject({
+      replicas: 3,
+      limited: {
+        status: 'True',
+        reason: 'InsufficientGPU',
+        message: '2 GPUs free, largest node 2; asked for 8 pods, placed 3',
+      },
+    });
+    gpus = 2;
+    await cycles(4, 60);
+    expect(scaling()?.replicas).toBe(3);
+    gpus = 100;
+    await cycles(4, 60);
+    expect(scaling()).toMatchObject({ replicas: 8, limited: { status: 'False' } });
   });
 
   it('asks for no more than a quota has room for, and says what refuses', async () => {

@@ -15,10 +15,14 @@ import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
 import { Advice } from './advice.ts';
 import { Bill, noPrices, type Prices } from './bill.ts';
+import { counts } from './bounds.ts';
+import type { Ask } from './capacity.ts';
+import { askOf } from './devices.ts';
 import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
 import { type Mark, marks } from './idlest.ts';
 import type { ScalingMetrics } from './metrics.ts';
+import type { Places } from './places.ts';
 import type { Prometheus, Question } from './prometheus.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
 import { rivalOf, rivalsOf } from './rivals.ts';
@@ -37,6 +41,8 @@ export interface AutoscalerOptions {
   prometheusURL?: string | undefined;
   /** Left out: there are no activators, and nothing scales to zero. */
   fronts?: Fronts;
+  /** Left out: free GPUs and quotas are not counted. */
+  places?: Places;
   /** Has the pods that may go first known as such; left out: Kubernetes chooses. */
   mark?: (pods: readonly Mark[]) => Promise<void>;
   /** The count or its reason changed: reconcile this one. */
@@ -139,6 +145,7 @@ export class Autoscaler {
     const [told, signals] = await Promise.all([
       this.#options.prometheus.all(questions, onError),
       this.#scrape(targets),
+      this.#options.places?.see(this.#asks(candidates), this.#now(), this.#stop.signal),
     ]);
     for (const [id, said] of told) signals.set(id, said);
     if (this.#stop.signal.aborted) return;
@@ -193,6 +200,14 @@ export class Autoscaler {
     const pods = this.#options.pods.by(resourceIndex, index) as readonly Pod[];
     const key = keyOf(stored.metadata);
     return { id: `${definition.kind} ${key}`, key, resource, pods };
+  }
+
+  /** Who asks for GPUs, beginning from what was decided last or runs. */
+  #asks(candidates: readonly Candidate[]): Ask[] {
+    return candidates.flatMap(({ id, resource, pods }) => {
+      const wanted = this.#states.get(id)?.scaled.scaling?.replicas ?? pods.filter(counts).length;
+      return askOf(id, resource, pods, wanted) ?? [];
+    });
   }
 
   #attempt(
@@ -255,6 +270,7 @@ export class Autoscaler {
     this.#states.set(id, state);
     const front = this.#options.fronts?.of(resource);
     const refused = deployment?.status?.conditions?.find(isRefusal)?.message;
+    const room = this.#options.places?.room(id);
     const outcome = state.scaled.update({
       now,
       resource,
@@ -264,7 +280,10 @@ export class Autoscaler {
       rival: rivalOf(resource, rivals),
       ...(front && { front }),
       ...(refused !== undefined && { refused }),
+      ...(room && { room }),
     });
+    const granted = outcome?.scaling.replicas;
+    if (granted !== undefined) this.#options.places?.grant(id, granted);
     if (outcome) this.#report({ id, key, resource, pods }, outcome, signals);
   }
 

@@ -67,6 +67,8 @@ export interface Input {
 
 export interface Decision {
   desired: number;
+  /** Before rates and bounds. */
+  wish: number;
   /** False: nothing usable was measured, and the count stays. */
   active: boolean;
   reason: 'ValidMetricFound' | 'FailedGetMetrics';
@@ -137,6 +139,7 @@ function settle(
   const changes = memory.changes.filter(({ at }) => at > now - periods * 1000);
   return {
     desired,
+    wish: calm.replicas,
     active,
     reason: active ? 'ValidMetricFound' : 'FailedGetMetrics',
     message,

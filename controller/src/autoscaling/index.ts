@@ -14,6 +14,7 @@ import { Fronts } from './fronts.ts';
 import { Healer } from './healer.ts';
 import { mark } from './idlest.ts';
 import { createHealingMetrics, createScalingMetrics } from './metrics.ts';
+import { Places } from './places.ts';
 import { Prometheus } from './prometheus.ts';
 import { Queues } from './queues.ts';
 import type { Rival } from './rivals.ts';
@@ -28,6 +29,9 @@ interface Wiring
   log: Log;
   /** The activators' Service: NAMESPACE/NAME. Left out: there are none. */
   activator?: string | undefined;
+  /** Whether free GPUs and quotas are looked at, and the namespaces of this installation: empty is the whole cluster. */
+  limitToFreeGpus: boolean;
+  namespaces: readonly string[];
 }
 
 const aimOf = (rival: Rival) => ({ spec: { scaleTargetRef: rival.spec?.scaleTargetRef ?? {} } });
@@ -42,7 +46,9 @@ export interface Wired {
   activators: Watcher | undefined;
 }
 
-export function autoscalerOf({ client, watches, recorder, registry, activator, ...options }: Wiring): Wired {
+export function autoscalerOf(wiring: Wiring): Wired {
+  const { client, watches, recorder, registry, activator, limitToFreeGpus, namespaces, ...options } = wiring;
+  const pods = watches.own(types.pod).store;
   const kinds = [compressionService, matcherPool, copyEngine, fieldJob].map((definition) => {
     const { group, version, plural, kind } = definition;
     const { store } = watches.all({ group, version, plural, kind, namespaced: true });
@@ -72,12 +78,13 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
     ...options,
     kinds,
     deployments: watches.own(types.deployment).store,
-    pods: watches.own(types.pod).store,
+    pods,
     rivals: watches.foreign(types.horizontalPodAutoscaler, aimOf).store,
     mark: (chosen) => mark(client, chosen),
     scraper: new Scraper(),
     prometheus: new Prometheus(),
     ...(fronts && { fronts }),
+    ...(limitToFreeGpus && { places: new Places({ client, pods, namespaces, log: options.log }) }),
     metrics: createScalingMetrics(registry),
     onEvent: (resource, note) => recorder.record(resource, note),
   });
@@ -85,7 +92,7 @@ export function autoscalerOf({ client, watches, recorder, registry, activator, .
   const healer = new Healer({
     ...shared,
     kinds,
-    pods: watches.own(types.pod).store,
+    pods,
     configMaps: watches.own(types.configMap).store,
     replace: (pod) => evict(client, pod),
     scaling: (...which) => autoscaler.of(...which),

@@ -99,7 +99,7 @@ export class ScaledResource {
       isFronted: front.isFronted,
       waiting: front.waiting,
       perPod: perPodOf(spec),
-      most: spec.maxReplicas,
+      most: boundsOf(spec, current, seen).max,
       memory: this.#zero,
     });
     this.#zero = decision.memory;

@@ -8,13 +8,15 @@ export interface Holds {
   fewer?: Hold;
 }
 
-interface Hold {
+export interface Hold {
   reason: string;
   message: string;
+  /** It bounds the count itself: what was wanted is told beside. */
+  isRoom?: boolean;
 }
 
 export function scalingOf(
-  { desired, active, reason, message, limited }: Decision,
+  { desired, wish, active, reason, message, limited }: Decision,
   current: number,
   now: number,
   before: Scaling | undefined,
@@ -31,13 +33,18 @@ export function scalingOf(
     },
     // Only what holds the count back is told apart: the rest turns with every breath of the load.
     limited: isHeldBack.has(limited)
-      ? { status: 'True', ...(hold ?? { reason: limited, message: limits[limited] }) }
+      ? { status: 'True', ...(hold ? told(hold, wish, desired) : { reason: limited, message: limits[limited] }) }
       : { status: 'False', reason: 'DesiredWithinRange', message: limits.DesiredWithinRange },
     reason: changed || !before ? message : before.reason,
     lastScaleTime: desired === current ? before?.lastScaleTime : new Date(now),
     ...(before?.forecast && { forecast: before.forecast }),
   };
 }
+
+const told = ({ reason, message, isRoom }: Hold, wish: number, desired: number) => ({
+  reason,
+  message: isRoom ? `${message}; asked for ${wish} pods, placed ${desired}` : message,
+});
 
 const isHeldBack: ReadonlySet<string> = new Set([
   'TooManyReplicas',

@@ -21,11 +21,13 @@ export const types = {
     ...type('autoscaling', 'horizontalpodautoscalers', 'HorizontalPodAutoscaler'),
     version: 'v2',
   },
+  node: { ...type('', 'nodes', 'Node'), namespaced: false },
   podDisruptionBudget: type('policy', 'poddisruptionbudgets', 'PodDisruptionBudget'),
   resourceClaimTemplate: {
     ...type('resource.k8s.io', 'resourceclaimtemplates', 'ResourceClaimTemplate'),
     optional: true,
   },
+  resourceQuota: type('', 'resourcequotas', 'ResourceQuota'),
   secret: type('', 'secrets', 'Secret'),
   service: type('', 'services', 'Service'),
   serviceAccount: type('', 'serviceaccounts', 'ServiceAccount'),
