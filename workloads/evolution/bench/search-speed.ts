@@ -49,10 +49,9 @@ export async function searchSpeed(bench: SearchBench, results: Results): Promise
       task: 'Binary',
       workers,
       ...(cache === undefined ? {} : { cache }),
-      // A search that a clock stopped is repeated up to the same pipeline.
-      ...(like?.search.reason === 'Clock' ? { replay: like.search.cut } : {}),
       spec: {
-        budget: { time: `${seconds}s`, evaluations },
+        // A search that a clock stopped is repeated up to the last pipeline that took its place in order.
+        budget: { time: `${seconds}s`, evaluations: like ? Math.max(1, lastOf(like)) : evaluations },
         evaluation: { racing: racing ? 'Enabled' : 'Disabled' },
         search: { population: 24, learners: ['GradientBoosting', 'Linear', 'NaiveBayes'], seed },
         earlyStopping: { generations: 1000 },
@@ -144,10 +143,14 @@ function rowsOf(turns: readonly Turn[], size: string): Row[] {
 
 /** Both place the same pipelines in the same order; where a clock stopped one, they are compared up to its last. */
 function toTheSamePipelines(two: Searched, one: Searched): { placed: number; two: number; one: number } {
-  const placed = Math.min(...[two, one].map(({ trace }) => trace.at(-1)?.placed ?? 0));
+  const placed = Math.min(lastOf(two), lastOf(one));
   const reached = ({ trace, seconds }: Searched): number =>
     trace.find((each) => each.placed >= placed)?.seconds ?? seconds;
   return { placed, two: reached(two), one: reached(one) };
+}
+
+function lastOf({ trace }: Searched): number {
+  return trace.at(-1)?.placed ?? 0;
 }
 
 /** Seconds of searching, from the same zero, until each first had the best score of the naive one; a score that was never reached misses the target. */
