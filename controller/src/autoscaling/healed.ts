@@ -39,6 +39,17 @@ export function toldOf(done: readonly Done[], isScaled: boolean, isGrown: boolea
   };
 }
 
+/** What the caches of pods were made, of the size in the spec, by what was done last. */
+export function factorsOf({ spec }: Served, done: readonly Done[]): Map<string, number> {
+  const usual = ('cache' in spec ? spec.cache?.memory?.maxEntries : undefined) ?? usualCache.maxEntries;
+  const factors = new Map<string, number>();
+  for (const { command } of done) {
+    const maxEntries = command.input?.['maxEntries'];
+    if (maxEntries !== undefined) for (const name of command.pods) factors.set(name, maxEntries / usual);
+  }
+  return factors;
+}
+
 function inputOf({ spec }: Served, { action, factor }: Remedy): Command['input'] {
   if (factor === undefined) return undefined;
   if (action === 'resizeBatch') return { share: factor };

@@ -256,6 +256,42 @@ describe('the healer', () => {
     expect(replaced).toEqual(['notes-1']);
   });
 
+  it('under a new leader makes no cache smaller that its predecessor has made larger', async () => {
+    ask();
+    let [hits, misses, share] = [0, 0, 0.8];
+    page = () => {
+      [hits, misses] = [hits + 300 * share, misses + 300 * (1 - share)];
+      const cache = (source: string, count: number) => `quintet_cache_requests_total{source="${source}"} ${count}\n`;
+      return `quintet_requests_in_flight 0\nprocess_resident_memory_bytes 30\nquintet_memory_limit_bytes 100\n${cache('memory', hits)}${cache('miss', misses)}`;
+    };
+    const fall = async () => {
+      share = 0.8;
+      await looks(14);
+      share = 0.2;
+      await looks(4);
+    };
+    await fall();
+    reconcile();
+    await healer.stop();
+    healer = begin();
+    await fall();
+    const sizes = told()?.commands.map(({ input }) => input?.['maxEntries']);
+    expect(sizes).toEqual([15_000, 22_500]);
+  });
+
+  it('ends the one pod more of a service that is not to be healed any longer', async () => {
+    ask({ autoscaling: { minReplicas: 1, maxReplicas: 2 } });
+    const held = { status: 'False', reason: 'DesiredWithinRange', message: 'the count is within its bounds' } as const;
+    scaling = { replicas: 1, active: held, limited: held, reason: '', lastScaleTime: undefined };
+    page = () => 'quintet_requests_in_flight 0\nquintet_gpu_temperature_celsius{gpu="0"} 97\n';
+    await looks(2);
+    expect(told()?.extra).toBe(1);
+    ask({ autoscaling: { minReplicas: 1, maxReplicas: 2 }, healing: { mode: 'None' } });
+    now += 600_000;
+    await looks(1);
+    expect([told()?.extra, changed.length]).toEqual([0, 2]);
+  });
+
   it('has one pod more while one is sick, within maxReplicas, and then no more', async () => {
     const autoscaling = { minReplicas: 1, maxReplicas: 2 };
     ask({ autoscaling });

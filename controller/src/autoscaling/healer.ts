@@ -15,9 +15,10 @@ import type { ConfigMap } from '../objects/configmap.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
-import { commandOf, type Done, toldOf } from './healed.ts';
+import { commandOf, type Done, factorsOf, toldOf } from './healed.ts';
 import { History } from './history.ts';
 import type { HealingMetrics } from './metrics.ts';
+import { resized } from './rules/coldness.ts';
 import { diagnose, type HealingMemory, notDone } from './rules/index.ts';
 import type { Remedy } from './rules/rule.ts';
 import type { Scraper } from './scrape.ts';
@@ -116,6 +117,7 @@ export class Healer {
     this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
     await Promise.all(wards.map((ward) => this.#treat(ward, signals, now)));
     this.#forget();
+    this.#endGrowth(new Set(wards.map(({ id }) => id)), now);
   }
 
   async #run(): Promise<void> {
@@ -133,6 +135,16 @@ export class Healer {
     for (const { definition, resources } of this.#options.kinds)
       for (const { metadata } of resources.values()) there.add(`${definition.kind} ${keyOf(metadata)}`);
     for (const id of this.#states.keys()) if (!there.has(id)) this.#states.delete(id);
+  }
+
+  /** The pod more of what is not looked at any more, none being ready or by its spec, ends with its time as well. */
+  #endGrowth(looked: ReadonlySet<string>, now: number): void {
+    for (const [id, state] of this.#states) {
+      if (looked.has(id) || state.grownUntil > now || state.told?.extra !== 1) continue;
+      state.told = { ...state.told, extra: 0 };
+      const [kind = '', key = ''] = id.split(' ');
+      this.#options.onChange(kind, key);
+    }
   }
 
   #wards(): Ward[] {
@@ -201,7 +213,8 @@ export class Healer {
       command,
       reason: 'before the leader changed',
     }));
-    return { uid, memory: undefined, done, grownUntil: 0, told: undefined };
+    const memory = { cold: resized(factorsOf(resource, done)) };
+    return { uid, memory, done, grownUntil: 0, told: undefined };
   }
 
   #mayGrow({ kind, metadata, spec }: Served, key: string, { grownUntil }: State, now: number): boolean {
