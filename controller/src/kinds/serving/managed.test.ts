@@ -86,9 +86,18 @@ describe('a managed server', () => {
     expect(engineReads(one).spec['openai']).not.toHaveProperty('endpoints.0.model');
   });
 
-  it('does not roll the gateway when only its own arguments change', () => {
+  it('rolls the gateway with what it writes, so that no answer of another model is kept, and with nothing else', () => {
     const template = (one: CopyEngine) => named(objects(one), 'Deployment', 'ads-copy')?.spec.template;
-    expect(template(resource({ args: ['--seed=1'] }))).toEqual(template(resource({ args: ['--seed=2'] })));
+    const before = template(resource());
+    expect(template(resource({ replicas: 3 }))).toEqual(before);
+    for (const changed of [
+      resource({ args: ['--quantization=fp8'] }),
+      resource({ image: 'vllm/vllm-openai:v0.13.0' }),
+      resource({}, { model: { ...model, revision: 'b' } }),
+    ])
+      expect(template(changed)).not.toEqual(before);
+    const { spec } = engineReads(resource({}, { model: { ...model, revision: 'b' } }));
+    expect(spec['openai']).toMatchObject({ endpoints: [{ revision: expect.stringMatching(/^b:/) }] });
   });
 
   it('shares its pods with adapters that come and go: those on a claim that is mounted roll none', () => {

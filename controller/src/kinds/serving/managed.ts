@@ -91,14 +91,17 @@ interface Task {
 export const isManaged = (resource: Served): resource is CopyEngine & { spec: { managed: Managed } } =>
   resource.kind === 'CopyEngine' && resource.spec.runtime === 'Managed' && resource.spec.managed !== undefined;
 
-/** The resource as its gateway sees it: no model and no GPU of its own, and the server as its endpoint. */
+/** The resource as its gateway sees it: no model, adapters or GPU of its own, and the server as its endpoint. */
 export function gatewayOf<R extends Served>(resource: R): R {
   if (!isManaged(resource)) return resource;
-  const { managed, model, ...spec } = resource.spec;
+  const { managed, model, adapters: _, ...spec } = resource.spec;
+  const { server, image, args } = managed;
   const endpoint = {
     name: 'server',
     url: `${serviceUrl(serverService(resource))}:${managed.port}/v1`,
     ...(model && managed.server !== 'TGI' && { model: modelName(resource) }),
+    // What another model wrote, or another build of it, is no answer of this one.
+    revision: [model?.revision, hashOf({ server, image, args, model })].filter((part) => part !== undefined).join(':'),
     weight: 1,
     maxConcurrent: 1024,
     timeout: '60s',

@@ -95,6 +95,19 @@ test('the only endpoint is tried again when it was left alone for long enough', 
   expect(await ask()).toBe('back');
 });
 
+test('the revision changes with what a server is said to serve, and tells no addresses', () => {
+  const revisionOf = (revision?: string, url = 'http://inside.test/v1') =>
+    openAiModel({
+      endpoints: [{ ...endpoint('one', url), revision }],
+      routing: 'LeastLoad',
+      fallbackDuringStream: 'Error',
+    }).revision;
+  expect(new Set([revisionOf(), revisionOf('a'), revisionOf('b'), revisionOf('b', 'http://other.test/v1')]).size).toBe(
+    4,
+  );
+  expect(revisionOf('b')).toMatch(/^b:[0-9a-f]{16}$/);
+});
+
 test('a text begun again that ends before what was sent is no answer', async () => {
   const breaking = await serverOf({ pieces: ['one ', 'two '], breaks: true });
   const short = await serverOf({ pieces: ['one '] });

@@ -1,5 +1,6 @@
 // Models on servers with OpenAI's API: several endpoints, the one that has read a prompt's beginning or has least to do, another when it fails, a fallback
 // when all do.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { secretsRoot } from '@quintet/crds';
 import { type Dependency, dependency, QuintetError, type Registry } from '@quintet/runtime';
@@ -16,6 +17,8 @@ export interface Endpoint {
   url: string;
   /** Model asked for; the first that it lists when left out. */
   model?: string | undefined;
+  /** Changes with what it writes, where that is known. */
+  revision?: string | undefined;
   apiKey?: string | undefined;
   /** Share of requests; 0 only takes over. */
   weight: number;
@@ -134,7 +137,7 @@ export function openAiModel(options: OpenAiOptions): TextModel {
 
   return {
     id: named.model ?? named.name,
-    revision: servers.map(({ name, url, model }) => `${name}=${url}#${model ?? ''}`).join(','),
+    revision: revisionOf(servers),
     get parallel() {
       const room = (of: readonly Server[]) =>
         of.reduce((sum, { health, maxConcurrent }) => sum + (health.available ? maxConcurrent : 0), 0);
@@ -199,6 +202,14 @@ export function openAiModel(options: OpenAiOptions): TextModel {
     },
     close: async () => undefined,
   };
+}
+
+/** Clients are told it, and where the servers are is not for them. */
+function revisionOf(servers: readonly Endpoint[]): string {
+  const told = servers.map(({ name, url, model, revision }) => [name, url, model, revision]);
+  const digest = createHash('sha256').update(JSON.stringify(told)).digest('hex').slice(0, 16);
+  const labels = new Set(servers.flatMap(({ revision }) => revision ?? []));
+  return [...labels, digest].join(':');
 }
 
 type Stream = Awaited<ReturnType<typeof open>>;

@@ -32,6 +32,7 @@ export const config = z.object({
             name: z.string(),
             url: z.url(),
             model: z.string().max(256).optional(),
+            revision: z.string().max(256).optional(),
             secretRef: z.looseObject({ name: z.string(), key: z.string().optional() }).optional(),
             weight: z.int().min(0).max(1000).default(1),
             maxConcurrent: z.int().min(1).max(100_000).default(64),
