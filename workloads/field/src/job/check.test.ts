@@ -96,6 +96,18 @@ describe('bad input is refused with the field, before anything is computed', () 
       message: /lies in the silence quiet/,
     },
     {
+      title: 'a GPU for another quantity than it sums',
+      spec: { backend: 'GPU', gpu: { policy: 'Required' }, quantities: ['Force'] },
+      field: 'spec.backend',
+      message: /and not quantity Force/,
+    },
+    {
+      title: 'a GPU for a method that processors compute',
+      spec: { backend: 'GPU', gpu: { policy: 'Required' }, method: 'TimeDomain' },
+      field: 'spec.backend',
+      message: /and not method TimeDomain/,
+    },
+    {
       title: 'a single phase level',
       spec: { solver: { phaseLevels: 1 } },
       field: 'spec.solver.phaseLevels',

@@ -1,13 +1,15 @@
 // What is wrong with a problem, found before anything is computed: refused with the field, or warned of.
 import { FieldError } from '../errors.ts';
+import { checkTimeDomain } from './checktimedomain.ts';
 import type { Problem } from './problem.ts';
 import { judge } from './safety.ts';
 import type { Scene } from './scene.ts';
-import { checkTimeDomain, isTimed } from './timedomain.ts';
+import { isTimed } from './timedomain.ts';
 import { formatLength, formatPercent, formatPressure } from './units.ts';
 
 /** @returns warnings. @throws FieldError naming the field. */
 export function check(problem: Problem): string[] {
+  checkBackend(problem);
   checkReflectors(problem);
   checkScene(problem);
   if (problem.motion && problem.targets.some(({ trap }) => trap === 'Stiffness')) {
@@ -18,6 +20,19 @@ export function check(problem: Problem): string[] {
     );
   }
   return [...warningsOf(problem), ...(isTimed(problem) ? checkTimeDomain(problem) : [])];
+}
+
+/** What a GPU that is required would not compute. */
+function checkBackend({ gpu, method, quantities }: Problem): void {
+  if (gpu !== 'Required') return;
+  const other = quantities.find((each) => each !== 'Pressure');
+  const what = !['Auto', 'DirectSum'].includes(method) ? `method ${method}` : other && `quantity ${other}`;
+  if (what === undefined) return;
+  throw new FieldError(
+    'Unsupported',
+    `a GPU sums the pressure directly, and not ${what}: use backend Auto`,
+    'spec.backend',
+  );
 }
 
 /** What can be told without a volume. @throws FieldError naming the field. */

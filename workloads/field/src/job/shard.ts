@@ -75,12 +75,17 @@ export async function shard(
   const backend = isTimed(problem)
     ? ({ name: plan.backend } as const)
     : await chooseBackend(problem, plan, drivenSources(problem.emitters, drive), total, threads);
-  const results = isTimed(problem)
-    ? await simulateChunks(problem, plan, drive, folder, {
-        ...(options.signal && { signal: options.signal }),
-        onStep: (step, steps) => onPoints((total * step) / steps, (total * step) / steps),
-      })
-    : await sumChunks(workOf(problem, plan, drive, folder), chunks, backend, options, onPoints);
+  const sumBy = (by: BackendChoice): Promise<ChunkResult[]> =>
+    sumChunks(workOf(problem, plan, drive, folder), chunks, by, options, onPoints);
+  const { results, used } = isTimed(problem)
+    ? {
+        used: backend,
+        results: await simulateChunks(problem, plan, drive, folder, {
+          ...(options.signal && { signal: options.signal }),
+          onStep: (step, steps) => onPoints((total * step) / steps, (total * step) / steps),
+        }),
+      }
+    : await orOnProcessors(problem, plan, backend, sumBy);
   const computed = results.reduce((sum, result) => sum + (result.computed ? result.points : 0), 0);
   const seconds = (performance.now() - start) / 1000;
   const marker = markerOf(problem, plan, index, results, {
@@ -88,7 +93,7 @@ export async function shard(
     seconds,
     startedAt,
     before: readMarker(folder, plan, index),
-    backend,
+    backend: used,
   });
   writeWhole(folder, shardPath(index), toJson(marker));
   return {
@@ -101,6 +106,23 @@ export async function shard(
     ...(marker.backendReason !== undefined && { backendReason: marker.backendReason }),
     method: plan.method,
   };
+}
+
+/** Processors go on where a GPU that is not required fails; what it has stored stays. */
+async function orOnProcessors(
+  { gpu }: Problem,
+  plan: PlanFile,
+  chosen: BackendChoice,
+  sum: (by: BackendChoice) => Promise<ChunkResult[]>,
+): Promise<{ results: ChunkResult[]; used: BackendChoice }> {
+  try {
+    return { results: await sum(chosen), used: chosen };
+  } catch (error) {
+    const gpuFailed = chosen.gpu && error instanceof FieldError && error.reason === 'KernelRefused';
+    if (!gpuFailed || gpu === 'Required') throw error;
+    const used = { name: plan.backend, reason: `the GPU failed: ${error.message}` };
+    return { results: await sum(used), used };
+  }
 }
 
 async function sumChunks(

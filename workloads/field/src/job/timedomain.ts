@@ -1,16 +1,14 @@
-// `spec.timeDomain` in SI units, what it comes to, and what is wrong with it before anything is computed.
+// `spec.timeDomain` in SI units, and what it comes to.
 import { type FieldJobSpec, parseDecimal, parseDensity, parseLength, parseSpeed, referenceAt } from '@quintet/crds';
 import { fieldsOf } from '../compute/chunk.ts';
 import { FieldError } from '../errors.ts';
 import { type Domain, domainOf, sizeOf } from '../timedomain/domain.ts';
 import { readMapArray } from '../timedomain/map.ts';
-import { covers, type MediumMap, type Region } from '../timedomain/medium.ts';
-import { rise } from '../timedomain/record.ts';
+import type { MediumMap, Region } from '../timedomain/medium.ts';
 import { pointsOf, type Volume } from '../volume/layout.ts';
 import type { Problem } from './problem.ts';
 import { quantity, vector } from './scene.ts';
 import type { Tables } from './tables.ts';
-import { formatLength } from './units.ts';
 
 export interface Sensor {
   readonly name: string;
@@ -36,9 +34,7 @@ export type Timed = Problem & { readonly timeDomain: TimeDomain };
 /** What the schema says where the block is left out. */
 const defaults: Settings = { cycles: 40, cfl: '0.3', pointsPerWavelength: 5, absorbingLayer: 20 };
 
-/** Largest pieces that arrays of one point each may come to. */
-const mostPoints = 2 ** 30;
-const mostSamples = 2 ** 26;
+const leastCfl = 0.01;
 
 export const isTimed = (problem: Problem): problem is Timed => problem.timeDomain !== undefined;
 
@@ -68,6 +64,13 @@ export function resolveTimeDomain(volume: Volume, tables: Tables & { readonly sp
     throw new FieldError(
       'InvalidResource',
       `${settings.cfl}: at 1 sound passes a point in a time step, and beyond it runs ahead`,
+      'spec.timeDomain.cfl',
+    );
+  }
+  if (cfl < leastCfl) {
+    throw new FieldError(
+      'InvalidResource',
+      `${settings.cfl}: below ${leastCfl} more steps tell nothing more`,
       'spec.timeDomain.cfl',
     );
   }
@@ -128,6 +131,8 @@ export interface Simulated {
   readonly timeStep: number;
   readonly stepsPerPeriod: number;
   readonly steps: number;
+  /** Largest speed of sound anywhere, m/s. */
+  readonly fastest: number;
 }
 
 /** How a problem is simulated. */
@@ -149,7 +154,7 @@ export function simulationOf(problem: Timed): Simulated {
   });
   const stepsPerPeriod = Math.max(3, Math.ceil(fastest / (frequency * timeDomain.cfl * domain.step) - 1e-9));
   const timeStep = 1 / (frequency * stepsPerPeriod);
-  return { domain, timeStep, stepsPerPeriod, steps: timeDomain.cycles * stepsPerPeriod };
+  return { domain, timeStep, stepsPerPeriod, steps: timeDomain.cycles * stepsPerPeriod, fastest };
 }
 
 /** The corners of boxes around the elements, and the sensors. */
@@ -161,110 +166,6 @@ function* placesOf({ emitters, timeDomain }: Timed): Generator<readonly number[]
     }
   }
   for (const { position } of timeDomain.sensors) yield position;
-}
-
-/** @returns warnings. @throws FieldError naming the field. */
-export function checkTimeDomain(problem: Timed): string[] {
-  const { timeDomain, emitters, volume, frequency, medium } = problem;
-  const { domain, steps } = simulationOf(problem);
-  const points = sizeOf(domain);
-  if (points > mostPoints) {
-    const shape = domain.shape.toReversed().join(' × ');
-    throw new FieldError(
-      'VolumeTooLarge',
-      `${shape} points around array and volume every ${formatLength(domain.step)} are more than are simulated`,
-      'spec.volume',
-    );
-  }
-  if (timeDomain.map && domain.every > 1) {
-    const needed = formatLength(volume.spacing / domain.every);
-    throw new FieldError(
-      'InvalidVolume',
-      `mediumMap has no points between those of the volume: ${needed} or less is needed`,
-      'spec.volume.spacing',
-    );
-  }
-  if (timeDomain.sensors.length * steps > mostSamples) {
-    throw new FieldError(
-      'InvalidResource',
-      `${timeDomain.sensors.length} sensors over ${steps} steps; at most ${mostSamples} samples are kept`,
-      'spec.timeDomain.sensors',
-    );
-  }
-  timeDomain.regions.forEach((region, i) => {
-    const { count, positions } = emitters.elements;
-    for (let t = 0; t < count; t++) {
-      const [dx, dy, dz] = [0, 1, 2].map((axis) => positions[3 * t + axis]! - region.center[axis]!) as [
-        number,
-        number,
-        number,
-      ];
-      if (covers(region, dx, dy, dz)) {
-        throw new FieldError(
-          'InvalidMedium',
-          `region ${region.name} covers element ${t}`,
-          `spec.timeDomain.regions[${i}]`,
-        );
-      }
-    }
-  });
-  checkMixed(problem);
-  const way = longestWay(problem);
-  const passing = (way * frequency) / medium.soundSpeed;
-  const needed = Math.ceil(passing + (timeDomain.burst ?? rise + 2));
-  if (timeDomain.cycles < needed) {
-    throw new FieldError(
-      'InvalidResource',
-      `after ${timeDomain.cycles} periods the sound has not gone through the volume: ${formatLength(way)} from its furthest element, ${needed} periods`,
-      'spec.timeDomain.cycles',
-    );
-  }
-  return [...warningsOf(problem)];
-}
-
-/** Where densities jump, twice the stiffness meets half the mass: stable up to π/4 of what is in one medium. */
-const mostMixedCfl = 0.3;
-
-function checkMixed({ timeDomain, medium }: Timed): void {
-  const { regions, map, cfl } = timeDomain;
-  const mixed =
-    regions.some(({ density }) => density !== medium.density) || map?.density.some((each) => each !== map.density[0]);
-  if (mixed && cfl > mostMixedCfl) {
-    throw new FieldError(
-      'InvalidResource',
-      `${cfl}: where densities differ the simulation runs away above ${mostMixedCfl}`,
-      'spec.timeDomain.cfl',
-    );
-  }
-}
-
-/** From an element to the furthest corner of the volume or sensor. */
-function longestWay({ emitters, volume, timeDomain }: Timed): number {
-  const { count, positions } = emitters.elements;
-  const ends = [2, 1, 0].map((axis) => {
-    const from = volume.first[axis]!;
-    return [from, from + (volume.shape[axis]! - 1) * volume.spacing];
-  });
-  let longest = 0;
-  for (let t = 0; t < count; t++) {
-    const corner = ends.map((pair, axis) => Math.max(...pair.map((end) => Math.abs(end - positions[3 * t + axis]!))));
-    longest = Math.max(longest, Math.hypot(...corner));
-    for (const { position } of timeDomain.sensors) {
-      longest = Math.max(longest, Math.hypot(...position.map((value, axis) => value - positions[3 * t + axis]!)));
-    }
-  }
-  return longest;
-}
-
-function* warningsOf({ timeDomain, quantities }: Timed): Generator<string> {
-  const mixed = timeDomain.regions.length > 0 || timeDomain.map !== undefined;
-  if (mixed) {
-    yield 'phases, safety and targets are told for spec.medium alone; the largest pressure of the result is judged again';
-    if (fieldsOf({ quantities }) > 1)
-      yield 'quantities other than pressure are those of spec.medium, also inside of other media';
-  }
-  if (timeDomain.absorbingLayer < 8)
-    yield `an absorbing layer of ${timeDomain.absorbingLayer} points sends back more than a hundredth`;
 }
 
 // Measured on Node 24.

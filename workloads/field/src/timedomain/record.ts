@@ -75,8 +75,11 @@ export async function record(simulation: Simulation, drive: Drive, wishes: Wishe
   const traces = sensors.map(() => new Float32Array(steps));
   let sounded = continuous ? perPeriod : 0;
   let loudest = 0;
+  let driven = 0;
   for (let n = 0; n < steps; n++) {
-    if (!continuous) sounded += envelope((n + 0.5) * timeStep);
+    const now = envelope((n + 0.5) * timeStep);
+    driven = Math.max(driven, now);
+    if (!continuous) sounded += now;
     simulation.advance(sources);
     const cos = Math.cos(omega * simulation.time);
     const sin = Math.sin(omega * simulation.time);
@@ -87,7 +90,8 @@ export async function record(simulation: Simulation, drive: Drive, wishes: Wishe
     else if (n >= from - perPeriod) before.add(cos, sin);
     if ((n + 1) % perPeriod === 0) {
       const peak = pressure.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
-      if (n <= (rise + 1) * perPeriod) loudest = Math.max(loudest, peak);
+      // A long burst has hardly begun by then: what it will come to counts.
+      if (n <= (rise + 1) * perPeriod) loudest = Math.max(loudest, peak / driven);
       if (!(peak <= mostGrowth * loudest)) throw new RangeError('the simulation runs away: its time step is too long');
     }
     wishes.onStep?.(n + 1);

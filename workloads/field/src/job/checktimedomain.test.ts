@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { MediumMap } from '../timedomain/medium.ts';
+import { check } from './check.ts';
+import type { Problem } from './problem.ts';
+import { smallProblem } from './testing.ts';
+
+const volume = { center: ['0mm', '0mm', '12mm'], size: ['6mm', '6mm', '6mm'], spacing: '1.5mm' };
+const timed = (settings: Record<string, unknown> = {}, changes: Record<string, unknown> = {}): Problem =>
+  smallProblem({
+    array: { grid: { rows: 1, columns: 1 }, transducer: { radius: '1.5mm', directivity: 'Omnidirectional' } },
+    targets: [{ name: 'tip', position: ['0mm', '0mm', '12mm'] }],
+    volume,
+    method: 'TimeDomain',
+    timeDomain: { cycles: 8, cfl: '0.3', absorbingLayer: 8, ...settings },
+    ...changes,
+  });
+const withMap = (problem: Problem, map: Partial<Record<keyof MediumMap, number>>): Problem => {
+  const points = problem.volume.shape.reduce((product, n) => product * n, 1);
+  const { soundSpeed, density } = { ...problem.medium, ...map };
+  return {
+    ...problem,
+    timeDomain: {
+      ...problem.timeDomain!,
+      map: {
+        soundSpeed: new Float32Array(points).fill(soundSpeed),
+        density: new Float32Array(points).fill(density),
+      },
+    },
+  };
+};
+const body = (soundSpeed: string, density: string, place: Record<string, unknown>) => ({
+  regions: [{ name: 'body', soundSpeed, density, ...place }],
+});
+const air = timed().medium;
+const airDensity = `${air.density}kg/m3`;
+const ball = { center: ['0mm', '0mm', '12mm'], radius: '3mm' };
+
+describe('a problem in time', () => {
+  it('needs the periods that sound takes through what is slower than the medium', () => {
+    const refused = expect.objectContaining({ field: 'spec.timeDomain.cycles' });
+    const slow = (cycles: number): Problem => timed({ cycles, ...body('100m/s', airDensity, ball) });
+    expect(check(timed())).toEqual([]);
+    expect(() => check(slow(8))).toThrow(refused);
+    expect(() => check(slow(12))).not.toThrow();
+    const short = timed({ cycles: 7, pointsPerWavelength: 4 });
+    expect(() => check(withMap(short, { soundSpeed: 250 }))).toThrow(refused);
+    expect(() => check(withMap(short, {}))).not.toThrow();
+  });
+
+  it('is held to the Courant number of mixed media where a map of one density lies in a medium of another', () => {
+    const refused = expect.objectContaining({ field: 'spec.timeDomain.cfl' });
+    expect(() => check(withMap(timed({ cfl: '1' }), { density: 60 }))).toThrow(refused);
+    expect(() => check(withMap(timed({ cfl: '1' }), {}))).not.toThrow();
+  });
+
+  it('is refused where another medium touches the edge of an element', () => {
+    const refused = (field: string) => expect.objectContaining({ reason: 'InvalidMedium', field });
+    const beside = { center: ['9mm', '0mm', '0mm'], radius: '4mm' };
+    expect(() => check(timed(body('500m/s', airDensity, beside)))).toThrow(refused('spec.timeDomain.regions[0]'));
+    const around = timed({}, { volume: { ...volume, center: ['0mm', '0mm', '3mm'] } });
+    expect(() => check(withMap(around, { density: 60 }))).toThrow(refused('spec.timeDomain.mediumMap'));
+    expect(() => check(withMap(around, {}))).not.toThrow();
+  });
+
+  it('is warned of phases that run off in the medium where sound is faster elsewhere', () => {
+    const warning = expect.stringMatching(/phases in spec.medium are up to [\d.]+° off after/);
+    const hard = (cfl: string): string[] => check(timed({ cfl, ...body('5900m/s', airDensity, ball) }));
+    expect(hard('0.3')).toContainEqual(warning);
+    expect(hard('0.01')).not.toContainEqual(warning);
+    expect(check(timed())).not.toContainEqual(warning);
+  });
+});

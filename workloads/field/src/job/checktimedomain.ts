@@ -1,0 +1,183 @@
+// What is wrong with a problem in time before anything is computed: refused with the field, or warned of.
+import { fieldsOf } from '../compute/chunk.ts';
+import { FieldError } from '../errors.ts';
+import { sizeOf } from '../timedomain/domain.ts';
+import { covers, type Matter, type MediumMap } from '../timedomain/medium.ts';
+import { rise } from '../timedomain/record.ts';
+import type { Volume } from '../volume/layout.ts';
+import { type Simulated, simulationOf, type Timed } from './timedomain.ts';
+import { formatLength } from './units.ts';
+
+type Range = { readonly from: number; readonly to: number };
+
+/** Largest pieces that arrays of one point each may come to. */
+const mostPoints = 2 ** 30;
+const mostSamples = 2 ** 26;
+
+/** @returns warnings. @throws FieldError naming the field. */
+export function checkTimeDomain(problem: Timed): string[] {
+  const { timeDomain, emitters, volume, frequency } = problem;
+  const simulated = simulationOf(problem);
+  const { domain, steps } = simulated;
+  const points = sizeOf(domain);
+  if (points > mostPoints) {
+    const shape = domain.shape.toReversed().join(' × ');
+    throw new FieldError(
+      'VolumeTooLarge',
+      `${shape} points around array and volume every ${formatLength(domain.step)} are more than are simulated`,
+      'spec.volume',
+    );
+  }
+  if (timeDomain.map && domain.every > 1) {
+    const needed = formatLength(volume.spacing / domain.every);
+    throw new FieldError(
+      'InvalidVolume',
+      `mediumMap has no points between those of the volume: ${needed} or less is needed`,
+      'spec.volume.spacing',
+    );
+  }
+  if (timeDomain.sensors.length * steps > mostSamples) {
+    throw new FieldError(
+      'InvalidResource',
+      `${timeDomain.sensors.length} sensors over ${steps} steps; at most ${mostSamples} samples are kept`,
+      'spec.timeDomain.sensors',
+    );
+  }
+  checkElements(problem, emitters.radius + sourceReach * domain.step);
+  checkMixed(problem);
+  const way = longestWay(problem);
+  const passing = passingTime(problem, way) * frequency;
+  const needed = Math.ceil(passing + (timeDomain.burst ?? rise + 2));
+  if (timeDomain.cycles < needed) {
+    throw new FieldError(
+      'InvalidResource',
+      `after ${timeDomain.cycles} periods the sound has not gone through the volume: ${formatLength(way)} from its furthest element, ${needed} periods`,
+      'spec.timeDomain.cycles',
+    );
+  }
+  return [...warningsOf(problem, simulated, way)];
+}
+
+/** Points around a source's place over which it is spread. */
+const sourceReach = 4;
+
+/** Elements sound into spec.medium. @param around them, metres. */
+function checkElements({ timeDomain: { regions, map }, emitters, medium, volume }: Timed, around: number): void {
+  const { count, positions } = emitters.elements;
+  const refuse = (what: string, field: string): never => {
+    throw new FieldError(
+      'InvalidMedium',
+      `${what}: there is spec.medium within ${formatLength(around)} of each`,
+      field,
+    );
+  };
+  for (let t = 0; t < count; t++) {
+    const place = positions.subarray(3 * t, 3 * t + 3);
+    regions.forEach((region, i) => {
+      const [dx, dy, dz] = region.center.map((value, axis) => place[axis]! - value) as [number, number, number];
+      const { reach } = region;
+      const grown =
+        typeof reach === 'number'
+          ? reach + around
+          : (reach.map((each) => each + around) as unknown as readonly [number, number, number]);
+      if (covers({ ...region, reach: grown }, dx, dy, dz)) {
+        refuse(`region ${region.name} covers element ${t} or its edge`, `spec.timeDomain.regions[${i}]`);
+      }
+    });
+    if (map && !likeMedium(map, volume, medium, place, around)) {
+      refuse(`another medium of the map covers element ${t} or its edge`, 'spec.timeDomain.mediumMap');
+    }
+  }
+}
+
+/** Whether a map has the medium itself at all points of a box around a place. */
+function likeMedium(map: MediumMap, volume: Volume, medium: Matter, place: ArrayLike<number>, around: number): boolean {
+  const [z, y, x] = ([0, 1, 2] as const).map((axis) => {
+    const at = place[2 - axis]! - volume.first[axis];
+    const from = Math.max(0, Math.ceil((at - around) / volume.spacing));
+    const to = Math.min(volume.shape[axis] - 1, Math.floor((at + around) / volume.spacing));
+    return { from, to };
+  }) as [Range, Range, Range];
+  const [speed, density] = [Math.fround(medium.soundSpeed), Math.fround(medium.density)];
+  for (let iz = z.from; iz <= z.to; iz++) {
+    for (let iy = y.from; iy <= y.to; iy++) {
+      for (let ix = x.from; ix <= x.to; ix++) {
+        const i = (iz * volume.shape[1] + iy) * volume.shape[2] + ix;
+        if (map.soundSpeed[i] !== speed || map.density[i] !== density) return false;
+      }
+    }
+  }
+  return true;
+}
+
+/** Where densities jump, twice the stiffness meets half the mass: stable up to π/4 of what is in one medium. */
+const mostMixedCfl = 0.3;
+
+function checkMixed({ timeDomain, medium }: Timed): void {
+  const { regions, map, cfl } = timeDomain;
+  const mixed =
+    regions.some(({ density }) => density !== medium.density) ||
+    map?.density.some((each) => each !== Math.fround(medium.density));
+  if (mixed && cfl > mostMixedCfl) {
+    throw new FieldError(
+      'InvalidResource',
+      `${cfl}: where densities differ the simulation runs away above ${mostMixedCfl}`,
+      'spec.timeDomain.cfl',
+    );
+  }
+}
+
+/** Seconds that sound takes for a way, at most: straight through all that is slower than the medium. */
+function passingTime({ timeDomain, medium, volume }: Timed, way: number): number {
+  const later = (length: number, speed: number): number =>
+    Math.min(length, way) * Math.max(0, 1 / speed - 1 / medium.soundSpeed);
+  let time = way / medium.soundSpeed;
+  for (const { reach, soundSpeed } of timeDomain.regions) {
+    time += later(2 * (typeof reach === 'number' ? reach : Math.hypot(...reach)), soundSpeed);
+  }
+  const slowest = timeDomain.map?.soundSpeed.reduce((least, each) => Math.min(least, each), Infinity) ?? Infinity;
+  const diagonal = Math.hypot(...volume.shape.map((n) => n * volume.spacing));
+  return time + later(diagonal, slowest);
+}
+
+/** From an element to the furthest corner of the volume or sensor. */
+function longestWay({ emitters, volume, timeDomain }: Timed): number {
+  const { count, positions } = emitters.elements;
+  const ends = [2, 1, 0].map((axis) => {
+    const from = volume.first[axis]!;
+    return [from, from + (volume.shape[axis]! - 1) * volume.spacing];
+  });
+  let longest = 0;
+  for (let t = 0; t < count; t++) {
+    const corner = ends.map((pair, axis) => Math.max(...pair.map((end) => Math.abs(end - positions[3 * t + axis]!))));
+    longest = Math.max(longest, Math.hypot(...corner));
+    for (const { position } of timeDomain.sensors) {
+      longest = Math.max(longest, Math.hypot(...position.map((value, axis) => value - positions[3 * t + axis]!)));
+    }
+  }
+  return longest;
+}
+
+/** What waves in spec.medium are ahead or behind after `way`, radians: steps in time are exact for the fastest medium alone. */
+function phaseError({ medium, frequency }: Timed, { timeStep, fastest }: Simulated, way: number): number {
+  const half = Math.PI * frequency * timeStep;
+  const wavenumber =
+    (2 / (fastest * timeStep)) * Math.asin(Math.min(1, (fastest / medium.soundSpeed) * Math.sin(half)));
+  return Math.abs(wavenumber - (2 * Math.PI * frequency) / medium.soundSpeed) * way;
+}
+
+function* warningsOf(problem: Timed, simulated: Simulated, way: number): Generator<string> {
+  const { timeDomain, quantities, tolerance } = problem;
+  const late = phaseError(problem, simulated, way);
+  if (!(late <= tolerance)) {
+    yield `phases in spec.medium are up to ${((180 / Math.PI) * late).toPrecision(2)}° off after ${formatLength(way)}, for sound is faster elsewhere: lower spec.timeDomain.cfl`;
+  }
+  const mixed = timeDomain.regions.length > 0 || timeDomain.map !== undefined;
+  if (mixed) {
+    yield 'phases, safety and targets are told for spec.medium alone; the largest pressure of the result is judged again';
+    if (fieldsOf({ quantities }) > 1)
+      yield 'quantities other than pressure are those of spec.medium, also inside of other media';
+  }
+  if (timeDomain.absorbingLayer < 8)
+    yield `an absorbing layer of ${timeDomain.absorbingLayer} points sends back more than a hundredth`;
+}
