@@ -48,7 +48,7 @@ const service = (gpuBlock: object = { policy: 'Required' }) =>
     kind: 'CompressionService',
     metadata: { name: 'notes', namespace: 'team' },
     spec: { gpu: gpuBlock, resources: { requests: { cpu: '500m' } } },
-  } as KubeObject);
+  });
 const own = (name: string, nodeName?: string): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
