@@ -50,12 +50,17 @@ async function readySince(): Promise<number> {
 function watchCounts(): { stop: () => Promise<number[]> } {
   const seen: number[] = [];
   let watching = true;
+  const look = async () => {
+    const now = await replicas();
+    if (seen.at(-1) !== now) seen.push(now);
+  };
   const watch = (async () => {
     while (watching) {
-      const now = await replicas();
-      if (seen.at(-1) !== now) seen.push(now);
+      await look();
       await new Promise((next) => setTimeout(next, 300));
     }
+    // The count may have changed since the last look and before the end that the caller saw.
+    await look();
   })();
   const apply = (async () => {
     while (watching) {
@@ -104,6 +109,7 @@ describe('a service with minReplicas 0', () => {
     expect(answers.ok).toBe(200);
     // Kubernetes tells whole seconds.
     expect(answers.first - ready).toBeLessThan(500 + 1_000);
+    await eventually('the Deployment is at none again', async () => (await replicas()) === 0);
     await asleep();
     const seen = await counts.stop();
     expect(seen[0]).toBe(0);
