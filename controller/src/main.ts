@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { pino } from 'pino';
 import { autoscalerOf } from './autoscaling/index.ts';
+import { tellerOf } from './autoscaling/teller.ts';
 import { kinds } from './kinds/index.ts';
 import { together } from './kinds/serving/scaling.ts';
 import { Client } from './kube/client.ts';
@@ -52,6 +53,8 @@ const recorder = new Recorder({
   now: () => client.now(),
   onDropped: () => metrics.eventsDropped.inc(),
 });
+const reconcile = (kind: string, key: string) =>
+  controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key);
 const { autoscaler, healer, activators } = autoscalerOf({
   client,
   watches,
@@ -67,10 +70,18 @@ const { autoscaler, healer, activators } = autoscalerOf({
   namespaces: settings.QUINTET_NAMESPACES,
   prices: { cpuHour: settings.QUINTET_PRICE_CPU_HOUR, gpuHour: settings.QUINTET_PRICE_GPU_HOUR },
   ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
-  onChange: (kind, key) => controllers.find(({ name }) => name === kind.toLowerCase())?.queue.add(key),
+  onChange: reconcile,
 });
-const controllers: Controller[] = kinds(settings.engines, (...which) =>
-  together(autoscaler.of(...which), healer.of(...which)),
+const teller = tellerOf({
+  watches,
+  log,
+  ...(shard && { isOurs: (namespace: string) => shard.has(namespace) }),
+  onChange: reconcile,
+});
+const controllers: Controller[] = kinds(
+  settings.engines,
+  (...which) => together(autoscaler.of(...which), healer.of(...which)),
+  (...which) => teller.of(...which),
 ).map(
   (kind) =>
     new Controller(kind, {
@@ -114,6 +125,7 @@ if (!stopping) {
   for (const controller of controllers) controller.start();
   autoscaler.start();
   healer.start();
+  teller.start();
   log.info({ identity, concurrency: settings.QUINTET_CONCURRENCY }, 'reconciling');
 }
 
@@ -122,7 +134,7 @@ async function stop(signal: string): Promise<void> {
   stopping = true;
   log.info({ signal }, 'stopping');
   setTimeout(() => exit(1, 'did not stop in time'), 25_000).unref();
-  await Promise.all([autoscaler.stop(), healer.stop()]);
+  await Promise.all([autoscaler.stop(), healer.stop(), teller.stop()]);
   await Promise.all(controllers.map((controller) => controller.stop()));
   await recorder.stop();
   if (settings.QUINTET_LEADER_ELECTION) await elector.release();

