@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Deviation, ServiceLevels } from './sla.ts';
 
 test('windows tell rates and percentiles of their own time only', () => {
@@ -37,30 +37,53 @@ test('alerts have the two thresholds of each figure, and the hit rate alerts whe
   });
 });
 
-test('a slower time is found within two intervals and does not become usual at once', () => {
-  let now = 1_000_000_000;
-  const levels = new ServiceLevels(() => now);
-  const interval = (milliseconds: number) => {
-    for (let i = 0; i < 20; i++) levels.record(milliseconds + (i % 5), { error: false, hit: true });
+describe('anomalies', () => {
+  let now: number;
+  let levels: ServiceLevels;
+  /** Twenty requests in ten seconds. */
+  const interval = (milliseconds: number, errors = 0) => {
+    for (let i = 0; i < 20; i++) levels.record(milliseconds + (i % 5), { error: i < errors, hit: true });
     now += 10_000;
   };
-  for (let i = 0; i < 30; i++) interval(100 + (i % 3));
-  expect(levels.anomalies()).toEqual([]);
-  interval(400);
-  interval(400);
-  expect(levels.anomalies()[0]).toMatchObject({ metric: 'latency', value: 402 });
-  interval(400);
-  expect(levels.anomalies()).toHaveLength(2);
+  beforeEach(() => {
+    now = 1_000_000_000;
+    levels = new ServiceLevels(() => now);
+    for (let i = 0; i < 30; i++) interval(100 + (i % 3));
+  });
+
+  test('a slower time is found within two intervals and does not become usual at once', () => {
+    expect(levels.anomalies()).toEqual([]);
+    interval(400);
+    interval(400);
+    expect(levels.anomalies()).toMatchObject([
+      { metric: 'latency', value: 402, expected: expect.closeTo(103, 0) as number },
+    ]);
+    interval(400);
+    expect(levels.anomalies()).toHaveLength(2);
+  });
+
+  test('a time of errors is found, and one slow or failing interval alone is none', () => {
+    interval(400, 20);
+    interval(100);
+    interval(100);
+    expect(levels.anomalies()).toEqual([]);
+    interval(100, 4);
+    interval(100, 4);
+    expect(levels.anomalies()).toMatchObject([
+      { metric: 'errors', value: 0.2, expected: expect.closeTo(0, 1) as number },
+    ]);
+  });
 });
 
-test('of normal noise, fewer than one value in 500 is called unusual', () => {
+test('of normal noise, about one value in a thousand is called unusual', () => {
   const next = random(3);
   const normal = () => Math.sqrt(-2 * Math.log(next() + 1e-12)) * Math.cos(2 * Math.PI * next());
-  const deviation = new Deviation();
+  const deviation = new Deviation(() => 0.05);
   let alarms = 0;
   const values = 50_000;
   for (let i = 0; i < values; i++) if (deviation.next(100 + 20 * normal())) alarms++;
-  expect(alarms / values).toBeLessThan(1 / 500);
+  expect(alarms / values).toBeLessThan(1 / 700);
+  expect(alarms / values).toBeGreaterThan(1 / 1500);
 });
 
 function random(seed: number): () => number {

@@ -48,8 +48,9 @@ const classes = 200;
 export class ServiceLevels {
   readonly #now: () => number;
   readonly #buckets: Bucket[] = [];
-  readonly #latency = new Deviation();
-  readonly #errors = new Deviation();
+  /** Of logarithms: latencies vary by factors. */
+  readonly #latency = new Deviation(() => 0.05);
+  readonly #errors = new Deviation((expected) => Math.max(0.05 * expected, 1e-3));
   readonly #anomalies: Anomaly[] = [];
 
   constructor(now: () => number = Date.now) {
@@ -124,37 +125,46 @@ export class ServiceLevels {
   /** A finished interval against those before it. */
   #judge({ second, requests, errors, total }: Bucket): void {
     if (requests === 0) return;
-    for (const [metric, value, deviation] of [
-      ['latency', total / requests, this.#latency],
-      ['errors', errors / requests, this.#errors],
-    ] as const) {
-      const found = deviation.next(value);
-      if (!found) continue;
-      this.#anomalies.push({ at: second * 1000, metric, value, ...found });
-      if (this.#anomalies.length > 100) this.#anomalies.shift();
-    }
+    const [mean, rate] = [total / requests, errors / requests];
+    const slow = this.#latency.next(Math.log(Math.max(mean, 1e-3)));
+    const failing = this.#errors.next(rate);
+    const at = second * 1000;
+    if (slow) this.#tell({ ...slow, at, metric: 'latency', value: mean, expected: Math.exp(slow.expected) });
+    if (failing) this.#tell({ ...failing, at, metric: 'errors', value: rate });
+  }
+
+  #tell(anomaly: Anomaly): void {
+    this.#anomalies.push(anomaly);
+    if (this.#anomalies.length > 100) this.#anomalies.shift();
   }
 }
 
 /**
- * Tells values that lie more than two standard deviations above the last sixty, twice in a row: once alone happens to
- * one in 44 values of normal noise, twice in a row to about one in 1 900 (2.3 % squared).
+ * Tells values that lie more than two standard deviations above the last sixty, twice in a row. Of normal noise that is about one value in a
+ * thousand, as the tests hold: 2.3 % squared, and as much again because mean and deviation are themselves of sixty values. At one value in ten seconds
+ * that is a false alarm in some three hours.
  */
 export class Deviation {
   readonly #values: number[] = [];
+  /** Values that hardly vary would make a hair's breadth unusual: no deviation is taken for less. */
+  readonly #least: (expected: number) => number;
   #above = 0;
+
+  constructor(least: (expected: number) => number) {
+    this.#least = least;
+  }
 
   next(value: number): { expected: number; deviations: number } | undefined {
     const known = this.#values;
     const count = known.length;
     const expected = known.reduce((sum, each) => sum + each, 0) / Math.max(1, count);
     const variance = known.reduce((sum, each) => sum + (each - expected) ** 2, 0) / Math.max(1, count - 1);
-    // Values that hardly vary would make a hair's breadth unusual: five per cent of the mean is the least deviation.
-    const deviations = (value - expected) / Math.max(Math.sqrt(variance), 0.05 * Math.abs(expected), 1e-3);
+    const deviation = Math.max(Math.sqrt(variance), this.#least(expected));
+    const deviations = (value - expected) / deviation;
     const unusual = count >= 12 && deviations > 2;
     this.#above = unusual ? this.#above + 1 : 0;
     // What is unusual does not become usual at once: it is taken in at the limit.
-    known.push(unusual ? expected + 2 * Math.max(Math.sqrt(variance), 0.05 * Math.abs(expected), 1e-3) : value);
+    known.push(unusual ? expected + 2 * deviation : value);
     if (known.length > 60) known.shift();
     return this.#above >= 2 ? { expected, deviations } : undefined;
   }
