@@ -1,5 +1,6 @@
 // Which pod holds which shard: in PostgreSQL a row for each pod, good for some seconds and renewed while the pod lives.
-// A new pod takes the shard that fewest hold, and one whose shard others hold too moves where nobody is.
+// A new pod takes the shard that fewest hold. Where two hold more of one than of another, one of them moves there: a pod that was killed
+// holds its shard until its claim ends, and its successor may have gone elsewhere meanwhile.
 import type pg from 'pg';
 import type { Recorded } from '../record/record.ts';
 
@@ -26,26 +27,32 @@ export interface Held {
   readonly holders: readonly Holder[];
 }
 
+/** Where a pod stood; a claim that ended while PostgreSQL was away is made again on the same shard. */
+export interface Before {
+  readonly own?: number | undefined;
+  /** The shard that it has read. */
+  readonly read?: number | undefined;
+}
+
 /** Any number: pods claim one after the other. */
 const lock = 7_164_223;
 
-/** Takes a shard, or renews the claim on it; `ready` says whether it has been read. */
-export async function claim(record: Recorded, claimant: Claimant, ready: boolean): Promise<Held> {
+/** Takes a shard, or renews the claim on it. */
+export async function claim(record: Recorded, claimant: Claimant, before: Before = {}): Promise<Held> {
   const { pod, url, shards, lease } = claimant;
   return await record.transaction(async (client) => {
     await client.query('select pg_advisory_xact_lock($1)', [lock]);
     await client.query('delete from pods where until < now()');
     const holders = await holdersOf(client, shards);
-    const before = holders.find((holder) => holder.pod === pod)?.shard;
-    const own = next(holders, pod, shards);
-    const isReady = ready && own === before;
+    const own = next(holders, pod, shards, before.own);
+    const ready = own === before.read;
     await client.query(
       `insert into pods (name, url, shard, shards, ready, until) values ($1, $2, $3, $4, $5, now() + $6 * interval '1 ms')
        on conflict (name) do update set url = $2, shard = $3, shards = $4, ready = $5, until = excluded.until`,
-      [pod, url, own, shards, isReady, lease],
+      [pod, url, own, shards, ready, lease],
     );
     const others = holders.filter((holder) => holder.pod !== pod);
-    return { own, holders: [...others, { pod, url, shard: own, ready: isReady }] };
+    return { own, holders: [...others, { pod, url, shard: own, ready }] };
   });
 }
 
@@ -71,12 +78,15 @@ async function holdersOf(client: pg.PoolClient, shards: number): Promise<Holder[
   return rows;
 }
 
-/** The shard that a pod is to hold, as the others stand. */
-export function next(holders: readonly Holder[], pod: string, shards: number): number {
+/** The shard that a pod is to hold, as the others stand. It leaves none without a pod that has read it, and moves only when it has read its own. */
+export function next(holders: readonly Holder[], pod: string, shards: number, before?: number): number {
   const count = Array.from({ length: shards }, () => 0);
   for (const { shard } of holders) count[shard] = (count[shard] ?? 0) + 1;
-  const own = holders.find((holder) => holder.pod === pod)?.shard;
+  const held = holders.find((holder) => holder.pod === pod);
   const fewest = count.indexOf(Math.min(...count));
-  if (own === undefined) return fewest;
-  return count[fewest] === 0 && (count[own] ?? 0) > 1 ? fewest : own;
+  if (!held) return before ?? fewest;
+  const { shard: own, ready } = held;
+  const others = holders.some((holder) => holder.pod !== pod && holder.shard === own && holder.ready);
+  const uneven = (count[own] ?? 0) - (count[fewest] ?? 0) > 1;
+  return ready && others && uneven ? fewest : own;
 }

@@ -24,8 +24,16 @@ describe('the shard that a pod takes', () => {
       wanted: 1,
     },
     { name: 'the missing one, where others hold its own too', of: 2, held: [0, 0], pod: 'pod-1', wanted: 1 },
-  ])('is $name', ({ of, held, pod, wanted }) => {
-    expect(next(holders(...held), pod, of)).toBe(wanted);
+    { name: 'one of fewer, where two more hold its own', of: 2, held: [0, 0, 0, 1], pod: 'pod-1', wanted: 1 },
+    { name: 'the one it had, when its claim ended unrenewed', of: 2, held: [0], pod: 'back', before: 0, wanted: 0 },
+  ])('is $name', ({ of, held, pod, before, wanted }) => {
+    expect(next(holders(...held), pod, of, before)).toBe(wanted);
+  });
+
+  test('is its own as long as no other pod has read it, or it has not itself', () => {
+    const unread = (pod: string) => holders(0, 0).map((each) => (each.pod === pod ? { ...each, ready: false } : each));
+    expect(next(unread('pod-1'), 'pod-0', 2)).toBe(0);
+    expect(next(unread('pod-1'), 'pod-1', 2)).toBe(0);
   });
 });
 

@@ -4,7 +4,7 @@ import { deserialize, serialize } from 'node:v8';
 import type { Query } from '../match/matcher.ts';
 import type { Finding } from '../match/verdict.ts';
 import type { Recorded } from '../record/record.ts';
-import { type Claimant, claim, type Held, peerKey, release } from './claims.ts';
+import { type Claimant, claim, type Held, type Holder, peerKey, release } from './claims.ts';
 
 /** What a stage needs of a query; the rest is decided where it was asked. */
 export type Question = Pick<Query, 'tenant' | 'level' | 'banks' | 'fingerprint' | 'profile'>;
@@ -45,6 +45,10 @@ export class Shards {
   /** The shard that has been read. */
   #read: number | undefined;
   #moving: Promise<void> | undefined;
+  #serving = false;
+  #keeping: Promise<void> = Promise.resolve();
+  /** Pods that did not answer, and until when the others of their shard are asked first. */
+  readonly #silent = new Map<string, number>();
   #turn = 0;
 
   private constructor(options: ShardsOptions, key: string, held: Held) {
@@ -53,10 +57,12 @@ export class Shards {
     this.#held = held;
   }
 
-  /** Takes a shard; `serves` tells the others once it has been read. */
+  /** Takes a shard and keeps it, however long it takes to read; `serves` tells the others once it has been. */
   static async join(options: ShardsOptions): Promise<Shards> {
-    const held = await claim(options.record, { lease: 10_000, ...options }, false);
-    return new Shards(options, await peerKey(options.record), held);
+    const held = await claim(options.record, { lease: 10_000, ...options });
+    const shards = new Shards(options, await peerKey(options.record), held);
+    shards.#keeping = shards.#keep();
+    return shards;
   }
 
   /** The shard that this pod has read; undefined while it reads one. */
@@ -84,12 +90,14 @@ export class Shards {
 
   async serves(shard: number): Promise<void> {
     this.#read = shard;
+    this.#serving = true;
     await this.#renew();
-    void this.#keep();
   }
 
   async close(): Promise<void> {
     this.#ending.abort();
+    // A renewal under way would make the claim anew.
+    await this.#keeping;
     await this.#moving?.catch(() => undefined);
     await release(this.#options.record, this.#options.pod).catch(() => undefined);
   }
@@ -107,12 +115,7 @@ export class Shards {
   }
 
   async #ask(shard: number, body: Buffer): Promise<PeerAnswer | undefined> {
-    const holders = this.#held.holders.filter(
-      (each) => each.shard === shard && each.ready && each.pod !== this.#options.pod,
-    );
-    const first = this.#turn++;
-    for (const i of holders.keys()) {
-      const { url } = holders[(first + i) % holders.length] as Held['holders'][number];
+    for (const { pod, url } of this.#holdersOf(shard)) {
       try {
         const response = await fetch(url + peerPath, {
           method: 'POST',
@@ -124,10 +127,23 @@ export class Shards {
         const answer = deserialize(Buffer.from(await response.arrayBuffer())) as PeerAnswer;
         if (answer.shard === shard) return answer;
       } catch (error) {
+        this.#silent.set(pod, Date.now() + this.#options.lease);
         this.#options.onError?.(error);
       }
     }
     return undefined;
+  }
+
+  /** By turns; who did not answer lately is asked last: a dead pod is taken for one that lives until its claim ends. */
+  #holdersOf(shard: number): Holder[] {
+    const now = Date.now();
+    for (const [pod, until] of this.#silent) if (until < now) this.#silent.delete(pod);
+    const holders = this.#held.holders.filter(
+      (each) => each.shard === shard && each.ready && each.pod !== this.#options.pod,
+    );
+    const first = this.#turn++ % Math.max(1, holders.length);
+    const byTurns = [...holders.slice(first), ...holders.slice(0, first)];
+    return byTurns.sort((a, b) => Number(this.#silent.has(a.pod)) - Number(this.#silent.has(b.pod)));
   }
 
   async #keep(): Promise<void> {
@@ -141,9 +157,9 @@ export class Shards {
   }
 
   async #renew(): Promise<void> {
-    this.#held = await claim(this.#options.record, this.#options, this.#read === this.#held.own);
+    this.#held = await claim(this.#options.record, this.#options, { own: this.#held.own, read: this.#read });
     const { own } = this.#held;
-    if (this.#read === own || this.#moving) return;
+    if (!this.#serving || this.#read === own || this.#moving) return;
     this.#read = undefined;
     this.#moving = this.#move(own).finally(() => {
       this.#moving = undefined;
