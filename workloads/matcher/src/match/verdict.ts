@@ -4,6 +4,7 @@ import type { Alignment } from '../features/align.ts';
 import type { Variant } from '../pdq/pdq.ts';
 import type { FieldEvidence } from '../profile/similarity.ts';
 import type { Bank } from '../record/record.ts';
+import { hashCurve, oddsAt, probability, profileCurve } from './calibration.ts';
 
 export type Stage = 'Exact' | 'Hash' | 'Features' | 'Embedding' | 'Profile';
 
@@ -82,30 +83,21 @@ export function judge(
 }
 
 /** Log odds of the evidence add up: the image's by the stronger of its stages, the profile's by its weight. */
-function fuse(
-  findings: readonly Finding[],
-  { profileWeight, minProfileSimilarity, minEmbeddingSimilarity }: Rules,
-): number {
+function fuse(findings: readonly Finding[], { profileWeight, minEmbeddingSimilarity }: Rules): number {
   const image: number[] = [];
   const profile: number[] = [];
   for (const { stage, hash, alignment, embedding, profile: named } of findings) {
     if (stage === 'Exact') image.push(9);
-    if (hash) image.push(imageOdds(hash.distance));
+    if (hash) image.push(oddsAt(hashCurve, hash.distance));
     if (alignment) image.push(featureOdds(alignment.agreeing));
     if (embedding) image.push(embeddingOdds(embedding.similarity, minEmbeddingSimilarity));
-    if (named) profile.push(profileOdds(named.similarity, minProfileSimilarity));
+    if (named) profile.push(oddsAt(profileCurve, named.similarity));
   }
-  if (image.length === 0) return probability(Math.max(...profile));
-  // A match by image stays one: names that are less alike than a match by profile are no findings.
-  const strongest = Math.max(...image);
-  if (profile.length === 0) return probability(strongest);
-  const fused = strongest + (profileWeight / (1 - Math.min(profileWeight, 0.9))) * Math.max(...profile);
-  return probability(Math.max(fused, 0));
-}
-
-/** Even at distance 32, where PDQ's authors put the limit; near certain below 16. Random pairs lie at 128 ± 8. */
-function imageOdds(distance: number): number {
-  return Math.max(0, (32 - distance) / 4);
+  // What a threshold of the spec lets in is a match, also where it is less likely than not.
+  const strongest = (odds: readonly number[]) => Math.max(0, ...odds);
+  if (image.length === 0) return probability(strongest(profile));
+  const share = Math.min(profileWeight, 0.9);
+  return probability(strongest(image) + (share / (1 - share)) * strongest(profile));
 }
 
 /** By chance, fewer than seven corners agree on the procedural pictures of the benchmark. */
@@ -116,12 +108,4 @@ function featureOdds(agreeing: number): number {
 /** Even at the smallest similarity that matches: what a cosine means is up to the model, and the spec says where it begins. */
 function embeddingOdds(similarity: number, minimum: number): number {
   return 6 * Math.min(1, (similarity - minimum) / Math.max(0.01, 1 - minimum));
-}
-
-function profileOdds(similarity: number, minimum: number): number {
-  return Math.min(6, ((similarity - minimum) / Math.max(0.01, 1 - minimum)) * 4);
-}
-
-function probability(odds: number): number {
-  return 1 / (1 + Math.exp(-odds));
 }
