@@ -62,3 +62,22 @@ test('what ends while more is begun is counted once, also what Redis was told of
   for (const each of await several()) await each.settle(0);
   expect(await used('many')).toBe(160);
 });
+
+test('what Redis did, and was too slow to say, is neither counted twice nor held for nobody', async () => {
+  let slow = false;
+  // The command arrives; its answer comes too late.
+  const call: RedisConnection['call'] = async (work) => {
+    const result = await redis.call(work);
+    if (slow) throw new Error('Redis was too slow');
+    return result;
+  };
+  const { take, used } = holds({ redis: { ...redis, call }, lease: 60_000, live: 60_000 });
+  const first = (await take('slow', 100, 1000)) as Hold;
+  slow = true;
+  await expect(take('slow', 100, 1000)).rejects.toThrow('too slow');
+  await first.settle(30);
+  slow = false;
+  const next = (await take('slow', 50, 1000)) as Hold;
+  await next.settle(5);
+  expect(await used('slow')).toBe(35);
+});

@@ -66,8 +66,9 @@ for i = 3, #ARGV, 3 do
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`;
-/** ARGV: id, units, life. */
+/** ARGV: id, units, life, and whether it may have been heard before: then a hold that is gone is settled, and nothing is counted a second time. */
 const settleScript = `${common}
+if ARGV[4] == 'again' and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 add(ARGV[2] - held(ARGV[1]))
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
@@ -82,19 +83,24 @@ interface Open {
 interface Late {
   key: string;
   units: number;
+  /** It was sent to Redis, which may have done it without the answer having come. */
+  sent?: boolean;
   /** While Redis is told. */
   settling?: Promise<unknown>;
 }
 
 export function holds({ redis, lease, live }: HoldsOptions): Holds {
   const open = new Map<string, Open>();
-  /** What Redis did not answer to. It may have heard: told again, it counts them twice rather than not at all. */
+  /** What Redis did not answer to. */
   const late = new Map<string, Late>();
   let timer: NodeJS.Timeout | undefined;
 
-  const settle = (id: string, { key, units }: Late) =>
-    redis.call((client) => client.eval(settleScript, 1, key, id, units, live));
-  /** Once, however many ask for it meanwhile: a second time the hold is gone, and all of the units would be added to what is used. */
+  const settle = (id: string, one: Late) =>
+    redis.call((client) => {
+      const again = one.sent ? 'again' : 'first';
+      one.sent ||= client.status === 'ready';
+      return client.eval(settleScript, 1, one.key, id, one.units, live, again);
+    });
   const settleAgain = async (id: string, one: Late): Promise<void> => {
     one.settling ??= settle(id, one).finally(() => delete one.settling);
     await one.settling;
@@ -121,24 +127,34 @@ export function holds({ redis, lease, live }: HoldsOptions): Holds {
     }, lease / 3);
     timer.unref();
   };
+  const endLater = (id: string, ended: Late) => {
+    late.set(id, ended);
+    tend();
+  };
 
   return {
     take: async (key, units, limit, spent = () => 0) => {
       // Before it is known what was used nothing more is given out.
       await settleLate(key);
       const id = randomUUID();
-      const fits = await redis.call((client) => client.eval(takeScript, 1, key, id, units, limit, lease, live));
+      let sent = false;
+      const taking = redis.call((client) => {
+        sent = client.status === 'ready';
+        return client.eval(takeScript, 1, key, id, units, limit, lease, live);
+      });
+      const fits = await taking.catch((error: unknown) => {
+        // It may have been taken, for nobody.
+        if (sent) endLater(id, { key, units: 0, sent });
+        throw error;
+      });
       if (fits !== 1) return undefined;
       open.set(id, { key, units, spent });
       tend();
       return {
         settle: async (final) => {
           open.delete(id);
-          const ended = { key, units: final };
-          await settle(id, ended).catch(() => {
-            late.set(id, ended);
-            tend();
-          });
+          const ended: Late = { key, units: final };
+          await settle(id, ended).catch(() => endLater(id, ended));
         },
       };
     },
