@@ -1,5 +1,6 @@
 // Builds the images of the controller and the engines: compiled sources and production packages over one base.
 //   node e2e/images.ts build [NAME…]
+//   node e2e/images.ts stage copy-cuda|copy-vulkan     what the Containerfile copies, to be built over a base of one's own
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -26,6 +27,8 @@ interface Image {
   entry: string;
   /** Shared libraries of no npm package, which the Containerfile's environment names. */
   libraries?: () => Promise<string[]>;
+  /** A package that is not installed here, in the version of the one that it belongs to. */
+  extra?: { name: string; versionOf: string };
 }
 
 /** The images, by name. */
@@ -43,10 +46,23 @@ export const images: Record<string, Image> = {
   matcher: { workspace: '@quintet/matcher', folder: 'workloads/matcher', entry: 'main.js' },
 };
 
+const { copy: copyImage } = images;
+
+/** Images for GPUs: hundreds of megabytes, over a base that has the vendor's libraries. */
+const variants: Record<string, Image> = {
+  'copy-cuda': withBuild('@node-llama-cpp/linux-x64-cuda'),
+  'copy-vulkan': withBuild('@node-llama-cpp/linux-x64-vulkan'),
+};
+
+function withBuild(name: string): Image {
+  return { ...(copyImage as Image), extra: { name, versionOf: 'node-llama-cpp' } };
+}
+
 /** Stages `build/images/NAME`: what the Containerfile copies to /app. */
 async function stage(name: string): Promise<void> {
-  const image = images[name];
-  if (!image) throw new Error(`no image is called ${name}; there are: ${Object.keys(images).join(', ')}`);
+  const image = images[name] ?? variants[name];
+  if (!image)
+    throw new Error(`no image is called ${name}; there are: ${Object.keys({ ...images, ...variants }).join(', ')}`);
   const target = join(root, 'build/images', name);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
@@ -59,8 +75,23 @@ async function stage(name: string): Promise<void> {
   mkdirSync(join(target, 'lib'));
   for (const library of (await image.libraries?.()) ?? [])
     copyFileSync(library, join(target, 'lib', basename(library)));
+  if (image.extra) fetchPackage(image.extra, join(target, 'node_modules', image.extra.name));
   writeFileSync(join(target, 'package.json'), '{"type":"module"}\n');
   writeFileSync(join(target, 'main.js'), `import './node_modules/${image.workspace}/dist/${image.entry}';\n`);
+}
+
+/** Through npm, which checks what comes against the registry's digest. */
+function fetchPackage({ name, versionOf }: NonNullable<Image['extra']>, target: string): void {
+  const owner = readFileSync(join(root, 'node_modules', versionOf, 'package.json'), 'utf8');
+  const { version } = JSON.parse(owner) as { version: string };
+  mkdirSync(target, { recursive: true });
+  const wanted = `${name}@${version}`;
+  const packed = spawnSync('npm', ['pack', '--silent', '--pack-destination', target, wanted], { encoding: 'utf8' });
+  const archive = join(target, packed.stdout.trim().split('\n').at(-1) ?? '');
+  if (packed.status !== 0 || !existsSync(archive)) throw new Error(`${wanted} cannot be fetched: ${packed.stderr}`);
+  const unpacked = spawnSync('tar', ['-xzf', archive, '-C', target, '--strip-components=1'], { encoding: 'utf8' });
+  rmSync(archive);
+  if (unpacked.status !== 0) throw new Error(`${wanted} cannot be unpacked: ${unpacked.stderr}`);
 }
 
 /** LightGBM's library, fetched by `make setup`, and the OpenMP runtime that it needs and slim bases lack. */
@@ -161,7 +192,7 @@ export async function buildImages(names: readonly string[], onProgress: (line: s
 }
 
 function compile(names: readonly string[]): void {
-  const folders = names.map((name) => images[name]?.folder ?? '.');
+  const folders = names.map((name) => (images[name] ?? variants[name])?.folder ?? '.');
   const { status } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b', ...folders], {
     cwd: root,
     stdio: 'inherit',
@@ -172,10 +203,17 @@ function compile(names: readonly string[]): void {
 if (import.meta.main) {
   const { positionals } = parseArgs({ allowPositionals: true });
   const [verb, ...names] = positionals;
-  if (verb !== 'build') {
-    console.error(`usage: node e2e/images.ts build [NAME…]; names: ${Object.keys(images).join(', ')}`);
+  if (verb === 'stage' && names.length > 0) {
+    compile(names);
+    for (const name of names) await stage(name);
+  } else if (verb === 'build') {
+    const built = await buildImages(names.length > 0 ? names : Object.keys(images), console.log);
+    for (const { reference, archive } of built) console.log(`${reference}  ${archive}`);
+  } else {
+    const usage = 'usage: node e2e/images.ts build [NAME…] | stage NAME…';
+    console.error(
+      `${usage}; names: ${Object.keys(images).join(', ')}; to stage also ${Object.keys(variants).join(', ')}`,
+    );
     process.exit(2);
   }
-  const built = await buildImages(names.length > 0 ? names : Object.keys(images), console.log);
-  for (const { reference, archive } of built) console.log(`${reference}  ${archive}`);
 }

@@ -81,7 +81,13 @@ export function millisecondsOf({ user, system }: NodeJS.CpuUsage): number {
 }
 
 /** Throws when the answer is not 200. */
-export function post({ url, agent }: Served, path: string, body: object, fresh = false): Promise<IncomingMessage> {
+export function post(
+  { url, agent }: Served,
+  path: string,
+  body: object,
+  fresh = false,
+  signal?: AbortSignal,
+): Promise<IncomingMessage> {
   const text = JSON.stringify(body);
   const headers = {
     'content-type': 'application/json',
@@ -89,7 +95,8 @@ export function post({ url, agent }: Served, path: string, body: object, fresh =
     ...(fresh && { 'cache-control': 'no-store' }),
   };
   return new Promise((resolve, reject) => {
-    const sent = request(new URL(path, url), { method: 'POST', agent, headers }, (response) => {
+    const options = { method: 'POST', agent, headers, ...(signal && { signal }) };
+    const sent = request(new URL(path, url), options, (response) => {
       if (response.statusCode === 200) resolve(response);
       else {
         response.resume();

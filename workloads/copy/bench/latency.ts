@@ -1,4 +1,6 @@
-// Time to the first token: of short prompts alone and beside long ones, and of a prompt whose beginning was read before.
+// Time to the first token: of short prompts alone and beside long ones, of a prompt whose beginning was read before, and of one that waits for a place whose
+// client has gone.
+import { setTimeout as pause } from 'node:timers/promises';
 import { median, type Row, row } from '@quintet/runtime/bench';
 import { openLlama } from '../src/models/llama.ts';
 import { type BenchModel, post, quantile, type Served, serving } from './engine.ts';
@@ -86,7 +88,7 @@ export async function orderOfWork({ path, title, threads }: BenchModel, quick: b
     const beside: number[] = [];
     for (let i = 0; i < (quick ? 20 : 80); i++) {
       // Not in step with the batches.
-      await new Promise((resolve) => setTimeout(resolve, (i * 7) % 40));
+      await pause((i * 7) % 40);
       beside.push(await before(`${i} short`.padEnd(40, ' copy'), 1));
     }
     over = true;
@@ -108,6 +110,43 @@ export async function orderOfWork({ path, title, threads }: BenchModel, quick: b
     ];
   } finally {
     await model.close();
+  }
+}
+
+/** How long the only place stays taken by a prompt that is still read when its client goes. */
+export async function placesOfThoseWhoLeave(model: BenchModel, quick: boolean): Promise<Row[]> {
+  const engine = await serving(model, 1, 1024);
+  const long = (name: string) => `${name} leaves`.padEnd(900, ' copy');
+  try {
+    await firstToken(engine, 'warm ');
+    const whole = await firstToken(engine, long('first'));
+    const waited: number[] = [];
+    for (let i = 0; i < (quick ? 3 : 10); i++) {
+      const client = new AbortController();
+      const body = { prompt: long(`${i}`), max_tokens: 64, seed: 1, stream: true };
+      const left = post(engine, '/v1/completions', body, true, client.signal).catch(() => undefined);
+      await pause((whole * ((i % 5) + 1)) / 8);
+      client.abort();
+      waited.push(await firstToken(engine, `${i} next`));
+      await left;
+    }
+    return [
+      row(
+        {
+          bench: 'copy',
+          case: model.title,
+          unit: 'ms',
+          better: 'lower',
+          size: 'one place, clients that leave while 900 tokens are read',
+          metric: 'first token of the next one, at the longest',
+          ours: Math.max(...waited),
+          peers: { 'had they stayed': whole },
+        },
+        { absolute: 1000 },
+      ),
+    ];
+  } finally {
+    await engine.stop();
   }
 }
 

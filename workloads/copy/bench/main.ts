@@ -10,7 +10,7 @@ import { randomModel, type Shape } from '../src/testing/gguf.ts';
 import { writtenAhead } from './ahead.ts';
 import { answersFromCache } from './cache.ts';
 import { serve } from './engine.ts';
-import { firstTokens, orderOfWork } from './latency.ts';
+import { firstTokens, orderOfWork, placesOfThoseWhoLeave } from './latency.ts';
 import { tokensPerSecond } from './throughput.ts';
 
 const options = {
@@ -55,6 +55,7 @@ else {
         tokensPerSecond,
         firstTokens,
         orderOfWork,
+        placesOfThoseWhoLeave,
         ...(name === 'small' && { answersFromCache, writtenAhead }),
       };
       for (const [part, measure] of Object.entries(all)) {

@@ -23,6 +23,8 @@ export interface Reply {
   tokens: { prompt: number; completion: number };
   /** A stream that ended before its end, or with an error. */
   broken: boolean;
+  /** Why there is no answer at all. */
+  lost?: string;
   milliseconds: number;
 }
 
@@ -41,7 +43,11 @@ export async function ask(url: string, question: Question): Promise<Reply> {
   const none = { status: 0, retryAfter: false, text: '', tokens: { prompt: 0, completion: 0 }, broken: true };
   return new Promise((resolve) => {
     const done = (reply: Omit<Reply, 'milliseconds'>) => resolve({ ...reply, milliseconds: performance.now() - began });
-    const lost = () => done(none);
+    const lost = (error?: NodeJS.ErrnoException) => {
+      // A server may close a connection that is not in use just when the next request is sent on it; all others are its fault.
+      const idle = sent.reusedSocket ? ', connection used before' : '';
+      done({ ...none, lost: `${error?.code ?? error?.message ?? 'ended in the middle'}${idle}` });
+    };
     const sent = request(`${url}/v1/completions`, { method: 'POST', agent, headers, timeout: 60_000 }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
@@ -121,7 +127,7 @@ export function note(seen: Seen, { question, text }: { question: Question; text:
     if (reply.text !== text && seen.wrong.length < 5) seen.wrong.push(`${question.prompt}: ${reply.text} not ${text}`);
   } else if ([429, 503].includes(reply.status) && reply.retryAfter) seen.shed++;
   else {
-    const name = reply.status === 200 ? 'broken stream' : String(reply.status || 'connection lost');
+    const name = reply.status === 200 ? 'broken stream' : String(reply.status || `connection lost (${reply.lost})`);
     seen.errors[name] = (seen.errors[name] ?? 0) + 1;
   }
 }

@@ -30,6 +30,8 @@ export interface Folder {
   readonly remove: () => Promise<void>;
 }
 
+/** Milliseconds for which what a killed one had reserved stays so: a minute would only be waited for. */
+const lease = '6000';
 const program = new URL('../src/service/fixtures/replica.ts', import.meta.url).pathname;
 
 export function makeFolder(): Folder {
@@ -78,7 +80,7 @@ async function started(folder: string, file: string, port: number): Promise<Repl
   let child: ChildProcess;
   const start = async () => {
     const env = { ...process.env, QUINTET_CONFIG: file };
-    child = fork(program, [folder], { execArgv: ['--conditions=source'], env });
+    child = fork(program, [folder, lease], { execArgv: ['--conditions=source'], env });
     const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the engine ended with ${code}`)));
     ended.catch(() => undefined);
     await Promise.race([once(child, 'message'), ended]);

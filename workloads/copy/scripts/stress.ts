@@ -2,7 +2,8 @@
 //   node --conditions=source workloads/copy/scripts/stress.ts [--minutes 30] [--only burst,slow,backend,redis,budget,steady]
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startPostgres, startRedis } from '@quintet/runtime/testing';
+import { connectRedis } from '@quintet/runtime';
+import { eventually, startPostgres, startRedis } from '@quintet/runtime/testing';
 import pg from 'pg';
 import { ask, type Known, learn, load, nothing, type Reply, type Seen, slowClients } from './clients.ts';
 import { type Folder, makeFolder } from './replicas.ts';
@@ -143,11 +144,18 @@ async function budget(folder: Folder): Promise<void> {
       known.set(question.user, reply);
       if (reply.status === 429) break;
     }
-    await pause(2000);
     await client.connect();
-    const { rows } = await client.query<{ tag: string; state: string; prompt: number; completion: number }>(
-      'SELECT tag, state, prompt_tokens::int AS prompt, completion_tokens::int AS completion FROM copy_ledger',
-    );
+    // What was killed is given up for lost, and what it had reserved comes back when others need it.
+    const rows = await eventually(async () => {
+      const { rows: lines } = await client.query<Line>(
+        'SELECT tag, state, prompt_tokens::int AS prompt, completion_tokens::int AS completion, reserved_tokens::int AS reserved FROM copy_ledger',
+      );
+      if (lines.some(({ state }) => state === 'Open')) throw new Error('lines are open');
+      return lines;
+    }, 60_000);
+    const last = { tenant: 'news', prompt: 'rest', maxTokens: 900, user: 'too much' } as const;
+    for (let i = 0; i < 2; i++) await ask(replicas[i]?.url ?? '', last);
+    const counted = await tokensIn(server.url, 'news');
     const used = rows.reduce((sum, { prompt, completion }) => sum + prompt + completion, 0);
     const states = Object.groupBy(rows, ({ state }) => state);
     const answered = [...known].filter(([, { status }]) => status === 200);
@@ -173,9 +181,38 @@ async function budget(folder: Folder): Promise<void> {
       "the ledger has each answer once, with the model's own counts",
       `${differing.length} differ; ${counts.join(', ')}`,
     );
+    const lost = (states['Lost'] ?? []).reduce((sum, { reserved }) => sum + reserved, 0);
+    verdict(
+      counted >= used && counted - used <= lost,
+      'Redis counts what the ledger does, and of what was killed between the two no more than it had reserved',
+      `${counted} and ${used}; lost lines had reserved ${lost}`,
+    );
   } finally {
     await client.end().catch(() => undefined);
     await Promise.all([server.stop(), postgres.stop()]);
+  }
+}
+
+interface Line {
+  tag: string;
+  state: string;
+  prompt: number;
+  completion: number;
+  reserved: number;
+}
+
+/** What Redis counts as used or held today. */
+async function tokensIn(url: string, tenant: string): Promise<number> {
+  const connection = connectRedis({ url });
+  try {
+    return await eventually(() =>
+      connection.call(async (client) => {
+        const [key = ''] = await client.keys(`*q:held:copy:d:*:${tenant}`);
+        return Number(await client.hget(key, 'used'));
+      }),
+    );
+  } finally {
+    await connection.close();
   }
 }
 

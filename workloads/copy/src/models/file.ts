@@ -1,9 +1,9 @@
-// The file of a model: on a mounted claim, or fetched from S3 once for all pods of the node; its digest checked before anything is loaded.
+// The file of a model: on a mounted claim, in a mounted image, or fetched from S3 once for all pods of the node; its digest checked before anything is loaded.
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { claimsRoot, secretsRoot } from '@quintet/crds';
+import { claimsRoot, imagesRoot, secretsRoot } from '@quintet/crds';
 import { modelCache, QuintetError, type Registry, s3Source } from '@quintet/runtime';
 import { z } from 'zod';
 
@@ -32,7 +32,7 @@ export interface ModelFile {
 export interface FileOptions {
   source: z.output<typeof modelSource>;
   sha256?: string | undefined;
-  /** Where the spec has the source, such as `model.source`: Secrets are mounted by it. */
+  /** Where the spec has the source, such as `model.source`: Secrets and images are mounted by it. */
   at: string;
   /** Folder for what is fetched. */
   directory: string;
@@ -41,15 +41,18 @@ export interface FileOptions {
   onProgress: (message: string) => void;
   /** Where claims are mounted. */
   claims?: string;
-  /** Where a folder of a claim is named: the files in it that are the model, the first that is there. */
+  /** Where images are mounted. */
+  images?: string;
+  /** Where a folder is named: the files in it that are the model, the first that is there. */
   inFolder?: readonly string[];
 }
 
 /** Throws `MODEL_MISSING` or `MODEL_DAMAGED`. */
 export async function openModelFile(options: FileOptions): Promise<ModelFile> {
-  const { source, sha256, claims = claimsRoot } = options;
-  const { persistentVolumeClaim: claim, s3 } = source;
-  if (claim) return onClaim(`${claims}/${claim.claimName}/${claim.path}`, sha256, options);
+  const { source, sha256, claims = claimsRoot, images = imagesRoot } = options;
+  const { persistentVolumeClaim: claim, s3, oci } = source;
+  if (claim) return onVolume(`${claims}/${claim.claimName}/${claim.path}`, sha256, options);
+  if (oci) return onVolume(`${images}/${options.at}.oci/${oci.path}`, sha256, options);
   if (s3) {
     const credentials = s3.secretRef && credentialsAt(`${secretsRoot}/${options.at}.s3.secretRef`);
     const { bucket, key, endpoint, region } = s3;
@@ -72,19 +75,19 @@ export async function openModelFile(options: FileOptions): Promise<ModelFile> {
     }
   }
   throw new QuintetError('MODEL_MISSING', {
-    uri: source.oci?.image ?? 'without a source',
-    reason: 'this engine reads models from a persistentVolumeClaim or from s3',
+    uri: 'without a source',
+    reason: 'it needs a persistentVolumeClaim, s3 or oci',
     field: options.at,
   });
 }
 
-async function onClaim(path: string, sha256: string | undefined, options: FileOptions): Promise<ModelFile> {
+async function onVolume(path: string, sha256: string | undefined, options: FileOptions): Promise<ModelFile> {
   const uri = `file:${path}`;
   const info = await stat(path).catch((error: unknown) => {
     throw new QuintetError('MODEL_MISSING', { uri, reason: (error as NodeJS.ErrnoException).code ?? 'unreadable' });
   });
   const inside = info.isDirectory() && options.inFolder?.find((name) => existsSync(join(path, name)));
-  if (inside) return onClaim(join(path, inside), sha256, options);
+  if (inside) return onVolume(join(path, inside), sha256, options);
   if (info.isDirectory() && options.inFolder)
     throw new QuintetError('MODEL_MISSING', { uri, reason: `there is none of ${options.inFolder.join(', ')} in it` });
   if (!info.isFile()) throw new QuintetError('MODEL_MISSING', { uri, reason: 'it is not a file' });

@@ -18,6 +18,7 @@ import { type LoadOptions, loadModel, openContext } from './llamaLoad.ts';
 import { stateMemory } from './memory.ts';
 import type { Chances, Ended, Prompt, TextModel, TextRequest } from './model.ts';
 import { type Drawn, told } from './sampler.ts';
+import { placeOf } from './sequenceOrder.ts';
 import { type Slot, sharedPrefix, slotsOf } from './slots.ts';
 import { type Batch, type Steps, steps } from './steps.ts';
 import { written } from './written.ts';
@@ -214,6 +215,7 @@ class LlamaTextModel implements TextModel {
     signal: AbortSignal,
   ): Promise<{ tokens: AsyncGenerator<Made, void>; first: IteratorResult<Made, void>; reusedTokens: number }> {
     const { sequence, foreign } = slot;
+    const evaluationPriority = placeOf(slot.index);
     const metadata = { confidence: chances !== undefined, probabilities: (chances?.top ?? 0) > 0 };
     let at = foreign ? 0 : sharedPrefix(sequence.contextTokens, prompt.slice(0, -1));
     let reusedTokens: number | undefined;
@@ -229,8 +231,9 @@ class LlamaTextModel implements TextModel {
           reusedTokens ??= at;
           const part = prompt.slice(at, at + count);
           at += part.length;
-          if (at < prompt.length) return sequence.evaluateWithoutGeneratingNewTokens(part);
-          const tokens: AsyncGenerator<Made, void> = sequence.evaluateWithMetadata(part, metadata, sampling);
+          if (at < prompt.length) return sequence.evaluateWithoutGeneratingNewTokens(part, { evaluationPriority });
+          const all = { ...sampling, evaluationPriority };
+          const tokens: AsyncGenerator<Made, void> = sequence.evaluateWithMetadata(part, metadata, all);
           return { tokens, first: await tokens.next(), reusedTokens };
         });
         if (begun) return begun;

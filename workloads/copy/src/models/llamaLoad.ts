@@ -2,6 +2,7 @@
 import { QuintetError } from '@quintet/runtime';
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from 'node-llama-cpp';
 import type { StateMemory } from './memory.ts';
+import { bySequence } from './sequenceOrder.ts';
 
 export interface LoadOptions {
   path: string;
@@ -84,6 +85,11 @@ export async function openContext(
       contextSize,
       batchSize: shape.batchSize,
       threads: { ideal: options.threads, min: 1 },
+      batching: {
+        itemPrioritizationStrategy: bySequence,
+        // What begins a batch asks for it in one turn of the event loop: another turn would only be waited for.
+        dispatchSchedule: (dispatch) => process.nextTick(dispatch),
+      },
       ...(adapter && { lora: { adapters: [{ filePath: adapter.path, scale: adapter.scale }] } }),
       ...(options.signal && { createSignal: options.signal }),
     });

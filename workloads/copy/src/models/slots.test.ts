@@ -30,3 +30,22 @@ test('what a tenant left is foreign to another, however much they share', () => 
   expect(ask('a', 'the same').foreign).toBe(false);
   expect(ask('b', 'the same').foreign).toBe(true);
 });
+
+test('answers in work stand beside each other, and what was unused for longest is taken first where there is a choice', () => {
+  const sequences = Array.from({ length: 8 }, (_, index) => index);
+  const all = slotsOf(sequences, () => []);
+  const take = () => all.take('a', tokens('a prompt'));
+  const begun = Array.from({ length: 5 }, take);
+  expect(begun.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4]);
+  for (const index of [3, 1]) all.give(begun[index] as (typeof begun)[number]);
+  // The gaps first, then the ends.
+  expect([take(), take(), take()].map(({ index }) => index)).toEqual([3, 1, 5]);
+  // One at a time, all are used in turn.
+  const alone = slotsOf(sequences, () => []);
+  const used = Array.from({ length: 8 }, () => {
+    const slot = alone.take('a', tokens('a prompt'));
+    alone.give(slot);
+    return slot.index;
+  });
+  expect(used).toEqual(sequences);
+});

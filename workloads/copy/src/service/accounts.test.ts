@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Engine, Registry, startEngine } from '@quintet/runtime';
+import { type Engine, type EngineContext, Registry, startEngine } from '@quintet/runtime';
 import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bigramModel } from '../testing/gguf.ts';
+import { accounts } from './accounts.ts';
+import type { CopyConfig } from './config.ts';
 import { copyEngine } from './engine.ts';
 import { type Ledger, type LedgerLine, openLedger } from './ledger.ts';
 
@@ -163,4 +165,32 @@ test('lines of a replica that died are closed with what it had told of them, tho
   await living.write({ ...lost, state: 'Done', promptTokens: 7, completionTokens: 9 });
   expect(await lines("tag = 'lost'")).toEqual([expect.objectContaining({ state: 'Done', completion: 9 })]);
   await living.close();
+});
+
+test('an adapter costs what its model does; a model whose name only begins like another has no price of that one', async () => {
+  const written: LedgerLine[] = [];
+  const ledger: Ledger = {
+    write: async (line) => void written.push(line),
+    renew: () => undefined,
+    close: async () => undefined,
+  };
+  const context = {
+    config: {
+      budgets: { prices: [{ name: 'llama3', inputPerMillion: 1, outputPerMillion: 2 }], keys: [], currency: 'EUR' },
+    },
+    settings: { tenants: [] },
+    registry: new Registry(),
+  } as unknown as EngineContext<CopyConfig>;
+  const costOf = async (model: string, adaptable: string | undefined) => {
+    const used = { promptTokens: 1_000_000, completionTokens: 1_000_000 };
+    const books = accounts(context, ledger, { lease: 1000, adaptable });
+    const entry = { tenant: 'a', tag: '', model, promptTokens: 1_000_000, maxTokens: 1_000_000 };
+    const account = await books.open(entry, used);
+    await account.begin();
+    await account.settle(used, 'Done');
+    return written.at(-1)?.cost;
+  };
+  expect(await costOf('llama3', 'llama3')).toBe(3);
+  expect(await costOf('llama3:acme', 'llama3')).toBe(3);
+  expect(await costOf('llama3:70b', undefined)).toBe(0);
 });

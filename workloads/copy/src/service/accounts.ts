@@ -35,8 +35,18 @@ export interface Account {
 /** Budgets count millionths of the currency: a token in at a price of 1 a million is one. */
 const micro = 1_000_000;
 
-/** @param lease Milliseconds after which what a dead replica had reserved, and not used, comes back. */
-export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | undefined, lease: number): Accounts {
+export interface AccountOptions {
+  /** Milliseconds after which what a dead replica had reserved, and not used, comes back. */
+  lease: number;
+  /** The model whose adapters, `model:adapter`, cost what it does where the list does not name them; undefined where it can have none. */
+  adaptable: string | undefined;
+}
+
+export function accounts(
+  context: EngineContext<CopyConfig>,
+  ledger: Ledger | undefined,
+  { lease, adaptable }: AccountOptions,
+): Accounts {
   const { redis } = context;
   const { prices = [], keys = [], currency = 'USD' } = context.config.budgets ?? {};
   // A budget that cannot be looked at is not spent.
@@ -54,8 +64,9 @@ export function accounts(context: EngineContext<CopyConfig>, ledger: Ledger | un
   }));
   /** Millionths of the currency. */
   const costOf = (model: string, prompt: number, completion: number): number => {
-    // An adapter, `model:adapter`, costs what its model does where the list does not name it.
-    const price = prices.find(({ name }) => name === model) ?? prices.find(({ name }) => model.startsWith(`${name}:`));
+    const listed = (wanted: string | undefined) => prices.find(({ name }) => name === wanted);
+    const isAdapter = adaptable !== undefined && model.startsWith(`${adaptable}:`);
+    const price = listed(model) ?? (isAdapter ? listed(adaptable) : undefined);
     return price ? Math.ceil(prompt * price.inputPerMillion + completion * price.outputPerMillion) : 0;
   };
   const open = new Set<Promise<void>>();

@@ -1,23 +1,31 @@
 // The mounted embedding model that says which briefs mean the same.
 import type { Cache, EngineContext } from '@quintet/runtime';
-import { openEmbedding } from '@quintet/runtime/texts';
+import { type Embedding, openEmbedding } from '@quintet/runtime/texts';
 import type { CopyConfig } from './config.ts';
 import type { Answer } from './generator.ts';
 import { fileOf, type OpenOptions } from './open.ts';
 import { type Semantic, semantic } from './semantic.ts';
 
 /** Undefined where the resource does not ask for it. Throws `MODEL_MISSING`, `MODEL_DAMAGED` or `MODEL_INVALID`. */
-export async function openSemantic(
+export async function openMeaning(
   context: EngineContext<CopyConfig>,
-  cache: Cache<Answer[]>,
   options: Pick<OpenOptions, 'claims'>,
-): Promise<(Semantic & { close: () => Promise<void> }) | undefined> {
-  const { config, registry, log } = context;
-  if (!config.semanticCache) return undefined;
-  const { embedding: mounted, minSimilarity } = config.semanticCache;
+): Promise<Embedding | undefined> {
+  if (!context.config.semanticCache) return undefined;
   const at = 'semanticCache.embedding.source';
-  const file = await fileOf(context, { ...mounted, at, inFolder: ['model.onnx', 'onnx/model.onnx'] }, options);
-  const embedding = await openEmbedding({ model: file.path }, { registry });
+  const inFolder = ['model.onnx', 'onnx/model.onnx'];
+  const file = await fileOf(context, { ...context.config.semanticCache.embedding, at, inFolder }, options);
+  return openEmbedding({ model: file.path }, { registry: context.registry });
+}
+
+/** Undefined without an embedding. */
+export function semanticOf(
+  { config, registry, log }: EngineContext<CopyConfig>,
+  embedding: Embedding | undefined,
+  cache: Cache<Answer[]>,
+): Semantic | undefined {
+  if (!embedding || !config.semanticCache) return undefined;
+  const { minSimilarity } = config.semanticCache;
   const onError = (error: unknown) => log.warn({ err: error }, 'the embedding model failed; the brief is written anew');
-  return { ...semantic({ embedding, minSimilarity, cache, registry, onError }), close: () => embedding.close() };
+  return semantic({ embedding, minSimilarity, cache, registry, onError });
 }

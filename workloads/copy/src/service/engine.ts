@@ -9,6 +9,7 @@ import {
   QuintetError,
   remedies,
 } from '@quintet/runtime';
+import type { Embedding } from '@quintet/runtime/texts';
 import { type Prompts, readPrompts } from '../brief/template.ts';
 import type { LlamaBase } from '../models/llama.ts';
 import type { TextModel } from '../models/model.ts';
@@ -17,7 +18,7 @@ import { type Adapters, adapters } from './adapters.ts';
 import { type Ahead, writingAhead } from './ahead.ts';
 import type { ModelOptions } from './ask.ts';
 import { type CopyConfig, config } from './config.ts';
-import { openSemantic } from './embedding.ts';
+import { openMeaning, semanticOf } from './embedding.ts';
 import { type Answer, type Generator, generator } from './generator.ts';
 import { openLedger } from './ledger.ts';
 import { openModel } from './open.ts';
@@ -86,12 +87,17 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
     start: async (context) => {
       if (context.config.runtime === 'Template') return;
       let said = '';
+      let embedding: Embedding | undefined;
+      closing.push(async () => embedding?.close());
       for (;;) {
         try {
           const url = ledgerUrl(context.config);
+          // Before the model, and kept: what is small is not to have gigabytes loaded in vain while it is missing.
+          embedding ??= await openMeaning(context, options);
           const model = await openModel(context, { ...options, check: (id) => checkPrice(context.config, id) });
           serving = await serve(model, url, context, closing, {
             ...options,
+            embedding,
             onWait: () => ahead?.yield(),
             share: () => share,
           });
@@ -125,25 +131,30 @@ interface Serving {
   idle: () => boolean;
 }
 
+interface ServeOptions extends CopyOptions {
+  /** Says which briefs mean the same, where that is asked for. */
+  embedding: Embedding | undefined;
+  onWait: () => void;
+  share: () => number;
+}
+
 async function serve(
   model: TextModel | LlamaBase,
   url: string | undefined,
   context: EngineContext<CopyConfig>,
   closing: (() => Promise<void>)[],
-  { lease = 60_000, retryAfter, claims, onWait, share }: CopyOptions & { onWait: () => void; share: () => number },
+  { lease = 60_000, retryAfter, claims, embedding, onWait, share }: ServeOptions,
 ): Promise<Serving> {
   // What is tried again leaves nothing behind.
-  const opened = [() => model.close()];
   const undone = async (error: unknown): Promise<never> => {
-    for (const close of opened) await close();
+    await model.close();
     throw error;
   };
   const version = `${model.id}:${model.revision}`;
   const cache = await engineCache<Answer[]>({ name: 'copy', kind: 'answer', version, ...context }).catch(undone);
-  opened.push(() => cache.close());
-  const meant = await openSemantic(context, cache, { ...(claims && { claims }) }).catch(undone);
+  const meant = semanticOf(context, embedding, cache);
   const ledger = url === undefined ? undefined : openLedger(url, context.registry, lease);
-  const books = accounts(context, ledger, lease);
+  const books = accounts(context, ledger, { lease, adaptable: 'adapted' in model ? model.id : undefined });
   // Answers that were cut off are settled yet: the ledger and Redis are closed after them.
   closing.push(
     async () => {
@@ -154,7 +165,6 @@ async function serve(
     () => cache.close(),
     () => adapted.close(),
     () => model.close(),
-    async () => meant?.close(),
     async () => ledger?.close(),
   );
   // An adapter has turns of its own, as it has places of its own in the model.

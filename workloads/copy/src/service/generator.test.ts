@@ -4,10 +4,11 @@ import { expect, test } from 'vitest';
 import type { TextModel, TextRequest } from '../models/model.ts';
 import type { Accounts } from './accounts.ts';
 import { type Answer, type Ask, generator } from './generator.ts';
+import type { Semantic } from './semantic.ts';
 import { turns } from './turns.ts';
 
 /** A generator over a model that does as `generate` says, and what was settled and answered from the cache. */
-function over(generate: TextModel['generate']) {
+function over(generate: TextModel['generate'], semantic?: Semantic) {
   const settled: unknown[] = [];
   const cached: unknown[] = [];
   const registry = new Registry();
@@ -37,7 +38,7 @@ function over(generate: TextModel['generate']) {
     tiers: [memoryTier({ maxBytes: 1e6 })],
   });
   const queue = turns({ parallel: () => 4, maxQueue: 8, weightOf: () => 1 });
-  return { ...generator({ model, cache, turns: queue, accounts, context }), settled, cached };
+  return { ...generator({ model, cache, turns: queue, accounts, context, semantic }), settled, cached, cache };
 }
 
 const ask = (more: Partial<Ask> = {}): Ask => ({
@@ -104,4 +105,25 @@ test('who joins an answer that another asked for keeps to an own deadline and ha
   expect((await patient).answers).toMatchObject([{ text: 'text' }]);
   expect(settled).toEqual([{ promptTokens: 7, completionTokens: 1, state: 'Done' }]);
   expect(cached).toMatchObject([{ promptTokens: 7, completionTokens: 1 }]);
+});
+
+test('answers to another request that means the same are not kept anew: they live no longer than that one', async () => {
+  const found: Answer[] = [{ text: 'meant', finish: 'stop', promptTokens: 7, completionTokens: 1, similarity: 0.98 }];
+  const looks: { found?: Answer[] }[] = [{ found }, { found }, {}];
+  const { answers, cached, cache } = over(
+    async function* () {
+      yield 'anew';
+      return { finish: 'stop', promptTokens: 7, completionTokens: 1 };
+    },
+    { look: async () => ({ ...looks.shift(), keep: () => undefined }) },
+  );
+  const meant = () => answers(ask({ meaning: { same: 1, texts: [] } }), never);
+  // Two at once: the second joins, and each has its line.
+  const both = await Promise.all([meant(), meant()]);
+  expect(both.map((each) => each.answers)).toEqual([found, found]);
+  expect(cached).toHaveLength(2);
+  expect(cache.stats().tiers.memory?.usage?.entries).toBe(0);
+  expect((await meant()).answers).toEqual(found);
+  // The other one is too old, or was purged.
+  expect((await meant()).answers).toMatchObject([{ text: 'anew' }]);
 });

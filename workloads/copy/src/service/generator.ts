@@ -197,10 +197,7 @@ export function generator({ model, cache, turns, accounts, context, semantic }: 
     const done = use();
     try {
       const look = ask.meaning && (await semantic?.look(keyOf(ask), ask.meaning, signal));
-      if (look?.found) {
-        hit(ask, look.found);
-        return look.found;
-      }
+      if (look?.found) throw new Meant(look.found);
       const made = await make(ask, signal);
       look?.keep();
       return made;
@@ -223,6 +220,10 @@ export function generator({ model, cache, turns, accounts, context, semantic }: 
       if (!own) hit(ask, value);
       return { answers: value, source };
     } catch (error) {
+      if (error instanceof Meant) {
+        hit(ask, error.answers);
+        return { answers: error.answers, source: 'miss' };
+      }
       // Turned away was one that waits as little as its own priority lets it: this one asks for itself.
       if (!own && !limit.signal.aborted && isQuintetError(error) && error.code === 'OVERLOADED')
         return { answers: await make(ask, limit.signal), source: 'miss' };
@@ -284,6 +285,16 @@ export function generator({ model, cache, turns, accounts, context, semantic }: 
       }
     },
   };
+}
+
+/** Answers that another request has in the cache: thrown, as only so they are not kept anew, and live no longer than they would have. */
+class Meant extends Error {
+  readonly answers: Answer[];
+
+  constructor(answers: Answer[]) {
+    super('answers to a request that means the same');
+    this.answers = answers;
+  }
 }
 
 /** What is asked for where the request does not say: as configured, but room is left for the prompt. */

@@ -108,3 +108,50 @@ test('an answer that the cache has given up is given to nobody, and an embedding
   expect((await look('two')).found).toBeUndefined();
   expect(errors).toHaveLength(1);
 });
+
+describe('what is remembered', () => {
+  const answer: Answer = { text: 'made', finish: 'stop', promptTokens: 1, completionTokens: 1 };
+  const bytesIn = async (registry: Registry) =>
+    Number(/^quintet_copy_semantic_bytes (\d+)/m.exec(await registry.metrics())?.[1]);
+  /** All briefs mean the same; `looks` tells whether one is found under the parameters that `seed` stands for. */
+  const remembering = (mostBytes: number) => {
+    const registry = new Registry();
+    const looker = semantic({
+      embedding: { embed: async () => new Float32Array(256).fill(1 / 16) },
+      minSimilarity: 0.9,
+      cache: { get: async () => ({ value: [answer], source: 'memory' }) },
+      registry,
+      onError: (error) => {
+        throw error;
+      },
+      mostBytes,
+    });
+    const look = (prompt: string, seed: number) =>
+      looker.look({ tenant: 'a', input: { prompt, seed } }, { same: 1, texts: [prompt] }, new AbortController().signal);
+    return {
+      registry,
+      looks: async (seed: number) => (await look('any', seed)).found !== undefined,
+      keep: async (prompt: string, seed: number) => (await look(prompt, seed)).keep(),
+    };
+  };
+
+  test('takes no more memory than it may: what was unused for longest goes first', async () => {
+    const { looks, keep, registry } = remembering(2500);
+    for (const seed of [1, 2]) await keep('a brief', seed);
+    expect(await looks(1)).toBe(true);
+    await keep('a brief', 3);
+    expect([await looks(1), await looks(2), await looks(3)]).toEqual([true, false, true]);
+    expect(await bytesIn(registry)).toBeLessThanOrEqual(2500);
+    // One that is larger than all that there is room for is not kept, and nothing else is either.
+    await keep('a long brief '.repeat(200), 4);
+    expect(await bytesIn(registry)).toBe(0);
+  });
+
+  test('stands there once, however often it was made anew', async () => {
+    const { keep, registry } = remembering(10_000);
+    await keep('a brief', 1);
+    const once = await bytesIn(registry);
+    for (let i = 0; i < 20; i++) await keep('a brief', 1);
+    expect(await bytesIn(registry)).toBe(once);
+  });
+});

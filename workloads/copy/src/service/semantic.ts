@@ -1,6 +1,7 @@
 // Answers to briefs that mean the same as one before: of the same tenant and the same parameters, by a mounted embedding model, from the cache alone.
 import { createHash } from 'node:crypto';
-import { type Cache, type CacheRequest, counter, type Registry } from '@quintet/runtime';
+import { setImmediate } from 'node:timers/promises';
+import { type Cache, type CacheRequest, counter, gaugeOf, type Registry } from '@quintet/runtime';
 import { type Embedding, similarity } from '@quintet/runtime/texts';
 import type { Meaning } from '../brief/meaning.ts';
 import type { Answer } from './generator.ts';
@@ -24,14 +25,20 @@ export interface SemanticOptions {
   cache: Pick<Cache<Answer[]>, 'get'>;
   registry: Registry;
   onError: (error: unknown) => void;
-  /** Requests remembered. */
-  most?: number;
+  /** Bytes that what is remembered may take; 64 MiB when left out. */
+  mostBytes?: number;
 }
 
 interface Known {
+  id: string;
+  scope: string;
   asked: CacheRequest;
   vectors: Float32Array[];
+  bytes: number;
 }
+
+/** Requests compared in one turn of the event loop: no token of any answer moves meanwhile. */
+const turn = 64;
 
 export function semantic({
   embedding,
@@ -39,43 +46,55 @@ export function semantic({
   cache,
   registry,
   onError,
-  most = 4096,
+  mostBytes = 64 * 2 ** 20,
 }: SemanticOptions): Semantic {
-  /** Requests that differ in nothing but their texts, by the hash of what is the same; those unused for longest first. */
-  const scopes = new Map<string, Known[]>();
-  let size = 0;
+  /** Those unused for longest first. */
+  const all = new Map<string, Known>();
+  /** Requests that differ in nothing but their texts, by the hash of what is the same. */
+  const scopes = new Map<string, Set<Known>>();
+  let bytes = 0;
   const hits = counter(registry, 'quintet_copy_semantic_hits_total', 'Answers to briefs that mean the same.', []);
+  gaugeOf(registry, 'quintet_copy_semantic_bytes', 'Memory of briefs that others may mean the same as.', [], () => [
+    [{}, bytes],
+  ]);
 
-  const remember = (scope: string, known: Known) => {
-    const all = scopes.get(scope) ?? [];
-    scopes.delete(scope);
-    scopes.set(scope, [...all, known]);
-    size++;
-    for (const [oldest, [, ...rest]] of scopes) {
-      if (size <= most) return;
-      size--;
-      if (rest.length > 0) scopes.set(oldest, rest);
-      else scopes.delete(oldest);
-    }
+  const forget = (known: Known) => {
+    if (all.get(known.id) !== known) return;
+    all.delete(known.id);
+    bytes -= known.bytes;
+    const scope = scopes.get(known.scope);
+    scope?.delete(known);
+    if (scope?.size === 0) scopes.delete(known.scope);
   };
-  const forget = (scope: string, known: Known) => {
-    const all = scopes.get(scope) ?? [];
-    const rest = all.filter((each) => each !== known);
-    size -= all.length - rest.length;
-    if (rest.length > 0) scopes.set(scope, rest);
-    else scopes.delete(scope);
+  const remember = (known: Known) => {
+    const before = all.get(known.id);
+    if (before) forget(before);
+    all.set(known.id, known);
+    bytes += known.bytes;
+    const scope = scopes.get(known.scope) ?? new Set();
+    scopes.set(known.scope, scope.add(known));
+    for (const oldest of all.values()) {
+      if (bytes <= mostBytes) return;
+      forget(oldest);
+    }
   };
 
   const find = async (scope: string, vectors: readonly Float32Array[]): Promise<Answer[] | undefined> => {
-    const alike = (scopes.get(scope) ?? [])
-      .map((known) => ({ known, least: leastSimilarity(known.vectors, vectors) }))
-      .filter(({ least }) => least >= minSimilarity)
-      .toSorted((a, b) => b.least - a.least);
-    for (const { known, least } of alike) {
+    const alike: { known: Known; least: number }[] = [];
+    for (const [at, known] of [...(scopes.get(scope) ?? [])].entries()) {
+      if (at > 0 && at % turn === 0) await setImmediate();
+      const least = leastSimilarity(known.vectors, vectors, minSimilarity);
+      if (least !== undefined) alike.push({ known, least });
+    }
+    for (const { known, least } of alike.toSorted((a, b) => b.least - a.least)) {
       const kept = await cache.get(known.asked);
-      if (kept) return kept.value.map((answer) => ({ ...answer, similarity: least }));
       // Evicted, purged or too old.
-      forget(scope, known);
+      if (!kept) forget(known);
+      else {
+        // Used last, as long as nobody remembered it anew meanwhile.
+        if (all.get(known.id) === known && all.delete(known.id)) all.set(known.id, known);
+        return kept.value.map((answer) => ({ ...answer, similarity: least }));
+      }
     }
     return undefined;
   };
@@ -87,7 +106,7 @@ export function semantic({
         const vectors = await Promise.all(texts.map((text) => embedding.embed(text, signal)));
         const found = await find(scope, vectors);
         if (found) hits.inc();
-        return { ...(found && { found }), keep: () => remember(scope, { asked, vectors }) };
+        return { ...(found && { found }), keep: () => remember(knownOf(asked, scope, vectors)) };
       } catch (error) {
         if (!signal.aborted) onError(error);
         return { keep: () => undefined };
@@ -104,7 +123,20 @@ function scopeOf({ tenant, input }: CacheRequest, same: unknown): string {
     .digest('base64url');
 }
 
-/** One text that says something else makes another brief, however many are alike. */
-function leastSimilarity(a: readonly Float32Array[], b: readonly Float32Array[]): number {
-  return Math.min(1, ...a.map((vector, i) => similarity(vector, b[i] ?? new Float32Array(0))));
+function knownOf(asked: CacheRequest, scope: string, vectors: Float32Array[]): Known {
+  const text = JSON.stringify(asked);
+  const id = createHash('sha256').update(text).digest('base64url');
+  // Two bytes a character, as the strings of a request may take.
+  const bytes = 2 * text.length + vectors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return { id, scope, asked, vectors, bytes };
+}
+
+/** One text that says something else makes another brief, however many are alike: undefined below `least`. */
+function leastSimilarity(a: readonly Float32Array[], b: readonly Float32Array[], least: number): number | undefined {
+  let lowest = 1;
+  for (const [i, vector] of a.entries()) {
+    lowest = Math.min(lowest, similarity(vector, b[i] ?? new Float32Array(0)));
+    if (lowest < least) return undefined;
+  }
+  return lowest;
 }
