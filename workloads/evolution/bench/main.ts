@@ -1,16 +1,17 @@
 // Evolution beside FLAML, TPOT and LightGBM's defaults: same data, same seconds, same cores, in one run. Rows stand as soon as they are known.
-//   node --conditions=source bench/main.ts [--quick] [--json FILE] [--parts training,racing,cache,workers,quality]
-//     quality: [--seconds 30] [--splits 5] [--only NAME,…]; searches: [--rows 28572] [--search-seconds 120] [--seeds 3]
+//   node --conditions=source bench/main.ts [--quick] [--json FILE] [--parts training,racing,workers,quality]
+//     quality: [--seconds 30] [--splits 5] [--only NAME,…]; racing and workers: [--rows 28572] [--search-seconds 600 of CPU, or 120] [--seeds 3]
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { quality } from './quality.ts';
+import { racing } from './racing.ts';
 import { Results } from './results.ts';
-import { searchSpeed } from './search-speed.ts';
 import { trainingSpeed } from './training.ts';
+import { workers } from './workers.ts';
 
-const known = ['training', 'racing', 'cache', 'workers', 'quality'];
+const known = ['training', 'racing', 'workers', 'quality'];
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
@@ -37,19 +38,16 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const results = new Results(values.json);
 try {
   if (parts.has('training')) await trainingSpeed(quick, results);
-  if (['racing', 'cache', 'workers'].some((part) => parts.has(part)))
-    await searchSpeed(
-      {
-        folder,
-        parts,
-        // Seven tenths of them teach: 20 000.
-        rows: Number(values.rows ?? (quick ? 1500 : 28_572)),
-        evaluations: quick ? 12 : 120,
-        seeds: Number(values.seeds ?? (quick ? 1 : 3)),
-        seconds: Number(values['search-seconds'] ?? (quick ? 20 : 120)),
-      },
-      results,
-    );
+  const searches = {
+    folder,
+    // Seven tenths of them teach: 20 000.
+    rows: Number(values.rows ?? (quick ? 1500 : 28_572)),
+    evaluations: quick ? 12 : 120,
+    seeds: Number(values.seeds ?? (quick ? 1 : 3)),
+  };
+  const seconds = (usual: number): number => Number(values['search-seconds'] ?? (quick ? 20 : usual));
+  if (parts.has('racing')) await racing({ ...searches, seconds: seconds(600) }, results);
+  if (parts.has('workers')) await workers({ ...searches, seconds: seconds(120) }, results);
   if (parts.has('quality'))
     await quality(
       {

@@ -19,7 +19,7 @@ export interface FittedLearner {
   readonly state: LearnerState;
   /** Multiply-adds, comparisons and the like for one row: the cost that the search minimises, the same on every machine. */
   readonly operations: number;
-  /** Frees what lives outside the heap. */
+  /** Frees what lives outside the heap; nothing is asked of the learner after it. */
   close?: () => void;
 }
 

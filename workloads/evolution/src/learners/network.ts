@@ -158,12 +158,17 @@ function backward(layers: readonly Layer[], input: Float32Array, rows: number): 
       for (let k = 0; k < outputs; k++) gradient[inputs * outputs + k]! += deltas[out + k]!;
       for (let j = 0; j < inputs; j++) {
         const x = from[i * inputs + j]!;
-        let back = 0;
-        for (let k = 0, at = j * outputs; k < outputs; k++, at++) {
-          gradient[at]! += x * deltas[out + k]!;
-          back += w[at]! * deltas[out + k]!;
-        }
-        if (below) below.deltas[i * inputs + j] = x > 0 ? back : 0;
+        // Nothing passes a unit that was silent, and nothing is asked of the inputs themselves.
+        if (x === 0) {
+          if (below) below.deltas[i * inputs + j] = 0;
+        } else if (below) {
+          let back = 0;
+          for (let k = 0, at = j * outputs; k < outputs; k++, at++) {
+            gradient[at]! += x * deltas[out + k]!;
+            back += w[at]! * deltas[out + k]!;
+          }
+          below.deltas[i * inputs + j] = back;
+        } else for (let k = 0, at = j * outputs; k < outputs; k++, at++) gradient[at]! += x * deltas[out + k]!;
       }
     }
   }

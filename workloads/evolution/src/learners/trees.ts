@@ -3,35 +3,57 @@ import type { Matrix, Targets } from '../preprocess/matrix.ts';
 import { type Fit, type FitOptions, type FittedLearner, type LearnerState } from './learner.ts';
 import { lightgbm } from './lightgbm/library.ts';
 
-/** Prepared (binned) matrices are kept for further learners on the same rows. */
-const datasetsKept = 4;
-const datasets = new Map<string, { handle: bigint; users: number; dropped: boolean }>();
+/** Cells of prepared (binned) matrices that are kept for further learners on the same rows: about a byte each. */
+const cellsKept = 128 << 20;
+const datasets = new Map<string, Dataset>();
+
+interface Dataset {
+  readonly handle: bigint;
+  readonly cells: number;
+  users: number;
+  dropped: boolean;
+}
 
 /** One thread an evaluation: results are the same on every machine, and the cores are for other evaluations. */
 const always = 'num_threads=1 deterministic=true force_col_wise=true verbosity=-1 feature_pre_filter=false';
 
+/** The learner must be closed: what it was fitted on is kept until then. */
 export const fitTrees: Fit = (matrix, targets, options) => {
   const library = lightgbm();
   const dataset = datasetOf(matrix, targets, options);
-  try {
-    const booster = library.boosterCreate(dataset.handle, `${always} ${parametersOf(options)}`);
-    let trees = 0;
-    try {
-      const wanted = Number(options.genes['trees']);
-      while (trees < wanted && !library.boosterUpdate(booster)) trees++;
-      const model = library.boosterToText(booster);
-      const leaves = Number(options.genes['leaves']);
-      return {
-        ...loadTrees({ kind: 'Trees', model }, options.outputs),
-        operations: Math.max(1, trees) * options.outputs * Math.ceil(Math.log2(leaves) + 1),
-      };
-    } finally {
-      library.boosterFree(booster);
-    }
-  } finally {
+  let booster: bigint | undefined;
+  let closed = false;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    if (booster !== undefined) library.boosterFree(booster);
     release(dataset);
+  };
+  try {
+    booster = library.boosterCreate(dataset.handle, `${always} ${parametersOf(options)}`);
+    const wanted = Number(options.genes['trees']);
+    let trees = 0;
+    while (trees < wanted && !library.boosterUpdate(booster)) trees++;
+    return grown(booster, close, options, Math.max(1, trees));
+  } catch (error) {
+    close();
+    throw error;
   }
 };
+
+function grown(booster: bigint, close: () => void, { outputs, genes }: FitOptions, trees: number): FittedLearner {
+  let state: LearnerState | undefined;
+  return {
+    // Writing trees down takes as long as growing some of them, and most are judged and forgotten.
+    get state() {
+      state ??= { kind: 'Trees', model: lightgbm().boosterToText(booster) };
+      return state;
+    },
+    operations: trees * outputs * Math.ceil(Math.log2(Number(genes['leaves'])) + 1),
+    predict: (matrix) => predicted(booster, matrix, outputs),
+    close,
+  };
+}
 
 export function loadTrees(state: LearnerState & { kind: 'Trees' }, outputs: number): FittedLearner {
   const library = lightgbm();
@@ -41,24 +63,21 @@ export function loadTrees(state: LearnerState & { kind: 'Trees' }, outputs: numb
     operations: 0,
     predict: (matrix) => {
       booster ??= library.boosterFromText(state.model);
-      const result = new Float64Array(matrix.rows * outputs);
-      // Predictions of one row at a time need no threads.
-      if (matrix.rows > 0)
-        library.boosterPredict(
-          booster,
-          matrix.data,
-          matrix.rows,
-          matrix.columns,
-          result,
-          'num_threads=1 verbosity=-1 predict_disable_shape_check=true',
-        );
-      return result;
+      return predicted(booster, matrix, outputs);
     },
     close: () => {
       if (booster !== undefined) library.boosterFree(booster);
       booster = undefined;
     },
   };
+}
+
+function predicted(booster: bigint, { rows, columns, data }: Matrix, outputs: number): Float64Array {
+  const result = new Float64Array(rows * outputs);
+  // Predictions of one row at a time need no threads.
+  const how = 'num_threads=1 verbosity=-1 predict_disable_shape_check=true';
+  if (rows > 0) lightgbm().boosterPredict(booster, data, rows, columns, result, how);
+  return result;
 }
 
 function parametersOf({ task, outputs, genes, seed }: FitOptions): string {
@@ -102,7 +121,7 @@ function parametersOf({ task, outputs, genes, seed }: FitOptions): string {
   ].join(' ');
 }
 
-function datasetOf(matrix: Matrix, targets: Targets, { genes, dataKey }: FitOptions) {
+function datasetOf(matrix: Matrix, targets: Targets, { genes, dataKey }: FitOptions): Dataset {
   const library = lightgbm();
   const binning = `max_bin=${genes['maxBin']}${genes['boosting'] === 'Linear' ? ' linear_tree=true' : ''}`;
   const key = `${dataKey} ${binning}`;
@@ -116,20 +135,28 @@ function datasetOf(matrix: Matrix, targets: Targets, { genes, dataKey }: FitOpti
   const handle = library.datasetFromMatrix(matrix.data, matrix.rows, matrix.columns, `${always} ${binning}`);
   library.datasetSetField(handle, 'label', Float32Array.from(targets.y));
   if (targets.weights) library.datasetSetField(handle, 'weight', Float32Array.from(targets.weights));
-  const made = { handle, users: 1, dropped: dataKey === undefined };
+  const made = { handle, cells: matrix.rows * matrix.columns, users: 1, dropped: dataKey === undefined };
   if (dataKey !== undefined) {
     datasets.set(key, made);
-    for (const [oldest, entry] of datasets) {
-      if (datasets.size <= datasetsKept) break;
-      datasets.delete(oldest);
-      entry.dropped = true;
-      if (entry.users === 0) library.datasetFree(entry.handle);
-    }
+    trim();
   }
   return made;
 }
 
-function release(dataset: { handle: bigint; users: number; dropped: boolean }): void {
+/** Drops those that were not used for longest. */
+function trim(): void {
+  let cells = 0;
+  for (const each of datasets.values()) cells += each.cells;
+  for (const [oldest, entry] of datasets) {
+    if (cells <= cellsKept || datasets.size === 1) break;
+    cells -= entry.cells;
+    datasets.delete(oldest);
+    entry.dropped = true;
+    if (entry.users === 0) lightgbm().datasetFree(entry.handle);
+  }
+}
+
+function release(dataset: Dataset): void {
   dataset.users--;
   if (dataset.dropped && dataset.users === 0) lightgbm().datasetFree(dataset.handle);
 }

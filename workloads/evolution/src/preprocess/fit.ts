@@ -3,7 +3,7 @@ import type { Feature } from '../data/features.ts';
 import { outputsOf, type Problem } from '../data/problem.ts';
 import { randomOf } from '../random.ts';
 import type { Matrix } from './matrix.ts';
-import { type Preprocessing, type Step, transform, valuesOf } from './steps.ts';
+import { type Preprocessing, type Step, valuesOf } from './steps.ts';
 
 export interface PreprocessingGenes {
   /** None keeps gaps for learners that understand them. */
@@ -57,26 +57,34 @@ export function fitPreprocessing(
   }
   const values = steps.map((step, i) => apart.get(i) ?? valuesOf(step, problem.features[step.feature]!, rows));
   const outputs = chosen(values, targets, genes);
-  const preprocessing: Preprocessing = { steps, outputs };
-  return {
-    preprocessing,
-    matrix:
-      apart.size === 0 ? transform(preprocessing, problem.features, rows) : assembled(values, outputs, rows.length),
-  };
+  return { preprocessing: { steps, outputs }, matrix: assembled(values, outputs, rows.length) };
 }
 
 function number(steps: Step[], index: number, feature: Feature, rows: Int32Array, genes: PreprocessingGenes): void {
-  const present = Float64Array.from(rows, (row) => feature.values![row]!)
-    .filter((value) => !Number.isNaN(value))
-    .sort();
+  const present = presentOf(feature.values!, rows);
   const gaps = present.length < rows.length;
   const log = genes.scale === 'Log';
-  const fill =
-    genes.impute === 'None' ? null : Math.fround(genes.impute === 'Mean' ? meanOf(present) : quantile(present, 0.5));
-  const scaledValues = log ? present.map((x) => Math.sign(x) * Math.log1p(Math.abs(x))) : present;
-  const { shift, factor, clip } = scaleOf(genes.scale, scaledValues);
-  steps.push({ kind: 'Number', feature: index, fill, log, shift, factor, clip });
+  // As they are for most trees: ordering them would take longer than all else.
+  if (genes.impute === 'None' && genes.scale === 'None')
+    steps.push({ kind: 'Number', feature: index, fill: null, log, shift: 0, factor: 1, clip: null });
+  else {
+    present.sort();
+    const fill =
+      genes.impute === 'None' ? null : Math.fround(genes.impute === 'Mean' ? meanOf(present) : quantile(present, 0.5));
+    const scaledValues = log ? present.map((x) => Math.sign(x) * Math.log1p(Math.abs(x))) : present;
+    steps.push({ kind: 'Number', feature: index, fill, log, ...scaleOf(genes.scale, scaledValues) });
+  }
   if (gaps && genes.indicate === 'Yes') steps.push({ kind: 'Missing', feature: index });
+}
+
+function presentOf(values: ArrayLike<number>, rows: Int32Array): Float64Array {
+  const present = new Float64Array(rows.length);
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const value = values[rows[i]!]!;
+    if (!Number.isNaN(value)) present[count++] = value;
+  }
+  return present.subarray(0, count);
 }
 
 function scaleOf(

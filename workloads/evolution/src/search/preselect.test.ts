@@ -44,7 +44,7 @@ it('comes nearer to an optimum than chance does with as many evaluations', () =>
   const regret = (chooses: boolean, seed: number): number => {
     const random = randomOf('search', seed);
     const preselection = new Preselection(space);
-    let best = defaultGenomes(space)[1]!;
+    let best = defaultGenomes(space)[0]!;
     for (let i = 0; i < 30; i++) {
       const children = Array.from({ length: 8 }, () => ({ genome: mutated(best, space, 0.3, random) }));
       const { genome } = chooses && preselection.ready ? preselection.best(children) : children[0]!;

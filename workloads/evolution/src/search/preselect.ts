@@ -2,6 +2,7 @@
 //
 // A kernel mean of the scores of pipelines of the same learner, in the space of its genes scaled to 0..1, plus a bonus where nothing near is known
 // (an upper confidence bound, Srinivas et al. 2010). Of children that promise about the same the one that costs less training goes first.
+import { trainingTime } from './cost.ts';
 import { type Gene, type Genome, genesOf, type Space } from './genome.ts';
 
 /** Width of the kernel, of a gene's range. */
@@ -49,7 +50,8 @@ export class Preselection {
     let [chosen] = children;
     let most = Number.NEGATIVE_INFINITY;
     for (const child of children) {
-      const promise = this.#promiseOf(child.genome, spread) - spread * thrift * Math.log10(trainingOf(child.genome));
+      const promise =
+        this.#promiseOf(child.genome, spread) - spread * thrift * Math.log10(trainingTime(child.genome, this.#space));
       if (promise <= most) continue;
       most = promise;
       chosen = child;
@@ -87,15 +89,6 @@ function distance(a: readonly number[], b: readonly number[]): number {
   let sum = 0;
   for (const [i, value] of a.entries()) sum += Math.min(0.25, (value - b[i]!) ** 2);
   return sum;
-}
-
-/** How much training costs, up to a factor that the data has: leaves grow with trees, and DART drops old trees for each new one. */
-function trainingOf({ learner, genes }: Genome): number {
-  const trees = Number(genes['trees'] ?? 0);
-  if (trees > 0) return trees * (8 + Number(genes['leaves'])) * (genes['boosting'] === 'Dart' ? 1 + trees / 50 : 1);
-  if (learner === 'NeuralNetwork')
-    return 20 * Number(genes['epochs']) * Number(genes['width']) ** Number(genes['depth']);
-  return 1000;
 }
 
 /** From the median, so that one failure does not spread the rest. */

@@ -1,23 +1,30 @@
-// Stops a pipeline early that cannot catch up: after the teaching sample, and between its folds.
+// Stops a pipeline early that will not lead: after the teaching sample, and between its folds.
 //
-// A pipeline is compared, fold by fold, with the best that was known when it was bred. It is stopped when it lies behind by more than chance explains: the mean
-// difference over its folds exceeds z × s / √folds, s being the deviation of such differences as seen so far in this run, and z the normal quantile of
-// the error rate shared among all looks (Bonferroni). So a pipeline that is as good as the compared one is stopped in at most `errorRate` of cases, as
-// far as differences are normal. Until differences were seen, s is taken from how the compared one's own folds scatter: two pipelines on the same rows
-// differ less from fold to fold than each does by itself.
+// A pipeline is compared, fold by fold, with the best that was known when it was bred. A pipeline that would be better than that one by `worth` deviations
+// of such a difference on one fold is stopped in at most `errorRate` of cases, as far as differences are normal: the quantile of the error rate is shared
+// among all looks (Bonferroni). Of those that are merely as good a look stops about a third: what is sought is a better one, and time spent on equals is
+// not spent on others. The deviation is the median of the differences seen so far in this run, so that learners of quite another kind, whose folds
+// scatter more, do not hide small steps near the best. Until enough were seen it is mixed with how the compared one's own folds scatter: two pipelines
+// on the same rows differ less from fold to fold than each does by itself.
 import type { Individual } from './population.ts';
 
 export const errorRate = 0.05;
+/** Deviations of the difference on one fold, or on the sample, by which a pipeline must be better to be kept for sure. */
+export const worth = 1.5;
 
+/** Deviations that the first pipeline of a learner may be behind: ensembles live on differences, but not on what is hopeless. */
+const forgiven = 4;
 /** Differences that the assumed deviation counts for, beside those that were seen. */
 const assumed = 4;
+const remembered = 400;
+/** Median of the square of a standard normal number. */
+const medianSquare = 0.4549;
 
 export class Race {
   readonly #looks: number;
-  #squares = 0;
-  #freedom = 0;
-  #lowSquares = 0;
-  #lowCount = 0;
+  /** Squares of what the differences on folds, and on samples, are off from their mean over all folds. */
+  #folds: readonly number[] = [];
+  #samples: readonly number[] = [];
 
   /** @param looks Most that one pipeline goes through: at its sample, and between its folds */
   constructor(looks: number) {
@@ -29,40 +36,55 @@ export class Race {
     if (!reference) return;
     const differences = individual.scores.map((score, fold) => reference.scores[fold]! - score);
     const mean = meanOf(differences);
-    this.#squares += differences.reduce((sum, each) => sum + (each - mean) ** 2, 0);
-    this.#freedom += differences.length - 1;
+    const freedom = differences.length / Math.max(1, differences.length - 1);
+    const squares = differences.map((each) => freedom * (each - mean) ** 2);
+    this.#folds = [...this.#folds, ...squares].slice(-remembered);
     if (individual.low === undefined || reference.low === undefined) return;
-    this.#lowSquares += (reference.low - individual.low - mean) ** 2;
-    this.#lowCount++;
+    this.#samples = [...this.#samples, (reference.low - individual.low - mean) ** 2].slice(-remembered);
   }
 
   /** What is known now, which later pipelines do not change. */
   frozen(): Race {
     const race = new Race(this.#looks);
-    race.#squares = this.#squares;
-    race.#freedom = this.#freedom;
-    race.#lowSquares = this.#lowSquares;
-    race.#lowCount = this.#lowCount;
+    race.#folds = this.#folds;
+    race.#samples = this.#samples;
     return race;
   }
 
-  losesSample(low: number, reference: Individual | undefined): boolean {
+  /** @param rival The best score of several others on the sample: chance alone puts it about a deviation above theirs */
+  losesSample(
+    low: number,
+    reference: Individual | undefined,
+    pioneer = false,
+    rival = Number.NEGATIVE_INFINITY,
+  ): boolean {
     if (reference?.low === undefined) return false;
     // Where a sample puts a pipeline scatters about as much as its folds do.
-    const squares = this.#lowSquares + assumed * varianceOf(reference.scores);
-    return reference.low - low > this.#z * Math.sqrt(squares / (this.#lowCount + assumed));
+    const deviation = deviationOf(this.#samples, varianceOf(reference.scores));
+    return Math.max(reference.low, rival - deviation) - low > deviation * (pioneer ? forgiven : this.#z - worth);
   }
 
-  losesFolds(scores: readonly number[], reference: Individual | undefined): boolean {
+  /** @param rival Scores of the best of several others on the same folds */
+  losesFolds(
+    scores: readonly number[],
+    reference: Individual | undefined,
+    pioneer = false,
+    rival: readonly number[] = [Number.NEGATIVE_INFINITY],
+  ): boolean {
     if (!reference) return false;
-    const mean = meanOf(scores.map((score, fold) => reference.scores[fold]! - score));
-    const squares = this.#squares + (assumed * varianceOf(reference.scores)) / 2;
-    return mean > (this.#z * Math.sqrt(squares / (this.#freedom + assumed))) / Math.sqrt(scores.length);
+    const deviation = deviationOf(this.#folds, varianceOf(reference.scores) / 2);
+    const best = Math.max(meanOf(reference.scores.slice(0, scores.length)), meanOf(rival) - deviation);
+    return best - meanOf(scores) > deviation * (pioneer ? forgiven : this.#z / Math.sqrt(scores.length) - worth);
   }
 
   get #z(): number {
     return normalQuantile(1 - errorRate / this.#looks);
   }
+}
+
+function deviationOf(squares: readonly number[], prior: number): number {
+  const all = [...squares, ...new Array<number>(assumed).fill(medianSquare * prior)].sort((a, b) => a - b);
+  return Math.sqrt(all[Math.floor(all.length / 2)]! / medianSquare);
 }
 
 /** Acklam's approximation, relative error below 1.2e-9 in the middle; here for 0.5 < p < 1. */

@@ -5,13 +5,14 @@
 // part of the result, and a replay that is told so ends with the same pipelines.
 import type { Evaluator } from '../evaluate/task.ts';
 import { type Random, randomOf } from '../random.ts';
-import { defaultGenomes } from './defaults.ts';
-import { canonical, type Genome, keyOf, type Space } from './genome.ts';
+import { firstGeneration, firstWave } from './first.ts';
+import { type Genome, keyOf, type Space } from './genome.ts';
 import { type Bred, bred, type Candidate, type Individual, Island } from './population.ts';
 import { Preselection } from './preselect.ts';
 import { Race } from './racing.ts';
 import { type Completed, type Finish, looksOf, tried } from './trial.ts';
 import type { Rates } from './vary.ts';
+import type { Wave } from './wave.ts';
 
 export interface SearchOptions {
   readonly space: Space;
@@ -85,6 +86,8 @@ class Search {
   readonly #race: Race;
   readonly #preselection: Preselection;
   readonly #defaults: readonly Genome[];
+  /** By index. The first of each learner are not among them: nobody waits for what may take long. */
+  readonly #waves: ReadonlyMap<number, Wave>;
   readonly #known = new Set<string>();
   readonly #learners = new Set<string>();
   readonly #complete: Individual[] = [];
@@ -115,13 +118,15 @@ class Search {
     // One look at the sample, and one after each part but the last.
     this.#race = new Race(looksOf(options.folds).length);
     this.#preselection = new Preselection(options.space);
-    this.#defaults = firstGeneration(options);
+    this.#defaults = firstGeneration(options.space, options.first);
+    this.#waves = options.racing ? firstWave(this.#defaults.slice(0, mostOf(options))) : new Map();
   }
 
   async run(): Promise<SearchResult> {
-    const { population, generations, evaluations, replay } = this.#options;
+    const { population, evaluations, replay } = this.#options;
     const lag = lagOf(population);
-    const most = Math.min(evaluations, population * generations);
+    const most = mostOf(this.#options);
+    const wave = Math.max(0, ...this.#waves.keys()) + 1;
     const flying: Promise<Finish>[] = [];
     let bredSoFar = 0;
     let reason: SearchResult['reason'] = most === evaluations ? 'Evaluations' : 'Generations';
@@ -149,7 +154,7 @@ class Search {
         reason = 'EarlyStopping';
         break;
       }
-      breedUpTo(this.#placed + lag);
+      breedUpTo(Math.max(wave, this.#placed + lag));
     }
     return {
       ...this.#progress(),
@@ -175,9 +180,9 @@ class Search {
 
   /** Of several children the most promising; one in some is taken as it comes, so that no prejudice lasts. */
   #child(island: number, random: Random): Bred {
-    const { space, rates, racing } = this.#options;
+    const { space, rates } = this.#options;
     const breed = () => bred(this.#islands[island]!, space, rates, random, this.#known);
-    if (!racing || !this.#preselection.ready || random.next() < asItComes) return breed();
+    if (!this.#preselection.ready || random.next() < asItComes) return breed();
     return this.#preselection.best(Array.from({ length: children }, breed));
   }
 
@@ -192,7 +197,8 @@ class Search {
     const reference = this.#options.racing ? this.#best : undefined;
     const judge = this.#race.frozen();
     const pioneer = this.#isPioneer(candidate);
-    return tried(candidate, { evaluator: this.#evaluator, options: this.#options, judge, reference, pioneer });
+    const wave = this.#waves.get(candidate.index);
+    return tried(candidate, { evaluator: this.#evaluator, options: this.#options, judge, reference, pioneer, wave });
   }
 
   #place(finish: Finish): void {
@@ -275,15 +281,11 @@ class Search {
   }
 }
 
-/** What was found elsewhere, as far as this grammar has it, then what is known to be good; each once. */
-function firstGeneration({ space, first = [] }: SearchOptions): Genome[] {
-  const told = first
-    .filter(({ learner }) => space.learners.includes(learner))
-    .map((genome) => canonical(genome, space));
-  return [...new Map([...told, ...defaultGenomes(space)].map((genome) => [keyOf(genome), genome])).values()];
+function mostOf({ evaluations, population, generations }: SearchOptions): number {
+  return Math.min(evaluations, population * generations);
 }
 
 /** Pipelines that are under way at once: enough for many workers, few enough that each is bred from recent ones. */
 export function lagOf(population: number): number {
-  return Math.max(4, Math.ceil(population / 4));
+  return Math.max(4, Math.ceil(0.4 * population));
 }

@@ -2,6 +2,7 @@
 import type { EvaluationTask, Evaluator, Outcome } from '../evaluate/task.ts';
 import type { Candidate, Individual } from './population.ts';
 import type { Race } from './racing.ts';
+import type { Wave } from './wave.ts';
 
 export interface Completed {
   readonly candidate: Candidate;
@@ -30,8 +31,10 @@ export interface Trial {
   readonly judge: Race;
   /** Who it must keep up with; undefined when there is nobody, or no race. */
   readonly reference: Individual | undefined;
-  /** The first of its learner: it runs all folds where the sample does not speak against it, for ensembles live on differences. */
+  /** The first of its learner, which is stopped only where it is hopeless. */
   readonly pioneer: boolean;
+  /** Others that it is compared with before it goes on. */
+  readonly wave: Wave | undefined;
 }
 
 /** Folds between two looks, after the first. */
@@ -40,7 +43,14 @@ const atOnce = 4;
 type Done = Outcome & { readonly ok: true };
 
 export async function tried(candidate: Candidate, trial: Trial): Promise<Finish> {
-  const { evaluator, options, judge, reference, pioneer } = trial;
+  const finish = await looked(candidate, trial);
+  if (finish.kind === 'Stopped') trial.wave?.stop();
+  else trial.wave?.leave();
+  return finish;
+}
+
+async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
+  const { evaluator, options, judge, reference, pioneer, wave } = trial;
   const { folds, fraction, racing } = options;
   const run = (fold: number, share: number): Promise<Outcome> => evaluator.evaluate(taskOf(candidate, fold, share));
   let low: number | undefined;
@@ -48,26 +58,24 @@ export async function tried(candidate: Candidate, trial: Trial): Promise<Finish>
     const outcome = await run(0, fraction);
     if (!outcome.ok) return ended(candidate, outcome);
     low = outcome.score;
-    if (judge.losesSample(low, reference))
+    const rival = wave && reference ? await wave.tell([low]) : [];
+    if (!rival) return stopped(candidate);
+    if (judge.losesSample(low, reference, pioneer, rival[0]))
       return { candidate, kind: 'RacedOut', promise: reference!.score - (reference!.low! - low) };
   }
   const outcomes: Done[] = [];
-  if (!reference || pioneer) {
-    for (const outcome of await Promise.all(Array.from({ length: folds }, (_, fold) => run(fold, 1)))) {
+  for (const part of reference ? looksOf(folds) : [Array.from({ length: folds }, (_, fold) => fold)]) {
+    for (const outcome of await Promise.all(part.map((fold) => run(fold, 1)))) {
       if (!outcome.ok) return ended(candidate, outcome);
       outcomes.push(outcome);
     }
-  } else {
-    for (const looked of looksOf(folds)) {
-      for (const outcome of await Promise.all(looked.map((fold) => run(fold, 1)))) {
-        if (!outcome.ok) return ended(candidate, outcome);
-        outcomes.push(outcome);
-      }
-      const scores = outcomes.map((each) => each.score);
-      if (scores.length < folds && judge.losesFolds(scores, reference)) {
-        const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
-        return { candidate, kind: 'RacedOut', promise: reference.score - behind };
-      }
+    if (!reference || outcomes.length === folds) continue;
+    const scores = outcomes.map((each) => each.score);
+    const rival = wave ? await wave.tell(scores) : scores;
+    if (!rival) return stopped(candidate);
+    if (judge.losesFolds(scores, reference, pioneer, rival)) {
+      const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
+      return { candidate, kind: 'RacedOut', promise: reference.score - behind };
     }
   }
   const cached = outcomes.every((outcome) => outcome.cached);
@@ -106,6 +114,10 @@ function individualOf(
 
 function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function stopped(candidate: Candidate): Finish {
+  return { candidate, kind: 'Stopped', reason: 'the search has ended' };
 }
 
 function ended(candidate: Candidate, outcome: Outcome & { ok: false }): Finish {
