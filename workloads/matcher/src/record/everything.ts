@@ -22,7 +22,7 @@ export interface Shard {
 
 export type Part = { readonly columns: Columns } | { readonly items: readonly IndexedItem[] };
 
-export type Query = <R extends object>(text: string, values: unknown[]) => Promise<R[]>;
+export type Query = <R extends object>(text: string, values?: unknown[]) => Promise<R[]>;
 
 /** Items that are asked for together. */
 const page = 20_000;

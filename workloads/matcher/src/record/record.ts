@@ -1,11 +1,14 @@
 // Items, banks, opinions and who changed what, in PostgreSQL. Every change is one transaction: the row, its audit entry
 // and a line in `changes` that replicas follow, so what was acknowledged is durable and will be seen everywhere.
-import pg from 'pg';
+import type pg from 'pg';
 import { MatcherError } from '../errors.ts';
 import type { Profile } from '../profile/similarity.ts';
-import { everything, type Kept, type Part } from './everything.ts';
-import { migrate } from './migrations.ts';
-import { audit, check, insert, record, recordBank } from './writes.ts';
+import { bankColumns, writeBank } from './banks.ts';
+import { changesAfter, lastPosition, page } from './changes.ts';
+import { columns, indexed, shown } from './columns.ts';
+import { type Connections, connect, type RecordOptions } from './connections.ts';
+import { everything, type Kept, type Part, type Query } from './everything.ts';
+import { audit, check, insert, record } from './writes.ts';
 
 export type ItemState = 'Enabled' | 'Disabled' | 'Quarantined' | 'Removed';
 
@@ -99,56 +102,27 @@ export interface Changes extends Position {
   readonly full: boolean;
 }
 
-const indexed = `number::float8 as number, tenant, id, bank, sha256, hash, quality, features, embedding,
-  embedding_model as "embeddingModel", profile, state, disabled_until as "disabledUntil"`;
-const columns = `${indexed}, metadata, source`;
-const shown = `number::float8 as number, tenant, id, bank, sha256, metadata, state, disabled_until as "disabledUntil",
-  coalesce(octet_length(metadata::text), 0) as "metadataLength"`;
-const bankColumns = `number, tenant, name, kind, max_distance as "maxDistance", enabled_ratio as "enabledRatio", suppresses, spec`;
 /** Rows of one statement. */
 const batch = 1000;
-/** Banks of a tenant; all tenants together have numbers for 128 times as many. */
-const mostBanks = 256;
 
-export interface RecordOptions {
-  readonly url: string;
-  readonly connections?: number;
-  /** Milliseconds for a statement; also for a connection. */
-  readonly timeout?: number;
-}
-
-export async function openRecord({ url, connections = 10, timeout = 5000 }: RecordOptions): Promise<Recorded> {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: connections,
-    connectionTimeoutMillis: timeout,
-    query_timeout: timeout * 4,
-    statement_timeout: timeout * 4,
-    application_name: 'quintet-matcher',
-    // What a lost pod held, above all the lock on changes, is free again after this.
-    idle_in_transaction_session_timeout: timeout * 2,
-    keepAlive: true,
-  });
-  // A connection that dies while idle is replaced at the next query; without a listener it would end the process.
-  pool.on('error', () => undefined);
-  await migrate(pool).catch(async (error: unknown) => {
-    await pool.end();
-    throw unavailable(error);
-  });
-  return new Recorded(pool, url);
+export async function openRecord(options: RecordOptions): Promise<Recorded> {
+  return new Recorded(await connect(options));
 }
 
 export class Recorded {
-  readonly #pool: pg.Pool;
-  readonly url: string;
+  readonly #connections: Connections;
+  readonly #query: Query = (text, values) => this.#connections.query(text, values);
 
-  constructor(pool: pg.Pool, url: string) {
-    this.#pool = pool;
-    this.url = url;
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  get url(): string {
+    return this.#connections.url;
   }
 
   async close(): Promise<void> {
-    await this.#pool.end();
+    await this.#connections.close();
   }
 
   async banks(): Promise<Bank[]> {
@@ -157,51 +131,7 @@ export class Recorded {
 
   /** Creates or changes a bank; only what is named changes. */
   async setBank(actor: Actor, name: string, change: Partial<Omit<Bank, 'number' | 'tenant' | 'name'>>): Promise<Bank> {
-    return await this.#transaction(async (client) => {
-      await client.query('select pg_advisory_xact_lock(7164222)');
-      const known = await client.query<Bank>(`select ${bankColumns} from banks where tenant = $1 and name = $2`, [
-        actor.tenant,
-        name,
-      ]);
-      const before = known.rows[0];
-      const { rows: next } = await client.query<{ number: number; own: number }>(
-        `select (select coalesce(max(number), -1) + 1 from banks)::int as number,
-           (select count(*) from banks where tenant = $1)::int as own`,
-        [actor.tenant],
-      );
-      if (!before && (next[0]?.own ?? 0) >= mostBanks) {
-        throw new MatcherError('BankInvalid', `there are ${mostBanks} banks already`);
-      }
-      const number = before?.number ?? next[0]?.number ?? 0;
-      const after = {
-        kind: 'Positive',
-        maxDistance: null,
-        enabledRatio: 1,
-        suppresses: null,
-        spec: null,
-        ...before,
-        ...change,
-      };
-      const { rows } = await client.query<Bank>(
-        `insert into banks (number, tenant, name, kind, max_distance, enabled_ratio, suppresses, spec)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (tenant, name) do update set kind = $4, max_distance = $5, enabled_ratio = $6, suppresses = $7, spec = $8
-         returning ${bankColumns}`,
-        [
-          number,
-          actor.tenant,
-          name,
-          after.kind,
-          after.maxDistance,
-          after.enabledRatio,
-          after.suppresses,
-          after.spec && JSON.stringify(after.spec),
-        ],
-      );
-      await audit(client, actor, 'SetBank', [{ subject: `bank/${name}`, before: before ?? null, after: rows[0] }]);
-      await recordBank(client, number);
-      return rows[0] as Bank;
-    });
+    return await this.#connections.transaction(async (client) => await writeBank(client, actor, name, change));
   }
 
   /**
@@ -210,7 +140,7 @@ export class Recorded {
    */
   async register(actor: Actor, items: readonly NewItem[]): Promise<{ added: Item[]; known: string[] }> {
     for (const item of items) check(item);
-    return await this.#transaction(async (client) => {
+    return await this.#connections.transaction(async (client) => {
       const added: Item[] = [];
       for (let from = 0; from < items.length; from += batch) {
         added.push(...(await insert(client, actor, items.slice(from, from + batch), columns)));
@@ -266,7 +196,7 @@ export class Recorded {
 
   /** @throws MatcherError `ItemUnknown` */
   async setState(actor: Actor, id: string, state: ItemState, until: Date | null = null): Promise<Item> {
-    return await this.#transaction(async (client) => {
+    return await this.#connections.transaction(async (client) => {
       const { rows } = await client.query<Item>(
         `select ${columns} from items where tenant = $1 and id = $2 and state <> 'Removed' for update`,
         [actor.tenant, id],
@@ -286,7 +216,7 @@ export class Recorded {
   }
 
   async giveOpinion(actor: Actor, id: string, opinion: 'Confirm' | 'Reject', note?: string): Promise<void> {
-    await this.#transaction(async (client) => {
+    await this.#connections.transaction(async (client) => {
       const { rowCount } = await client.query(
         `insert into opinions (item, actor, opinion, note)
          select number, $3, $4, $5 from items where tenant = $1 and id = $2 and state <> 'Removed'
@@ -306,105 +236,28 @@ export class Recorded {
     );
   }
 
-  /**
-   * A page of a tenant's own items in order of their changes, removed ones too, as withdrawals: what a feed is made of.
-   * Items that came by a feed are not passed on: two pools that read each other would do so for ever.
-   */
+  /** See `changes.ts`. */
   async page(tenant: string, after: number, limit: number): Promise<{ items: Item[]; position: number }> {
-    const rows = await this.#query<Item & { position: number }>(
-      `select c.position::float8 as position, i.* from changes c
-       join lateral (select ${columns} from items where items.number = c.item) i on i.tenant = $1 and i.source is null
-       where c.position > $2 order by c.position limit $3`,
-      [tenant, after, limit],
-    );
-    return { items: rows, position: rows.at(-1)?.position ?? after };
+    return await page(this.#query, { tenant, after, limit });
   }
 
-  /**
-   * What changed after a position. Changes are numbered in the order of their commits, so none is ever skipped, whatever
-   * other transactions are open. Undefined when the record's history is not the one that the position is of.
-   */
-  async changesAfter({ position, mark }: Position, limit = 1000): Promise<Changes | undefined> {
-    const rows = await this.#query<Position & { item: number | null; bank: number | null }>(
-      `select position::float8 as position, mark, item::float8 as item, bank from changes
-       where position >= $1 order by position limit $2`,
-      [position, limit + 1],
-    );
-    if (position > 0) {
-      const here = rows.shift();
-      if (here?.position !== position || here.mark !== mark) return undefined;
-    }
-    const numbers = new Set(rows.flatMap(({ item }) => (item === null ? [] : [item])));
-    const items =
-      numbers.size === 0
-        ? []
-        : await this.#query<IndexedItem>(`select ${indexed} from items where number = any($1)`, [[...numbers]]);
-    const last = rows.at(-1);
-    return {
-      position: last?.position ?? position,
-      mark: last?.mark ?? mark,
-      items,
-      banksChanged: rows.some(({ bank }) => bank !== null),
-      full: rows.length >= limit,
-    };
+  /** See `changes.ts`. */
+  async changesAfter(at: Position, limit = 1000): Promise<Changes | undefined> {
+    return await changesAfter(this.#query, at, limit);
   }
 
   /** Position that a reader of all items starts from: everything up to it is in the table already. */
   async position(): Promise<Position> {
-    const rows = await this.#query<Position>(
-      'select position::float8 as position, mark from changes order by position desc limit 1',
-    );
-    return rows[0] ?? { position: 0, mark: 0 };
+    return await lastPosition(this.#query);
   }
 
   /** All items, a part at a time. */
   all(kept: Kept): AsyncGenerator<Part> {
-    return everything((text, values) => this.#query(text, values), indexed, kept);
+    return everything(this.#query, indexed, kept);
   }
 
   /** Runs several writes as one; for feeds and deliveries. */
   async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    return await this.#transaction(work);
+    return await this.#connections.transaction(work);
   }
-
-  async #query<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
-    try {
-      return (await this.#pool.query<R>(text, values)).rows;
-    } catch (error) {
-      throw unavailable(error);
-    }
-  }
-
-  async #transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect().catch((error: unknown) => {
-      throw unavailable(error);
-    });
-    // Without a listener, a connection that breaks between two queries would end the process.
-    const ignore = () => undefined;
-    client.on('error', ignore);
-    let broken: Error | undefined;
-    try {
-      await client.query('begin');
-      const result = await work(client);
-      await client.query('commit');
-      return result;
-    } catch (error) {
-      broken = await client.query('rollback').then(
-        () => undefined,
-        (failure: unknown) => failure as Error,
-      );
-      throw error instanceof MatcherError ? error : unavailable(error);
-    } finally {
-      client.off('error', ignore);
-      client.release(broken);
-    }
-  }
-}
-
-function unavailable(error: unknown): MatcherError {
-  if (error instanceof MatcherError) return error;
-  const { code, message } = error as { code?: string; message?: string };
-  // Class 22 is data that PostgreSQL cannot hold, such as a zero byte in a text.
-  if (code?.startsWith('22')) return new MatcherError('ItemInvalid', `not storable: ${message}`, { cause: error });
-  return new MatcherError('RecordUnavailable', `PostgreSQL: ${message ?? String(error)}`, { cause: error });
 }

@@ -1,0 +1,137 @@
+// Asking what matches: an image, a hash or a profile alone, or up to 64 of them. What is cached is what an image is (its
+// hashes and corners, which depend on its bytes alone); verdicts never are, so a change of an item is obeyed at once.
+import { deserialize, serialize } from 'node:v8';
+import { counter, engineCache, QuintetError } from '@quintet/runtime';
+import type { z } from 'zod';
+import { MatcherError } from '../errors.ts';
+import { enqueue } from '../exchange/webhooks.ts';
+import { digest } from '../image/decode.ts';
+import type { Fingerprint, Level, Verdict } from '../match/matcher.ts';
+import { formatHash, parseHash, type Variant } from '../pdq/pdq.ts';
+import { turned } from '../pdq/turn.ts';
+import { asHttp, fromBase64, readBody } from './bodies.ts';
+import { operations } from './operations.ts';
+import { parse } from './requests.ts';
+import type { Service } from './routes.ts';
+import * as schemas from './schemas.ts';
+import { ServiceLevels } from './sla.ts';
+
+type MatchBody = z.output<typeof schemas.matchBody>;
+
+export async function matching({ server, context, started, ensureBanks, bodyLimit }: Service): Promise<void> {
+  const { config, registry } = context;
+  const prints = await engineCache<Fingerprint>({
+    name: 'matcher',
+    kind: 'fingerprint',
+    version: '2',
+    codec: { encode: (value) => serialize(value), decode: (bytes) => deserialize(bytes) as Fingerprint },
+    ...context,
+  });
+  context.signal.addEventListener('abort', () => void prints.close(), { once: true });
+  const levels = new ServiceLevels();
+  const verdicts = counter(registry, 'quintet_matcher_verdicts_total', 'Verdicts by the stage that decided.', [
+    'stage',
+  ]);
+
+  const fingerprint = async (file: Uint8Array, level: Level, tenant: string, signal: AbortSignal) => {
+    const { matcher } = await started;
+    if (file.length > config.images.maxSize) {
+      throw new MatcherError(
+        'ImageTooLarge',
+        `the image has ${file.length} bytes; at most ${config.images.maxSize} are taken`,
+      );
+    }
+    const { value, source } = await prints.getOrMake(
+      { tenant, input: [digest(file), matcher.fingerprintOf(level)] },
+      async () => await matcher.fingerprint(file, level, signal),
+      { signal },
+    );
+    return { value, hit: source !== 'miss' };
+  };
+
+  const decide = async (body: MatchBody, file: Uint8Array | undefined, tenant: string, signal: AbortSignal) => {
+    const begun = performance.now();
+    const { matcher, replica, record, webhooks } = await started;
+    const level = body.level ?? config.level;
+    if (!file && !body.hash && !body.profile)
+      throw new MatcherError('QueryEmpty', 'an image, a hash or a profile is needed');
+    // While PostgreSQL is away, the banks are as they were.
+    await ensureBanks(tenant).catch(() => undefined);
+    const names = new Set(replica.banksOf(tenant).map(({ name }) => name));
+    for (const name of body.banks ?? []) {
+      if (!names.has(name)) throw new MatcherError('BankUnknown', `bank ${name} does not exist`);
+    }
+    const print = file && (await fingerprint(file, level, tenant, signal));
+    const hashed = performance.now();
+    const { topK, minScore, banks, profile } = body;
+    const verdict: Verdict = await matcher.match({
+      tenant,
+      level,
+      topK,
+      minScore,
+      banks,
+      profile,
+      fingerprint:
+        print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100, matcher.waysOf(level)) : undefined),
+    });
+    // The verdict does not wait for it, and is not withheld when PostgreSQL cannot take it.
+    void enqueue(record, webhooks, { tenant, sha256: print?.value.sha256 ?? null }, verdict.matches).catch(
+      (error: unknown) => context.log.warn({ err: error }, 'a webhook call was not kept'),
+    );
+    verdicts.inc({ stage: verdict.decidedBy ?? 'None' });
+    const done = performance.now();
+    const milliseconds = { image: hashed - begun, search: done - hashed, total: done - begun };
+    return { ...verdict, level, cached: print?.hit ?? false, milliseconds };
+  };
+
+  const measured = async <T extends { cached: boolean }>(work: () => Promise<T>): Promise<T> => {
+    const begun = performance.now();
+    try {
+      const result = await work();
+      levels.record(performance.now() - begun, { error: false, hit: result.cached });
+      return result;
+    } catch (error) {
+      const refused = error instanceof MatcherError && error.statusCode < 500;
+      levels.record(performance.now() - begun, { error: !refused, hit: false });
+      throw error;
+    }
+  };
+
+  server.post('/api/v1/match', { bodyLimit }, async ({ body, identity, signal }) => {
+    const { fields, image } = await readBody(body, 'query');
+    const query = parse(schemas.matchBody, fields);
+    return await measured(async () => await decide(query, image, identity.tenant, signal));
+  });
+
+  server.post('/api/v1/match/batch', { bodyLimit: 4 * bodyLimit }, async ({ body, identity, signal }) => {
+    const { queries } = parse(schemas.matchBatchBody, body);
+    const results = await Promise.all(
+      queries.map(async (query) => {
+        try {
+          const file = query.image === undefined ? undefined : fromBase64(query.image);
+          return await measured(async () => await decide(query, file, identity.tenant, signal));
+        } catch (error) {
+          const known = asHttp(error);
+          if (!(known instanceof QuintetError)) throw error;
+          return { error: known.toBody() };
+        }
+      }),
+    );
+    return { results };
+  });
+
+  operations(server, context, started, levels, prints);
+}
+
+/** @param ways In which it is looked for, as the hashes of an image are. */
+function ofHash(hash: string, quality: number, ways: readonly Variant[]): Fingerprint {
+  const plain = parseHash(hash);
+  return {
+    sha256: null,
+    hashes: ways.map((way) => formatHash(turned(plain, way))),
+    quality,
+    features: null,
+    mirrored: null,
+    embedding: null,
+  };
+}
