@@ -5,6 +5,7 @@ import { startRedis } from '@quintet/runtime/testing';
 import { type Row, row } from '../../runtime/src/bench/table.ts';
 import { ask, send } from './client.ts';
 import { type Deployment, deploy, matchesOf, type Pod, startPod } from './deployment.ts';
+import { atEnd } from './ending.ts';
 import { query } from './hashes.ts';
 import { asSharp, picture, random } from './pictures.ts';
 
@@ -41,6 +42,7 @@ async function changesAmong(count: number, quick: boolean): Promise<Row[]> {
 
 export async function changesIn(deployment: Deployment, quick: boolean): Promise<Row[]> {
   const redis = await startRedis();
+  const stopRedis = atEnd(redis.stop);
   process.env['QUINTET_REDIS_URL'] = redis.url;
   const pods: Pod[] = [];
   try {
@@ -61,7 +63,7 @@ export async function changesIn(deployment: Deployment, quick: boolean): Promise
   } finally {
     delete process.env['QUINTET_REDIS_URL'];
     for (const pod of pods) await pod.end('SIGKILL');
-    await redis.stop();
+    await stopRedis();
   }
 }
 

@@ -10,6 +10,7 @@ import { freePort } from '@quintet/runtime/testing';
 import { openRecord } from '../src/record/record.ts';
 import { startPostgres, type TestPostgres } from '../src/testing/postgres.ts';
 import { ask, send } from './client.ts';
+import { atEnd } from './ending.ts';
 import { skewed } from './hashes.ts';
 import { random } from './pictures.ts';
 
@@ -24,20 +25,25 @@ export interface Deployment {
 export async function deploy(count: number): Promise<Deployment> {
   const postgres = await startPostgres(['shared_buffers=512MB', 'maintenance_work_mem=512MB', 'max_wal_size=2GB']);
   const directory = await mkdtemp(join(tmpdir(), 'quintet-bench-'));
+  const stop = atEnd(async () => {
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+  try {
+    return { postgres, directory, hashes: await filled(postgres, count), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function filled(postgres: TestPostgres, count: number): Promise<Uint8Array> {
   const record = await openRecord({ url: postgres.url });
   const { number } = await record.setBank({ tenant: 'default', name: 'bench' }, 'default', {});
   await record.close();
   const hashes = skewed(count, random(count));
   await copy(postgres, hashes, number);
-  return {
-    postgres,
-    directory,
-    hashes,
-    stop: async () => {
-      await postgres.stop();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
+  return hashes;
 }
 
 /** By COPY, the way that takes least of all. */
@@ -100,11 +106,16 @@ export async function startPod({ postgres, directory }: Deployment, name: string
       stdio: ['ignore', 'ignore', 'inherit'],
     },
   );
-  const killed = () => void child.kill('SIGKILL');
   child.once('exit', (code, signal) => {
     if (signal === null && code !== 0) console.error(`the engine ${name} ended with ${code}`);
   });
-  process.once('exit', killed);
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+  };
+  const kill = atEnd(async () => await end('SIGKILL'));
   const url = `http://127.0.0.1:${port}`;
   await isReady(child, url);
   return {
@@ -112,11 +123,8 @@ export async function startPod({ postgres, directory }: Deployment, name: string
     seconds: (performance.now() - begun) / 1000,
     snapshot: join(folder, 'matcher.snapshot'),
     end: async (signal) => {
-      process.off('exit', killed);
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, 'exit');
-      child.kill(signal);
-      await gone;
+      await end(signal);
+      await kill();
     },
   };
 }

@@ -1,7 +1,7 @@
 // The users of the service's bench, on a thread of their own: each asks again as soon as it is answered.
 import { parentPort, workerData } from 'node:worker_threads';
-import { send } from './client.ts';
 import { random } from './pictures.ts';
+import { type Connection, openConnection, requestOf } from './requests.ts';
 
 export interface Load {
   readonly url: string;
@@ -22,25 +22,27 @@ export interface Outcome {
 }
 
 async function run(load: Load): Promise<Outcome> {
-  const bodies = mixOf(load);
+  const requests = mixOf(load).map((body) => requestOf(load.url, body, 'image/jpeg'));
+  const connections = await Promise.all(Array.from({ length: load.users }, () => openConnection(load.url)));
   const outcome = { times: [] as number[], hitTimes: [] as number[], missTimes: [] as number[], failed: 0 };
   let at = 0;
   const begun = performance.now();
-  const user = async () => {
-    while (at < bodies.length) {
-      const body = bodies[at++] as Uint8Array;
+  const user = async ({ ask, end }: Connection) => {
+    while (at < requests.length) {
+      const request = requests[at++] as Uint8Array;
       const from = performance.now();
-      const { status, text } = await send('POST', load.url, body, 'image/jpeg').catch(() => ({ status: 0, text: '' }));
+      const { status, text } = await ask(request).catch(() => ({ status: 0, text: '' }));
       const time = performance.now() - from;
       if (status !== 200) {
         outcome.failed++;
         continue;
       }
       outcome.times.push(time);
-      ((JSON.parse(text) as { cached: boolean }).cached ? outcome.hitTimes : outcome.missTimes).push(time);
+      (text.includes('"cached":true') ? outcome.hitTimes : outcome.missTimes).push(time);
     }
+    end();
   };
-  await Promise.all(Array.from({ length: load.users }, user));
+  await Promise.all(connections.map(user));
   return { ...outcome, seconds: (performance.now() - begun) / 1000 };
 }
 

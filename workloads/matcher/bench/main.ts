@@ -2,12 +2,14 @@
 import { parseArgs } from 'node:util';
 import { type Row, report } from '../../runtime/src/bench/table.ts';
 import { changes } from './changes.ts';
+import { cleanUp, cleanUpOnSignals } from './ending.ts';
 import { hashing } from './hashing.ts';
 import { restart } from './restart.ts';
 import { robustness } from './robustness.ts';
 import { search } from './search.ts';
 import { service } from './service.ts';
 
+cleanUpOnSignals();
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
@@ -26,9 +28,13 @@ const parts: Readonly<Record<string, (quick: boolean) => Promise<Row[]>>> = {
   changes: (quick) => changes(quick, sizes),
 };
 const rows: Row[] = [];
-for (const name of values.only?.split(',') ?? Object.keys(parts)) {
-  const part = parts[name];
-  if (!part) throw new Error(`no part ${name}; there are ${Object.keys(parts).join(', ')}`);
-  rows.push(...(await part(values.quick)));
+try {
+  for (const name of values.only?.split(',') ?? Object.keys(parts)) {
+    const part = parts[name];
+    if (!part) throw new Error(`no part ${name}; there are ${Object.keys(parts).join(', ')}`);
+    rows.push(...(await part(values.quick)));
+  }
+} finally {
+  await cleanUp();
 }
 report(rows, values.json);

@@ -10,6 +10,7 @@ import { median, type Row, row } from '../../runtime/src/bench/table.ts';
 import { matcherEngine } from '../src/service/engine.ts';
 import { startPostgres } from '../src/testing/postgres.ts';
 import { ask, send } from './client.ts';
+import { atEnd } from './ending.ts';
 import type { Load, Outcome } from './load.worker.ts';
 import { asSharp, picture } from './pictures.ts';
 
@@ -18,6 +19,10 @@ const widths = [224, 480, 800, 1280, 1920];
 export async function service(quick: boolean): Promise<Row[]> {
   const postgres = await startPostgres();
   const directory = await mkdtemp(join(tmpdir(), 'quintet-bench-'));
+  const stop = atEnd(async () => {
+    await postgres.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
   const configFile = join(directory, 'config.json');
   const server = { host: '127.0.0.1', port: 0, drainDelay: '1ms' };
   const rateLimits = { maxConcurrent: 4000 };
@@ -51,8 +56,7 @@ export async function service(quick: boolean): Promise<Row[]> {
     return rows;
   } finally {
     await engine.drain();
-    await postgres.stop();
-    await rm(directory, { recursive: true, force: true });
+    await stop();
   }
 }
 

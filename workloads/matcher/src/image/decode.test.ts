@@ -18,7 +18,7 @@ describe('what is an image', () => {
     ['AVIF', () => picture().avif({ quality: 80, effort: 0 })],
   ])('%s is decoded to a small RGB image with nearly the same hash', async (format, encode) => {
     const image = await decode(await encode().toBuffer());
-    expect(image).toMatchObject({ format, width, height, pixels: { width: 512, height: 320, channels: 3 } });
+    expect(image).toMatchObject({ format, pixels: { width: 512, height: 320, channels: 3 } });
     expect(distance(hashOf(image), await referenceHash())).toBeLessThanOrEqual(16);
   });
 
@@ -37,7 +37,7 @@ describe('what is an image', () => {
   test('orientation from the metadata is applied', async () => {
     const turned = await picture().rotate(90).jpeg({ quality: 95 }).withMetadata({ orientation: 8 }).toBuffer();
     const image = await decode(turned);
-    expect([image.width, image.height]).toEqual([width, height]);
+    expect([image.pixels.width, image.pixels.height]).toEqual([512, 320]);
     expect(distance(hashOf(image), await referenceHash())).toBeLessThanOrEqual(16);
   });
 
@@ -52,7 +52,7 @@ describe('what is an image', () => {
     const animated = await sharp(frames, { join: { animated: true } })
       .gif()
       .toBuffer();
-    expect(await decode(animated)).toMatchObject({ width: 64, height: 64 });
+    expect(await decode(animated)).toMatchObject({ pixels: { width: 64, height: 64 } });
   });
 
   test('one pixel is an image, of no quality', async () => {

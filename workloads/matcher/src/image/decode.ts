@@ -20,9 +20,6 @@ export interface DecodedImage {
   /** Upright, sRGB, on white where it was transparent; neither edge above `workingEdge`. */
   readonly pixels: Pixels & { readonly channels: 3 };
   readonly format: ImageFormat;
-  /** Upright size before it was shrunk. */
-  readonly width: number;
-  readonly height: number;
 }
 
 export type ImageFormat = 'JPEG' | 'PNG' | 'WebP' | 'GIF' | 'TIFF' | 'AVIF' | 'HEIC';
@@ -63,12 +60,7 @@ export async function decode(file: Uint8Array, limits: DecodeLimits = defaultLim
   }
   const options = { limitInputPixels: limits.maxPixels, failOn: 'error', pages: 1, sequentialRead: true } as const;
   try {
-    const image = sharp(file, options);
-    const { width, height, orientation = 1 } = await image.metadata();
-    if (width * height > limits.maxPixels) {
-      throw new MatcherError('ImageTooLarge', `${width}×${height} pixels; at most ${limits.maxPixels} are taken`);
-    }
-    const { data, info } = await image
+    const { data, info } = await sharp(file, options)
       .autoOrient()
       .resize({ width: workingEdge, height: workingEdge, fit: 'inside', withoutEnlargement: true, kernel: 'cubic' })
       .flatten({ background: '#ffffff' })
@@ -76,13 +68,8 @@ export async function decode(file: Uint8Array, limits: DecodeLimits = defaultLim
       .timeout({ seconds: limits.seconds })
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    const turned = orientation >= 5;
-    return {
-      pixels: { data: rgb(data, info.width * info.height), width: info.width, height: info.height, channels: 3 },
-      format,
-      width: turned ? height : width,
-      height: turned ? width : height,
-    };
+    const { width, height } = info;
+    return { pixels: { data: rgb(data, width * height), width, height, channels: 3 }, format };
   } catch (error) {
     throw refusal(error, limits);
   }

@@ -1,9 +1,9 @@
 // A query through the stages: bytes, hash, local features, profile; each level runs those that it can afford.
-
 import type { Embedder } from '../embedding/embedder.ts';
 import { MatcherError } from '../errors.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
+import { Slots } from '../image/slots.ts';
 import { formatHash, PdqHasher, type Pixels, parseHash, type Variant, variants } from '../pdq/pdq.ts';
 import type { Profile } from '../profile/similarity.ts';
 import type { Bank, NewItem, Recorded } from '../record/record.ts';
@@ -81,7 +81,9 @@ export class Matcher {
   readonly #options: MatcherOptions;
   readonly #hasher = new PdqHasher();
   readonly #extractor = new FeatureExtractor();
+  readonly #slots = new Slots();
   readonly #known: KnownItems;
+  readonly #fingerprintOf = new Map<Level, string>();
 
   constructor(options: MatcherOptions) {
     this.#options = options;
@@ -89,13 +91,13 @@ export class Matcher {
   }
 
   /** What else than the bytes of an image its fingerprint depends on: a part of every key that one is kept under. */
-  fingerprintOf(level: Level): Record<string, unknown> {
-    return {
-      ...this.#taken(level),
-      mirrored: this.#options.dihedral,
-      model: this.#options.embedder?.version ?? null,
-      limits: this.#options.limits ?? defaultLimits,
-    };
+  fingerprintOf(level: Level): string {
+    let known = this.#fingerprintOf.get(level);
+    if (known !== undefined) return known;
+    const { dihedral, embedder, limits = defaultLimits } = this.#options;
+    known = JSON.stringify({ ...this.#taken(level), mirrored: dihedral, model: embedder?.version, limits });
+    this.#fingerprintOf.set(level, known);
+    return known;
   }
 
   /** Ways in which the hash of an image is looked for. */
@@ -110,7 +112,7 @@ export class Matcher {
 
   /** @throws MatcherError when the image is refused. */
   async fingerprint(file: Uint8Array, level: Level, signal?: AbortSignal): Promise<Fingerprint> {
-    const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
+    const { pixels } = await this.#decode(file, signal);
     const { turned, corners } = this.#taken(level);
     const embedding = (await this.#options.embedder?.embed(pixels, signal)) ?? null;
     const { hashes, quality } = turned ? this.#hasher.dihedral(pixels) : oneOf(this.#hasher.hash(pixels));
@@ -126,13 +128,18 @@ export class Matcher {
 
   /** What is registered of an image. */
   async describe(file: Uint8Array): Promise<Omit<NewItem, 'id' | 'bank'>> {
-    const { pixels } = await decode(file, this.#options.limits ?? defaultLimits);
+    const { pixels } = await this.#decode(file);
     const { hash, quality } = this.#hasher.hash(pixels);
     const features = this.#options.crops ? pack(this.#extractor.extract(pixels, cornersOfItem)) : undefined;
     const { embedder } = this.#options;
     const vector = await embedder?.embed(pixels);
     const embedding = vector && Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
     return { sha256: digest(file), hash, quality, features, embedding, embeddingModel: embedder?.version };
+  }
+
+  async #decode(file: Uint8Array, signal?: AbortSignal) {
+    const { limits = defaultLimits } = this.#options;
+    return await this.#slots.run(file.length, async () => await decode(file, limits), signal);
   }
 
   /** @throws MatcherError `ShardMissing` where that is to be refused, `RecordUnavailable` */
