@@ -153,6 +153,7 @@ async function budget(folder: Folder): Promise<void> {
       if (lines.some(({ state }) => state === 'Open')) throw new Error('lines are open');
       return lines;
     }, 60_000);
+    await pause(3000);
     const last = { tenant: 'news', prompt: 'rest', maxTokens: 900, user: 'too much' } as const;
     for (let i = 0; i < 2; i++) await ask(replicas[i]?.url ?? '', last);
     const counted = await tokensIn(server.url, 'news');
