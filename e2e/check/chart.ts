@@ -75,6 +75,7 @@ const renderings: Record<string, object> = {
       relabelings: [{ targetLabel: 'cluster', replacement: 'one' }],
       metricRelabelings: [{ action: 'drop', sourceLabels: ['__name__'], regex: 'go_.*' }],
     },
+    prometheusRule: { labels: { release: 'prometheus' } },
     networkPolicy: {
       enabled: true,
       from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
@@ -87,6 +88,9 @@ const renderings: Record<string, object> = {
     ],
   },
 };
+
+/** A cluster with the Prometheus Operator says that it knows this. */
+const prometheusRule = 'monitoring.coreos.com/v1/PrometheusRule';
 
 /** Values that are refused, and what the refusal names. */
 const refused: [says: string, values: object, names: RegExp][] = [
@@ -172,17 +176,17 @@ function checkAll(tools: { helm: string; kubeconform: string }, api: ApiCluster)
   for (const [name, values] of Object.entries(renderings)) {
     const lint = helm(['lint', '--strict', '--quiet', chart, '--values', valuesFile(values)]);
     report(`${name}: helm lint`, lint.ok ? '' : lint.output);
-    const rendered = render(values);
+    const rendered = render(values, name === 'every option' ? ['--api-versions', prometheusRule] : []);
     report(`${name}: renders`, rendered.ok ? '' : rendered.output);
     if (!rendered.ok) continue;
     const conforms = execute(
       tools.kubeconform,
-      // The Prometheus Operator's kind: no API server here knows it.
-      ['-strict', '-summary', '-skip', 'ServiceMonitor', '-schema-location', schemaLocation(schemas)],
+      // The Prometheus Operator's kinds: no API server here knows them.
+      ['-strict', '-summary', '-skip', 'ServiceMonitor,PrometheusRule', '-schema-location', schemaLocation(schemas)],
       rendered.stdout,
     );
     report(`${name}: kubeconform`, conforms.ok ? '' : conforms.output);
-    const known = documents(rendered.stdout).filter((text) => !/^kind: ServiceMonitor$/m.test(text));
+    const known = documents(rendered.stdout).filter((text) => !/^kind: (ServiceMonitor|PrometheusRule)$/m.test(text));
     const accepted = kubectl(['apply', '--dry-run=server', '-f', '-'], known.join('\n---\n'));
     const insecure = /would violate PodSecurity.*/.exec(accepted.output)?.[0];
     report(

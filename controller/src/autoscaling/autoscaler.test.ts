@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { compressionService } from '@quintet/crds';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Client } from '../kube/client.ts';
 import { Cache } from '../kube/store.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
@@ -22,6 +22,8 @@ let now = 0;
 let autoscaler: Autoscaler;
 let changed: string[];
 let marked: string[];
+/** Until marks are written. */
+let marking: Promise<void>;
 let events: EventNote[];
 let version = 0;
 let registry: Registry;
@@ -76,7 +78,10 @@ function begin(scraper = new Scraper()): Autoscaler {
     rivals,
     scraper,
     prometheus: new Prometheus(),
-    mark: async (chosen) => void marked.push(...chosen.map(({ pod, cost }) => `${pod.metadata.name} ${cost}`)),
+    mark: async (chosen) => {
+      await marking;
+      marked.push(...chosen.map(({ pod, cost }) => `${pod.metadata.name} ${cost}`));
+    },
     onChange: (kind, name) => changed.push(`${kind} ${name}`),
     onEvent: (_resource, note) => events.push(note),
     metrics: createScalingMetrics((registry = new Registry())),
@@ -89,7 +94,7 @@ function begin(scraper = new Scraper()): Autoscaler {
 beforeEach(async () => {
   page = 'quintet_requests_in_flight 4\n';
   now = 1_700_000_000_000;
-  [changed, events, marked] = [[], [], []];
+  [changed, events, marked, marking] = [[], [], [], Promise.resolve()];
   [resources, deployments, pods, rivals] = [caches(), caches(), caches(), caches()];
   server = createServer((_request, response) => {
     if (page === undefined) response.destroy();
@@ -209,7 +214,7 @@ describe('the autoscaler', () => {
     run(2);
     await cycles(2);
     const good = page;
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 5; i++) {
       page = undefined;
       await cycles(2);
       page = good;
@@ -308,7 +313,14 @@ describe('the autoscaler', () => {
     expect(scaling()).toMatchObject({ replicas: 5, limited: { reason: 'OpenStreams' } });
     expect(marked).toEqual([]);
     page = 'quintet_requests_in_flight 0\nquintet_streams_open 0\n';
+    const { promise, resolve: write } = Promise.withResolvers<void>();
+    marking = promise;
+    [changed] = [[]];
     await cycles(1);
+    // Whoever reconciles meanwhile finds the count as it was.
+    expect([scaling()?.replicas, marked.length, changed]).toEqual([5, 0, []]);
+    write();
+    await vi.waitFor(() => expect(changed).toHaveLength(1));
     expect([scaling()?.replicas, marked.length]).toEqual([1, 4]);
   });
 

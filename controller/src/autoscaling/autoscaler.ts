@@ -2,19 +2,21 @@
 // The reconcile alone writes the count, so no two writers ever differ about it.
 import { type AnyDefinition, parseStored } from '@quintet/crds';
 import type { Served } from '../kinds/serving/engines.ts';
+import { learntIn } from '../kinds/serving/forecast.ts';
 import type { Scaling } from '../kinds/serving/scaling.ts';
-import { mainName } from '../kinds/serving/workload.ts';
+import { forecastName, mainName } from '../kinds/serving/workload.ts';
 import { pause } from '../kube/backoff.ts';
 import { type Log, silentLog } from '../kube/log.ts';
 import { keyOf } from '../kube/paths.ts';
 import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
+import type { ConfigMap } from '../objects/configmap.ts';
 import type { Deployment } from '../objects/deployment.ts';
 import type { ObjectCondition, Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
-import { Advice } from './advice.ts';
-import { Bill, noPrices, type Prices } from './bill.ts';
+import { Account } from './account.ts';
+import { noPrices, type Prices } from './bill.ts';
 import { counts } from './bounds.ts';
 import type { Ask } from './capacity.ts';
 import { askOf } from './devices.ts';
@@ -23,7 +25,7 @@ import { History } from './history.ts';
 import { type Mark, marks } from './idlest.ts';
 import type { ScalingMetrics } from './metrics.ts';
 import type { Places } from './places.ts';
-import type { Prometheus, Question } from './prometheus.ts';
+import { lagMs, type Prometheus, type Question } from './prometheus.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
 import { rivalOf, rivalsOf } from './rivals.ts';
 import type { Scraper, Target } from './scrape.ts';
@@ -35,6 +37,8 @@ export interface AutoscalerOptions {
   deployments: Store;
   pods: Store;
   rivals: Store;
+  /** Where a former leader has left what its forecasts had learnt; left out: nowhere. */
+  configMaps?: Store;
   scraper: Scraper;
   prometheus: Prometheus;
   /** Server to ask for resources that name none; left out: their pods themselves are asked. */
@@ -63,9 +67,9 @@ export interface AutoscalerOptions {
 interface State {
   uid: string;
   scaled: ScaledResource;
-  bill: Bill;
-  advice: Advice;
-  recommendation: string | undefined;
+  account: Account;
+  /** What was decided before, while the pods that are to go are being marked. */
+  unmarked?: { scaling: Scaling | undefined } | undefined;
 }
 
 interface Candidate {
@@ -97,12 +101,11 @@ export class Autoscaler {
   /** What was decided last, for the reconcile. */
   of(kind: string, key: string, uid: string | undefined): Scaling | undefined {
     const state = this.#states.get(`${kind} ${key}`);
-    if (state?.uid !== uid || !state?.scaled.scaling) return undefined;
-    const { recommendation, bill } = state;
-    const usage = bill.told;
-    return usage
-      ? { ...state.scaled.scaling, usage, ...(recommendation !== undefined && { recommendation }) }
-      : state.scaled.scaling;
+    if (!state || state.uid !== uid) return undefined;
+    const { account, scaled, unmarked } = state;
+    // Whoever reconciles meanwhile must not shrink it before Kubernetes knows which pods may go.
+    const scaling = unmarked ? unmarked.scaling : scaled.scaling;
+    return scaling && { ...scaling, ...account.told };
   }
 
   start(): void {
@@ -155,7 +158,7 @@ export class Autoscaler {
     this.#lastCycle = now;
     for (const candidate of candidates) {
       this.#attempt(candidate, now, signals, rivals);
-      this.#account(candidate, seconds, now, signals);
+      this.#account(candidate, { signals, seconds, now });
     }
     this.#forget(candidates);
   }
@@ -234,9 +237,13 @@ export class Autoscaler {
     }
   }
 
+  #urlFor({ spec }: Served): string | undefined {
+    return spec.autoscaling?.source?.prometheusURL ?? this.#options.prometheusURL;
+  }
+
   /** For what is measured by way of Prometheus. */
   #questionOf({ resource, pods }: Candidate): Question | undefined {
-    const url = resource.spec.autoscaling?.source?.prometheusURL ?? this.#options.prometheusURL;
+    const url = this.#urlFor(resource);
     if (!url) return undefined;
     const running = pods.filter((pod) => targetOf(pod).length > 0);
     const named = running.map(({ metadata }) => [metadata.name, metadata.uid ?? ''] as const);
@@ -263,14 +270,11 @@ export class Autoscaler {
   ): void {
     const { namespace = '' } = resource.metadata;
     const deployment = this.#options.deployments.get(`${namespace}/${mainName(resource)}`) as Deployment | undefined;
-    const { uid = '' } = resource.metadata;
-    const known = this.#states.get(id);
-    // A namesake of what was deleted begins anew.
-    const state = known?.uid === uid ? known : this.#begin(resource, uid, now);
-    this.#states.set(id, state);
+    const state = this.#stateOf(id, resource, now);
     const front = this.#options.fronts?.of(resource);
     const refused = deployment?.status?.conditions?.find(isRefusal)?.message;
     const room = this.#options.places?.room(id);
+    const before = state.scaled.scaling;
     const outcome = state.scaled.update({
       now,
       resource,
@@ -279,23 +283,41 @@ export class Autoscaler {
       signals,
       rival: rivalOf(resource, rivals),
       ...(front && { front }),
+      ...(this.#urlFor(resource) && { lagMs }),
       ...(refused !== undefined && { refused }),
       ...(room && { room }),
     });
     const granted = outcome?.scaling.replicas;
     if (granted !== undefined) this.#options.places?.grant(id, granted);
-    if (outcome) this.#report({ id, key, resource, pods }, outcome, signals);
+    if (outcome) this.#report({ id, key, resource, pods }, outcome, { state, before, signals });
   }
 
-  #begin({ status }: Served, uid: string, now: number): State {
-    const bill = new Bill(this.#options.prices ?? noPrices, status?.usage, now);
-    return { uid, scaled: new ScaledResource(), bill, advice: new Advice(), recommendation: undefined };
+  /** Before the ReplicaSet is told to choose. */
+  async #marked(chosen: readonly Mark[], state: State, before: Scaling | undefined): Promise<void> {
+    const unmarked = { scaling: before };
+    state.unmarked = unmarked;
+    const written = this.#options.mark?.(chosen).catch(() => undefined);
+    await Promise.race([written, pause(markMs, this.#stop.signal)]);
+    if (state.unmarked === unmarked) state.unmarked = undefined;
+  }
+
+  /** A namesake of what was deleted begins anew. */
+  #stateOf(id: string, resource: Served, now: number): State {
+    const { namespace = '', uid = '' } = resource.metadata;
+    const known = this.#states.get(id);
+    if (known?.uid === uid) return known;
+    const left = this.#options.configMaps?.get(`${namespace}/${forecastName(resource)}`);
+    const scaled = new ScaledResource(learntIn(left as ConfigMap | undefined, uid));
+    const account = new Account(this.#options.prices ?? noPrices, resource, now);
+    const state: State = { uid, scaled, account };
+    this.#states.set(id, state);
+    return state;
   }
 
   #report(
     { key, resource, pods }: Candidate,
     { scaling, changed, by, ratios, forecast }: Outcome,
-    signals: ReadonlyMap<string, PodSignals>,
+    { state, before, signals }: { state: State; before: Scaling | undefined; signals: ReadonlyMap<string, PodSignals> },
   ): void {
     const { namespace = '', name } = resource.metadata;
     this.#options.metrics?.note({ kind: resource.kind, namespace, name }, { scaling, by, ratios, forecast });
@@ -308,25 +330,21 @@ export class Autoscaler {
     if (!changed) return;
     const tell = () => this.#options.onChange(resource.kind, key);
     const chosen = by < 0 && scaling.replicas ? marks(pods, signals, -by) : [];
-    // Before the ReplicaSet is told to choose.
-    if (chosen.length > 0 && this.#options.mark) void this.#options.mark(chosen).then(tell, tell);
-    else tell();
+    if (chosen.length === 0) tell();
+    else void this.#marked(chosen, state, before).then(tell);
   }
 
-  /** What was used, and what had better be asked for; both are told together, now and then. */
   #account(
     { id, key, resource, pods }: Candidate,
-    seconds: number,
-    now: number,
-    signals: ReadonlyMap<string, PodSignals>,
+    stretch: { signals: ReadonlyMap<string, PodSignals>; seconds: number; now: number },
   ): void {
-    const state = this.#states.get(id);
-    if (!state) return;
-    const said = pods.flatMap(({ metadata }) => signals.get(metadata.uid ?? '') ?? []);
-    state.advice.add(said, state.scaled.scaling, seconds);
-    if (!state.bill.add(resource, pods, seconds, now, this.#options.metrics)) return;
-    state.recommendation = state.advice.of(resource);
-    this.#options.onChange(resource.kind, key);
+    const { account, scaled } = this.#states.get(id) ?? {};
+    const { metrics } = this.#options;
+    const isToBeTold = account?.add(
+      { ...stretch, resource, pods, scaling: scaled?.scaling, metrics },
+      () => scaled?.learnt,
+    );
+    if (isToBeTold) this.#options.onChange(resource.kind, key);
   }
 
   /** Who is scaled no more leaves nothing behind. */
@@ -341,6 +359,9 @@ export class Autoscaler {
     }
   }
 }
+
+/** Marks that take longer cost no more than the choice. */
+const markMs = 2_000;
 
 /** A quota, or whatever else refuses its pods. */
 const isRefusal = ({ type, status }: ObjectCondition): boolean => type === 'ReplicaFailure' && status === 'True';

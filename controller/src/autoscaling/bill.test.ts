@@ -38,6 +38,29 @@ describe('the bill of a service', () => {
     expect(await registry.metrics()).toMatch(/quintet_autoscaling_cost_total\{.*name="notes"\} 4\.04/);
   });
 
+  it('is shared by tenants as they use units, and is nobody’s while none does', async () => {
+    const registry = new Registry();
+    const metrics = createScalingMetrics(registry);
+    const bill = new Bill({ cpuHour: 0.08, gpuHour: 0 }, undefined, 0);
+    const pods = [pod('Running')];
+    bill.add(
+      resource(),
+      pods,
+      3600,
+      1,
+      metrics,
+      new Map([
+        ['news', 3],
+        ['sport', 1],
+      ]),
+    );
+    bill.add(resource(), pods, 1800, 2, metrics);
+    const page = await registry.metrics();
+    const of = (tenant: string) =>
+      Number(new RegExp(`^quintet_autoscaling_tenant_cost_total\\{.*tenant="${tenant}"\\} (.*)$`, 'm').exec(page)?.[1]);
+    expect([of('news'), of('sport'), of('')]).toEqual([0.03, 0.01, 0.02].map((cost) => expect.closeTo(cost, 9)));
+  });
+
   it('goes on from what the status says, and tells every quarter of an hour', () => {
     const bill = new Bill(noPrices, { cpuHours: '10.5', gpuHours: 'many', cost: '-1' }, 0);
     expect(bill.add(resource(), [pod('Running')], 60, 60_000)).toBe(false);

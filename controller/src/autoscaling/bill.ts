@@ -1,6 +1,7 @@
 // What scaled resources use and what that costs: counted cycle by cycle, told in the status now and then.
 import type { Served } from '../kinds/serving/engines.ts';
 import type { Usage } from '../kinds/serving/scaling.ts';
+import { hashOf } from '../objects/meta.ts';
 import type { Pod } from '../objects/types.ts';
 import type { ScalingMetrics } from './metrics.ts';
 import { quantityOf } from './settings.ts';
@@ -23,19 +24,24 @@ export class Bill {
   #usage: Usage;
   #toldAt: number;
 
-  /** @param before What the status says: of former leaders. */
-  constructor(prices: Prices, before: Record<string, string | undefined> | undefined, now: number) {
+  /**
+   * @param before What the status says: of former leaders.
+   * @param uid Of the resource: a leader that begins with many does not tell of all at one moment.
+   */
+  constructor(prices: Prices, before: Record<string, string | undefined> | undefined, now: number, uid?: string) {
     this.#prices = prices;
     this.#usage = {
       cpuHours: hours(before?.['cpuHours']),
       gpuHours: hours(before?.['gpuHours']),
       cost: hours(before?.['cost']),
     };
-    this.#toldAt = now;
+    const ahead = uid === undefined ? 0 : Number.parseInt(hashOf(uid).slice(0, 8), 16) % toldEveryMs;
+    this.#toldAt = now - ahead;
   }
 
   /**
    * Counts `seconds` in which these pods ran.
+   * @param units By which tenants used them: in these proportions they share the cost. Of what nobody used the tenant is ''.
    * @returns Whether it is time to tell.
    */
   add(
@@ -44,6 +50,7 @@ export class Bill {
     seconds: number,
     now: number,
     metrics?: ScalingMetrics,
+    units: ReadonlyMap<string, number> = new Map(),
   ): boolean {
     const running = pods.filter(({ status }) => status?.phase === 'Running');
     const onGpu = running.filter((pod) => pod.metadata.labels?.['quintet.dev/backend'] === 'gpu').length;
@@ -56,7 +63,10 @@ export class Bill {
     if (running.length > 0) metrics?.podSeconds.inc(labels, seconds * running.length);
     if (cpuSeconds > 0) metrics?.cpuSeconds.inc(labels, cpuSeconds);
     if (gpuSeconds > 0) metrics?.gpuSeconds.inc(labels, gpuSeconds);
-    if (cost > 0) metrics?.cost.inc(labels, cost);
+    if (cost > 0) {
+      metrics?.cost.inc(labels, cost);
+      for (const [tenant, share] of sharesOf(units)) metrics?.tenantCost.inc({ ...labels, tenant }, cost * share);
+    }
     this.#usage = {
       cpuHours: this.#usage.cpuHours + cpuSeconds / 3600,
       gpuHours: this.#usage.gpuHours + gpuSeconds / 3600,
@@ -67,6 +77,11 @@ export class Bill {
     this.told = this.#usage;
     return true;
   }
+}
+
+function sharesOf(units: ReadonlyMap<string, number>): [string, number][] {
+  const total = [...units.values()].reduce((sum, each) => sum + each, 0);
+  return total > 0 ? [...units].map(([tenant, used]) => [tenant, used / total]) : [['', 1]];
 }
 
 /** Whatever a status says that is no figure is nothing. */

@@ -65,4 +65,36 @@ describe('a forecast', () => {
     one.aim(120);
     expect(one.forecast()?.value).toBeGreaterThan(8);
   });
+
+  it('is handed on to whoever comes after, small, and goes on from there', () => {
+    const first = taught(spike, 4 * season - 300);
+    const learnt = first.learnt ?? '';
+    expect(learnt.length).toBeLessThan(2_000);
+    const second = new Forecaster({ binSeconds: bin, seasonSeconds: season, leadSeconds: 60, learnt });
+    expect(second.forecast()).toBeUndefined();
+    for (let t = 4 * season - 200; t < 4 * season - 45; t += 5) second.observe(t * 1000, spike(t));
+    expect(second.forecast()).toMatchObject({ isBetter: true });
+    expect(second.forecast()?.value).toBeGreaterThan(7);
+  });
+
+  it('of two days of a day each is no more than 9 KB', () => {
+    const one = new Forecaster({ leadSeconds: 60 });
+    for (let t = 0; t < 2.5 * 86_400; t += 15) one.observe(t * 1000, 3 + Math.sin(t / 10_000));
+    expect(one.learnt?.length).toBeLessThan(9_000);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['no JSON', '{'],
+    ['another version', '{"version":2}'],
+    ['nonsense', JSON.stringify({ ...JSON.parse(taught(spike, season).learnt ?? ''), peak: -1 })],
+    ['what is of the future', JSON.stringify({ ...JSON.parse(taught(spike, season).learnt ?? ''), last: 1e9 })],
+    ['other bins', JSON.stringify({ ...JSON.parse(taught(spike, season).learnt ?? ''), binMs: 1 })],
+    ['too much', 'x'.repeat(100_000)],
+  ])('learns anew where what was left is %s', (_what, learnt) => {
+    const one = new Forecaster({ binSeconds: bin, seasonSeconds: season, leadSeconds: 60, learnt });
+    one.observe((season + 60) * 1000, 3);
+    one.observe((season + 75) * 1000, 3);
+    expect([one.size, one.forecast()]).toEqual([1, undefined]);
+  });
 });

@@ -1,6 +1,8 @@
 // What a resource will need when a pod asked for now could serve: naive, damped trend, or the same time one season
 // ago. Each is held to what came true, and one is acted on only while it beats the naive forecast.
 
+import { type Learnt, learntFrom, written } from './forecast-history.ts';
+
 export interface ForecastOptions {
   /** Time of one bin of the history, in seconds. Default 15. */
   binSeconds?: number;
@@ -8,6 +10,8 @@ export interface ForecastOptions {
   seasonSeconds?: number;
   /** How far ahead, in seconds: changed by `aim`. */
   leadSeconds: number;
+  /** What another has learnt, as `learnt` tells it; what is none of that, or older than a season, is left alone. */
+  learnt?: string | undefined;
 }
 
 export interface Forecast {
@@ -43,12 +47,29 @@ export class Forecaster {
   #weight = 0;
   #demand = 0;
   #judged = 0;
+  #known: Learnt | undefined;
 
   constructor(options: ForecastOptions) {
     const binSeconds = options.binSeconds ?? 15;
     this.#binMs = binSeconds * 1000;
     this.#season = Math.round((options.seasonSeconds ?? 86_400) / binSeconds);
     this.#ahead = this.#binsOf(options.leadSeconds);
+    this.#known = learntFrom(options.learnt);
+  }
+
+  /** For whoever comes after. Undefined: nothing yet. */
+  get learnt(): string | undefined {
+    const { bin } = this.#open;
+    if (this.#bins.length === 0 || bin < 1) return undefined;
+    return written({
+      binMs: this.#binMs,
+      last: bin - 1,
+      bins: this.#bins,
+      errors: this.#errors,
+      weight: this.#weight,
+      mean: this.#demand,
+      judged: this.#judged,
+    });
   }
 
   /** Looks so many seconds ahead from now on; what was foretold for another distance is not judged. */
@@ -68,6 +89,7 @@ export class Forecaster {
     if (!Number.isFinite(demand) || demand < 0) return;
     const bin = Math.floor(now / this.#binMs);
     const open = this.#open;
+    if (this.#known) this.#goOn(this.#known, bin);
     if (open.bin !== bin) {
       if (open.bin >= 0) this.#close(bin - open.bin);
       Object.assign(open, { bin, sum: 0, count: 0 });
@@ -88,6 +110,17 @@ export class Forecaster {
 
   get size(): number {
     return this.#bins.length;
+  }
+
+  /** From the last bin of what is known on, as after an outage. */
+  #goOn({ binMs, last, bins, errors, weight, mean, judged }: Learnt, now: number): void {
+    this.#known = undefined;
+    const latest = bins.at(-1);
+    if (binMs !== this.#binMs || last >= now || now - last > this.#season || latest === undefined) return;
+    this.#bins.push(...bins.slice(0, -1).slice(-2 * this.#season));
+    Object.assign(this.#errors, errors);
+    [this.#weight, this.#demand, this.#judged] = [weight, mean, judged];
+    Object.assign(this.#open, { bin: last, sum: latest, count: 1 });
   }
 
   #close(bins: number): void {

@@ -30,6 +30,7 @@ let [resources, pods, configMaps] = [caches(), caches(), caches()];
 let events: EventNote[];
 let changed: string[];
 let replaced: string[];
+let marked: string[];
 let refusal: string | undefined;
 let scaling: Scaling | undefined;
 let page: () => string;
@@ -72,6 +73,7 @@ function begin(): Healer {
       if (refusal) throw new Error(refusal);
       replaced.push(metadata.name);
     },
+    mark: async (chosen) => void marked.push(...chosen.map(({ pod, cost }) => `${pod.metadata.name} ${cost}`)),
     scaling: () => scaling,
     onChange: (_kind, key) => changed.push(key),
     onEvent: (_resource, note) => events.push(note),
@@ -93,7 +95,7 @@ function reconcile(): ConfigMap {
 beforeEach(async () => {
   [used, now, events, changed] = [95, Date.parse('2026-01-01T12:00:00Z'), [], []];
   [resources, pods, configMaps] = [caches(), caches(), caches()];
-  [replaced, refusal, scaling] = [[], undefined, undefined];
+  [replaced, marked, refusal, scaling] = [[], [], undefined, undefined];
   page = () => `quintet_requests_in_flight 0\nprocess_resident_memory_bytes ${used}\nquintet_memory_limit_bytes 100\n`;
   server = createServer((_request, response) => response.end(page()));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -292,7 +294,7 @@ describe('the healer', () => {
     expect([told()?.extra, changed.length]).toEqual([0, 2]);
   });
 
-  it('has one pod more while one is sick, within maxReplicas, and then no more', async () => {
+  it('has one pod more while one is sick, within maxReplicas, and then no more: none goes that carries streams', async () => {
     const autoscaling = { minReplicas: 1, maxReplicas: 2 };
     ask({ autoscaling });
     const held = { status: 'False', reason: 'DesiredWithinRange', message: 'the count is within its bounds' } as const;
@@ -308,7 +310,12 @@ describe('the healer', () => {
     await looks(2);
     expect([replaced, wanted()]).toEqual([['notes-1'], 2]);
     now += 600_000;
+    const calm = page;
+    page = () => `${calm()}quintet_streams_open 1\n`;
+    await looks(3);
+    expect([marked, wanted()]).toEqual([[], 2]);
+    page = calm;
     await looks(1);
-    expect(wanted()).toBe(1);
+    expect([marked, wanted()]).toEqual([['notes-1 -1000'], 1]);
   });
 });

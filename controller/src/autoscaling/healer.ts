@@ -15,8 +15,10 @@ import type { ConfigMap } from '../objects/configmap.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import { type Anomalies, anomaliesOf } from './anomaly.ts';
 import { commandOf, type Done, factorsOf, toldOf } from './healed.ts';
 import { History } from './history.ts';
+import { type Mark, marks, streaming } from './idlest.ts';
 import type { HealingMetrics } from './metrics.ts';
 import { resized } from './rules/coldness.ts';
 import { diagnose, type HealingMemory, notDone } from './rules/index.ts';
@@ -37,6 +39,8 @@ export interface HealerOptions {
   scraper: Scraper;
   /** Has a pod end and another begin in its place. Throws where that is refused, by a PodDisruptionBudget for one. */
   replace: (pod: Pod) => Promise<void>;
+  /** Has the pod that may go first known as such; left out: Kubernetes chooses. */
+  mark?: (pods: readonly Mark[]) => Promise<void>;
   /** What the autoscaler has decided: whether there may be one pod more. */
   scaling?: ScalingSource;
   /** Something is to be told: reconcile this one. */
@@ -57,6 +61,7 @@ export interface HealerOptions {
 interface State {
   uid: string;
   memory: HealingMemory | undefined;
+  anomalies: Anomalies | undefined;
   done: Done[];
   /** Until when there is one pod more. */
   grownUntil: number;
@@ -73,12 +78,15 @@ interface Ward {
 const hourMs = 3_600_000;
 /** For how long one pod more helps: a sick one is replaced meanwhile. */
 const grownMs = 600_000;
+const markMs = 2_000;
+/** Of pages that were lost: a few looks. */
+const staleMs = 150_000;
 
 export class Healer {
   readonly #options: HealerOptions;
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #history = new History();
+  readonly #history = new History(staleMs);
   readonly #states = new Map<string, State>();
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
@@ -134,7 +142,13 @@ export class Healer {
     const there = new Set<string>();
     for (const { definition, resources } of this.#options.kinds)
       for (const { metadata } of resources.values()) there.add(`${definition.kind} ${keyOf(metadata)}`);
-    for (const id of this.#states.keys()) if (!there.has(id)) this.#states.delete(id);
+    for (const id of this.#states.keys()) {
+      if (there.has(id)) continue;
+      this.#states.delete(id);
+      const [kind = '', key = ''] = id.split(' ');
+      const [namespace = '', name = ''] = key.split('/');
+      this.#options.metrics?.forget({ kind, namespace, name });
+    }
   }
 
   /** The pod more of what is not looked at any more, none being ready or by its spec, ends with its time as well. */
@@ -179,10 +193,16 @@ export class Healer {
       const said = signals.get(metadata.uid ?? '');
       return said ? [{ name: metadata.name, signals: said }] : [];
     });
+    const { namespace = '', name } = resource.metadata;
+    state.anomalies = anomaliesOf(
+      patients.map((patient) => patient.signals),
+      state.anomalies,
+    );
+    this.#options.metrics?.note({ kind: resource.kind, namespace, name }, state.anomalies);
     const latencyP95 = slowestOf(resource);
     const seen = {
       pods: patients,
-      ready: pods.length,
+      unheard: pods.map((pod) => pod.metadata.name).filter((each) => !patients.some((one) => one.name === each)),
       ...(latencyP95 !== undefined && { latencyP95 }),
       mayGrow: this.#mayGrow(resource, key, state, now),
       hasCaches: !withoutCaches.has(resource.kind),
@@ -197,7 +217,8 @@ export class Healer {
       if (await this.#apply(resource, pods, state, remedy, now)) hasChanged = true;
       else state.memory = notDone(state.memory, earlier, remedy);
     }
-    const isGrown = state.grownUntil > now;
+    const isOver = state.grownUntil <= now && (state.told?.extra !== 1 || (await this.#mayShrink(pods, signals)));
+    const isGrown = !isOver;
     if (!hasChanged && isGrown === (state.told?.extra === 1)) return;
     state.told = toldOf(state.done, resource.spec.autoscaling !== undefined, isGrown);
     this.#options.onChange(resource.kind, key);
@@ -214,7 +235,15 @@ export class Healer {
       reason: 'before the leader changed',
     }));
     const memory = { cold: resized(factorsOf(resource, done)) };
-    return { uid, memory, done, grownUntil: 0, told: undefined };
+    return { uid, memory, anomalies: undefined, done, grownUntil: 0, told: undefined };
+  }
+
+  /** Before the pod more ends: the idlest goes, and none while all carry streams. */
+  async #mayShrink(pods: readonly Pod[], signals: ReadonlyMap<string, PodSignals>): Promise<boolean> {
+    if (streaming(pods, signals) >= pods.length) return false;
+    const marked = this.#options.mark?.(marks(pods, signals, 1)).catch(() => undefined);
+    await Promise.race([marked, pause(markMs, this.#stop.signal)]);
+    return true;
   }
 
   #mayGrow({ kind, metadata, spec }: Served, key: string, { grownUntil }: State, now: number): boolean {

@@ -4,8 +4,6 @@ import { type Moment, type PodSignals, signalsOf } from './signals.ts';
 
 /** Rates reach back over at least so much, and at most twice as much. */
 const stretchMs = 10_000;
-/** Older moments say nothing of the present. */
-const staleMs = 60_000;
 
 interface Kept {
   base: Moment;
@@ -15,12 +13,18 @@ interface Kept {
 
 export class History {
   readonly #pods = new Map<string, Kept>();
+  readonly #staleMs: number;
+
+  /** @param staleMs Older moments say nothing of the present. */
+  constructor(staleMs = 60_000) {
+    this.#staleMs = staleMs;
+  }
 
   /** @returns What happened lately in this pod. */
   note(id: string, at: number, figures: Figures): PodSignals {
     const now = { at, figures };
     const known = this.#pods.get(id);
-    if (!known || at - known.latest.at > staleMs) {
+    if (!known || at - known.latest.at > this.#staleMs) {
       this.#pods.set(id, { base: now, next: now, latest: now });
       return signalsOf(now, undefined, undefined);
     }

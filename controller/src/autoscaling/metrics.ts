@@ -1,5 +1,6 @@
 // What the autoscaler tells of itself.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { type Anomalies, figures } from './anomaly.ts';
 import type { Outcome } from './resource.ts';
 
 export interface ScalingMetrics {
@@ -12,6 +13,7 @@ export interface ScalingMetrics {
   cpuSeconds: Counter<'kind' | 'namespace' | 'name'>;
   gpuSeconds: Counter<'kind' | 'namespace' | 'name'>;
   cost: Counter<'kind' | 'namespace' | 'name'>;
+  tenantCost: Counter<'kind' | 'namespace' | 'name' | 'tenant'>;
   failures: Counter;
   cycleSeconds: Histogram;
   /** What was decided about one resource. */
@@ -28,10 +30,29 @@ interface Labels {
 
 export interface HealingMetrics {
   actions: Counter<'kind' | 'namespace' | 'name' | 'action' | 'outcome'>;
+  /** How far figures of one service are off what is usual. */
+  note(labels: Labels, anomalies: Anomalies): void;
+  /** Of one that is looked at no more nothing is told. */
+  forget(labels: Labels): void;
 }
 
 export function createHealingMetrics(registry: Registry): HealingMetrics {
+  const sigmas = new Gauge({
+    name: 'quintet_anomaly_sigmas',
+    help: 'Standard deviations of a figure of a service from what is usual of it; beyond 2 and -2 it is unusual',
+    labelNames: ['kind', 'namespace', 'name', 'figure'],
+    registers: [registry],
+  });
   return {
+    note: (labels, anomalies) => {
+      for (const [figure, watched] of anomalies) {
+        if (watched.sigmas === undefined) sigmas.remove({ ...labels, figure });
+        else sigmas.set({ ...labels, figure }, watched.sigmas);
+      }
+    },
+    forget: (labels) => {
+      for (const figure of figures) sigmas.remove({ ...labels, figure });
+    },
     actions: new Counter({
       name: 'quintet_healing_actions_total',
       help: 'Actions of self-healing: done, observed only, or over the budget',
@@ -110,6 +131,12 @@ function scalingSeries(registry: Registry): Omit<ScalingMetrics, 'note' | 'forge
       name: 'quintet_autoscaling_cost_total',
       help: 'Price of the CPUs and GPUs of scaled resources, by the prices of the installation',
       labelNames: resource,
+      registers,
+    }),
+    tenantCost: new Counter({
+      name: 'quintet_autoscaling_tenant_cost_total',
+      help: 'The same price, shared by tenants as they used units; without a tenant while nobody did',
+      labelNames: [...resource, 'tenant'],
       registers,
     }),
     gpuSeconds: new Counter({

@@ -47,6 +47,24 @@ describe('a metrics page', () => {
     });
   });
 
+  it('gives units by tenant, of which signals make rates, also of who is new', () => {
+    const units = (tenant: string) => `quintet_tenant_units_total{tenant="${tenant}"}`;
+    const then = moment(1_010, { [units('news')]: '100' });
+    const now = moment(1_020, { [units('news')]: '160', [units('sport')]: '20', [units('lies')]: '-5' });
+    expect(signalsOf(now, then, then).units).toEqual(
+      new Map([
+        ['news', 6],
+        ['sport', 2],
+      ]),
+    );
+    expect(signalsOf(now, undefined, undefined).units).toBeUndefined();
+  });
+
+  it('tells nothing of the speed of answers to operators', () => {
+    const slow = { 'quintet_request_seconds_bucket{le="+Inf",route="/admin/actions/:name"}': '900' };
+    expect(readPage(page(slow)).latency.at(-1)?.count).toBe(100);
+  });
+
   it('of an engine that had no request yet says zero, not unknown', () => {
     expect(readPage('quintet_requests_in_flight 0')).toMatchObject({ queueDepth: 0, requests: 0, errors: 0 });
   });

@@ -26,6 +26,8 @@ export interface Figures {
   batchShare: number | undefined;
   /** Connections and answers that last: WebSockets, event streams. */
   streams: number | undefined;
+  /** Units used by tenants since the process started; left out: it counts none. */
+  units?: ReadonlyMap<string, number>;
   /** Cumulative counts by upper bound in seconds, ascending; the last bound is infinite. */
   latency: readonly Bucket[];
 }
@@ -87,6 +89,7 @@ const wanted = new Set([
   'quintet_batch_share',
   'quintet_streams_open',
   'quintet_cache_requests_total',
+  'quintet_tenant_units_total',
   'process_cpu_seconds_total',
   'process_resident_memory_bytes',
   'process_start_time_seconds',
@@ -142,6 +145,7 @@ function figuresOf(found: ReadonlyMap<string, Sample[]>): Figures {
   const requests = of('quintet_requests_total');
   const gpus = found.get('quintet_gpu_utilization');
   const busy = sum(gpus);
+  const units = found.get('quintet_tenant_units_total');
   return {
     startedAt: of('process_start_time_seconds'),
     // A pod that measures its requests and has no queue has nothing waiting.
@@ -167,8 +171,22 @@ function figuresOf(found: ReadonlyMap<string, Sample[]>): Figures {
     gpuErrors: of('quintet_gpu_uncorrected_errors'),
     batchShare: of('quintet_batch_share'),
     streams: of('quintet_streams_open'),
+    ...(units && { units: unitsOf(units) }),
     latency: bucketsOf(found.get('quintet_request_seconds_bucket')),
   };
+}
+
+/** Each is a series of ours: more than that are nobody's. */
+const mostTenants = 500;
+
+function unitsOf(samples: readonly Sample[]): Map<string, number> {
+  const units = new Map<string, number>();
+  for (const { labels, value } of samples) {
+    const tenant = /(?:^|,)\s*tenant="([^"\\]{1,128})"/.exec(labels)?.[1];
+    if (tenant === undefined || !Number.isFinite(value) || value < 0 || units.size >= mostTenants) continue;
+    units.set(tenant, value);
+  }
+  return units;
 }
 
 /** Zero for an engine that has had nothing to count yet; unknown where the page is not an engine's. */
@@ -195,6 +213,8 @@ function hottest(samples: readonly Sample[] | undefined): number | undefined {
 function bucketsOf(samples: readonly Sample[] | undefined): Bucket[] {
   const byBound = new Map<number, number>();
   for (const { labels, value } of samples ?? []) {
+    // What operators do says nothing about the speed of answers.
+    if (labels.includes('route="/admin/')) continue;
     const le = numberOf(/(?:^|,)\s*le="([^"]*)"/.exec(labels)?.[1] ?? '');
     if (le === undefined || Number.isNaN(le) || !Number.isFinite(value) || value < 0) return [];
     byBound.set(le, (byBound.get(le) ?? 0) + value);

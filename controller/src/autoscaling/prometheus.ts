@@ -9,6 +9,8 @@ import type { PodSignals } from './signals.ts';
 const window = '2m';
 /** A pod of which Prometheus heard nothing for longer says nothing of the present. */
 const mostAgeSeconds = 90;
+/** What is said of a pod may be so old, with the time of a look or two. */
+export const lagMs = 120_000;
 /** Names in answers by which the parts of the query are told apart. */
 const labelOfSignal = 'quintet_signal';
 
@@ -119,14 +121,29 @@ export function queryFor(namespace: string, pods: readonly string[]): string {
     cpuLimit: level('quintet_cpu_limit'),
     memory: level('process_resident_memory_bytes'),
     memoryLimit: level('quintet_memory_limit_bytes'),
-    gpu: `avg by (pod) (quintet_gpu_utilization{${own}})`,
+    gpu: [`avg by (pod) (quintet_gpu_utilization{${own}})`, ...dcgm(namespace, names)].join(' or '),
     cacheHits: rate('quintet_cache_requests_total', ',source!="miss"'),
     cacheRequests: rate('quintet_cache_requests_total'),
-    latency: sum(`increase(quintet_request_seconds_bucket{${own}}[${window}])`, 'pod, le'),
+    latency: sum(`increase(quintet_request_seconds_bucket{${own},route!~"/admin/.*"}[${window}])`, 'pod, le'),
   };
   return Object.entries(parts)
     .map(([name, part]) => `label_replace(${part}, "${labelOfSignal}", "${name}", "", "")`)
     .join(' or ');
+}
+
+/**
+ * What dcgm-exporter says of the GPUs of pods: with labels of theirs, which Prometheus renames where it sets its own; of
+ * partitioned GPUs it tells another metric.
+ */
+function dcgm(namespace: string, names: string): string[] {
+  const labels = (prefix: string) => `${prefix}namespace=${JSON.stringify(namespace)},${prefix}pod=~"${names}"`;
+  return ['DCGM_FI_DEV_GPU_UTIL{LABELS} / 100', 'DCGM_FI_PROF_GR_ENGINE_ACTIVE{LABELS}'].flatMap((metric) => {
+    const renamed = metric.replace('LABELS', labels('exported_'));
+    return [
+      `avg by (pod) (${metric.replace('LABELS', labels(''))})`,
+      `avg by (pod) (label_replace(${renamed}, "pod", "$1", "exported_pod", "(.*)"))`,
+    ];
+  });
 }
 
 type Series = z.infer<typeof answer>['data']['result'][number];

@@ -9,6 +9,7 @@ import { boundsOf, counts, type Placed } from './bounds.ts';
 import { type Decision, decide, type Memory } from './decide.ts';
 import { Forecaster } from './forecast.ts';
 import type { FrontSeen } from './fronts.ts';
+import { Patience } from './patience.ts';
 import { type PodState, readingOf } from './readings.ts';
 import { type Reading, replicasFor } from './replicas.ts';
 import { type Autoscaling, aimsOf, behaviorOf, quantityOf } from './settings.ts';
@@ -25,6 +26,8 @@ export interface Seen extends Placed {
   rival: NonNullable<Scaling['yieldsTo']> | undefined;
   /** Activators; left out: there are none for it. */
   front?: FrontSeen;
+  /** Milliseconds that what is said of pods may be old. */
+  lagMs?: number;
 }
 
 export interface Outcome {
@@ -41,10 +44,21 @@ export class ScaledResource {
   scaling: Scaling | undefined;
   #memory: Memory | undefined;
   #zero: ZeroMemory | undefined;
-  #silentSince: number | undefined;
-  #yielded: { at: number; live: number; asked: number } | undefined;
+  readonly #patience = new Patience();
+  readonly #learnt: string | undefined;
+  #yielded: { at: number; live: number; asked: number; isAsleep: boolean } | undefined;
   #forecaster: Forecaster | undefined;
   #lead = 0;
+
+  /** @param learnt What the forecast of a former leader had learnt. */
+  constructor(learnt?: string) {
+    this.#learnt = learnt;
+  }
+
+  /** What the forecast has learnt, for the next leader. */
+  get learnt(): string | undefined {
+    return this.#forecaster?.learnt;
+  }
 
   /** Undefined: there is nothing to scale yet. */
   update(seen: Seen): Outcome | undefined {
@@ -75,7 +89,8 @@ export class ScaledResource {
     this.#memory = decided.memory;
     const decision = atLeast(zero, seen.front?.waiting ?? 0, decided);
     const scaling = scalingOf(decision, current, seen.now, this.scaling, holds);
-    scaling.active = this.#patient(scaling.active, seen);
+    scaling.active = this.#patience.active(scaling.active, this.scaling, seen);
+    if (decision.desired === current) scaling.limited = this.#patience.limited(scaling.limited, this.scaling, seen.now);
     const front = frontFor(zero, seen.front);
     if (front) scaling.front = front;
     const forecast = ahead && { replicas: Math.ceil(ahead.value), error: ahead.error };
@@ -91,7 +106,7 @@ export class ScaledResource {
     }
     const decision = decideZero({
       now: seen.now,
-      afterMs: parseDuration(spec.scaleToZero?.after ?? usualIdleness) * 1000,
+      afterMs: Math.max(parseDuration(spec.scaleToZero?.after ?? usualIdleness) * 1000, seen.lagMs ?? 0),
       current,
       readyEndpoints: front.readyEndpoints,
       voices: [...podVoices(seen), ...front.voices],
@@ -110,6 +125,8 @@ export class ScaledResource {
   #sleepOrWake(zero: ZeroDecision, seen: Seen, current: number): Outcome {
     const desired = zero.least;
     const before = this.scaling;
+    // Nothing is measured without pods, and nothing is what was asked.
+    if (desired === 0) this.#forecaster?.observe(seen.now, 0);
     this.#memory = undefined;
     const message = zero.reason ?? before?.reason ?? 'nothing is asked';
     const scaling: Scaling = {
@@ -127,29 +144,26 @@ export class ScaledResource {
     return this.#tell(scaling, desired - current);
   }
 
-  /** A page that is lost now and then is nothing to tell; and pods that only start have nothing to say. */
-  #patient(active: Scaling['active'], { now, pods }: Seen): Scaling['active'] {
-    if (active.status === 'True') {
-      this.#silentSince = undefined;
-      return active;
-    }
-    this.#silentSince ??= now;
-    const before = this.scaling?.active;
-    if (before?.status !== 'True') return active;
-    const starts = before.reason === 'Waking' && !pods.some(isReady);
-    return starts || now - this.#silentSince < silenceMs ? before : active;
-  }
-
   /**
    * An autoscaler at /scale begins from spec.replicas, which nobody has kept: until it has written there once, or had the
-   * time to, what runs stays.
+   * time to, what runs stays. One does nothing where there are no pods: what we had put to sleep we wake first, and the
+   * activators stay until a pod serves.
    */
   #yield(seen: Seen, rival: NonNullable<Scaling['yieldsTo']>, live: number): Scaling {
     const asked = seen.resource.spec.replicas;
-    this.#yielded ??= { at: seen.now, live, asked };
+    const isAsleep = live === 0 && (this.scaling?.replicas === 0 || seen.front?.isFronted === true);
+    this.#yielded ??= { at: seen.now, live, asked, isAsleep };
+    if (live > 0) this.#yielded.isAsleep = false;
     const { at, live: held, asked: first } = this.#yielded;
     const holds = rival.target === 'Resource' && asked === first && held > asked && seen.now - at < handOverMs;
-    return { ...yielding(rival, this.scaling), ...(holds && { replicas: held }) };
+    const front = frontFor(undefined, seen.front);
+    const woken = rival.target === 'Resource' ? Math.max(1, asked) : 1;
+    return {
+      ...yielding(rival, this.scaling),
+      ...(holds && { replicas: held }),
+      ...(this.#yielded.isAsleep && { replicas: woken }),
+      ...(front && { front }),
+    };
   }
 
   #foresee(
@@ -164,7 +178,7 @@ export class ScaledResource {
     }
     // As early as a pod must be asked for to serve in time, no earlier: that would only cost.
     this.#lead = Math.min(parseDuration(predictive.horizon), startSeconds(pods) + decisionSeconds);
-    this.#forecaster ??= new Forecaster({ leadSeconds: this.#lead });
+    this.#forecaster ??= new Forecaster({ leadSeconds: this.#lead, learnt: this.#learnt });
     this.#forecaster.aim(this.#lead);
     const demand = demandOf(readings, current);
     if (demand !== undefined) this.#forecaster.observe(now, demand);
@@ -185,8 +199,6 @@ export class ScaledResource {
   }
 }
 
-/** Pages of pods may be lost for so long before it is told. */
-const silenceMs = 15_000;
 /** An HPA looks every 15 s; one that is just made has much to list first. */
 const handOverMs = 120_000;
 /** Without a block `scaleToZero`: its default. */

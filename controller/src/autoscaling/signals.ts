@@ -33,6 +33,8 @@ export interface PodSignals {
   gpuErrors: number | undefined;
   batchShare: number | undefined;
   streams: number | undefined;
+  /** Units a second by tenant. */
+  units?: ReadonlyMap<string, number>;
   /** Requests by upper bound within the stretch; undefined: not known. */
   latency: readonly Bucket[] | undefined;
 }
@@ -65,6 +67,7 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
     gpuErrors: figures.gpuErrors,
     batchShare: figures.batchShare,
     streams: figures.streams,
+    ...(since && figures.units && seconds > 0 && { units: unitRates(figures.units, since.figures.units, seconds) }),
     latency: since && bucketGain(figures.latency, since.figures.latency),
   };
 }
@@ -87,8 +90,23 @@ function gain(now: number | undefined, then: number | undefined): number | undef
   return now === undefined || then === undefined || now < then ? undefined : now - then;
 }
 
+/** Who is new has used nothing before. */
+function unitRates(
+  now: ReadonlyMap<string, number>,
+  then: ReadonlyMap<string, number> | undefined,
+  seconds: number,
+): Map<string, number> {
+  const rates = new Map<string, number>();
+  for (const [tenant, units] of now) {
+    const gained = units - (then?.get(tenant) ?? 0);
+    if (gained > 0) rates.set(tenant, gained / seconds);
+  }
+  return rates;
+}
+
 const zero = (figures: Figures): Figures => ({
   ...figures,
+  units: new Map(),
   requests: 0,
   errors: 0,
   overloads: 0,

@@ -3,10 +3,11 @@
 import type { PodSignals } from '../signals.ts';
 import type { Pressed } from './pressure.ts';
 import { type Look, memoryShare, type Patient, percent, type Seen } from './rule.ts';
+import { noted, type Usual, unknown } from './usual.ts';
 
 export interface Cold {
   /** Usual hit rate: exponentially weighted mean and variance, from so many looks. */
-  hits: { mean: number; variance: number; looks: number };
+  hits: Usual;
   /** Looks in a row in which it was out of its range. */
   cold: number;
   /** By name; those that are gone are given up when a new one comes. */
@@ -38,7 +39,6 @@ const mostFactor = 4;
 /** An hour. */
 const heldLooks = 120;
 
-const unknown: Cold['hits'] = { mean: 0, variance: 0, looks: 0 };
 const usual: Cold = { hits: unknown, cold: 0, pods: new Map(), held: 0 };
 
 /** What a predecessor has made of caches. */
@@ -61,7 +61,7 @@ export function coldness(
   const { mean, variance, looks } = memory.hits;
   const range = Math.max(leastFall, 2 * Math.sqrt(variance));
   if (looks < usualLooks || rate >= mean - range) {
-    return { remedies: [], memory: { ...memory, cold: 0, hits: noted(memory.hits, rate) } };
+    return { remedies: [], memory: { ...memory, cold: 0, hits: noted(memory.hits, rate, weight) } };
   }
   // An unusual rate is not what is usual: the range stays as it was while it lasts.
   const cold = memory.cold + 1;
@@ -115,17 +115,6 @@ function larger(pods: readonly Patient[], memory: Cold): { factor: number; names
   const factor = Math.min(mostFactor, largest * growth);
   const names = [...factors].filter(([, own]) => own < factor && (own >= 1 || largest < 1)).map(([name]) => name);
   return { factor, names };
-}
-
-/** West's incremental form of an exponentially weighted variance; the first looks count alike. */
-function noted({ mean, variance, looks }: Cold['hits'], rate: number): Cold['hits'] {
-  const share = Math.max(weight, 1 / (looks + 1));
-  const difference = rate - mean;
-  return {
-    mean: mean + share * difference,
-    variance: (1 - share) * (variance + share * difference * difference),
-    looks: looks + 1,
-  };
 }
 
 const sum = (pods: readonly Patient[], of: (signals: PodSignals) => number | undefined): number =>

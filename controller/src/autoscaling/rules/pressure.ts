@@ -25,7 +25,7 @@ export function pressure({ pods, hasCaches = true }: Seen, before: Pressed = new
       if (share < wellBelow) continue;
       memory.set(name, share > pressedAbove ? looks - 1 : looks);
       if (share > pressedAbove && looks - 1 === -patience) {
-        const reason = `pod ${name} uses ${percent(share)} of its memory${hasCaches ? ', with its caches cleared' : ''}`;
+        const reason = `pod ${name} uses ${percent(share)} of its memory${hasCaches ? ', though its caches were to be cleared' : ''}`;
         remedies.push({ action: 'replacePod', pods: [name], reason });
       }
     } else if (share > pressedAbove) {

@@ -23,8 +23,8 @@ export interface Patient {
 
 export interface Seen {
   pods: readonly Patient[];
-  /** Pods that serve, heard or not; left out: those that were heard. */
-  ready?: number;
+  /** Names of pods that serve and were not heard. */
+  unheard?: readonly string[];
   /** 95th percentile in seconds that the service is to stay under; left out: there is none. */
   latencyP95?: number;
   /** Whether there may be one pod more. */

@@ -258,7 +258,7 @@ describe('healing of a sick pod', () => {
   it('keeps the only pod that serves, however it fails, until another does', () => {
     const one = new Watched();
     expect(one.look([rates('a', 0.9)], 100)).toEqual([]);
-    one.about = { ready: 2 };
+    one.about = { unheard: ['b'] };
     expect(one.look([rates('a', 0.9)])).toMatchObject([{ action: 'replacePod', pods: ['a'] }]);
   });
 
@@ -269,6 +269,15 @@ describe('healing of a sick pod', () => {
     expect(one.remedies.map(({ action, pods }) => [action, pods])).toEqual([['replacePod', ['a']]]);
     one.look([rates('b', 0), rates('c', 0)], 30);
     expect(one.look([rates('b', 0.9), rates('c', 0)], 4)).toMatchObject([{ action: 'replacePod', pods: ['b'] }]);
+  });
+
+  it('still knows a sick pod that was not heard for a look', () => {
+    const one = new Watched();
+    one.look([rates('a', 0.5), rates('b', 0)], 3);
+    one.about = { unheard: ['a'] };
+    expect(one.look([rates('b', 0)])).toEqual([]);
+    one.about = {};
+    expect(one.look([rates('a', 0.5), rates('b', 0)])).toMatchObject([{ action: 'replacePod', pods: ['a'] }]);
   });
 
   it('takes no pod for sick that refuses what is too much for it', () => {

@@ -35,14 +35,21 @@ const healthy: Sick = {
   well: 0,
 };
 
-export function sickness({ pods, ready = pods.length, mayGrow = false }: Seen, before: Sick = healthy): Look<Sick> {
-  const gpuErrors = new Map(pods.flatMap(({ name, signals }) => firstErrors(name, signals, before)));
+export function sickness({ pods, unheard = [], mayGrow = false }: Seen, before: Sick = healthy): Look<Sick> {
+  const ready = pods.length + unheard.length;
+  const gpuErrors = new Map([
+    ...kept(before.gpuErrors, unheard),
+    ...pods.flatMap(({ name, signals }) => firstErrors(name, signals, before)),
+  ]);
   const fails = new Map(pods.flatMap((pod) => pairOf(pod, failing(pod))));
   const rated = pods.filter(({ signals }) => (signals.requestsPerSecond ?? 0) >= leastAnswers).length;
   const isEverybodys = rated > 1 && fails.size > rated / 2;
   const onGpu = new Map(pods.flatMap((pod) => pairOf(pod, gpuTrouble(pod, gpuErrors))));
   const found = new Map([...(isEverybodys ? [] : fails), ...onGpu]);
-  const looks = new Map([...found.keys()].map((name) => [name, (before.looks.get(name) ?? 0) + 1]));
+  const looks = new Map([
+    ...kept(before.looks, unheard),
+    ...[...found.keys()].map((name) => [name, (before.looks.get(name) ?? 0) + 1] as const),
+  ]);
   const isWell = fails.size + onGpu.size === 0;
   const well = isWell ? before.well + 1 : 0;
   const sinceReplaced = before.sinceReplaced + 1;
@@ -62,6 +69,10 @@ export function sickness({ pods, ready = pods.length, mayGrow = false }: Seen, b
   looks.delete(name);
   return { remedies, memory: { ...memory, looks, sinceReplaced: 0 } };
 }
+
+/** Who is not heard for a look is not well again. */
+const kept = (known: ReadonlyMap<string, number>, unheard: readonly string[]): [string, number][] =>
+  [...known].filter(([name]) => unheard.includes(name));
 
 const pairOf = ({ name }: Patient, reason: string | undefined): [string, string][] =>
   reason === undefined ? [] : [[name, reason]];

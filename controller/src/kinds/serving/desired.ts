@@ -11,6 +11,7 @@ import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { requireStores, storesOf } from '../stores.ts';
 import type { Served } from './engines.ts';
+import { forecastHistory } from './forecast.ts';
 import { commandsData } from './healing.ts';
 import type { Scaling } from './scaling.ts';
 import { readState, type State } from './state.ts';
@@ -41,6 +42,7 @@ export function desired(
         'resource.json': document(resource),
         ...commandsData(scaling?.healing, observed.get<ConfigMap>(types.configMap, name)),
       }),
+      ...forecastHistory(resource, observed, scaling),
       ...storesOf(resource, name, settings.stores).secrets,
       ...(resource.spec.pod?.serviceAccountName ? [] : [serviceAccount(resource, name)]),
       servingIsolation(resource, name),

@@ -20,6 +20,8 @@ export interface Scaling {
   reason: string;
   lastScaleTime: Date | undefined;
   forecast?: { at: Date; replicas: number; error: number };
+  /** What the forecast has learnt; left out: nothing new to keep. */
+  learnt?: string;
   /** Activators that may stand in for the pods; left out: none do. */
   front?: Front;
   /** Since the resource was made; left out: nothing is told yet. */

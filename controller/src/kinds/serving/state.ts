@@ -89,7 +89,7 @@ function wantedReplicas({ spec }: Served, scaling: Scaling | undefined, live: nu
   if (spec.suspend) return 0;
   if (!spec.autoscaling) return spec.replicas;
   if (scaling?.yieldsTo)
-    return scaling.yieldsTo.target === 'Resource' ? (scaling.replicas ?? spec.replicas) : (live ?? 1);
+    return scaling.replicas ?? (scaling.yieldsTo.target === 'Resource' ? spec.replicas : (live ?? 1));
   const { minReplicas, maxReplicas } = spec.autoscaling;
   // Beside a count that was decided only: what runs may have the one pod more already.
   const extra = scaling?.replicas ? (scaling.healing?.extra ?? 0) : 0;

@@ -30,6 +30,10 @@ export const bridgeName = (resource: Served): string =>
 export const activatorSliceName = (resource: Served): string =>
   childName(resource.metadata.name, `${engineOf(resource).name}-activator`);
 
+/** Name of the ConfigMap with what the forecast has learnt. */
+export const forecastName = (resource: Served): string =>
+  childName(resource.metadata.name, `${engineOf(resource).name}-forecast`);
+
 /** What selects the pods that the Service sends requests to, whatever they run on. */
 export const servingSelector = (resource: Served): Record<string, string> => ({
   ...selectorLabels(resource),

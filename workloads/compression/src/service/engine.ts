@@ -12,6 +12,7 @@ import { actions } from './actions.ts';
 import { type Compressor, openCompressor } from './compressor.ts';
 import { config, type ServiceConfig } from './config.ts';
 import { type Job, type JobStore, memoryJobs } from './jobs.ts';
+import { jobsTold } from './jobsTold.ts';
 import { type ServiceModels, serviceModels } from './models.ts';
 import { redisJobs } from './redisJobs.ts';
 import { answerOrError, routes } from './routes.ts';
@@ -76,7 +77,9 @@ export function compressionService(): EngineDefinition<typeof config> {
       jobs.onCancel((id) => running.get(id)?.abort(new QuintetError('CANCELLED')));
       for (let i = 0; i < pool.threads; i++)
         loops.push(workOff({ jobs, compressor, running, context }, stopping.signal));
-      loops.push(every(tickMs, stopping.signal, () => Promise.all([jobs.tick(), compressor.sync(), stores.sweep()])));
+      const tellJobs = jobsTold(context.registry, jobs, () => running.size);
+      const tick = () => Promise.all([jobs.tick().then(tellJobs), compressor.sync(), stores.sweep()]);
+      loops.push(every(tickMs, stopping.signal, tick));
     },
     async onDrain() {
       stopping.abort();

@@ -67,6 +67,12 @@ describe.each([
     ]);
   });
 
+  test('are shared by those that live', async () => {
+    const jobs = await open();
+    await jobs.tick();
+    expect(await jobs.replicas()).toBe(1);
+  });
+
   test('beyond the limit are refused', async () => {
     const jobs = await open();
     for (const id of ['a', 'b', 'c']) await jobs.submit(job(id));

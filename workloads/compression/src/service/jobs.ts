@@ -22,6 +22,8 @@ export interface JobStore {
   read(tenant: string, id: string): Promise<JobAnswer>;
   cancel(tenant: string, id: string): Promise<JobAnswer>;
   waiting(): Promise<number>;
+  /** Processes that take jobs of this store, and live as far as is known. */
+  replicas(): Promise<number>;
   /** Calls `listener` for jobs running here that were cancelled: at once, or at the next tick. */
   onCancel(listener: (id: string) => void): void;
   /** Says that this replica lives, and takes back jobs of replicas that do not. */
@@ -78,6 +80,7 @@ export function memoryJobs(limits: JobLimits): JobStore {
   };
   return {
     waiting: async () => queued(),
+    replicas: async () => 1,
     async submit(job) {
       refuseFull(limits, queued(), limits.maxOfTenant ? queued(job.tenant) : 0);
       jobs.set(job.id, {

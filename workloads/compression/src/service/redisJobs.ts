@@ -59,6 +59,7 @@ export function redisJobs(
     run(putBackScript, [workKey(from), jobKey(id), all.queues], id, attempts);
   return {
     waiting,
+    replicas: () => redis.call((client) => client.scard(`${prefix}:replicas`)),
     read,
     finish,
     async submit(job) {

@@ -8,42 +8,48 @@ import { cpuQuota, memoryLimit } from '../work/cgroup.ts';
 import { whenDone } from './cancellation.ts';
 import type { EngineServer } from './context.ts';
 
-export function observeRequests(server: EngineServer, registry: Registry, tracing: Tracing | undefined): void {
+/** @param drainMs Time that an ending process leaves to answers under way. */
+export function observeRequests(
+  server: EngineServer,
+  registry: Registry,
+  tracing: Tracing | undefined,
+  drainMs: () => number,
+): void {
   const requests = counter(registry, 'quintet_requests_total', 'Answered requests.', ['route', 'method', 'status']);
   const seconds = histogram(
     registry,
     'quintet_request_seconds',
-    'Time from the first byte of a request to the last of its answer.',
+    'Time from the first byte of a request to the last of its answer; of an event stream to its first.',
     ['route', 'method'],
   );
   const spans = new WeakMap<FastifyRequest, RequestSpan>();
   let inFlight = 0;
   gaugeOf(registry, 'quintet_requests_in_flight', 'Requests being worked on.', [], () => [[{}, inFlight]]);
-  let streams = 0;
-  gaugeOf(registry, 'quintet_streams_open', 'WebSockets and event streams that last.', [], () => [[{}, streams]]);
-  const lasts = (request: FastifyRequest, reply: FastifyReply) => {
-    streams += 1;
-    whenDone(request, reply, () => {
-      streams -= 1;
-    });
-  };
+  let sockets = 0;
+  const events = new EventStreams(drainMs);
+  const help = 'WebSockets, and event streams where those outlast a drain.';
+  gaugeOf(registry, 'quintet_streams_open', help, [], () => [[{}, sockets + events.lasting()]]);
 
   server.addHook('onRequest', (request, reply, next) => {
     const { config, url: route = 'none' } = request.routeOptions;
     if (config.public) return next();
     const started = performance.now();
     inFlight += 1;
-    if (request.headers.upgrade !== undefined) lasts(request, reply);
+    const isUpgrade = request.headers.upgrade !== undefined;
+    if (isUpgrade) sockets += 1;
     reply.header('x-request-id', request.id);
     const traced = tracing?.request(request.headers, `${request.method} ${route}`);
     const span = traced?.span;
     whenDone(request, reply, () => {
       inFlight -= 1;
+      if (isUpgrade) sockets -= 1;
       const status = statusOf(request, reply);
       const took = performance.now() - started;
+      const began = events.end(request);
       requests.inc({ route, method: request.method, status: String(status) });
-      // How long a WebSocket stays open says nothing about speed.
-      if (status !== 101) seconds.observe({ route, method: request.method }, took / 1000);
+      // How long a WebSocket or an event stream stays open says nothing about speed.
+      const speed = began === undefined ? took : began - started;
+      if (status !== 101) seconds.observe({ route, method: request.method }, speed / 1000);
       span?.setAttributes({
         'http.request.method': request.method,
         'http.route': route,
@@ -70,7 +76,7 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     traced.inside(next);
   });
   server.addHook('onSend', (request, reply, payload, next) => {
-    if (String(reply.getHeader('content-type')).startsWith('text/event-stream')) lasts(request, reply);
+    if (String(reply.getHeader('content-type')).startsWith('text/event-stream')) events.begin(request);
     next(null, payload);
   });
   if (!tracing) return;
@@ -79,6 +85,42 @@ export function observeRequests(server: EngineServer, registry: Registry, tracin
     if (traced) traced.inside(next);
     else next();
   });
+}
+
+/** For so long after one was cut or would have been, each may be such a one. */
+const longMs = 3_600_000;
+
+/** Event streams: an engine whose answers all end within a drain loses none by ending. */
+class EventStreams {
+  readonly #open = new Map<FastifyRequest, number>();
+  readonly #drainMs: () => number;
+  #lastLong = Number.NEGATIVE_INFINITY;
+
+  constructor(drainMs: () => number) {
+    this.#drainMs = drainMs;
+  }
+
+  begin(request: FastifyRequest): void {
+    this.#open.set(request, performance.now());
+  }
+
+  /** @returns When it began, by `performance.now()`; undefined for what is no event stream. */
+  end(request: FastifyRequest): number | undefined {
+    const began = this.#open.get(request);
+    if (began !== undefined) this.#note(began);
+    this.#open.delete(request);
+    return began;
+  }
+
+  lasting(): number {
+    for (const began of this.#open.values()) this.#note(began);
+    return performance.now() - this.#lastLong < longMs ? this.#open.size : 0;
+  }
+
+  #note(began: number): void {
+    const now = performance.now();
+    if (now - began > this.#drainMs()) this.#lastLong = now;
+  }
 }
 
 /** 499 for an answer that was never written: the client went away. 101 for a connection that was handed over. */
