@@ -148,7 +148,7 @@ export async function startEngine<S extends z.ZodObject>(
   definition.metrics?.(registry);
   cancellation(server, settings().server.handlerTimeout);
   await prepare(server, { name, version, origins: () => settings().cors?.origins ?? [] });
-  observeRequests(server, registry, tracing);
+  observeRequests(server, registry, tracing, () => settings().server.drainTimeout);
   gate.guard(server);
   handleErrors(server, registry);
   const actions = Object.entries(definition.actions ?? {}).map(
