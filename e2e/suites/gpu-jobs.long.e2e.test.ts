@@ -1,9 +1,5 @@
-// GPUs of the kinds that end, as the real scheduler hands them out: shards and workers wait, run on CPU when none came in
-// time, and take GPUs that come.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+// GPUs of the kind that ends, as the real scheduler hands them out: shards wait, and run on CPU when none came in time.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { release } from '../install.ts';
 import { eventually, type Kubectl } from '../kubectl.ts';
 import { offer, realNode } from './devices.ts';
@@ -36,7 +32,7 @@ const gpus = (count: number) => offer(kubectl, node, 'nvidia.com/gpu', count);
 const conditionOf = ({ status }: Resource, type: string) => status?.conditions?.find((each) => each.type === type);
 const resources = { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '1Gi' } };
 
-/** Those that compute: shards of a FieldJob, workers of an EvolutionRun. */
+/** Those that compute. */
 async function computing(name: string, component: string): Promise<Pod[]> {
   const selector = `quintet.dev/name=${name},app.kubernetes.io/component in (${component})`;
   return (await kubectl.json<{ items: Pod[] }>(['get', 'pods', '-n', namespace, '-l', selector])).items;
@@ -112,37 +108,4 @@ it('with Preferred it computes on CPU after fallbackAfter, though its controller
   const done = await reaches('fieldjob', 'either', 'is done', ({ status }) => status?.phase === 'Succeeded');
   expect(done.status?.gpu).toEqual({ allocated: 0, fellBackAt: fallen.status?.gpu?.fellBackAt });
   expect((await computing('either', 'shards')).map(backendOf)).toEqual(['cpu', 'cpu']);
-});
-
-it('an EvolutionRun with Preferred has workers on CPU until others have GPUs', async () => {
-  await gpus(0);
-  const sample = readFileSync(join(import.meta.dirname, '../../docs/samples/evolutionrun.yaml'), 'utf8');
-  const [data, run] = parseAllDocuments(sample).map((each) => each.toJS() as Resource);
-  const spec = {
-    ...run?.spec,
-    budget: { time: '1h', evaluations: 5000 },
-    search: { population: 20, generations: 400, learners: ['GradientBoosting', 'Linear'], islands: 2, seed: 11 },
-    workers: { min: 2, max: 2 },
-    gpu: { policy: 'Preferred', fallbackAfter: '5s' },
-    resources,
-  };
-  await kubectl.run(['apply', '-n', namespace, '-f', '-'], { input: JSON.stringify(data) });
-  await kubectl.apply(JSON.stringify({ ...run, metadata: { name: 'search', namespace }, spec }));
-  const working = async () =>
-    (await computing('search', 'worker,worker-cpu')).filter(({ status }) => status.phase === 'Running').map(backendOf);
-
-  const fallen = await reaches('evolutionrun', 'search', 'works on CPU', (one) => {
-    return conditionOf(one, 'GPUAllocated')?.reason === 'FellBackToCPU';
-  });
-  expect(fallen.status?.gpu).toEqual({ allocated: 0, fellBackAt: expect.stringMatching(/^\d{4}-/) });
-  await eventually('two workers on CPU', async () => (await working()).join() === 'cpu,cpu', { timeoutMs: 120_000 });
-
-  await gpus(2);
-  const back = await reaches('evolutionrun', 'search', 'has its GPUs', (one) => {
-    return conditionOf(one, 'GPUAllocated')?.status === 'True';
-  });
-  expect(back.status?.gpu).toEqual({ allocated: 2 });
-  await eventually('no worker is on CPU', async () => (await working()).join() === 'gpu,gpu', { timeoutMs: 120_000 });
-  const { status } = await kubectl.json<Resource>(['get', 'evolutionrun', 'search', '-n', namespace]);
-  expect(status?.phase).toBe('Progressing');
 });

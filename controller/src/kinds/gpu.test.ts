@@ -1,19 +1,12 @@
 // GPUs of the kinds that end: asked for by the pods that compute, waited for, replaced by CPU, taken when they come.
-import {
-  type EvolutionRun,
-  evolutionRun as evolutionDefinition,
-  type FieldJob,
-  fieldJob as fieldDefinition,
-  parseStored,
-} from '@quintet/crds';
+import { type FieldJob, fieldJob as fieldDefinition, parseStored } from '@quintet/crds';
 import { describe, expect, it } from 'vitest';
 import type { KubeObject } from '../kube/types.ts';
 import type { Deployment } from '../objects/deployment.ts';
 import type { Job, Pod } from '../objects/types.ts';
 import type { Kind } from '../reconcile/kind.ts';
-import { evolutionRun } from './evolution/index.ts';
 import { fieldJob } from './fieldjob/index.ts';
-import { noon, type ObservedBuilder, observed, stores, uidOf } from './testing.ts';
+import { noon, type ObservedBuilder, observed, uidOf } from './testing.ts';
 
 const metadata = { name: 'one', namespace: 'team', uid: 'uid-1', generation: 1 };
 const preferred = { policy: 'Preferred', fallbackAfter: '2m' };
@@ -167,71 +160,5 @@ describe('a FieldJob', () => {
     const paused = resource({ gpu: preferred, suspend: true }, { revision, gpu: { allocated: 0, fellBackAt } });
     expect(asksForGpu(shards(paused))).toBe(true);
     expect(kind.status(paused, observed()).fields.gpu).toEqual({ allocated: 0 });
-  });
-});
-
-describe('an EvolutionRun', () => {
-  const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
-  const resource = (gpu: Record<string, unknown>): EvolutionRun =>
-    parseStored(evolutionDefinition, {
-      apiVersion: 'quintet.dev/v1alpha1',
-      kind: 'EvolutionRun',
-      metadata,
-      spec: {
-        dataset: {
-          source: { persistentVolumeClaim: { claimName: 'data', path: 'churn.csv' } },
-          target: 'churned',
-          task: 'Binary',
-        },
-        workers: { min: 2, max: 4 },
-        gpu,
-      },
-    });
-  const running = (one: EvolutionRun) => {
-    const job = kind.desired(one, observed()).objects.find((each) => each.kind === 'Job');
-    return observed().withJob(job, 'Active', { active: 1, ready: 1 }).withPod(job);
-  };
-  const workers = (one: EvolutionRun, seen = running(one)) => named(kind, one, seen, 'one-evolution-workers');
-  const bridge = (one: EvolutionRun, seen: ObservedBuilder) =>
-    named(kind, one, seen, 'one-evolution-workers-cpu') as Deployment | undefined;
-
-  it('asks for GPUs for its workers alone', () => {
-    const one = resource({ policy: 'Required' });
-    const { objects } = kind.desired(one, running(one));
-    expect(objects.filter(asksForGpu).map(({ metadata: { name } }) => name)).toEqual(['one-evolution-workers']);
-  });
-
-  it('has workers on CPU when no GPU came in time, and loses them as GPUs come', () => {
-    const one = resource(preferred);
-    const waiting = (...ready: Pod[]) => running(one).with(podOf(workers(one), 'NoGPU'), ...ready);
-    expect(bridge(one, waiting().at(119))).toBeUndefined();
-    expect(kind.desired(one, waiting().at(119)).requeueAfterMs).toBe(1000);
-    const late = waiting().at(120);
-    expect(bridge(one, late)?.spec.replicas).toBe(2);
-    expect(asksForGpu(bridge(one, late))).toBe(false);
-    expect(bridge(one, late)?.spec.selector).not.toEqual((workers(one) as Deployment).spec.selector);
-    expect(conditionOf(kind, one, late, 'GPUAllocated')).toMatchObject({ reason: 'FellBackToCPU' });
-    // It gets on: what waits is no trouble then.
-    expect(conditionOf(kind, one, late, 'Reconciling')).toMatchObject({ reason: 'Searching' });
-
-    const half = waiting(podOf(workers(one), 'Ready')).at(130);
-    expect(bridge(one, half)?.spec.replicas).toBe(1);
-    const there = bridge(one, half);
-    if (!there) throw new TypeError('no bridge');
-    const whole = running(one)
-      .with(there, podOf(workers(one), 'Ready'), podOf(workers(one), 'Ready'))
-      .at(140);
-    expect(bridge(one, whole)).toBeUndefined();
-    expect(conditionOf(kind, one, whole, 'GPUAllocated')).toMatchObject({ status: 'True', reason: 'Allocated' });
-    expect(kind.status(one, whole).fields).toMatchObject({ gpu: { allocated: 2 } });
-  });
-
-  it('gives the GPUs of old workers to new ones at once', () => {
-    expect(workers(resource({ policy: 'Required' }))).toMatchObject({
-      spec: { strategy: { rollingUpdate: { maxUnavailable: '100%' } } },
-    });
-    expect(workers(resource({ policy: 'None' }))).toMatchObject({
-      spec: { strategy: { rollingUpdate: { maxUnavailable: 0 } } },
-    });
   });
 });

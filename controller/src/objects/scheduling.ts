@@ -19,14 +19,15 @@ export interface Schedulable extends KubeObject {
       topologySpreadConstraints?: object[];
       spot: 'Required' | 'Preferred' | 'Tolerated' | 'None';
     };
-    gpu: Gpu;
+    /** Kinds that compute on CPU alone have none. */
+    gpu?: Gpu;
   };
 }
 
 export interface Placement {
-  backend: Backend;
+  backend?: Backend;
   /** Name of the ResourceClaimTemplate, where the spec has a device class. */
-  claimTemplate: string;
+  claimTemplate?: string;
   /** The pods among which topology spread counts. */
   selector: Record<string, string>;
 }
@@ -40,12 +41,15 @@ const spotLabels = [
 ];
 
 /** Fields of a pod spec. */
-export function schedulingOf({ spec }: Schedulable, placement: Placement): Record<string, unknown> {
+export function schedulingOf(
+  { spec }: Schedulable,
+  { backend = 'CPU', claimTemplate = '', selector }: Placement,
+): Record<string, unknown> {
   const { scheduling, gpu } = spec;
-  const labelSelector = { matchLabels: placement.selector };
+  const labelSelector = { matchLabels: selector };
   const tolerations = [
     ...(scheduling.tolerations ?? []),
-    ...gpuTolerations(gpu, placement.backend),
+    ...(gpu ? gpuTolerations(gpu, backend) : []),
     ...(scheduling.spot === 'None' ? [] : spotLabels.map(({ key, value }) => ({ key, operator: 'Equal', value }))),
   ];
   return defined({
@@ -55,7 +59,7 @@ export function schedulingOf({ spec }: Schedulable, placement: Placement): Recor
     tolerations: tolerations.length > 0 ? tolerations : undefined,
     affinity: withSpot(scheduling.affinity, scheduling.spot),
     topologySpreadConstraints: scheduling.topologySpreadConstraints?.map((each) => ({ ...each, labelSelector })),
-    ...gpuPodFields(gpu, placement.backend, placement.claimTemplate),
+    ...(gpu && gpuPodFields(gpu, backend, claimTemplate)),
   });
 }
 

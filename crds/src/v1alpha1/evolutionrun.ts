@@ -3,8 +3,6 @@ import { z } from 'zod';
 import {
   claimPath,
   configMapKey,
-  gpu,
-  gpuStatus,
   modelSource,
   oneOutput,
   outputMembers,
@@ -130,9 +128,16 @@ const search = z.object({
   preprocessing: set(z.enum(['Imputation', 'Scaling', 'OneHot', 'TargetEncoding', 'Selection', 'Interactions']), 6)
     .default(['Imputation', 'Scaling', 'OneHot', 'TargetEncoding', 'Selection'])
     .describe('Steps that pipelines may have.'),
-  frozen: keyed(z.object({ name: name().describe('Name.'), source: modelSource().describe('Where its file is.') }), 16)
+  frozen: keyed(
+    z.object({
+      name: name().describe('Name.'),
+      source: modelSource().describe('Where its file is.'),
+      sha256: sha256().exactOptional().describe('Digest that the file must have.'),
+    }),
+    16,
+  )
     .exactOptional()
-    .describe('ONNX models that join the ensemble as they are.'),
+    .describe('ONNX models beside the pipelines as they are; they should have learned from none of the rows.'),
   warmStart: text(128)
     .exactOptional()
     .describe('Id of a run in the same registry: its Pareto front is tried before the defaults.'),
@@ -272,7 +277,6 @@ const spec = ruled(
       .describe('How long after its end its pods and Jobs are kept. The resource and its results stay.'),
     suspend: suspend(),
     resources: resources('1', '2Gi'),
-    gpu: gpu().prefault({}).describe('GPUs of each worker; used by NeuralNetwork.'),
     scheduling: scheduling().prefault({}).describe('Where pods run.'),
     pod: pod().exactOptional().describe('The few fields of a pod that people need.'),
   }),
@@ -354,7 +358,6 @@ const status = z.object({
     })
     .exactOptional()
     .describe('Cost since creation.'),
-  gpu: gpuStatus().exactOptional().describe('GPUs.'),
 });
 
 export const evolutionRun = defineKind({

@@ -1,5 +1,6 @@
 // `quintet evolve` and `predict`: AutoML on this machine.
 import { createWriteStream } from 'node:fs';
+import { parse } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { evolve, predict, type RunProgress } from '@quintet/evolution';
 import { guarded } from './guarded.ts';
@@ -14,13 +15,14 @@ export interface EvolveFlags {
   seed?: number;
   workers?: number;
   cache?: string;
+  frozen?: string[];
   json?: boolean;
 }
 
 /** @returns the exit code. */
 export function evolveCommand(file: string, flags: EvolveFlags): Promise<number> {
   return guarded(async (signal) => {
-    const { target, task, metric, budget, out, seed, workers, cache } = flags;
+    const { target, task, metric, budget, out, seed, workers, cache, frozen = [] } = flags;
     const show = progressLine();
     const { score, holdout, notes, artifacts, seconds, ensemble, spec } = await evolve({
       file,
@@ -31,6 +33,7 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
       ...(task && { task }),
       ...(workers !== undefined && { workers }),
       ...(cache !== undefined && { cache }),
+      frozen: frozen.map((path) => ({ name: parse(path).name, file: path })),
       spec: {
         budget: { time: budget },
         ...(metric !== undefined && { objective: { metric } }),

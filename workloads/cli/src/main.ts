@@ -128,6 +128,7 @@ program
   .option('--seed <n>', 'the same seed, the same pipelines', positiveInteger)
   .option('--workers <n>', 'processes (default: the cores of this machine)', positiveInteger)
   .option('--cache <folder>', 'scores of earlier runs, found again')
+  .option('--frozen <files...>', 'ONNX models that join the ensemble as they are')
   .option('--json', 'print the result as one JSON object')
   .addHelpText(
     'after',
@@ -145,9 +146,9 @@ The folder then holds model.quintet, its schema, metrics and an HTML report.`,
 
 program
   .command('predict')
-  .description('Predict the rows of a CSV file with a model of quintet evolve.')
+  .description('Predict the rows of a table with a model of quintet evolve.')
   .argument('<model>', 'model.quintet')
-  .argument('<file>', 'CSV with the columns that the model was taught with')
+  .argument('<file>', 'CSV or Parquet with the columns that the model was taught with')
   .option('-o, --out <file>', 'where predictions go (default: standard output)')
   .addHelpText('after', '\nExample:\n  $ quintet predict churn/model.quintet new.csv --out predictions.csv')
   .action(async (model: string, file: string, flags: { out?: string }) => {

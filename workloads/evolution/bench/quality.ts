@@ -125,7 +125,7 @@ async function ourScore(data: Data, seconds: number): Promise<Answer> {
   const score = scoreOf(
     metric,
     { task: data.task, y, weights: undefined, outputs: stored.outputs },
-    result.model.predict(rows).values,
+    (await result.model.predict(rows)).values,
   );
   result.model.close();
   return { score, seconds: result.seconds };

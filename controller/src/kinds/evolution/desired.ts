@@ -7,9 +7,7 @@ import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
 import { requireStores, storesOf } from '../stores.ts';
 import {
-  bridgeDeployment,
   coordinatorJob,
-  deviceClaims,
   isolation,
   mainName,
   outputClaim,
@@ -31,7 +29,7 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: Ev
   const renew = again !== undefined && now >= again;
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
   const objects = [...standing(resource, settings), ...(renew ? [] : coordinator(resource, state, settings))];
-  if (!ended) objects.push(...workers(resource, state, settings));
+  if (!ended) objects.push(workersDeployment(resource, state.revision, settings, state.workers.wanted));
   objects.push(...predictions(resource, promotedOf(resource, state), settings));
   return {
     objects,
@@ -39,7 +37,6 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: Ev
       now,
       state.failure ? undefined : state.deadline,
       again,
-      state.workers.gpu.bridgeAt,
       state.trouble?.quietUntil,
       state.coordinator === 'Active' && !ended ? new Date(now.getTime() + progressEvery) : undefined,
     ),
@@ -53,20 +50,12 @@ function standing(resource: EvolutionRun, settings: EngineSettings): KubeObject[
     isolation(resource),
     ...outputClaim(resource),
     progressService(resource),
-    ...deviceClaims(resource),
   ];
 }
 
 function coordinator(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
   const wanted = coordinatorJob(resource, state.revision, settings);
   return [state.live ? keepingImage(wanted, state.live) : wanted];
-}
-
-/** Those that the spec asks for, and with `Preferred` as many on CPU as wait for a GPU in vain. */
-function workers(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
-  const { wanted, gpu } = state.workers;
-  const main = workersDeployment(resource, state.revision, settings, wanted);
-  return gpu.bridged > 0 ? [main, bridgeDeployment(resource, state.revision, settings, gpu.bridged)] : [main];
 }
 
 function whenFinished(resource: EvolutionRun, state: State, settings: EngineSettings, now: Date): Desired {

@@ -21,7 +21,6 @@ export function evolutionRun(engine: EngineSettings, readProgress = progressRead
       types.networkPolicy,
       types.claim,
       types.service,
-      types.resourceClaimTemplate,
       types.job,
       types.deployment,
     ],

@@ -3,13 +3,6 @@ import { type EvolutionRun, parseDuration } from '@quintet/crds';
 import { type Claim, claim } from '../../objects/claim.ts';
 import { type ConfigMap, configMap, resourceFile, resourceFolder } from '../../objects/configmap.ts';
 import { type Deployment, deployment } from '../../objects/deployment.ts';
-import {
-  type Backend,
-  firstBackend,
-  gpuResources,
-  type ResourceClaimTemplate,
-  resourceClaimTemplates,
-} from '../../objects/gpu.ts';
 import { job } from '../../objects/job.ts';
 import { childLabels, childName, hashOf, selectorLabels } from '../../objects/meta.ts';
 import { type NetworkPolicy, servingIsolation } from '../../objects/networkpolicy.ts';
@@ -18,7 +11,6 @@ import { referenceMounts } from '../../objects/references.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import { httpPort, type Service, service } from '../../objects/service.ts';
 import type { Job, PodTemplate } from '../../objects/types.ts';
-import { backendLabels } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { storesOf } from '../stores.ts';
 
@@ -30,8 +22,6 @@ const workerGraceSeconds = 30;
 
 export const mainName = ({ metadata }: EvolutionRun): string => childName(metadata.name, 'evolution');
 export const workersName = ({ metadata }: EvolutionRun): string => childName(metadata.name, 'evolution-workers');
-/** The workers on CPU in place of those that wait for a GPU. */
-export const bridgeName = ({ metadata }: EvolutionRun): string => childName(metadata.name, 'evolution-workers-cpu');
 
 /** Everything in the spec but what may change while it runs, or after, without touching the result. */
 export function searchSpec({ spec }: EvolutionRun): Record<string, unknown> {
@@ -81,41 +71,16 @@ export function workersDeployment(
   settings: EngineSettings,
   replicas: number,
 ): Deployment {
-  const { gpu } = resource.spec;
   return deployment(resource, {
     name: workersName(resource),
     component: 'worker',
     replicas,
-    // New workers get the GPUs of the old ones, which have nothing to do any more.
-    ...(gpu.policy !== 'None' && { maxUnavailable: '100%' }),
     selector: componentSelector(resource, 'worker'),
-    template: template(resource, settings, 'worker', revision, 'Always', firstBackend(gpu)),
+    template: template(resource, settings, 'worker', revision, 'Always'),
     queueName: resource.spec.scheduling.queueName,
     progressDeadlineSeconds: 600,
   });
 }
-
-/** Told from the workers that wait for a GPU by a component of their own: the selectors must not meet. */
-export function bridgeDeployment(
-  resource: EvolutionRun,
-  revision: string,
-  settings: EngineSettings,
-  replicas: number,
-): Deployment {
-  return deployment(resource, {
-    name: bridgeName(resource),
-    component: 'worker-cpu',
-    replicas,
-    selector: componentSelector(resource, 'worker-cpu'),
-    template: template(resource, settings, 'worker-cpu', revision, 'Always'),
-    queueName: resource.spec.scheduling.queueName,
-    progressDeadlineSeconds: 600,
-  });
-}
-
-/** From which each worker claims its devices. */
-export const deviceClaims = (resource: EvolutionRun): ResourceClaimTemplate[] =>
-  resourceClaimTemplates(resource, mainName(resource), resource.spec.gpu);
 
 export function componentSelector(resource: EvolutionRun, component: string): Record<string, string> {
   return { ...selectorLabels(resource), 'app.kubernetes.io/component': component };
@@ -124,10 +89,9 @@ export function componentSelector(resource: EvolutionRun, component: string): Re
 function template(
   resource: EvolutionRun,
   settings: EngineSettings,
-  component: 'coordinator' | 'worker' | 'worker-cpu',
+  component: 'coordinator' | 'worker',
   revision: string,
   restartPolicy: 'Never' | 'Always',
-  backend: Backend = 'CPU',
 ): PodTemplate {
   const { spec } = resource;
   const { pod = {} } = spec;
@@ -142,19 +106,18 @@ function template(
       ...pod.labels,
       ...childLabels(resource, component),
       [labelOfRevision]: revision,
-      ...(component !== 'coordinator' && spec.gpu.policy !== 'None' && backendLabels(backend)),
     },
     restartPolicy,
     terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? workerGraceSeconds,
-    scheduling: schedulingOf(resource, { backend, claimTemplate: mainName(resource), selector }),
+    scheduling: schedulingOf(resource, { selector }),
     container: {
       image: settings.image,
       imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
       ...pod,
-      args: [component === 'coordinator' ? 'coordinator' : 'worker'],
+      args: [component],
       env: [...variables(pod.env, ours), ...storesOf(resource, mainName(resource), settings.stores).variables],
       ...(s3Secret && { envFrom: [{ secretRef: { name: s3Secret.name } }] }),
-      resources: gpuResources(spec.gpu, backend, spec.resources),
+      resources: spec.resources,
       mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts, ...output.mounts],
       http: { port: httpPort, startupSeconds: 120, drainSeconds },
     },

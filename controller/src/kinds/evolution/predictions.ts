@@ -79,7 +79,7 @@ function predictionsDeployment(resource: EvolutionRun, settings: EngineSettings)
       },
       restartPolicy: 'Always',
       terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? graceSeconds,
-      scheduling: schedulingOf(resource, { backend: 'CPU', claimTemplate: mainName(resource), selector }),
+      scheduling: schedulingOf(resource, { selector }),
       container: {
         image: settings.image,
         imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import type { Deployment } from '../../objects/deployment.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
-import { fallbackAt, type GpuWait, gpuWait, isReady, runsOn } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
 import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
@@ -12,7 +11,7 @@ import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
-import { bridgeName, coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
+import { coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
 import type { Progress, ReadProgress } from './progress.ts';
 
 export type EvolutionSettings = EngineSettings & { readonly readProgress: ReadProgress };
@@ -63,16 +62,6 @@ interface Workers {
   /** None before the coordinator has been admitted and started, and none while suspended. */
   wanted: number;
   ready: number;
-  gpu: WorkersOnGpu;
-}
-
-interface WorkersOnGpu {
-  onGpu: number;
-  wait: GpuWait | undefined;
-  /** Workers on CPU meanwhile: the policy lets them, and the wait was long enough. */
-  bridged: number;
-  /** When they come, if no GPU does. */
-  bridgeAt: Date | undefined;
 }
 
 export function readState(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): State {
@@ -93,9 +82,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     coordinator === 'Active'
       ? coordinators.map((pod) => settings.readProgress(pod, observed.now)).find((said) => said !== undefined)
       : undefined;
-  const workers = workersOf(resource, observed, live, ofRevision, progress);
-  // Others work in place of those that wait for a GPU.
-  const needed = workers.gpu.bridged > 0 ? ofRevision.filter((pod) => !gpuWait([pod])) : ofRevision;
+  const workers = workersOf(resource, observed, live, progress);
   return {
     revision,
     finished: finishedAs(resource, revision, deadline, observed.now),
@@ -107,7 +94,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
     trouble:
-      troubleOf(needed.filter(isActive), observed.now, {
+      troubleOf(ofRevision.filter(isActive), observed.now, {
         spec: resource.spec,
         failedMount: (pod) => observed.failedMount?.(pod),
       }) ?? queueTrouble([live], resource.spec.scheduling.queueName, observed),
@@ -120,18 +107,12 @@ function workersOf(
   resource: EvolutionRun,
   observed: Observed,
   live: Job | undefined,
-  pods: readonly Pod[],
   progress: Progress | undefined,
 ): Workers {
   const { suspend } = resource.spec;
   const main = observed.get<Deployment>(types.deployment, workersName(resource));
   const wanted = suspend || !live?.status?.active ? 0 : workersFor(resource, progress, main?.spec.replicas);
-  const bridge = observed.get<Deployment>(types.deployment, bridgeName(resource));
-  return {
-    wanted,
-    ready: (main?.status?.readyReplicas ?? 0) + (bridge?.status?.readyReplicas ?? 0),
-    gpu: workersOnGpu(resource, pods, wanted, bridge !== undefined, observed.now),
-  };
+  return { wanted, ready: main?.status?.readyReplicas ?? 0 };
 }
 
 /** One for each task that waits or is under way, between the bounds; some go only when less than half have work: tasks come in waves. */
@@ -140,23 +121,6 @@ function workersFor({ spec: { workers } }: EvolutionRun, progress: Progress | un
   const queued = progress?.evaluations?.queued;
   if (queued === undefined) return within(present);
   return within(queued >= present || queued < present / 2 ? queued : present);
-}
-
-/** Once there, the workers on CPU stay until others have a GPU in their place. */
-function workersOnGpu(
-  { spec }: EvolutionRun,
-  pods: readonly Pod[],
-  wanted: number,
-  isBridged: boolean,
-  now: Date,
-): WorkersOnGpu {
-  const present = pods.filter(({ metadata }) => !metadata.deletionTimestamp);
-  const onGpu = present.filter((pod) => runsOn(pod, 'GPU') && isReady(pod)).length;
-  const wait = gpuWait(present);
-  const bridgeAt = fallbackAt(spec.gpu, wait);
-  const due = bridgeAt !== undefined && now >= bridgeAt;
-  const bridges = due || (isBridged && spec.gpu.policy === 'Preferred');
-  return { onGpu, wait, bridged: bridges ? Math.max(0, wanted - onGpu) : 0, bridgeAt };
 }
 
 /** A suspended run holds no start: going on brings a new one. */

@@ -2,7 +2,6 @@
 import type { EvolutionRun, EvolutionRunStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
-import { gpuCondition } from '../gpu.ts';
 import {
   condition,
   good,
@@ -35,11 +34,7 @@ export function status(resource: EvolutionRun, observed: Observed, settings: Evo
   for (const decide of decisions) {
     const verdict = decide(resource, state);
     if (!verdict) continue;
-    const conditions = [
-      ...verdict.conditions,
-      ...gpuConditions(resource, state, verdict),
-      ...suspectConditions(resource, state),
-    ];
+    const conditions = [...verdict.conditions, ...suspectConditions(resource, state)];
     return { conditions, fields: fields(resource, state, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
@@ -77,20 +72,6 @@ function searching(_resource: EvolutionRun, { live, workers: { ready } }: State)
   return working('Progressing', 'Searching', `the search runs, ${ready} workers evaluate`);
 }
 
-function gpuConditions({ spec }: EvolutionRun, state: State, { phase }: Verdict): ConditionDecision[] {
-  const { gpu, wanted } = state.workers;
-  const works = phase === 'Pending' || phase === 'Progressing';
-  if (spec.gpu.policy === 'None' || !works || wanted === 0) return [];
-  return [gpuCondition({ wanted, onGpu: gpu.onGpu, onCpu: gpu.bridged, wait: gpu.wait })];
-}
-
-function gpuFields({ spec }: EvolutionRun, { gpu }: State['workers']): Record<string, unknown> {
-  const { onGpu, bridged, bridgeAt } = gpu;
-  if (spec.gpu.policy === 'None') return {};
-  const fellBackAt = bridged > 0 ? wholeSeconds(bridgeAt) : undefined;
-  return { gpu: { allocated: onGpu * spec.gpu.count, ...(fellBackAt && { fellBackAt }) } };
-}
-
 function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Date): Record<string, unknown> {
   if (state.finished) return whatIsStored(resource.status, state.revision);
   const old = resource.status?.revision === state.revision ? resource.status : undefined;
@@ -109,7 +90,6 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     workers: over ? 0 : state.workers.ready,
     // What answers predictions goes on while another search runs.
     deployment: deploymentStatus(resource, state.outcome?.deployment ?? resource.status?.deployment),
-    ...gpuFields(resource, state.workers),
   });
 }
 

@@ -6,26 +6,37 @@ export interface NumericColumn {
   readonly name: string;
   /** DateTime: seconds since 1970. */
   readonly type: 'Numeric' | 'DateTime';
-  /** NaN where missing. */
-  readonly values: Float64Array;
+  /** NaN where missing. Single precision, as pipelines see them, but for times and what the spec names as target, weight or time. */
+  readonly values: Float32Array | Float64Array;
 }
 
 export interface CategoricalColumn {
   readonly name: string;
-  readonly type: 'Categorical' | 'Text';
+  readonly type: 'Categorical';
   /** Place in `levels`, -1 where missing. */
   readonly codes: Int32Array;
   /** In the order of their first appearance. */
   readonly levels: readonly string[];
 }
 
-export type Column = NumericColumn | CategoricalColumn;
+/** Free text is not kept: only how much there is of it. */
+export interface TextColumn {
+  readonly name: string;
+  readonly type: 'Text';
+  /** NaN where missing. */
+  readonly characters: Float32Array;
+  readonly words: Float32Array;
+}
+
+export type Column = NumericColumn | CategoricalColumn | TextColumn;
 
 export interface Table {
   readonly rows: number;
   readonly columns: readonly Column[];
   /** What was passed over or changed, for the log and the report. */
   readonly notes: readonly Note[];
+  /** Where a row stands in the file: its line in a CSV, counted from 1 in Parquet. */
+  readonly placeOf: (row: number) => number;
 }
 
 export interface Note {
@@ -48,6 +59,11 @@ export const missingWords: ReadonlySet<string> = new Set([
   '?',
   '<na>',
 ]);
+
+/** A long part of a text keeps the whole of it in memory: what is kept for long is copied. */
+export function apart(text: string): string {
+  return text.length < 13 ? text : Buffer.from(text).toString();
+}
 
 export function isMissing(text: string): boolean {
   const first = text.charCodeAt(0);

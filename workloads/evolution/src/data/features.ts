@@ -46,7 +46,8 @@ export const timeKinds: Readonly<
   YearFraction: (seconds) => seconds / year - Math.floor(seconds / year),
 };
 
-const textKinds = {
+/** The number of that kind in a text. */
+export const textKinds = {
   Characters: (text: string) => text.length,
   Words: (text: string) => text.trim().split(/\s+/).length,
 } as const;
@@ -56,7 +57,7 @@ export function featuresOf(column: Column): Feature[] {
   const { name, type } = column;
   const base = { column: name, type } as const;
   if ('values' in column && column.type === 'Numeric')
-    return [{ ...base, name, kind: 'Value', values: Float32Array.from(column.values) }];
+    return [{ ...base, name, kind: 'Value', values: single(column.values) }];
   if ('values' in column) {
     return Object.entries(timeKinds).map(([kind, of]) => ({
       ...base,
@@ -66,18 +67,17 @@ export function featuresOf(column: Column): Feature[] {
     }));
   }
   if (column.type === 'Text') {
-    const { codes, levels } = column;
-    return Object.entries(textKinds).map(([kind, of]) => {
-      const each = levels.map(of);
-      return {
-        ...base,
-        name: `${name} ${kind}`,
-        kind: kind as keyof typeof textKinds,
-        values: Float32Array.from(codes, (code) => (code < 0 ? Number.NaN : each[code]!)),
-      };
-    });
+    const { characters, words } = column;
+    return [
+      { ...base, name: `${name} Characters`, kind: 'Characters', values: characters },
+      { ...base, name: `${name} Words`, kind: 'Words', values: words },
+    ];
   }
   return [{ ...base, name, kind: 'Category', codes: column.codes, levels: column.levels }];
+}
+
+function single(values: Float32Array | Float64Array): Float32Array {
+  return values instanceof Float32Array ? values : Float32Array.from(values);
 }
 
 /** A cell that arrives at prediction: text as in a file, or a JSON value. */

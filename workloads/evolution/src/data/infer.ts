@@ -1,5 +1,5 @@
 // Which type a column has, seen over the whole of it: bounded memory whatever the column holds.
-import { type ColumnType, isMissing, numberIn, secondsIn } from './columns.ts';
+import { apart, type ColumnType, isMissing, numberIn, secondsIn } from './columns.ts';
 
 /** Distinct values that are counted exactly; more are "many". */
 const distinctLimit = 100_000;
@@ -34,7 +34,8 @@ export class ColumnProfile {
     this.characters += text.length;
     if (text.length > 20) this.words += text.split(/\s+/).length;
     else this.words++;
-    if (this.#distinct && this.#distinct.add(text).size > distinctLimit) this.#distinct = undefined;
+    if (this.#distinct && !this.#distinct.has(text) && this.#distinct.add(apart(text)).size > distinctLimit)
+      this.#distinct = undefined;
   }
 
   /** Distinct values that are no numbers; Infinity when there are more than are counted. */

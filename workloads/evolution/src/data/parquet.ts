@@ -8,10 +8,12 @@ import { EvolutionError, messageOf } from '../errors.ts';
 export interface ParquetFile {
   readonly names: string[];
   readonly rows: number;
-  /** Calls `each` with the cells of every row, in the order of `names`; `row` counts from 1. */
-  read: (each: (cells: string[], row: number) => void) => Promise<void>;
+  /** Calls `each` with the cells of every row, in the order of `names`; `row` counts from 1. Waits for `between` now and then. */
+  read: (each: (cells: string[], row: number) => void, between?: () => Promise<void>) => Promise<void>;
   close: () => Promise<void>;
 }
+
+const rowsBetween = 4096;
 
 /** @throws EvolutionError DataDamaged for a file that is cut off or no Parquet, naming the row where reading stopped. */
 export async function openParquet(path: string): Promise<ParquetFile> {
@@ -31,7 +33,7 @@ export async function openParquet(path: string): Promise<ParquetFile> {
     return {
       names: root.children.map((child) => child.element.name),
       rows: Number(metadata.num_rows),
-      read: (each) => readRows(file, metadata, each),
+      read: (each, between) => readRows(file, metadata, each, between),
       close: () => handle.close(),
     };
   } catch (error) {
@@ -70,6 +72,7 @@ async function readRows(
   file: AsyncBuffer,
   metadata: FileMetaData,
   each: (cells: string[], row: number) => void,
+  between?: () => Promise<void>,
 ): Promise<void> {
   const names = parquetSchema(metadata).children.map((child) => child.element.name);
   let start = 0;
@@ -102,6 +105,7 @@ async function readRows(
         columns.map((column) => textOf(column[i])),
         start + i + 1,
       );
+      if (between && (i + 1) % rowsBetween === 0) await between();
     }
     start = end;
   }

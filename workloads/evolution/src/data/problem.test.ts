@@ -84,6 +84,14 @@ it('columns that are constant, empty or identifiers are left out with a note', a
   expect(notes.map((note) => note.column)).toEqual(['id', 'same', 'none']);
 });
 
+it('a wrong weight, a missing group and a missing time are named by their line in the file', async () => {
+  const text = `w,g,a,y\n"1","g\n0",1,0\n${rowsOf(12, (i) => `${i === 3 ? -1 : 1},${i === 5 ? '' : 'g'},${i === 7 ? '' : i},${i % 2}`)}`;
+  const options = { target: 'y', task: 'Binary' } as const;
+  await expect(problemIn(text, { ...options, weight: 'w' })).rejects.toThrow('column w, row 7: a weight');
+  await expect(problemIn(text, { ...options, groupColumn: 'g' })).rejects.toThrow('column g, row 9: the group');
+  await expect(problemIn(text, { ...options, timeColumn: 'a' })).rejects.toThrow('column a, row 11: the time');
+});
+
 it('the hash changes with any cell', async () => {
   const of = async (cell: number) =>
     (await problemIn(`a,y\n${rowsOf(20, (i) => `${i === 9 ? cell : i},${i % 2}`)}`, { target: 'y', task: 'Binary' }))

@@ -1,6 +1,7 @@
 // A learning problem: features, target, weights, and what rows must not be parted or mixed.
 import { createHash } from 'node:crypto';
 import { EvolutionError } from '../errors.ts';
+import type { FrozenModel } from '../frozen/model.ts';
 import type { CategoricalColumn, Column, Note, Table } from './columns.ts';
 import { type Feature, featuresOf } from './features.ts';
 
@@ -18,6 +19,8 @@ export interface Problem {
   readonly groups?: Int32Array;
   /** Seconds, or whatever unit the time column has. */
   readonly times?: Float64Array;
+  /** Models that join the ensemble as they are. */
+  readonly frozen?: readonly FrozenModel[];
   /** SHA-256 of all of the above: what caches are keyed by. */
   readonly hash: string;
 }
@@ -40,7 +43,7 @@ const fewestRows = 10;
 export function problemOf(table: Table, options: ProblemOptions): { problem: Problem; notes: Note[] } {
   const notes: Note[] = [...table.notes];
   const target = columnOf(table, options.target, 'spec.dataset.target');
-  const rows = presentRows(target, notes);
+  const rows = presentRows(target, table.placeOf, notes);
   if (rows.length < fewestRows) {
     throw new EvolutionError(
       'DataInvalid',
@@ -52,15 +55,17 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
       ? valuesOf(target, rows)
       : classesOf(target, rows, options.task, options.positiveClass);
   const weights =
-    options.weight === undefined ? undefined : weightsOf(columnOf(table, options.weight, 'spec.dataset.weight'), rows);
+    options.weight === undefined
+      ? undefined
+      : weightsOf(columnOf(table, options.weight, 'spec.dataset.weight'), rows, table.placeOf);
   const groups =
     options.groupColumn === undefined
       ? undefined
-      : groupsOf(columnOf(table, options.groupColumn, 'spec.validation.groupColumn'), rows);
+      : groupsOf(columnOf(table, options.groupColumn, 'spec.validation.groupColumn'), rows, table.placeOf);
   const times =
     options.timeColumn === undefined
       ? undefined
-      : timesOf(columnOf(table, options.timeColumn, 'spec.validation.timeColumn'), rows);
+      : timesOf(columnOf(table, options.timeColumn, 'spec.validation.timeColumn'), rows, table.placeOf);
   const apart = new Set([options.target, options.weight, options.groupColumn]);
   const features = table.columns
     .filter((column) => !apart.has(column.name))
@@ -86,6 +91,13 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
   return { problem: { ...problem, hash: hashOf(problem) }, notes };
 }
 
+/** The same with models that join the ensemble as they are: another problem, for another hash. */
+export function withFrozen(problem: Problem, frozen: readonly FrozenModel[]): Problem {
+  if (frozen.length === 0) return problem;
+  const { hash: _, ...rest } = problem;
+  return { ...rest, frozen, hash: hashOf({ ...rest, frozen }) };
+}
+
 /** Classes that the model tells apart; 1 for a regression. */
 export function outputsOf(problem: { task: Task; classes: readonly string[] }): number {
   return problem.task === 'Multiclass' ? problem.classes.length : 1;
@@ -103,10 +115,9 @@ function columnOf(table: Table, name: string, field: string): Column {
 }
 
 /** Rows that have a target: others cannot teach. */
-function presentRows(target: Column, notes: Note[]): Int32Array {
-  const missing =
-    'codes' in target ? (i: number) => target.codes[i]! < 0 : (i: number) => Number.isNaN(target.values[i]!);
-  const length = 'codes' in target ? target.codes.length : target.values.length;
+function presentRows(target: Column, placeOf: Table['placeOf'], notes: Note[]): Int32Array {
+  const missing = gapsOf(target);
+  const { length } = cellsOf(target);
   const rows = Int32Array.from({ length }, (_, i) => i).filter((i) => !missing(i));
   if (rows.length === 0)
     throw new EvolutionError('TargetInvalid', `the target ${target.name} is empty in every row`, {
@@ -117,7 +128,7 @@ function presentRows(target: Column, notes: Note[]): Int32Array {
     while (!missing(first)) first++;
     notes.push({
       column: target.name,
-      row: first + 2,
+      row: placeOf(first),
       text: `${length - rows.length} rows without a target are left out`,
     });
   }
@@ -125,10 +136,10 @@ function presentRows(target: Column, notes: Note[]): Int32Array {
 }
 
 function valuesOf(target: Column, rows: Int32Array): { y: Float64Array; classes: string[] } {
-  if ('codes' in target) {
+  if (!('values' in target)) {
     throw new EvolutionError(
       'TargetInvalid',
-      `the target ${target.name} holds words such as “${target.levels[0] ?? ''}”, which a regression cannot predict`,
+      `the target ${target.name} holds words such as “${'levels' in target ? (target.levels[0] ?? '') : ''}”, which a regression cannot predict`,
       {
         column: target.name,
         field: 'spec.dataset.task',
@@ -183,25 +194,24 @@ function binaryOrder(
   return chosen === first ? [second, first] : [first, second];
 }
 
-function byNumberOrText(a: string, b: string): number {
+/** The order of classes, as most libraries have it. */
+export function byNumberOrText(a: string, b: string): number {
   const difference = Number(a) - Number(b);
   if (!Number.isNaN(difference)) return difference;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function weightsOf(column: Column, rows: Int32Array): Float64Array {
-  if ('codes' in column)
+function weightsOf(column: Column, rows: Int32Array, placeOf: Table['placeOf']): Float64Array {
+  if (!('values' in column))
     throw new EvolutionError('DataInvalid', `the weights in ${column.name} are no numbers`, { column: column.name });
   const weights = Float64Array.from(rows, (row) => column.values[row]!);
   const wrong = weights.findIndex((weight) => !(weight >= 0));
   if (wrong >= 0) {
+    const row = placeOf(rows[wrong]!);
     throw new EvolutionError(
       'DataInvalid',
-      `column ${column.name}, row ${rows[wrong]! + 2}: a weight must be a number of at least 0`,
-      {
-        column: column.name,
-        row: rows[wrong]! + 2,
-      },
+      `column ${column.name}, row ${row}: a weight must be a number of at least 0`,
+      { column: column.name, row },
     );
   }
   const sum = weights.reduce((total, weight) => total + weight, 0);
@@ -210,14 +220,16 @@ function weightsOf(column: Column, rows: Int32Array): Float64Array {
   return weights.map((weight) => (weight * weights.length) / sum);
 }
 
-function groupsOf(column: Column, rows: Int32Array): Int32Array {
+function groupsOf(column: Column, rows: Int32Array, placeOf: Table['placeOf']): Int32Array {
   const places = new Map<number, number>();
+  const cells = cellsOf(column);
+  const missing = gapsOf(column);
   return Int32Array.from(rows, (row) => {
-    const value = 'codes' in column ? column.codes[row]! : column.values[row]!;
-    if ('codes' in column ? value < 0 : Number.isNaN(value)) {
-      throw new EvolutionError('SplitInvalid', `column ${column.name}, row ${row + 2}: the group is missing`, {
+    const value = cells[row]!;
+    if (missing(row)) {
+      throw new EvolutionError('SplitInvalid', `column ${column.name}, row ${placeOf(row)}: the group is missing`, {
         column: column.name,
-        row: row + 2,
+        row: placeOf(row),
       });
     }
     let place = places.get(value);
@@ -226,8 +238,8 @@ function groupsOf(column: Column, rows: Int32Array): Int32Array {
   });
 }
 
-function timesOf(column: Column, rows: Int32Array): Float64Array {
-  if ('codes' in column) {
+function timesOf(column: Column, rows: Int32Array, placeOf: Table['placeOf']): Float64Array {
+  if (!('values' in column)) {
     throw new EvolutionError('SplitInvalid', `the times in ${column.name} are neither ISO dates nor numbers`, {
       column: column.name,
       field: 'spec.validation.timeColumn',
@@ -236,20 +248,34 @@ function timesOf(column: Column, rows: Int32Array): Float64Array {
   return Float64Array.from(rows, (row) => {
     const value = column.values[row]!;
     if (Number.isNaN(value))
-      throw new EvolutionError('SplitInvalid', `column ${column.name}, row ${row + 2}: the time is missing`, {
+      throw new EvolutionError('SplitInvalid', `column ${column.name}, row ${placeOf(row)}: the time is missing`, {
         column: column.name,
-        row: row + 2,
+        row: placeOf(row),
       });
     return value;
   });
 }
 
 function taken(column: Column, rows: Int32Array): Column {
-  const all = 'codes' in column ? column.codes.length : column.values.length;
-  if (all === rows.length) return column;
-  return 'codes' in column
-    ? { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]!) }
-    : { ...column, values: Float64Array.from(rows, (row) => column.values[row]!) };
+  if (cellsOf(column).length === rows.length) return column;
+  const numbers = (from: Float32Array) => Float32Array.from(rows, (row) => from[row]!);
+  if ('codes' in column) return { ...column, codes: Int32Array.from(rows, (row) => column.codes[row]!) };
+  if (column.type === 'Text')
+    return { ...column, characters: numbers(column.characters), words: numbers(column.words) };
+  const { values } = column;
+  if (values instanceof Float32Array) return { ...column, values: numbers(values) };
+  return { ...column, values: Float64Array.from(rows, (row) => values[row]!) };
+}
+
+/** One number for each row, by which its cells are told apart. */
+function cellsOf(column: Column): Int32Array | Float32Array | Float64Array {
+  if ('codes' in column) return column.codes;
+  return column.type === 'Text' ? column.characters : column.values;
+}
+
+function gapsOf(column: Column): (row: number) => boolean {
+  const cells = cellsOf(column);
+  return 'codes' in column ? (row) => cells[row]! < 0 : (row) => Number.isNaN(cells[row]!);
 }
 
 /** Columns from which nothing can be learned are left out, and the notes say why. */
@@ -258,12 +284,14 @@ function useful(column: Column, rows: number, told: readonly string[], notes: No
     notes.push({ column: column.name, text });
     return false;
   };
-  const cells: Int32Array | Float64Array = 'codes' in column ? column.codes : column.values;
-  const absent = (cell: number) => Number.isNaN(cell) || ('codes' in column && cell < 0);
-  const first = cells.find((cell) => !absent(cell));
-  if (first === undefined) return leave('left out: every cell is missing');
+  const cells = cellsOf(column);
+  const missing = gapsOf(column);
+  let first = 0;
+  while (first < rows && missing(first)) first++;
+  if (first === rows) return leave('left out: every cell is missing');
   // A column that is there or not says something even when it says always the same.
-  if (cells.every((cell) => cell === first)) return leave('left out: always the same value');
+  if (column.type !== 'Text' && cells.every((cell) => cell === cells[first]))
+    return leave('left out: always the same value');
   if (column.type === 'Categorical' && !told.includes(column.name) && column.levels.length > Math.max(50, 0.9 * rows)) {
     return leave(`left out as an identifier: ${column.levels.length} different values in ${rows} rows`);
   }
@@ -276,5 +304,6 @@ export function hashOf(problem: Omit<Problem, 'hash'>): string {
   );
   for (const { values, codes, ...spec } of problem.features) hash.update(JSON.stringify(spec)).update(values ?? codes!);
   for (const each of [problem.y, problem.weights, problem.groups, problem.times]) if (each) hash.update(each);
+  for (const { sha256 } of problem.frozen ?? []) hash.update(sha256);
   return hash.digest('hex');
 }

@@ -24,7 +24,7 @@ describe('a CSV file', () => {
     const table = await readTableText('a;when;who\n1;2024-01-02;x\nNA;2024-01-03T06:00Z;"y;1"\n-2.5e3;;x\n', {});
     expect(table.rows).toBe(3);
     const [a, when, who] = table.columns;
-    expect(a).toMatchObject({ type: 'Numeric', values: Float64Array.of(1, Number.NaN, -2500) });
+    expect(a).toMatchObject({ type: 'Numeric', values: Float32Array.of(1, Number.NaN, -2500) });
     expect(when).toMatchObject({ type: 'DateTime', values: Float64Array.of(1_704_153_600, 1_704_261_600, Number.NaN) });
     expect(who).toMatchObject({ type: 'Categorical', codes: Int32Array.of(0, 1, 0), levels: ['x', 'y;1'] });
   });
@@ -114,6 +114,33 @@ describe('a CSV file', () => {
     });
   });
 
+  it('keeps double precision of what is named, single of the rest', async () => {
+    const { columns } = await readTableText('a,y\n0.1,0.1\n', { exact: ['y'] });
+    expect(columns.map((column) => 'values' in column && column.values)).toEqual([
+      Float32Array.of(0.1),
+      Float64Array.of(0.1),
+    ]);
+  });
+
+  it('keeps of free text only how long it is', async () => {
+    const { columns } = await readTableText('a\nso it goes\n\nNA\n', { types: { a: 'Text' } });
+    const [characters, words] = [Float32Array.of(10, Number.NaN), Float32Array.of(3, Number.NaN)];
+    expect(columns).toEqual([{ name: 'a', type: 'Text', characters, words }]);
+  });
+
+  it('that memory cannot hold is refused before it is held', async () => {
+    await expect(readTableText(`a,b\n${'1,2\n'.repeat(50)}`, { memory: 1000 })).rejects.toMatchObject({
+      reason: 'DataTooLarge',
+      message: expect.stringContaining('50 rows of 2 columns take') as string,
+      where: { field: 'spec.resources.limits.memory' },
+    });
+  });
+
+  it('knows where its rows stand, over blank lines and cells of several lines', async () => {
+    const { placeOf } = await readTableText('a,b\n1,x\n\n2,"y\nz"\n3,x\n\n4,x\n', {});
+    expect([0, 1, 2, 3].map(placeOf)).toEqual([2, 4, 6, 8]);
+  });
+
   it('is refused when a declared column is not there', async () => {
     await expect(readTableText('a\n1\n', { types: { b: 'Numeric' } })).rejects.toThrow(/names b/);
   });
@@ -130,8 +157,8 @@ describe('a Parquet file', () => {
     const { rows, columns } = await readTable(await fileOf(parquet, 'whole.parquet'), { format: 'Parquet' });
     expect(rows).toBe(3);
     expect(columns).toEqual([
-      { name: 'n', type: 'Numeric', values: Float64Array.of(1.5, Number.NaN, 3) },
-      { name: 'big', type: 'Numeric', values: Float64Array.of(1, 2, 2 ** 40) },
+      { name: 'n', type: 'Numeric', values: Float32Array.of(1.5, Number.NaN, 3) },
+      { name: 'big', type: 'Numeric', values: Float32Array.of(1, 2, 2 ** 40) },
       { name: 'word', type: 'Categorical', codes: Int32Array.of(0, 1, -1), levels: ['a', 'é'] },
       { name: 'when', type: 'DateTime', values: Float64Array.of(0, 86_400, Number.NaN) },
       { name: 'flag', type: 'Categorical', codes: Int32Array.of(0, 1, -1), levels: ['true', 'false'] },

@@ -2,10 +2,12 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { EvolutionError, messageOf } from '../errors.ts';
-import { type Column, type ColumnType, isMissing, type Note, numberIn, secondsIn, type Table } from './columns.ts';
+import type { ColumnType, Note, Table } from './columns.ts';
 import { readCsv } from './csv.ts';
+import { fillerOf } from './fill.ts';
 import { ColumnProfile } from './infer.ts';
 import { openParquet } from './parquet.ts';
+import { RowPlaces } from './places.ts';
 
 export interface TableOptions {
   readonly format: 'CSV' | 'Parquet';
@@ -13,12 +15,35 @@ export interface TableOptions {
   readonly types?: Readonly<Record<string, ColumnType>>;
   /** Columns whose values stay categories though they look like numbers: the target of a classification, groups. */
   readonly categorical?: readonly string[];
+  /** Columns of numbers that keep double precision: target, weights, times. */
+  readonly exact?: readonly string[];
   /** Bytes; larger files are refused. */
   readonly maxSize?: number;
+  /** Bytes that this process may have. */
+  readonly memory?: number;
 }
 
 /** Calls `header` once, then `each` with the cells of every row; `row` is the line of a CSV, counted from 1 in Parquet. */
 type Read = (header: (names: string[]) => void, each: (cells: string[], row: number) => void) => Promise<void>;
+
+/** By its name. */
+export function formatOf(path: string): TableOptions['format'] {
+  return /\.(parquet|pq)$/i.test(path) ? 'Parquet' : 'CSV';
+}
+
+/**
+ * The cells of a file, row by row; waits for `between` now and then, so that rows need not pile up.
+ * @throws EvolutionError naming the row
+ */
+export function readCells(
+  path: string,
+  format: TableOptions['format'],
+  header: (names: string[]) => void,
+  each: (cells: string[], row: number) => void,
+  between?: () => Promise<void>,
+): Promise<void> {
+  return format === 'CSV' ? csvRows(path, header, each, between) : parquetRows(path, header, each, between);
+}
 
 /**
  * Reads a file in two passes; besides the columns themselves, memory holds one chunk.
@@ -26,8 +51,7 @@ type Read = (header: (names: string[]) => void, each: (cells: string[], row: num
  */
 export async function readTable(path: string, options: TableOptions): Promise<Table> {
   await checkFile(path, options.maxSize);
-  const read: Read = options.format === 'CSV' ? (h, e) => csvRows(path, h, e) : (h, e) => parquetRows(path, h, e);
-  return tableOf(read, options);
+  return tableOf((header, each) => readCells(path, options.format, header, each), options);
 }
 
 /** The same for text in memory, such as a key of a ConfigMap. */
@@ -56,21 +80,51 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
       field: 'spec.dataset.columns',
     });
   }
-  const fillers = profiles.map((profile) => fillerOf(profile, typeOf(profile, options, notes), rows, notes));
+  const types = profiles.map((profile) => typeOf(profile, options, notes));
+  refuseTooLarge(profiles, types, rows, options);
+  const fillers = profiles.map((profile, i) => fillerOf(profile.name, types[i]!, { rows, notes, ...options }));
+  const places = new RowPlaces();
   let at = 0;
   await read(
     () => undefined,
     (cells, row) => {
+      places.see(at, row);
       for (const [i, filler] of fillers.entries()) filler?.set(at, cells[i]!, row);
       at++;
     },
   );
-  return { rows, columns: fillers.flatMap((filler) => (filler ? [filler.column()] : [])), notes };
+  const columns = fillers.flatMap((filler) => filler?.column() ?? []);
+  return { rows, columns, notes, placeOf: (row) => places.of(row) };
+}
+
+/** The table itself, what is sent to those who evaluate, and as much again for whoever else lives here. */
+const copies = 3;
+
+/** @throws EvolutionError DataTooLarge before anything is made that would not fit */
+function refuseTooLarge(
+  profiles: readonly ColumnProfile[],
+  types: readonly ColumnType[],
+  rows: number,
+  { memory = Number.POSITIVE_INFINITY, exact = [] }: Omit<TableOptions, 'format'>,
+): void {
+  const bytesOf = (profile: ColumnProfile, type: ColumnType): number => {
+    if (type === 'Ignore') return 0;
+    return type === 'DateTime' || type === 'Text' || exact.includes(profile.name) ? 8 : 4;
+  };
+  const bytes = rows * profiles.reduce((sum, profile, i) => sum + bytesOf(profile, types[i]!), 0);
+  if (copies * bytes <= memory) return;
+  const mebibytes = (each: number) => `${Math.ceil(each / 2 ** 20)} MiB`;
+  throw new EvolutionError(
+    'DataTooLarge',
+    `${rows} rows of ${profiles.length} columns take ${mebibytes(bytes)}, and working with them ${mebibytes(copies * bytes)}; there are ${mebibytes(memory)}`,
+    { field: 'spec.resources.limits.memory', fix: 'raise it, use fewer rows, or declare columns Ignore' },
+  );
 }
 
 function typeOf(profile: ColumnProfile, options: Omit<TableOptions, 'format'>, notes: Note[]): ColumnType {
+  const needed = options.exact?.includes(profile.name);
   const told = options.types?.[profile.name];
-  if (told !== undefined) return told;
+  if (told !== undefined) return told === 'Text' && needed ? 'Categorical' : told;
   if (options.categorical?.includes(profile.name)) return 'Categorical';
   const { mixed } = profile;
   if (mixed) {
@@ -80,69 +134,7 @@ function typeOf(profile: ColumnProfile, options: Omit<TableOptions, 'format'>, n
       text: `taken as categories because ${mixed.cells} of ${profile.rows} cells are no numbers, such as “${mixed.text}”`,
     });
   }
-  return profile.type;
-}
-
-interface Filler {
-  set: (at: number, text: string, row: number) => void;
-  column: () => Column;
-}
-
-function fillerOf(profile: ColumnProfile, type: ColumnType, rows: number, notes: Note[]): Filler | undefined {
-  const { name } = profile;
-  if (type === 'Ignore') return undefined;
-  if (type === 'Categorical' || type === 'Text') return categories(name, type, rows);
-  const values = new Float64Array(rows);
-  const parse = type === 'DateTime' ? (text: string) => secondsIn(text) ?? numberIn(text) : numberIn;
-  let infinite: Note | undefined;
-  return {
-    set: (at, text, row) => {
-      if (isMissing(text)) {
-        values[at] = Number.NaN;
-        return;
-      }
-      const value = parse(text);
-      if (value === undefined) {
-        throw new EvolutionError(
-          'DataInvalid',
-          `column ${name}, row ${row}: “${text.slice(0, 80)}” is no ${type === 'DateTime' ? 'date' : 'number'}`,
-          {
-            column: name,
-            row,
-            field: 'spec.dataset.columns',
-            fix: 'correct the cell, or declare the column Categorical',
-          },
-        );
-      }
-      // Features have single precision: what is too large for it is as good as infinite.
-      if (Number.isFinite(Math.fround(value))) values[at] = value;
-      else {
-        values[at] = Number.NaN;
-        infinite ??= { column: name, row, text: 'infinite values are taken as missing' };
-      }
-    },
-    column: () => {
-      if (infinite) notes.push(infinite);
-      return { name, type, values };
-    },
-  };
-}
-
-function categories(name: string, type: 'Categorical' | 'Text', rows: number): Filler {
-  const codes = new Int32Array(rows);
-  const places = new Map<string, number>();
-  return {
-    set: (at, text) => {
-      if (isMissing(text)) {
-        codes[at] = -1;
-        return;
-      }
-      let place = places.get(text);
-      if (place === undefined) places.set(text, (place = places.size));
-      codes[at] = place;
-    },
-    column: () => ({ name, type, codes, levels: [...places.keys()] }),
-  };
+  return profile.type === 'Text' && needed ? 'Categorical' : profile.type;
 }
 
 function checkedNames(names: string[]): string[] {
@@ -183,8 +175,22 @@ async function checkFile(path: string, maxSize = Number.POSITIVE_INFINITY): Prom
   }
 }
 
-function csvRows(path: string, header: (names: string[]) => void, each: (cells: string[], row: number) => void) {
-  return csvCells(createReadStream(path, { highWaterMark: 1 << 20 }), header, each);
+function csvRows(
+  path: string,
+  header: (names: string[]) => void,
+  each: (cells: string[], row: number) => void,
+  between?: () => Promise<void>,
+) {
+  const chunks = createReadStream(path, { highWaterMark: 1 << 20 });
+  return csvCells(between ? withPauses(chunks, between) : chunks, header, each);
+}
+
+/** Calls `between` when a chunk has been used, before the next is read. */
+async function* withPauses(chunks: AsyncIterable<Uint8Array>, between: () => Promise<void>): AsyncIterable<Uint8Array> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    await between();
+  }
 }
 
 async function csvCells(
@@ -217,11 +223,12 @@ async function parquetRows(
   path: string,
   header: (names: string[]) => void,
   each: (cells: string[], row: number) => void,
+  between?: () => Promise<void>,
 ) {
   const file = await openParquet(path);
   try {
     header(file.names);
-    await file.read(each);
+    await file.read(each, between);
   } finally {
     await file.close();
   }

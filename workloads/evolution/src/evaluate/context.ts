@@ -11,9 +11,12 @@ import { randomOf, seedOf } from '../random.ts';
 import type { Genome } from '../search/genome.ts';
 import { packPipeline } from './model.ts';
 import type { Evaluation, EvaluationTask, Judging } from './task.ts';
+import { truthOf } from './truth.ts';
 
 /** Bytes of prepared matrices that are kept. */
 const keptBytes = 256 << 20;
+/** A look at a sample tells good trees from bad ones: finding splits among many bins would be most of its time. */
+const coarse = { maxBin: '31' };
 
 interface Prepared {
   readonly key: string;
@@ -25,29 +28,29 @@ interface Prepared {
 }
 
 export class EvaluationContext {
-  readonly #problem: Problem;
-  readonly #judging: Judging;
-  readonly #split: Split;
+  readonly problem: Problem;
+  readonly judging: Judging;
+  readonly split: Split;
   readonly #prepared = new Map<string, Prepared>();
 
   constructor(problem: Problem, judging: Judging) {
-    this.#problem = problem;
-    this.#judging = judging;
-    this.#split = splitRows(problem, judging.split);
+    this.problem = problem;
+    this.judging = judging;
+    this.split = splitRows(problem, judging.split);
   }
 
   /** @throws whatever the learner throws; EvolutionError TrainingFailed when it predicts no numbers */
   evaluate(task: EvaluationTask): Evaluation {
     const started = performance.now();
-    const problem = this.#problem;
+    const problem = this.problem;
     const outputs = outputsOf(problem);
     const prepared = this.#prepare(task);
     const { genome } = task;
     const learner = fits[genome.learner](prepared.train, prepared.targets, {
       task: problem.task,
       outputs,
-      genes: genome.genes,
-      seed: seedOf('learner', this.#judging.seed, task.key, task.fold),
+      genes: task.fraction < 1 ? { ...genome.genes, ...coarse } : genome.genes,
+      seed: seedOf('learner', this.judging.seed, task.key, task.fold),
       dataKey: prepared.key,
     });
     try {
@@ -55,17 +58,12 @@ export class EvaluationContext {
       if (predictions.some((value) => !Number.isFinite(value))) {
         throw new EvolutionError('TrainingFailed', `${genome.learner} predicts something that is no number`);
       }
-      const truth = {
-        task: problem.task,
-        y: Float64Array.from(prepared.testRows, (row) => problem.y[row]!),
-        weights: problem.weights ? Float64Array.from(prepared.testRows, (row) => problem.weights![row]!) : undefined,
-        outputs,
-      };
-      const score = task.fold < 0 ? Number.NaN : scoreOf(this.#judging.metric, truth, predictions);
+      const score =
+        task.fold < 0 ? Number.NaN : scoreOf(this.judging.metric, truthOf(problem, prepared.testRows), predictions);
       if (task.fold >= 0 && !Number.isFinite(score))
         throw new EvolutionError(
           'TrainingFailed',
-          `${genome.learner} has no ${this.#judging.metric} on fold ${task.fold + 1}`,
+          `${genome.learner} has no ${this.judging.metric} on fold ${task.fold + 1}`,
         );
       const full = task.fraction >= 1;
       return {
@@ -82,7 +80,7 @@ export class EvaluationContext {
 
   #prepare({ genome, fold, fraction }: EvaluationTask): Prepared {
     const genes = preprocessingGenes(genome);
-    const key = JSON.stringify([this.#judging.data, genes, fold, fraction]);
+    const key = JSON.stringify([this.judging.data, genes, fold, fraction]);
     const known = this.#prepared.get(key);
     if (known) {
       this.#prepared.delete(key);
@@ -90,15 +88,15 @@ export class EvaluationContext {
       return known;
     }
     const { train: all, test } =
-      fold < 0 ? { train: this.#split.train, test: new Int32Array(0) } : this.#split.folds[fold]!;
-    const rows = fraction < 1 ? sampled(all, fraction, this.#judging.seed, fold) : all;
-    const seed = seedOf('preprocessing', this.#judging.seed, fold);
-    const { preprocessing, matrix } = fitPreprocessing(this.#problem, rows, genes, seed);
-    const { y, weights } = this.#problem;
+      fold < 0 ? { train: this.split.train, test: new Int32Array(0) } : this.split.folds[fold]!;
+    const rows = fraction < 1 ? sampled(all, fraction, this.judging.seed, fold) : all;
+    const seed = seedOf('preprocessing', this.judging.seed, fold);
+    const { preprocessing, matrix } = fitPreprocessing(this.problem, rows, genes, seed);
+    const { y, weights } = this.problem;
     const made: Prepared = {
       key,
       train: matrix,
-      test: transform(preprocessing, this.#problem.features, test),
+      test: transform(preprocessing, this.problem.features, test),
       targets: {
         y: Float64Array.from(rows, (row) => y[row]!),
         weights: weights ? Float64Array.from(rows, (row) => weights[row]!) : undefined,

@@ -1,8 +1,9 @@
 // A fitted pipeline: preprocessing and learner together, packed as JSON so that a stored model can run nothing of its own.
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Feature } from '../data/features.ts';
-import type { Task } from '../data/problem.ts';
 import { EvolutionError } from '../errors.ts';
+import type { FrozenModel } from '../frozen/model.ts';
+import { type FrozenSession, openFrozen, type Target } from '../frozen/session.ts';
 import { loadLearner } from '../learners/index.ts';
 import type { FittedLearner, LearnerState } from '../learners/learner.ts';
 import { type Preprocessing, transform } from '../preprocess/steps.ts';
@@ -12,29 +13,37 @@ export interface FittedPipeline {
   readonly learner: LearnerState;
 }
 
+/** A model that came as it is: it sees the features themselves. */
+export interface FrozenPipeline {
+  readonly frozen: FrozenModel;
+}
+
 export interface RunnablePipeline {
-  predict: (features: readonly Feature[], rows: Int32Array) => Float64Array;
+  predict: (features: readonly Feature[], rows: Int32Array) => Promise<Float64Array>;
   close: () => void;
 }
 
-export function packPipeline(pipeline: FittedPipeline): Uint8Array {
+export function packPipeline(pipeline: FittedPipeline | FrozenPipeline): Uint8Array {
   return zstdCompressSync(JSON.stringify(pipeline, packed));
 }
 
 /** @throws EvolutionError ModelDamaged */
-export function unpackPipeline(bytes: Uint8Array): FittedPipeline {
+export function unpackPipeline(bytes: Uint8Array): FittedPipeline | FrozenPipeline {
   try {
-    return JSON.parse(zstdDecompressSync(bytes, { maxOutputLength: 1 << 30 }).toString(), unpacked) as FittedPipeline;
+    return JSON.parse(zstdDecompressSync(bytes, { maxOutputLength: 1 << 30 }).toString(), unpacked) as
+      | FittedPipeline
+      | FrozenPipeline;
   } catch (cause) {
     throw new EvolutionError('ModelDamaged', 'a stored pipeline cannot be read', {}, cause);
   }
 }
 
-export function runnable(pipeline: FittedPipeline, task: Task, outputs: number): RunnablePipeline {
+export function runnable(pipeline: FittedPipeline | FrozenPipeline, target: Target): RunnablePipeline {
+  if ('frozen' in pipeline) return runnableFrozen(pipeline, target);
   let learner: FittedLearner | undefined;
   return {
-    predict: (features, rows) => {
-      learner ??= loadLearner(pipeline.learner, task, outputs);
+    predict: async (features, rows) => {
+      learner ??= loadLearner(pipeline.learner, target.task, target.outputs);
       return learner.predict(transform(pipeline.preprocessing, features, rows));
     },
     close: () => {
@@ -44,15 +53,31 @@ export function runnable(pipeline: FittedPipeline, task: Task, outputs: number):
   };
 }
 
-/** Little-endian single precision in base64. */
+function runnableFrozen({ frozen }: FrozenPipeline, target: Target): RunnablePipeline {
+  let session: Promise<FrozenSession> | undefined;
+  return {
+    predict: async (features, rows) => {
+      session ??= openFrozen(frozen, features, target);
+      return (await session).predict(features, rows);
+    },
+    close: () => {
+      void session?.then((open) => open.close()).catch(() => undefined);
+      session = undefined;
+    },
+  };
+}
+
+/** Bytes, and little-endian single precision, in base64. */
 export function packed(_: string, value: unknown): unknown {
-  if (!(value instanceof Float32Array)) return value;
-  return { float32: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+  if (value instanceof Float32Array)
+    return { float32: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+  return value instanceof Uint8Array ? { bytes: Buffer.from(value).toString('base64') } : value;
 }
 
 export function unpacked(_: string, value: unknown): unknown {
-  const text = (value as { float32?: unknown } | null)?.float32;
-  if (typeof text !== 'string') return value;
-  const bytes = Buffer.from(text, 'base64');
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const { float32, bytes } = (value ?? {}) as { float32?: unknown; bytes?: unknown };
+  if (typeof bytes === 'string') return new Uint8Array(Buffer.from(bytes, 'base64'));
+  if (typeof float32 !== 'string') return value;
+  const plain = Buffer.from(float32, 'base64');
+  return new Float32Array(plain.buffer.slice(plain.byteOffset, plain.byteOffset + plain.byteLength));
 }

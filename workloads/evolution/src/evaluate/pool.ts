@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
 import type { Problem } from '../data/problem.ts';
+import { EvolutionError } from '../errors.ts';
 import type { EvaluationTask, Evaluator, Judging, Outcome } from './task.ts';
 import type { FromProcess, ToProcess } from './worker.ts';
 
@@ -28,6 +29,8 @@ export interface EvaluationPool extends Evaluator {
   close: () => Promise<void>;
 }
 
+/** Bytes that a process can read at once. */
+const largestProblem = 2 ** 31 - 1;
 /** Processes in a row that end before they are ready: then what waits has waited long enough. */
 const mostStillborn = 3;
 
@@ -40,7 +43,15 @@ interface Waiting {
 export async function startPool(problem: Problem, judging: Judging, options: PoolOptions): Promise<EvaluationPool> {
   const folder = await mkdtemp(join(tmpdir(), 'quintet-evolution-'));
   const file = join(folder, 'problem');
-  await writeFile(file, serialize(problem), { mode: 0o600 });
+  const bytes = serialize(problem);
+  if (bytes.length > largestProblem) {
+    await rm(folder, { recursive: true, force: true });
+    throw new EvolutionError('DataTooLarge', `the table takes ${bytes.length} bytes, more than ${largestProblem}`, {
+      field: 'spec.dataset',
+      fix: 'use fewer rows, or declare columns Ignore',
+    });
+  }
+  await writeFile(file, bytes, { mode: 0o600 });
   const queue: Waiting[] = [];
   let stopped = false;
   let stillborn = 0;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { deserialize } from 'node:v8';
 import type { Problem } from '../data/problem.ts';
 import { messageOf } from '../errors.ts';
+import { evaluated } from '../frozen/members.ts';
 import { EvaluationContext } from './context.ts';
 import type { Evaluation, EvaluationTask, Judging } from './task.ts';
 
@@ -20,19 +21,19 @@ let context: EvaluationContext | undefined;
 let trouble = 'no problem yet';
 
 process.on('message', (message: ToProcess) => {
-  process.send!(answer(message));
+  void answer(message).then((said) => process.send!(said));
 });
 // Nothing runs after the end: without the channel there is nobody to answer.
 process.on('disconnect', () => process.exit(0));
 
-function answer(message: ToProcess): FromProcess {
+async function answer(message: ToProcess): Promise<FromProcess> {
   try {
     if (message.type === 'problem') {
       context = new EvaluationContext(deserialize(readFileSync(message.file)) as Problem, message.judging);
       return { type: 'ready' };
     }
     if (!context) throw new Error(trouble);
-    return { type: 'done', evaluation: context.evaluate(message.task) };
+    return { type: 'done', evaluation: await evaluated(context, message.task) };
   } catch (error) {
     if (message.type === 'problem') trouble = messageOf(error);
     return { type: 'failed', reason: messageOf(error) };

@@ -72,9 +72,8 @@ for (const learner of learnerNames) {
 
       it(`predicts the same after storage (${task})`, () => {
         const fitted = fits[learner](train.matrix, train.targets, options);
-        const { learner: state } = unpackPipeline(
-          packPipeline({ preprocessing: { steps: [], outputs: [] }, learner: fitted.state }),
-        );
+        const pipeline = { preprocessing: { steps: [], outputs: [] }, learner: fitted.state };
+        const { learner: state } = unpackPipeline(packPipeline(pipeline)) as typeof pipeline;
         expect(loadLearner(state, options.task, outputs).predict(test.matrix)).toEqual(fitted.predict(test.matrix));
       });
     }

@@ -127,7 +127,7 @@ describe('an exported model predicts raw rows as ours does:', () => {
         const model = modelFor(await problem(task), learner, genes);
         const rows = rowsOf(300, ['north', 'south', 'east', '', 'NaN', 'west']);
         const ours = modelOf(model);
-        const { values } = ours.predict(rows);
+        const { values } = await ours.predict(rows);
         ours.close();
         const theirs = await inOnnx(model, rows);
         const size = Math.max(1, ...values.map(Math.abs));

@@ -22,7 +22,9 @@ export function exportOnnx(model: StoredModel): Uint8Array {
   const graph = new GraphWriter();
   const parts = model.members.flatMap(({ weight, pipelines }) =>
     pipelines.map((packed) => {
-      const { preprocessing, learner } = unpackPipeline(Buffer.from(packed, 'base64'));
+      const pipeline = unpackPipeline(Buffer.from(packed, 'base64'));
+      if ('frozen' in pipeline) throw foreign(pipeline.frozen.name);
+      const { preprocessing, learner } = pipeline;
       if (preprocessing.outputs.length === 0) throw unsupported(learner.kind);
       const matrix = writePreprocessing(graph, preprocessing, model.features);
       const prediction = learnerOf(graph, matrix, learner, model);
@@ -103,6 +105,16 @@ function bayes(
   const scores = graph.op('Sub', [graph.numbers(priors, [1, priors.length]), sums]);
   if (outputs > 1) return scores;
   return graph.op('MatMul', [scores, graph.numbers([-1, 1], [2, 1])]);
+}
+
+function foreign(name: string): EvolutionError {
+  return new EvolutionError(
+    'Unsupported',
+    `the member ${name} is a graph of its own, which is not written into another`,
+    {
+      field: 'spec.search.frozen',
+    },
+  );
 }
 
 function unsupported(learner: string): EvolutionError {

@@ -1,7 +1,7 @@
 import { startRedis, type TestRedis } from '@quintet/runtime/testing';
 import { Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { openRedis } from './store.ts';
+import { checkRedis, openRedis } from './store.ts';
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -25,4 +25,21 @@ test.each([
   await Promise.all(queues.map((queue) => queue.close()));
   connection.disconnect();
   blocking.disconnect();
+});
+
+test.each([
+  ['a wrong password', 'redis://:wrong@', /Redis: WRONGPASS/],
+  ['no password', 'redis://', /Redis: NOAUTH/],
+])('%s is told at once, with the field', async (_what, prefix, message) => {
+  const owner = openRedis(redis.url);
+  await owner.config('SET', 'requirepass', 'secret');
+  const stranger = openRedis(redis.url.replace('redis://', prefix));
+  await expect(checkRedis(stranger)).rejects.toMatchObject({
+    reason: 'QueueUnavailable',
+    message: expect.stringMatching(message) as string,
+    where: { field: 'spec.queue.redis' },
+  });
+  stranger.disconnect();
+  await owner.config('SET', 'requirepass', '');
+  owner.disconnect();
 });

@@ -50,11 +50,17 @@ function undisturbed(redis: Redis): Redis {
 /** @throws EvolutionError QueueUnavailable when Redis does not answer, or refuses the credentials */
 export async function checkRedis(redis: Redis): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>(
-    (_, reject) => (timer = setTimeout(() => reject(new Error('no answer within 10 s')), 10_000)),
-  );
+  let giveUp: (error: Error) => void = () => undefined;
+  const late = new Promise<never>((_, reject) => {
+    giveUp = reject;
+    timer = setTimeout(() => reject(new Error('no answer within 10 s')), 10_000);
+  });
   let said: string | undefined;
-  const hear = (error: Error): void => void (said = error.message);
+  const hear = (error: Error): void => {
+    said = error.message;
+    // Another try brings no other password.
+    if (/^(WRONGPASS|NOAUTH|NOPERM)\b/.test(said)) giveUp(error);
+  };
   redis.on('error', hear);
   try {
     await Promise.race([redis.ping(), late]);

@@ -145,6 +145,25 @@ it('comes back whole from pg_dump and pg_restore', async () => {
   }
 });
 
+it.each([
+  [
+    'a user that is not there',
+    (url: string) => url.replace('//quintet@', '//stranger@'),
+    /role "stranger" does not exist/,
+  ],
+  [
+    'a database that is not there',
+    (url: string) => url.replace(/postgres$/, 'nowhere'),
+    /database "nowhere" does not exist/,
+  ],
+])('says what PostgreSQL has against %s', async (_what, changed, message) => {
+  await expect(Registry.open(changed(postgres.url))).rejects.toMatchObject({
+    reason: 'RegistryUnavailable',
+    message: expect.stringMatching(message) as string,
+    where: { field: 'spec.registry.postgres' },
+  });
+});
+
 async function newDatabase(name: string): Promise<string> {
   await run('psql', [postgres.url, '-c', `CREATE DATABASE ${name}`]);
   return postgres.url.replace(/postgres$/, name);

@@ -27,15 +27,15 @@ const score = ([, strong, days, hours]: readonly Feature[]): number => {
 };
 const options = { features, rows, score, seed: 1, deadline: Number.POSITIVE_INFINITY };
 
-it('ranks columns by what the score loses without them; features of one column count together', () => {
-  const found = importances(options);
+it('ranks columns by what the score loses without them; features of one column count together', async () => {
+  const found = await importances(options);
   expect(found.map((each) => each.column)).toEqual(['strong', 'day', 'useless']);
   expect(found[2]!.loss).toBe(0);
   // Shuffled, a column's squared differences are twice its variance.
   expect(found[1]!.loss).toBeCloseTo(2 * 4 * 33.25, -2);
-  expect(importances(options)).toEqual(found);
+  expect(await importances(options)).toEqual(found);
 });
 
-it('leaves out what there is no time for', () => {
-  expect(importances({ ...options, deadline: performance.now() - 1 })).toEqual([]);
+it('leaves out what there is no time for', async () => {
+  expect(await importances({ ...options, deadline: performance.now() - 1 })).toEqual([]);
 });

@@ -13,23 +13,23 @@ export interface ImportanceOptions {
   /** Rows that are looked at. */
   readonly rows: Int32Array;
   /** Of all rows of such features, in the order of `rows`; greater is better. */
-  readonly score: (features: readonly Feature[]) => number;
+  readonly score: (features: readonly Feature[]) => number | Promise<number>;
   readonly seed: number;
   /** `performance.now()` when looking must end: columns that were not looked at by then are left out. */
   readonly deadline: number;
 }
 
 /** Most important first. The features of a column move together: what is asked is the worth of the column, whatever is derived from it. */
-export function importances({ features, rows, score, seed, deadline }: ImportanceOptions): Importance[] {
+export async function importances({ features, rows, score, seed, deadline }: ImportanceOptions): Promise<Importance[]> {
   const few = features.map((feature) => picked(feature, rows));
   const places = Int32Array.from(rows.keys());
-  const whole = score(few);
+  const whole = await score(few);
   const found: Importance[] = [];
   for (const column of new Set(features.map((feature) => feature.column))) {
     if (performance.now() > deadline) break;
     const order = randomOf('importance', seed, column).shuffle(places.slice());
-    const loss = whole - score(few.map((feature) => (feature.column === column ? picked(feature, order) : feature)));
-    found.push({ column, loss });
+    const dealt = few.map((feature) => (feature.column === column ? picked(feature, order) : feature));
+    found.push({ column, loss: whole - (await score(dealt)) });
   }
   return found.toSorted((a, b) => b.loss - a.loss || (a.column < b.column ? -1 : 1));
 }

@@ -1,9 +1,10 @@
 // How the finished model is judged: on rows that no search has seen, by what a row costs, and by what each column is worth.
-import { outputsOf, type Problem } from '../data/problem.ts';
+import type { Problem } from '../data/problem.ts';
 import type { Split } from '../data/split.ts';
 import { EvolutionError } from '../errors.ts';
 import type { Judging } from '../evaluate/task.ts';
-import { scoreOf, shown, type Truth } from '../metrics/metrics.ts';
+import { truthOf } from '../evaluate/truth.ts';
+import { scoreOf, shown } from '../metrics/metrics.ts';
 import { type Importance, importances } from './importance.ts';
 import type { Model } from './model.ts';
 
@@ -26,16 +27,6 @@ export function effortOf(budget: number): number {
   return Math.max(1e6, 1e5 * budget);
 }
 
-export function truthOf(problem: Problem, rows: Int32Array): Truth {
-  const { y, weights } = problem;
-  return {
-    task: problem.task,
-    y: Float64Array.from(rows, (row) => y[row]!),
-    weights: weights && Float64Array.from(rows, (row) => weights[row]!),
-    outputs: outputsOf(problem),
-  };
-}
-
 /** R2 compares with the spread of what is judged. */
 export function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds }: Split): void {
   if (metric !== 'R2') return;
@@ -49,14 +40,20 @@ export function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds }
 }
 
 /** As far as the time goes that each part has: about a percent of the budget. @param budget Seconds */
-export function judgeModel(model: Model, problem: Problem, judging: Judging, split: Split, budget: number): Judged {
+export async function judgeModel(
+  model: Model,
+  problem: Problem,
+  judging: Judging,
+  split: Split,
+  budget: number,
+): Promise<Judged> {
   // Without a holdout the rows that the last fold judged come nearest.
   const pool = split.holdout.length > 0 ? split.holdout : split.folds.at(-1)!.test;
-  const inferenceTime = timeOfRow(model, problem, pool);
-  const scored = (rows: Int32Array, features = problem.features, places = rows) =>
-    scoreOf(judging.metric, truthOf(problem, rows), model.predictFeatures(features, places));
+  const inferenceTime = await timeOfRow(model, problem, pool);
+  const scored = async (rows: Int32Array, features = problem.features, places = rows) =>
+    scoreOf(judging.metric, truthOf(problem, rows), await model.predictFeatures(features, places));
   const affordable = Math.max(64, Math.floor((effortOf(budget) * 2e-4) / Math.max(inferenceTime, 1e-6)));
-  const score = split.holdout.length > 0 ? scored(split.holdout.slice(0, affordable)) : Number.NaN;
+  const score = split.holdout.length > 0 ? await scored(split.holdout.slice(0, affordable)) : Number.NaN;
   const columns = new Set(problem.features.map((feature) => feature.column)).size;
   const milliseconds = Math.min(importanceTime, 1000 * budget * importanceShare);
   const some = pool.slice(0, Math.min(importanceRows.most, Math.floor(milliseconds / ((columns + 1) * inferenceTime))));
@@ -67,7 +64,7 @@ export function judgeModel(model: Model, problem: Problem, judging: Judging, spl
     importance:
       some.length < Math.min(importanceRows.fewest, pool.length)
         ? []
-        : importances({
+        : await importances({
             features: problem.features,
             rows: some,
             score: (features) => scored(some, features, places),
@@ -77,10 +74,10 @@ export function judgeModel(model: Model, problem: Problem, judging: Judging, spl
   };
 }
 
-function timeOfRow(model: Model, { features }: Problem, pool: Int32Array): number {
+async function timeOfRow(model: Model, { features }: Problem, pool: Int32Array): Promise<number> {
   const tried = pool.slice(0, 64);
-  model.predictFeatures(features, tried.slice(0, 1));
+  await model.predictFeatures(features, tried.slice(0, 1));
   const before = performance.now();
-  model.predictFeatures(features, tried);
+  await model.predictFeatures(features, tried);
   return (performance.now() - before) / tried.length;
 }

@@ -1,8 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { writeOnnx } from '@quintet/runtime/onnx';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { randomOf } from '../random.ts';
+import { frontsOf } from '../search/nsga2.ts';
+import { browserPath, openPage } from '../testing/browser.ts';
 import { evolve } from './local.ts';
 import { openModel } from './model.ts';
 import { predict } from './predict.ts';
@@ -46,7 +50,7 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   expect(report).not.toMatch(/(src|href)="?https?:/);
 
   const model = openModel(await readFile(join(folder, 'out', 'model.quintet')), first.artifacts!.sha256);
-  const { values, problems } = model.predict([
+  const { values, problems } = await model.predict([
     { a: 2, b: -2, colour: 'red' },
     { a: -2, b: 2, colour: 'violet' },
     { a: null, b: 'x', colour: '' },
@@ -57,7 +61,7 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
     'row 3, column b: “x” is no Numeric',
     'row 2, column colour: “violet” was not there in training',
   ]);
-  expect(() => model.predict([{ b: 1, colour: 'red' }])).toThrow(/no row has the column a/);
+  await expect(model.predict([{ b: 1, colour: 'red' }])).rejects.toThrow(/no row has the column a/);
   const [worst] = model.drift(Array.from({ length: 100 }, () => ({ a: 9, b: 0, colour: 'red' })));
   expect(worst!.index).toBeGreaterThan(0.25);
 
@@ -75,6 +79,102 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   expect([second.score, second.holdout]).toEqual([first.score, first.holdout]);
 }, 60_000);
 
+it.skipIf(!browserPath)(
+  'the report is drawn by a browser, of one file alone and without a complaint',
+  async () => {
+    const output = join(folder, 'drawn');
+    await evolve({ file, target: 'y', spec, workers: 2, cache: join(folder, 'cache'), output });
+    const url = pathToFileURL(join(output, 'report.html')).href;
+    const page = await openPage(url);
+    try {
+      expect(page.requests).toEqual([url]);
+      expect(page.complaints).toEqual([]);
+      const drawn = `[...document.querySelectorAll('svg')].map((svg) => {
+      const { width, height } = svg.getBoundingClientRect();
+      const texts = [...svg.querySelectorAll('text')].filter((text) => text.getBBox().width > 0);
+      return { width, height, texts: texts.length, marks: svg.querySelectorAll('circle, rect, path').length };
+    })`;
+      const charts = (await page.evaluate(drawn)) as Record<'width' | 'height' | 'texts' | 'marks', number>[];
+      // Learning curve, front, calibration and lineage.
+      expect(charts).toHaveLength(4);
+      for (const each of charts) {
+        expect(each.width).toBeGreaterThan(100);
+        expect(each.height).toBeGreaterThan(30);
+        expect(each.texts).toBeGreaterThan(1);
+        expect(each.marks).toBeGreaterThan(0);
+      }
+      const wide = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+      expect(await page.evaluate(wide)).toBe(0);
+      const headings = "[...document.querySelectorAll('h1, h2')].map((each) => each.textContent)";
+      expect(await page.evaluate(headings)).toEqual([
+        expect.stringMatching(/^y: RocAUC (0\.9|1$)/),
+        'Confusion on judged rows',
+        'Importance of columns',
+        'The ensemble',
+        'Pareto front of score and cost',
+        'Lineage of the best pipeline',
+      ]);
+      const bars = "[...document.querySelectorAll('meter')].map((each) => each.value)";
+      expect(await page.evaluate(bars)).toEqual([1, expect.any(Number), expect.any(Number)]);
+    } finally {
+      await page.close();
+    }
+  },
+  60_000,
+);
+
+it('a model that somebody else has made joins the ensemble as it is, and is part of what is stored', async () => {
+  const frozen = join(folder, 'theirs.onnx');
+  const column = (name: string) => ({ name, type: 'float32', shape: ['rows', 1] }) as const;
+  // sigmoid(20 (a − b)), a gap being 0: what the target was made by.
+  const bytes = writeOnnx({
+    name: 'theirs',
+    inputs: [column('a'), column('b')],
+    outputs: [column('out')],
+    initializers: [
+      { name: 'zero', dims: [1], values: Float32Array.of(0) },
+      { name: 'steep', dims: [1], values: Float32Array.of(20) },
+    ],
+    nodes: [
+      { op: 'IsNaN', inputs: ['a'], outputs: ['gap'] },
+      { op: 'Where', inputs: ['gap', 'zero', 'a'], outputs: ['whole'] },
+      { op: 'Sub', inputs: ['whole', 'b'], outputs: ['difference'] },
+      { op: 'Mul', inputs: ['difference', 'steep'], outputs: ['score'] },
+      { op: 'Sigmoid', inputs: ['score'], outputs: ['out'] },
+    ],
+  });
+  await writeFile(frozen, bytes);
+  const bayes = { ...spec, search: { ...spec.search, learners: ['NaiveBayes'] } };
+  const output = join(folder, 'with-theirs');
+  const options = { file, target: 'y', spec: bayes, workers: 1, cache: join(folder, 'frozen-cache') };
+  const result = await evolve({ ...options, output, frozen: [{ name: 'theirs', file: frozen }] });
+  const [first] = result.ensemble!.members.toSorted((a, b) => b.weight - a.weight);
+  expect(first!.individual).toMatchObject({ index: -1, genome: { learner: 'Frozen', genes: { name: 'theirs' } } });
+  expect(first!.individual.predictions).toHaveLength(3);
+  expect(frontsOf(result.search.complete)[0]!.map((i) => result.search.complete[i]!.index)).toContain(-1);
+
+  expect(result.artifacts!.files).not.toContain('model.onnx');
+  const metrics = JSON.parse(await readFile(join(output, 'metrics.json'), 'utf8')) as Record<string, unknown>;
+  expect(metrics).toMatchObject({
+    onnx: expect.stringContaining('theirs is a graph of its own') as string,
+    frozen: [{ name: 'theirs', note: expect.stringContaining('only if it has learned from none') as string }],
+  });
+  expect(await readFile(join(output, 'report.html'), 'utf8')).toContain('frozen model theirs: judged as it came');
+
+  const model = openModel(await readFile(join(output, 'model.quintet')), result.artifacts!.sha256);
+  const { values } = await model.predict([
+    { a: 2, b: -2, colour: 'red' },
+    { a: null, b: 2, colour: 'violet' },
+  ]);
+  expect(values[0]).toBeGreaterThan(0.8);
+  expect(values[1]).toBeLessThan(0.2);
+  model.close();
+
+  const again = await evolve({ ...options, frozen: [{ name: 'theirs', file: frozen }] });
+  expect(again.cacheHits.hits).toBe(again.cacheHits.asked);
+  expect(again.model.stored).toEqual(result.model.stored);
+}, 60_000);
+
 it('a budget that nothing can meet still ends with a model, in time', async () => {
   const result = await evolve({
     file,
@@ -83,5 +183,5 @@ it('a budget that nothing can meet still ends with a model, in time', async () =
     spec: { ...spec, budget: { time: '1s' }, search: { ...spec.search, learners: ['NeuralNetwork'] } },
   });
   expect(result.search.reason).toBe('Clock');
-  expect(result.model.predict([{ a: 1, b: 1, colour: 'red' }]).values).toHaveLength(1);
+  expect((await result.model.predict([{ a: 1, b: 1, colour: 'red' }])).values).toHaveLength(1);
 }, 60_000);

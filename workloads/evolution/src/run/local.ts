@@ -1,12 +1,14 @@
 // `quintet evolve data.csv --target y --budget 2m`: a whole run on this machine, without Redis or Postgres.
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type EvolutionRunSpec, evolutionRun, formatIssue, parseDuration, validate } from '@quintet/crds';
 import type { Note, Table } from '../data/columns.ts';
-import { problemOf, type Task } from '../data/problem.ts';
-import { readTable } from '../data/table.ts';
+import { problemOf, type Task, withFrozen } from '../data/problem.ts';
+import { formatOf, readTable } from '../data/table.ts';
 import { EvolutionError } from '../errors.ts';
 import { diskCache } from '../evaluate/cache.ts';
 import { startPool } from '../evaluate/pool.ts';
+import { frozenModel } from '../frozen/model.ts';
 import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
 import type { Cut } from '../search/search.ts';
 import { type Artifacts, writeArtifacts } from './artifacts.ts';
@@ -21,6 +23,8 @@ export interface LocalOptions {
   readonly task?: Task;
   /** Any further fields of an EvolutionRun's spec, such as `{budget: {time: '2m'}}`. */
   readonly spec?: Readonly<Record<string, unknown>>;
+  /** ONNX files that join the ensemble as they are. */
+  readonly frozen?: readonly { readonly name: string; readonly file: string }[];
   /** Folder for model, schema, metrics and report; nothing is written when left out. */
   readonly output?: string;
   /** Folder of scores from earlier runs. */
@@ -41,9 +45,11 @@ export interface LocalResult extends RunResult {
 /** @throws EvolutionError saying which field, column or row is wrong */
 export async function evolve(options: LocalOptions): Promise<LocalResult> {
   const started = performance.now();
-  const format = /\.(parquet|pq)$/i.test(options.file) ? 'Parquet' : 'CSV';
+  const format = formatOf(options.file);
   const { spec, table } = await specAndTable(options, format);
-  const { problem, notes } = problemOf(table, problemOptionsOf(spec));
+  const { problem: bare, notes } = problemOf(table, problemOptionsOf(spec));
+  const frozen = (options.frozen ?? []).map(async ({ name, file }) => frozenModel(name, await readFile(file)));
+  const problem = withFrozen(bare, await Promise.all(frozen));
   const workers = options.workers ?? availableParallelism();
   const result = await runEvolution({
     spec,
@@ -99,6 +105,7 @@ async function specAndTable(
 function taskOf(table: Table, target: string): Task {
   const column = table.columns.find((each) => each.name === target);
   if (!column) return 'Regression';
+  if (!('codes' in column || 'values' in column)) return 'Multiclass';
   const values =
     'codes' in column
       ? column.codes.filter((code) => code >= 0)

@@ -34,9 +34,12 @@ export interface Predictions {
 
 export interface Model {
   readonly stored: StoredModel;
-  /** @throws EvolutionError InputInvalid when a column of the schema is in no row */
-  predict: (rows: readonly Readonly<Record<string, Cell>>[]) => Predictions;
-  predictFeatures: (features: readonly Feature[], rows: Int32Array) => Float64Array;
+  /**
+   * @param before Rows that went before these, for the numbers in problems
+   * @throws EvolutionError InputInvalid when a column of the schema is in no row
+   */
+  predict: (rows: readonly Readonly<Record<string, Cell>>[], before?: number) => Promise<Predictions>;
+  predictFeatures: (features: readonly Feature[], rows: Int32Array) => Promise<Float64Array>;
   /** How far the rows are from those of training, worst first. */
   drift: (rows: readonly Readonly<Record<string, Cell>>[]) => Drift[];
   close: () => void;
@@ -67,15 +70,14 @@ export function modelOf(stored: StoredModel): Model {
   const members = stored.members.map(({ weight, pipelines }) => ({
     weight,
     pipelines: pipelines.map(
-      (pipeline): RunnablePipeline =>
-        runnable(unpackPipeline(Buffer.from(pipeline, 'base64')), stored.task, stored.outputs),
+      (pipeline): RunnablePipeline => runnable(unpackPipeline(Buffer.from(pipeline, 'base64')), stored),
     ),
   }));
-  const predictFeatures = (features: readonly Feature[], rows: Int32Array): Float64Array => {
+  const predictFeatures = async (features: readonly Feature[], rows: Int32Array): Promise<Float64Array> => {
     const values = new Float64Array(rows.length * stored.outputs);
     for (const { weight, pipelines } of members) {
       for (const pipeline of pipelines) {
-        const part = pipeline.predict(features, rows);
+        const part = await pipeline.predict(features, rows);
         for (let i = 0; i < values.length; i++) values[i]! += (weight / pipelines.length) * part[i]!;
       }
     }
@@ -84,13 +86,13 @@ export function modelOf(stored: StoredModel): Model {
   return {
     stored,
     predictFeatures,
-    predict: (rows) => {
+    predict: async (rows, before = 0) => {
       requireColumns(stored, rows);
       const problems: string[] = [];
       const features = featuresOfRows(stored.features, rows, (row, column, text) => {
-        if (problems.length < 100) problems.push(`row ${row + 1}, column ${column}: ${text}`);
+        if (problems.length < 100) problems.push(`row ${before + row + 1}, column ${column}: ${text}`);
       });
-      return { values: predictFeatures(features, Int32Array.from(rows.keys())), problems };
+      return { values: await predictFeatures(features, Int32Array.from(rows.keys())), problems };
     },
     drift: (rows) =>
       driftOf(stored.statistics, describeFeatures(featuresOfRows(stored.features, rows, () => undefined))),

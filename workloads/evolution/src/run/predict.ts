@@ -1,14 +1,12 @@
 // `quintet predict model.quintet rows.csv`: predictions for a file, a batch at a time, so that files of any size fit.
-import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { readCsv } from '../data/csv.ts';
 import type { Cell } from '../data/features.ts';
-import { EvolutionError } from '../errors.ts';
+import { formatOf, readCells } from '../data/table.ts';
 import { type Model, openModel } from './model.ts';
 
 export interface PredictOptions {
   readonly model: string;
-  /** CSV with the columns of the schema; others are passed over. */
+  /** CSV or Parquet with the columns of the schema; others are passed over. */
   readonly file: string;
   /** Receives the header and then a line for each row. */
   readonly write: (line: string) => void;
@@ -32,12 +30,11 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
   const model = openModel(await readFile(modelFile), sha256);
   const problems: string[] = [];
   let drifted: string[] | undefined;
-  let names: string[] | undefined;
+  let names: string[] = [];
   let rows = 0;
-  let batch: Record<string, Cell>[] = [];
-  const flush = (): void => {
-    if (batch.length === 0) return;
-    const found = model.predict(batch);
+  let read: Record<string, Cell>[] = [];
+  const predicted = async (batch: readonly Record<string, Cell>[]): Promise<void> => {
+    const found = await model.predict(batch, rows);
     problems.push(...found.problems.slice(0, 100 - problems.length));
     drifted ??=
       batch.length < 50
@@ -48,26 +45,22 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
             .map((each) => each.feature);
     for (let i = 0; i < batch.length; i++) write(lineOf(model, found.values, i));
     rows += batch.length;
-    batch = [];
+  };
+  /** Between two chunks of the file. */
+  const flush = async (): Promise<void> => {
+    for (let start = 0; start < read.length; start += batchRows) await predicted(read.slice(start, start + batchRows));
+    read = [];
   };
   try {
     write(headerOf(model));
-    await readCsv(createReadStream(file, { highWaterMark: 1 << 20 }), ({ fields, line }) => {
-      if (!names) {
-        names = fields;
-        return;
-      }
-      if (fields.length !== names.length) {
-        throw new EvolutionError(
-          'DataInvalid',
-          `row ${line}: ${fields.length} fields where the header has ${names.length}`,
-          { row: line },
-        );
-      }
-      batch.push(Object.fromEntries(names.map((name, i) => [name, fields[i]])));
-      if (batch.length >= batchRows) flush();
-    });
-    flush();
+    await readCells(
+      file,
+      formatOf(file),
+      (header) => (names = header),
+      (cells) => read.push(Object.fromEntries(names.map((name, i) => [name, cells[i]]))),
+      flush,
+    );
+    await flush();
     return { rows, problems, drifted: drifted ?? [] };
   } finally {
     model.close();

@@ -1,15 +1,17 @@
 // The report: one HTML file that needs no network, with what a person asks of a search first.
+import { honesty } from '../frozen/members.ts';
 import { confusionOf, shown } from '../metrics/metrics.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { describe } from '../search/genome.ts';
 import { frontsOf } from '../search/nsga2.ts';
 import type { RunRecord } from './artifacts.ts';
 import { type Chart, chart } from './chart.ts';
+import { lineageGraph } from './lineage.ts';
 
 const styles = `
   :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
   body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-  svg { width: 100%; height: auto; } .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.5rem; }
+  figure svg { width: 100%; height: auto; } .wide { overflow-x: auto; } .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1.5rem; }
   table { border-collapse: collapse; } td, th { padding: .2rem .7rem; text-align: left; border-bottom: 1px solid #8884; }
   td.number { text-align: right; font-variant-numeric: tabular-nums; } .warning { border-left: 4px solid #c60; padding-left: .8rem; } code { font-size: 12px; }`;
 
@@ -23,7 +25,7 @@ export function renderReport(record: RunRecord): string {
 <p>${problem.task} on ${problem.rows} rows and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
 On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
 ${search.placed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
-${warnings([...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...search.failures])}
+${warnings([...frozenNotes(record), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...search.failures])}
 <div class="grid">${charts(record)
     .map((each) => `<figure><figcaption>${text(each.title)}</figcaption>${chart(each)}</figure>`)
     .join('')}</div>
@@ -35,6 +37,10 @@ ${confusion(record)}
 <details><summary>Spec</summary><pre>${text(JSON.stringify(spec, null, 2))}</pre></details>
 </body></html>
 `;
+}
+
+function frozenNotes({ problem: { frozen = [] } }: RunRecord): string[] {
+  return frozen.map(({ name }) => `frozen model ${name}: ${honesty}`);
 }
 
 function charts(record: RunRecord): Chart[] {
@@ -140,21 +146,9 @@ function front({ result }: RunRecord): string {
   return `<table><tr><th>number</th><th>score</th><th>operations</th><th>pipeline</th></tr>${rows.join('')}</table>`;
 }
 
-function lineage({ result }: RunRecord): string {
-  const byIndex = new Map(result.search.complete.map((each) => [each.index, each]));
-  const lines: string[] = [];
-  const seen = new Set<number>();
-  const walk = (index: number, depth: number): void => {
-    const each = byIndex.get(index);
-    if (!each || seen.has(index) || lines.length >= 60) return;
-    seen.add(index);
-    lines.push(
-      `<li style="margin-left:${depth * 1.2}rem">${each.index} · generation ${each.generation} · island ${each.island} · ${figure(shown(result.judging.metric, each.score))} <code>${text(describe(each.genome))}</code></li>`,
-    );
-    for (const parent of each.parents) walk(parent, depth + 1);
-  };
-  if (result.search.best) walk(result.search.best.index, 0);
-  return `<ul>${lines.join('')}</ul>`;
+function lineage({ result: { search, judging } }: RunRecord): string {
+  if (!search.best) return '<p>None was done in time.</p>';
+  return lineageGraph(search.best, search.complete, (score) => figure(shown(judging.metric, score)), text);
 }
 
 function warnings(lines: readonly string[]): string {

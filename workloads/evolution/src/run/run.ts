@@ -8,6 +8,9 @@ import { EvolutionError } from '../errors.ts';
 import { type EvaluationCache, withCache } from '../evaluate/cache.ts';
 import { packPipeline } from '../evaluate/model.ts';
 import type { Evaluator, Judging } from '../evaluate/task.ts';
+import { truthOf } from '../evaluate/truth.ts';
+import { frozenMembers } from '../frozen/members.ts';
+import { isFrozen } from '../frozen/model.ts';
 import { lightgbm } from '../learners/lightgbm/library.ts';
 import { shown, type Truth } from '../metrics/metrics.ts';
 import { type Ensemble, type EnsembleMember, greedyEnsemble } from '../search/ensemble.ts';
@@ -17,7 +20,7 @@ import { type Cut, type SearchProgress, type SearchResult, search } from '../sea
 import { type Before, BudgetClock } from './clock.ts';
 import { statisticsOf } from './drift.ts';
 import type { Importance } from './importance.ts';
-import { effortOf, judgeModel, refuseUnjudgeable, truthOf } from './judge.ts';
+import { effortOf, judgeModel, refuseUnjudgeable } from './judge.ts';
 import { type Model, modelOf, type StoredModel } from './model.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
 
@@ -118,10 +121,12 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
       ...(first ? { first } : {}),
       ...(replay ? { replay } : {}),
     };
-    const found = await search(evaluator, searchOptions, stop.signal, (progress) => report('Search', progress));
+    const frozen = await frozenMembers(evaluator, problem, judging, searchOptions.cost);
+    const bred = await search(evaluator, searchOptions, stop.signal, (progress) => report('Search', progress));
     options.signal?.throwIfAborted();
-    if (clock.lost) throw lostResults(before, found);
-    requireResults(found);
+    if (clock.lost) throw lostResults(before, bred);
+    requireResults(bred);
+    const found = { ...bred, complete: [...frozen, ...bred.complete] };
     const origin = clock.end();
     if (found.reason === 'Clock' && !replay) await options.onCut?.(found.cut);
     report('Ensemble', found);
@@ -139,7 +144,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
     }
     inner.stop();
     const model = modelOf(storedModel(problem, judging, split, ensemble, refitted));
-    const judged = judgeModel(model, problem, judging, split, budget);
+    const judged = await judgeModel(model, problem, judging, split, budget);
     const result: RunResult = {
       model,
       search: found,
@@ -242,6 +247,7 @@ async function refit(
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))));
   const all = Promise.all(
     members.map(async ({ individual }) => {
+      if (isFrozen(individual.genome)) return;
       const outcome = await evaluator.evaluate({
         genome: individual.genome,
         key: keyOf(individual.genome),

@@ -1,5 +1,6 @@
 // What a spec asks for, in the units of the engine.
 import { type EvolutionRunSpec, parseBytes, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
+import { memoryLimit } from '@quintet/runtime';
 import type { ColumnType } from '../data/columns.ts';
 import type { Problem } from '../data/problem.ts';
 import { outputsOf } from '../data/problem.ts';
@@ -19,7 +20,15 @@ export function tableOptionsOf({ dataset, validation }: EvolutionRunSpec): Table
   for (const { name, type } of dataset.columns ?? []) types[name] = type;
   const labels = dataset.task === 'Regression' ? [] : [dataset.target];
   const groups = validation.groupColumn === undefined ? [] : [validation.groupColumn];
-  return { format: dataset.format, types, categorical: [...labels, ...groups], maxSize: parseBytes(dataset.maxSize) };
+  const exact = [dataset.target, dataset.weight, validation.timeColumn].filter((name) => name !== undefined);
+  return {
+    format: dataset.format,
+    types,
+    categorical: [...labels, ...groups],
+    exact,
+    maxSize: parseBytes(dataset.maxSize),
+    memory: memoryLimit(),
+  };
 }
 
 export function judgingOf(spec: EvolutionRunSpec, problem: Problem): Judging {

@@ -161,7 +161,7 @@ describe('a run in a cluster', () => {
       expect([later!.version, earlier!.version]).toEqual([2, 1]);
       expect([later!.score, later!.holdout]).toEqual([earlier!.score, earlier!.holdout]);
       const model = openModel((await registry.content(later!.modelId))!, later!.sha256);
-      expect(model.predict([{ a: 2, b: 2, c: 'u' }]).values[0]).toBeGreaterThan(0);
+      expect((await model.predict([{ a: 2, b: 2, c: 'u' }])).values[0]).toBeGreaterThan(0);
       model.close();
       // The first was better than nothing; the second is not better than the first.
       expect(await registry.deployment('churn')).toMatchObject({ champion: expect.stringContaining('-m1') });

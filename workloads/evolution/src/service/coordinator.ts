@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type EvolutionRun, type EvolutionRunSpec, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
-import { type Problem, problemOf } from '../data/problem.ts';
+import { type Problem, problemOf, withFrozen } from '../data/problem.ts';
 import { readTable } from '../data/table.ts';
 import { EvolutionError, messageOf } from '../errors.ts';
 import type { EvaluationCache } from '../evaluate/cache.ts';
@@ -21,6 +21,7 @@ import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import type { Cut } from '../search/search.ts';
 import { upload } from './bucket.ts';
 import { type DataFile, dataFileOf } from './data.ts';
+import { frozenModelsOf } from './frozen.ts';
 import { deploymentOf, modelNameOf, type RunSummary, rowsOf, summaryOf } from './results.ts';
 
 export interface CoordinatorOptions {
@@ -53,7 +54,6 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
   const { resource, postgresUrl, signal } = options;
   const { spec, metadata } = resource;
   const runId = runIdOf(resource);
-  refuseUnbuilt(spec);
   const registry = postgresUrl === undefined ? undefined : await Registry.open(postgresUrl);
   try {
     const { name } = metadata;
@@ -174,18 +174,10 @@ function kept({ get }: EvaluationCache): EvaluationCache {
   return { get, set: async () => undefined };
 }
 
-/** @throws EvolutionError Unsupported, rather than do something else than what the spec asks for */
-function refuseUnbuilt({ search }: EvolutionRunSpec): void {
-  if (search.frozen === undefined) return;
-  throw new EvolutionError('Unsupported', 'this version does not do spec.search.frozen', {
-    field: 'spec.search.frozen',
-    fix: 'leave it out',
-  });
-}
-
 async function problemIn(file: DataFile, spec: EvolutionRunSpec) {
   try {
-    return problemOf(await readTable(file.path, tableOptionsOf(spec)), problemOptionsOf(spec));
+    const { problem, notes } = problemOf(await readTable(file.path, tableOptionsOf(spec)), problemOptionsOf(spec));
+    return { problem: withFrozen(problem, await frozenModelsOf(spec)), notes };
   } finally {
     await file.release();
   }

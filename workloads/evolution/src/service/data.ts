@@ -1,4 +1,4 @@
-// The file of a data set, wherever the spec says it is: a claim, a ConfigMap, or a download into a folder of its own.
+// A file that the spec names, wherever it is: on a claim, in a ConfigMap or image, or a download into a folder of its own.
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -10,6 +10,18 @@ import { type EvolutionRunSpec, fileOf, parseBytes, referenceAt } from '@quintet
 import { s3Source } from '@quintet/runtime';
 import { EvolutionError, messageOf } from '../errors.ts';
 
+/** A place in the spec that names a file. */
+export interface FilePlace {
+  /** Such as `dataset.source`. */
+  readonly path: string;
+  readonly source: EvolutionRunSpec['dataset']['source'] & Partial<FrozenSource>;
+  /** Bytes; larger files are refused. */
+  readonly maxSize: { readonly bytes: number; readonly field?: string };
+  readonly sha256: string | undefined;
+}
+
+type FrozenSource = NonNullable<EvolutionRunSpec['search']['frozen']>[number]['source'];
+
 export interface DataFile {
   readonly path: string;
   /** Removes what was downloaded. */
@@ -20,34 +32,41 @@ export interface DataFile {
 const silence = 30_000;
 
 /** @throws EvolutionError DataUnreadable, DataTooLarge, or DataDamaged when the digest is another */
-export async function dataFileOf(spec: EvolutionRunSpec): Promise<DataFile> {
-  const { source, sha256 } = spec.dataset;
-  const file = source.http || source.s3 ? await downloaded(spec) : mounted(spec);
+export function dataFileOf(spec: EvolutionRunSpec): Promise<DataFile> {
+  const { source, sha256, maxSize } = spec.dataset;
+  const most = { bytes: parseBytes(maxSize), field: 'spec.dataset.maxSize' };
+  return fileAt(spec, { path: 'dataset.source', source, sha256, maxSize: most });
+}
+
+/** @throws as `dataFileOf`, naming the place */
+export async function fileAt(spec: EvolutionRunSpec, place: FilePlace): Promise<DataFile> {
+  const { path, source, sha256 } = place;
+  const file = source.http || source.s3 ? await downloaded(spec, place) : mounted(spec, place);
   if (sha256 === undefined) return file;
   const actual = await digestOf(file.path);
   if (actual === sha256) return file;
   await file.release();
   throw new EvolutionError('DataDamaged', `the file's SHA-256 is ${actual}, not ${sha256}`, {
-    field: 'spec.dataset.sha256',
+    field: `spec.${path.replace(/source$/, 'sha256')}`,
   });
 }
 
-function mounted(spec: EvolutionRunSpec): DataFile {
-  const place = spec.dataset.source.persistentVolumeClaim ? 'persistentVolumeClaim' : 'configMap';
-  const reference = referenceAt(spec, `dataset.source.${place}`);
-  if (!reference)
-    throw new EvolutionError('InvalidResource', 'the spec names no source', { field: 'spec.dataset.source' });
+function mounted(spec: EvolutionRunSpec, { path }: FilePlace): DataFile {
+  const reference = ['persistentVolumeClaim', 'configMap', 'oci']
+    .map((kind) => referenceAt(spec, `${path}.${kind}`))
+    .find((each) => each !== undefined);
+  if (!reference) throw new EvolutionError('InvalidResource', 'the spec names no source', { field: `spec.${path}` });
   return { path: fileOf(reference), release: async () => undefined };
 }
 
-async function downloaded(spec: EvolutionRunSpec): Promise<DataFile> {
-  const { http, s3 } = spec.dataset.source;
+async function downloaded(spec: EvolutionRunSpec, place: FilePlace): Promise<DataFile> {
+  const { http, s3 } = place.source;
   const folder = await mkdtemp(join(tmpdir(), 'quintet-data-'));
   const path = join(folder, 'data');
   const release = () => rm(folder, { recursive: true, force: true });
   try {
-    const body = http ? await overHttp(http.url, spec) : await fromS3(spec, s3!);
-    await pipeline(limited(body, parseBytes(spec.dataset.maxSize)), createWriteStream(path, { mode: 0o600 }));
+    const body = http ? await overHttp(http.url, spec, place.path) : await fromS3(spec, s3!, place.path);
+    await pipeline(limited(body, place.maxSize), createWriteStream(path, { mode: 0o600 }));
     return { path, release };
   } catch (cause) {
     await release();
@@ -55,7 +74,7 @@ async function downloaded(spec: EvolutionRunSpec): Promise<DataFile> {
     throw new EvolutionError(
       'DataUnreadable',
       `${http ? http.url : `s3://${s3!.bucket}/${s3!.key}`} cannot be read: ${namedMessage((cause as Error).cause ?? cause)}`,
-      { field: `spec.dataset.source.${http ? 'http' : 's3'}` },
+      { field: `spec.${place.path}.${http ? 'http' : 's3'}` },
       cause,
     );
   }
@@ -67,8 +86,8 @@ function namedMessage(error: unknown): string {
   return /^(Type)?Error$/.test(name) ? messageOf(error) : `${name}: ${messageOf(error)}`;
 }
 
-async function overHttp(url: string, spec: EvolutionRunSpec): Promise<AsyncIterable<Uint8Array>> {
-  const secret = referenceAt(spec, 'dataset.source.http.secretRef');
+async function overHttp(url: string, spec: EvolutionRunSpec, at: string): Promise<AsyncIterable<Uint8Array>> {
+  const secret = referenceAt(spec, `${at}.http.secretRef`);
   const token = secret ? (await readFile(fileOf(secret, 'token'), 'utf8')).trim() : undefined;
   const answer = await fetch(url, {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
@@ -81,8 +100,9 @@ async function overHttp(url: string, spec: EvolutionRunSpec): Promise<AsyncItera
 async function fromS3(
   spec: EvolutionRunSpec,
   { bucket, key, endpoint, region }: { bucket: string; key: string; endpoint?: string; region?: string },
+  at: string,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const secret = referenceAt(spec, 'dataset.source.s3.secretRef');
+  const secret = referenceAt(spec, `${at}.s3.secretRef`);
   const text = async (name: string) => (secret ? (await readFile(`${secret.mountPath}/${name}`, 'utf8')).trim() : '');
   const credentials = secret && {
     accessKeyId: await text('AWS_ACCESS_KEY_ID'),
@@ -97,7 +117,10 @@ async function fromS3(
   }).read(0);
 }
 
-async function* limited(body: AsyncIterable<Uint8Array>, most: number): AsyncIterable<Uint8Array> {
+async function* limited(
+  body: AsyncIterable<Uint8Array>,
+  { bytes: most, field }: FilePlace['maxSize'],
+): AsyncIterable<Uint8Array> {
   let bytes = 0;
   const iterator = body[Symbol.asyncIterator]();
   for (;;) {
@@ -109,9 +132,7 @@ async function* limited(body: AsyncIterable<Uint8Array>, most: number): AsyncIte
     if (done) return;
     bytes += value.length;
     if (bytes > most)
-      throw new EvolutionError('DataTooLarge', `the file has more than ${most} bytes`, {
-        field: 'spec.dataset.maxSize',
-      });
+      throw new EvolutionError('DataTooLarge', `the file has more than ${most} bytes`, field ? { field } : {});
     yield value;
   }
 }

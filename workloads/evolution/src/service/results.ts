@@ -1,6 +1,7 @@
 // What a run found, as the resource's status and the registry hold it.
 import type { EvolutionRun } from '@quintet/crds';
 import type { Suspect } from '../data/leakage.ts';
+import { isFrozen } from '../frozen/model.ts';
 import { scoreOf } from '../metrics/metrics.ts';
 import { constantType, type Deployment, type RunRows } from '../registry/rows.ts';
 import { metricsOf, type RunRecord } from '../run/artifacts.ts';
@@ -96,7 +97,8 @@ export function rowsOf(resource: EvolutionRun, runId: string, record: RunRecord,
       ? null
       : truths.reduce((sum, truth, fold) => sum + scoreOf(metric, truth, mixedPredictions(ensemble.members, fold)), 0) /
         truths.length;
-  const byGeneration = Map.groupBy(search.complete, (each) => each.generation);
+  const bred = search.complete.filter((each) => !isFrozen(each.genome));
+  const byGeneration = Map.groupBy(bred, (each) => each.generation);
   return {
     metric: judging.metric,
     result: summary,

@@ -68,7 +68,7 @@ export function predictEngine({
         const chosen = chosenOf(connected().served, wanted, key);
         const labels = { role: chosen.role, model: chosen.modelId };
         const stop = seconds.startTimer(labels);
-        const answer = predicted(chosen, asked);
+        const answer = await predicted(chosen, asked);
         stop();
         rows.inc(labels, asked.length);
         problems.inc(labels, answer.problems.length);
@@ -132,9 +132,9 @@ function chosenOf(
   return chosen;
 }
 
-function predicted({ model, modelId, role: as }: ServedModel, rows: readonly z.output<typeof row>[]) {
+async function predicted({ model, modelId, role: as }: ServedModel, rows: readonly z.output<typeof row>[]) {
   const { task, classes, outputs } = model.stored;
-  const { values, problems } = attempt(() => model.predict(rows));
+  const { values, problems } = await attempt(() => model.predict(rows));
   const predictions = rows.map((_, i) => {
     if (task === 'Regression') return { value: values[i]! };
     const own = outputs === 1 ? [1 - values[i]!, values[i]!] : [...values.subarray(i * outputs, (i + 1) * outputs)];
@@ -145,9 +145,9 @@ function predicted({ model, modelId, role: as }: ServedModel, rows: readonly z.o
 }
 
 /** What the caller sent is the caller's to mend. */
-function attempt<T>(work: () => T): T {
+async function attempt<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (error instanceof EvolutionError && error.reason === 'InputInvalid')
       throw new QuintetError('INVALID_REQUEST', { reason: error.message, field: 'rows' });

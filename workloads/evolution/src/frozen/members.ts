@@ -1,0 +1,101 @@
+// Frozen models among the pipelines of a run: judged fold by fold like them, and beside them on the front and in the ensemble.
+import { outputsOf, type Problem } from '../data/problem.ts';
+import { EvolutionError } from '../errors.ts';
+import type { EvaluationContext } from '../evaluate/context.ts';
+import { packPipeline } from '../evaluate/model.ts';
+import type { Evaluation, EvaluationTask, Evaluator, Judging } from '../evaluate/task.ts';
+import { truthOf } from '../evaluate/truth.ts';
+import { scoreOf } from '../metrics/metrics.ts';
+import { keyOf } from '../search/genome.ts';
+import type { Individual } from '../search/population.ts';
+import { type FrozenModel, genomeOf, isFrozen, operationsOf } from './model.ts';
+import { openFrozen } from './session.ts';
+
+/** Said wherever scores of frozen models are. */
+export const honesty =
+  'judged as it came, on every fold: its scores are out of fold only if it has learned from none of these rows';
+
+/** A bred pipeline is fitted and judged; a frozen model is only asked about the judged rows. */
+export async function evaluated(context: EvaluationContext, task: EvaluationTask): Promise<Evaluation> {
+  return isFrozen(task.genome) ? judged(context, task) : context.evaluate(task);
+}
+
+async function judged({ problem, judging, split }: EvaluationContext, task: EvaluationTask): Promise<Evaluation> {
+  const started = performance.now();
+  const model = problem.frozen?.find(({ sha256 }) => sha256 === task.genome.genes['sha256']);
+  if (!model)
+    throw new EvolutionError('DataDamaged', `the data came without the frozen model ${task.genome.genes['name']}`);
+  const rows = split.folds[task.fold]!.test;
+  const session = await openFrozen(model, problem.features, { ...problem, outputs: outputsOf(problem) });
+  try {
+    const predictions = Float32Array.from(await session.predict(problem.features, rows));
+    return {
+      score: scoreOf(judging.metric, truthOf(problem, rows), predictions),
+      predictions,
+      operations: operationsOf(model),
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    await session.close();
+  }
+}
+
+/**
+ * Those that the clock lets be judged, numbered downwards from -1: no generation has bred them.
+ * @throws EvolutionError naming the model that does not fit the table, or fails on it
+ */
+export async function frozenMembers(
+  evaluator: Evaluator,
+  problem: Problem,
+  { split }: Judging,
+  countsCost: boolean,
+): Promise<Individual[]> {
+  const found: Individual[] = [];
+  for (const [i, model] of (problem.frozen ?? []).entries()) {
+    const fitting = await openFrozen(model, problem.features, { ...problem, outputs: outputsOf(problem) });
+    await fitting.close();
+    const member = await memberOf(evaluator, model, -1 - i, split.folds, countsCost);
+    if (member) found.push(member);
+  }
+  return found;
+}
+
+async function memberOf(
+  evaluator: Evaluator,
+  model: FrozenModel,
+  index: number,
+  folds: number,
+  countsCost: boolean,
+): Promise<Individual | undefined> {
+  const genome = genomeOf(model);
+  const key = keyOf(genome);
+  const tasks = Array.from({ length: folds }, (_, fold) => ({ genome, key, fold, fraction: 1, priority: 0 }));
+  const scores: number[] = [];
+  const predictions: Float32Array[] = [];
+  let seconds = 0;
+  for (const outcome of await Promise.all(tasks.map((task) => evaluator.evaluate(task)))) {
+    if (!outcome.ok && outcome.kind === 'Stopped') return undefined;
+    if (!outcome.ok)
+      throw new EvolutionError('TrainingFailed', `the frozen model ${model.name}: ${outcome.reason}`, {
+        field: 'spec.search.frozen',
+      });
+    scores.push(outcome.score);
+    predictions.push(outcome.predictions);
+    seconds += outcome.seconds;
+  }
+  return {
+    index,
+    island: 0,
+    generation: -1,
+    key,
+    genome,
+    parents: [],
+    low: undefined,
+    scores,
+    predictions,
+    models: [packPipeline({ frozen: model })],
+    score: scores.reduce((sum, score) => sum + score, 0) / folds,
+    cost: countsCost ? Math.log(operationsOf(model)) : 0,
+    seconds,
+  };
+}
