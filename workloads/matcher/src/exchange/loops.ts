@@ -1,5 +1,7 @@
-// What a pod does between requests: sends due webhook calls and reads feeds, each on its own clock.
+// What a pod does between requests, each on its own clock: sends due webhook calls, reads feeds, enables items whose date has come.
 import type { EngineContext } from '@quintet/runtime';
+import { forgetArrivals } from '../record/arrivals.ts';
+import { enableDue } from '../record/due.ts';
 import type { Recorded } from '../record/record.ts';
 import { type Feed, importFeed } from './feeds.ts';
 import { claimed, deliver, prune, type Webhook } from './webhooks.ts';
@@ -8,6 +10,7 @@ import { claimed, deliver, prune, type Webhook } from './webhooks.ts';
 const actor = { tenant: 'default', name: 'feed' };
 const deliverEvery = 1000;
 const pruneEvery = 3_600_000;
+const enableEvery = 10_000;
 
 /** Returns what stops them; a reading or sending under way ends by itself. */
 export function startExchange(
@@ -31,7 +34,17 @@ export function startExchange(
       }),
     );
   }
-  loops.push(every(pruneEvery, async () => await prune(record, webhooks)));
+  loops.push(
+    every(pruneEvery, async () => {
+      await prune(record, webhooks);
+      await record.transaction(forgetArrivals);
+    }),
+  );
+  loops.push(
+    every(enableEvery, async () => {
+      while (!stopped && (await record.transaction(enableDue)) > 0) continue;
+    }),
+  );
   return () => {
     stopped = true;
     for (const stop of loops) stop();

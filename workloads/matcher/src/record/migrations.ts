@@ -93,6 +93,15 @@ const migrations: readonly string[] = [
    );
    create table peer_key (key text not null);
    insert into peer_key values (gen_random_uuid()::text || gen_random_uuid()::text);`,
+  // What each client registered in a minute; items whose date may have come.
+  `create table arrivals (
+     tenant text not null,
+     client text not null,
+     minute timestamptz not null,
+     count bigint not null,
+     primary key (tenant, client, minute)
+   );
+   create index items_due on items (disabled_until) where state = 'Disabled' and disabled_until is not null;`,
 ];
 
 /** Any number: replicas that start together wait for each other here. */

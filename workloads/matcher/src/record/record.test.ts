@@ -1,7 +1,9 @@
 import '../testing/commonjs.ts';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { item } from '../testing/items.ts';
+import { item, withinMinute } from '../testing/items.ts';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { arrive, forgetArrivals } from './arrivals.ts';
+import { enableDue } from './due.ts';
 import { type Actor, openRecord, type Recorded } from './record.ts';
 
 let postgres: TestPostgres;
@@ -108,4 +110,32 @@ test('frees what a pod held that is lost in the middle of a change', async () =>
   } finally {
     await hasty.close();
   }
+});
+
+test('enables items whose date has come, once, with a line in the audit and a change that feeds give out', async () => {
+  await record.register(actor, [item('due', 1), item('later', 2), item('for good', 3)]);
+  await record.setState(actor, 'due', 'Disabled', new Date(Date.now() - 1000));
+  await record.setState(actor, 'later', 'Disabled', new Date(Date.now() + 60_000));
+  await record.setState(actor, 'for good', 'Disabled');
+  const { position } = await record.page(actor.tenant, 0, 100);
+  const enabled = await Promise.all([record.transaction(enableDue), record.transaction(enableDue)]);
+  expect(enabled.toSorted((a, b) => a - b)).toEqual([0, 1]);
+  expect((await record.page(actor.tenant, position, 100)).items).toMatchObject([{ id: 'due', state: 'Enabled' }]);
+  expect(await record.audit(actor.tenant, 'item/due')).toMatchObject([
+    { actor: 'date', action: 'SetState', before: { state: 'Disabled' }, after: { state: 'Enabled' } },
+    {},
+    {},
+  ]);
+  expect(await record.item(actor.tenant, 'later')).toMatchObject({ state: 'Disabled' });
+});
+
+test('counts what a client registers in a minute, whichever replica it comes to', async () => {
+  await withinMinute();
+  const comes = (items: number, client = 'flood') =>
+    record.transaction((connection) => arrive(connection, { tenant: actor.tenant, client, items, most: 10 }));
+  expect(await comes(8)).toBe(8);
+  expect((await Promise.all([comes(2), comes(2)])).toSorted((a, b) => a - b)).toEqual([0, 2]);
+  expect([await comes(1), await comes(1, 'other')]).toEqual([0, 1]);
+  await record.transaction(forgetArrivals);
+  expect(await comes(1)).toBe(0);
 });

@@ -8,6 +8,7 @@ import { changesAfter, lastPosition, page } from './changes.ts';
 import { columns, indexed, shown } from './columns.ts';
 import { type Connections, connect, type RecordOptions } from './connections.ts';
 import { everything, type Kept, type Part, type Query } from './everything.ts';
+import { type Listing, list } from './listing.ts';
 import { audit, check, insert, record } from './writes.ts';
 
 export type ItemState = 'Enabled' | 'Disabled' | 'Quarantined' | 'Removed';
@@ -226,6 +227,20 @@ export class Recorded {
       if (rowCount === 0) throw new MatcherError('ItemUnknown', `item ${id} does not exist`);
       await audit(client, actor, 'Opinion', [{ subject: `item/${id}`, before: null, after: { opinion, note } }]);
     });
+  }
+
+  async opinions(number: number): Promise<{ confirm: number; reject: number }> {
+    const [counts] = await this.#query<{ confirm: number; reject: number }>(
+      `select count(*) filter (where opinion = 'Confirm')::int as confirm, count(*) filter (where opinion = 'Reject')::int as reject
+       from opinions where item = $1`,
+      [number],
+    );
+    return counts ?? { confirm: 0, reject: 0 };
+  }
+
+  /** See `listing.ts`. */
+  async list(listing: Listing): Promise<Item[]> {
+    return await list(this.#query, listing);
   }
 
   async audit(tenant: string, subject: string, limit = 100): Promise<AuditEntry[]> {

@@ -1,6 +1,7 @@
 import '../testing/commonjs.ts';
 import { eventually } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { withinMinute } from '../testing/items.ts';
 import { startPool, type TestPool } from '../testing/pool.ts';
 
 // Two engines and a database take their time on a busy machine.
@@ -76,6 +77,84 @@ describe('items', () => {
     const { status, body } = await pool.call('POST', '/api/v1/items', { id: 'big', hash: 'b'.repeat(64), metadata });
     expect(status).toBe(400);
     expect(body).toMatchObject({ error: { message: expect.stringContaining('16384 bytes') as string } });
+  });
+
+  test('are listed by pages, and exported as lines that another pool imports and finds by hash, bytes and name', async () => {
+    const bank = 'exported';
+    for (const name of [bank, 'imported']) await pool.call('PUT', `/api/v1/banks/${name}`, {});
+    const { png } = await pool.registered({ bank, profile: { name: 'Wilhelmina Strandberg' }, metadata: { case: 7 } });
+    for (let i = 0; i < 4; i++)
+      await pool.call('POST', '/api/v1/items', { id: `e-${i}`, bank, hash: `${i}e`.repeat(32) });
+    await pool.call('PUT', '/api/v1/items/e-3/state', { state: 'Disabled' });
+    const page = async (query: string) =>
+      (await pool.call('GET', `/api/v1/items?bank=${bank}&limit=3${query}`)).body as {
+        cursor: number;
+        items: { id: string; state: string }[];
+      };
+    const first = await page('');
+    const second = await page(`&cursor=${first.cursor}`);
+    const all = [...first.items, ...second.items];
+    expect([first.items.length, all.length]).toEqual([3, 5]);
+    expect((await page('&state=Disabled')).items).toMatchObject([{ id: 'e-3', state: 'Disabled' }]);
+
+    const exported = await fetch(`${pool.replicas[0]?.url}/api/v1/items?bank=${bank}&state=Enabled`, {
+      headers: { accept: 'application/x-ndjson' },
+    });
+    const lines = (await exported.text()).trim().split('\n');
+    expect(lines).toHaveLength(4);
+    for (const { id } of all) await pool.call('DELETE', `/api/v1/items/${id}`);
+    const response = await fetch(`${pool.replicas[0]?.url}/api/v1/items/import`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: lines.join('\n').replaceAll(`"bank":"${bank}"`, '"bank":"imported"'),
+    });
+    expect(JSON.parse((await response.text()).trim().split('\n').at(-1) ?? '')).toMatchObject({ added: 4, refused: 0 });
+    const metadata = { case: 7 };
+    const found = { matches: [{ bank: 'imported', metadata }] };
+    await eventually(async () =>
+      expect(await pool.match({ image: png })).toMatchObject({ decidedBy: 'Exact', ...found }),
+    );
+    expect(await pool.match({ profile: { name: 'Wilhelmina Strandberg' } })).toMatchObject(found);
+  });
+
+  test('tell how many confirm and reject them, and banks who changed them', async () => {
+    const { id } = await pool.registered();
+    expect((await pool.call('GET', `/api/v1/items/${id}`)).body).toMatchObject({ opinions: { confirm: 0, reject: 0 } });
+    await pool.call('POST', `/api/v1/items/${id}/opinions`, { opinion: 'Confirm' });
+    await pool.call('POST', `/api/v1/items/${id}/opinions`, { opinion: 'Reject', note: 'a mistake' });
+    expect((await pool.call('GET', `/api/v1/items/${id}`)).body).toMatchObject({ opinions: { confirm: 0, reject: 1 } });
+    await pool.call('PUT', '/api/v1/banks/watched', { maxDistance: 20 });
+    await pool.call('PUT', '/api/v1/banks/watched', { enabledRatio: 0.5 });
+    expect((await pool.call('GET', '/api/v1/banks/watched/audit')).body).toMatchObject({
+      entries: [
+        { action: 'SetBank', before: { enabledRatio: 1, maxDistance: 20 }, after: { enabledRatio: 0.5 } },
+        { before: null, after: { maxDistance: 20 } },
+      ],
+    });
+  });
+
+  test('beyond a client’s share of a minute wait for a person, whichever replicas they come to', async () => {
+    const config = { quarantine: { itemsPerMinute: 3 } };
+    const replicas = [await pool.replica('held-1', config), await pool.replica('held-2', config)];
+    const from = pool.replicas.push(...replicas) - 2;
+    try {
+      await withinMinute();
+      const states: string[] = [];
+      for (let i = 0; i < 5; i++) {
+        const body = { id: `flood-${i}`, hash: `f${i}`.repeat(32) };
+        const answer = await pool.call('POST', '/api/v1/items', body, from + (i % 2));
+        states.push((answer.body as { state: string }).state);
+      }
+      expect(states).toEqual(['Enabled', 'Enabled', 'Enabled', 'Quarantined', 'Quarantined']);
+      const ofFlood = async (i: number) => await pool.match({ hash: `f${i}`.repeat(32) });
+      await eventually(async () => expect((await ofFlood(2)).matched).toBe(true));
+      expect((await ofFlood(4)).matched).toBe(false);
+      await pool.call('PUT', '/api/v1/items/flood-4/state', { state: 'Enabled' });
+      await eventually(async () => expect((await ofFlood(4)).matched).toBe(true));
+    } finally {
+      pool.replicas.splice(from);
+      await Promise.all(replicas.map((each) => each.drain()));
+    }
   });
 
   test('a negative bank suppresses with the reason, a bank’s ratio and distance are obeyed', async () => {

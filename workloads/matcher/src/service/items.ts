@@ -1,6 +1,5 @@
 // Items: registered one by one or by imports of any length, looked at, enabled and disabled, judged, audited, fed to others.
 import { Readable } from 'node:stream';
-import type { Identity } from '@quintet/runtime';
 import type { z } from 'zod';
 import { MatcherError } from '../errors.ts';
 import type { Stage } from '../match/verdict.ts';
@@ -9,6 +8,7 @@ import type { Item, NewItem } from '../record/record.ts';
 import { readBody } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
 import { batches, linesOf } from './lines.ts';
+import { quarantine } from './quarantine.ts';
 import { actorOf, parse } from './requests.ts';
 import type { Parts, Service } from './routes.ts';
 import * as schemas from './schemas.ts';
@@ -20,23 +20,23 @@ const importBatch = 200;
 
 export function itemRoutes({ server, context, started, ensureBanks, bodyLimit }: Service): void {
   const { config } = context;
-  const flood = floodGuard(config);
-  const newItem = async (body: ItemBody, file: Uint8Array | undefined, identity: Identity): Promise<NewItem> => {
+  const held = quarantine({ context, started });
+  const newItem = async (body: ItemBody, file: Uint8Array | undefined): Promise<NewItem> => {
     const { matcher } = await started;
-    const { id, bank, profile, metadata, quality } = body;
+    const { id, bank, profile, metadata, quality, sha256 } = body;
     if (!file && !body.hash && !profile)
       throw new MatcherError('ItemInvalid', `item ${id} has no image, hash or profile`);
-    const known = body.hash === undefined ? {} : { hash: parseHash(body.hash), quality: quality ?? 100 };
+    const known = { sha256, ...(body.hash !== undefined && { hash: parseHash(body.hash), quality: quality ?? 100 }) };
     const described = file ? await matcher.describe(file) : known;
-    return { id, bank, profile, metadata, ...described, quarantined: flood(identity.client) };
+    return { id, bank, profile, metadata, ...described };
   };
 
   server.post('/api/v1/items', { bodyLimit }, async ({ body, identity }, reply) => {
     const { record } = await started;
     await ensureBanks(identity.tenant);
     const { fields, image } = await readBody(body, 'item');
-    const item = await newItem(parse(schemas.itemBody, fields), image, identity);
-    const { added } = await record.register(actorOf(identity), [item]);
+    const item = await newItem(parse(schemas.itemBody, fields), image);
+    const { added } = await record.register(actorOf(identity), await held(identity, [item]));
     if (!added[0]) throw new MatcherError('ItemExists', `item ${item.id} is registered already`);
     return await reply.code(201).send({
       ...shown(added[0], await bankNames(await started, identity.tenant)),
@@ -62,15 +62,16 @@ export function itemRoutes({ server, context, started, ensureBanks, bodyLimit }:
           const index = totals.done + i;
           try {
             const { fields, image } = await readBody(each, 'item');
-            good.push({ index, item: await newItem(parse(schemas.itemBody, fields), image, identity) });
+            good.push({ index, item: await newItem(parse(schemas.itemBody, fields), image) });
           } catch (error) {
             refused.push({ index, reason: (error as Error).message });
           }
         }
-        const written = await record.registerEach(
-          actorOf(identity),
+        const asked = await held(
+          identity,
           good.map(({ item }) => item),
         );
+        const written = await record.registerEach(actorOf(identity), asked);
         for (const { index, reason } of written.refused) refused.push({ index: good[index]?.index ?? -1, reason });
         totals.done += batch.length;
         totals.added += written.added.length;
@@ -86,7 +87,8 @@ export function itemRoutes({ server, context, started, ensureBanks, bodyLimit }:
     const parts = await started;
     const item = await parts.record.item(identity.tenant, params.id);
     if (!item) throw new MatcherError('ItemUnknown', `item ${params.id} does not exist`);
-    return shown(item, await bankNames(parts, identity.tenant));
+    const opinions = await parts.record.opinions(item.number);
+    return { ...shown(item, await bankNames(parts, identity.tenant)), opinions };
   });
 
   server.delete(
@@ -140,13 +142,13 @@ function findableBy(
   return stages.flatMap(([stage, able]) => (able ? [stage] : []));
 }
 
-async function bankNames({ record, replica }: Parts, tenant: string): Promise<ReadonlyMap<number, string>> {
+export async function bankNames({ record, replica }: Parts, tenant: string): Promise<ReadonlyMap<number, string>> {
   const known = replica.banksOf(tenant);
   const banks = known.length > 0 ? known : (await record.banks()).filter((bank) => bank.tenant === tenant);
   return new Map(banks.map(({ number, name }) => [number, name]));
 }
 
-function shown(item: Item, banks: ReadonlyMap<number, string>) {
+export function shown(item: Item, banks: ReadonlyMap<number, string>) {
   const { id, bank, sha256, hash, quality, profile, metadata, source, state, disabledUntil } = item;
   return {
     id,
@@ -159,20 +161,5 @@ function shown(item: Item, banks: ReadonlyMap<number, string>) {
     source,
     state,
     disabledUntil,
-  };
-}
-
-/** Registrations of a client beyond its share of the minute wait for a person. */
-function floodGuard({ quarantine }: MatcherConfig): (client: string) => boolean {
-  const counts = new Map<string, number>();
-  let minute = 0;
-  return (client) => {
-    if (!quarantine) return false;
-    const now = Math.floor(Date.now() / 60_000);
-    if (now !== minute) counts.clear();
-    minute = now;
-    const count = (counts.get(client) ?? 0) + 1;
-    counts.set(client, count);
-    return count > quarantine.itemsPerMinute;
   };
 }

@@ -84,15 +84,17 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
     return { ...verdict, level, cached: print?.hit ?? false, milliseconds };
   };
 
-  const measured = async <T extends { cached: boolean }>(work: () => Promise<T>): Promise<T> => {
+  const measured = async (query: MatchBody, file: Uint8Array | undefined, tenant: string, signal: AbortSignal) => {
     const begun = performance.now();
     try {
-      const result = await work();
-      levels.record(performance.now() - begun, { error: false, hit: result.cached });
+      const result = await decide(query, file, tenant, signal);
+      levels.record(performance.now() - begun, { error: false, hit: file && result.cached });
       return result;
     } catch (error) {
-      const refused = error instanceof MatcherError && error.statusCode < 500;
-      levels.record(performance.now() - begun, { error: !refused, hit: false });
+      const known = asHttp(error);
+      // What was asked wrongly, or given up by who asked it, is no failure of the service.
+      const refused = known instanceof QuintetError && known.status < 500;
+      levels.record(performance.now() - begun, { error: !refused });
       throw error;
     }
   };
@@ -100,7 +102,7 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
   server.post('/api/v1/match', { bodyLimit }, async ({ body, identity, signal }) => {
     const { fields, image } = await readBody(body, 'query');
     const query = parse(schemas.matchBody, fields);
-    return await measured(async () => await decide(query, image, identity.tenant, signal));
+    return await measured(query, image, identity.tenant, signal);
   });
 
   server.post('/api/v1/match/batch', { bodyLimit: 4 * bodyLimit }, async ({ body, identity, signal }) => {
@@ -109,7 +111,7 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
       queries.map(async (query) => {
         try {
           const file = query.image === undefined ? undefined : fromBase64(query.image);
-          return await measured(async () => await decide(query, file, identity.tenant, signal));
+          return await measured(query, file, identity.tenant, signal);
         } catch (error) {
           const known = asHttp(error);
           if (!(known instanceof QuintetError)) throw error;

@@ -10,6 +10,7 @@ import { createBanks } from './banks.ts';
 import { asHttp } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
 import { itemRoutes } from './items.ts';
+import { listing } from './listing.ts';
 import { matching } from './matching.ts';
 import { peerRoute } from './peers.ts';
 import { actorOf } from './requests.ts';
@@ -59,6 +60,7 @@ export async function routes(
     };
     await matching(service);
     itemRoutes(service);
+    listing(service);
     bankRoutes(service);
     peerRoute(scope, context, started);
   });
@@ -106,6 +108,10 @@ function bankRoutes({ server, started, ensureBanks }: Service): void {
     });
     return shown(bank);
   });
+
+  server.get('/api/v1/banks/:name/audit', { schema: { params: schemas.bankParams } }, async ({ params, identity }) => ({
+    entries: await (await started).record.audit(identity.tenant, `bank/${params.name}`),
+  }));
 }
 
 function shown({ name, kind, maxDistance, enabledRatio, suppresses }: Bank) {

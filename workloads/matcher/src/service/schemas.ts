@@ -40,15 +40,22 @@ export const matchBody = z.strictObject({
 });
 export const matchBatchBody = z.strictObject({ queries: z.array(matchBody).min(1).max(64) });
 
-export const itemBody = z.strictObject({
-  id: identifier,
-  bank: bankName.default('default'),
-  image: z.string().optional(),
-  hash: hash.optional(),
-  quality,
-  profile: profile.optional(),
-  metadata,
-});
+export const itemBody = z
+  .strictObject({
+    id: identifier,
+    bank: bankName.default('default'),
+    image: z.string().optional(),
+    hash: hash.optional(),
+    quality,
+    /** Of the image that is not sent: as another pool exports it. */
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'a SHA-256 is 64 hexadecimal digits')
+      .optional(),
+    profile: profile.optional(),
+    metadata,
+  })
+  .refine(({ sha256, hash: ofImage, image }) => !sha256 || ofImage || image, 'sha256 needs the hash of the same image');
 
 /** Items of a feed have its name before theirs. */
 export const itemParams = z.object({ id: z.string().min(1).max(1024) });
@@ -70,4 +77,10 @@ export const bankBody = z.strictObject({
 export const feedQuery = z.object({
   cursor: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(1000).default(500),
+});
+export const listQuery = z.object({
+  cursor: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  bank: bankName.optional(),
+  state: z.enum(['Enabled', 'Disabled', 'Quarantined']).optional(),
 });

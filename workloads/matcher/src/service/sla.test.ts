@@ -37,6 +37,13 @@ test('alerts have the two thresholds of each figure, and the hit rate alerts whe
   });
 });
 
+test('a pool that is asked by hashes and names alone has no hit rate to alert on', () => {
+  const levels = new ServiceLevels();
+  for (let i = 0; i < 100; i++) levels.record(10, { error: false });
+  expect(levels.windows()[0]).toMatchObject({ requests: 100, lookups: 0, hitRate: 0 });
+  expect(levels.alerts({ cpu: 0, memory: 0 }).hitRate).toBe('Ok');
+});
+
 describe('anomalies', () => {
   let now: number;
   let levels: ServiceLevels;

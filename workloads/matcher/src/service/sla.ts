@@ -3,6 +3,8 @@ export interface WindowFigures {
   readonly seconds: number;
   readonly requests: number;
   readonly errorRate: number;
+  /** Of the requests that asked the cache: those with an image. */
+  readonly lookups: number;
   readonly hitRate: number;
   /** Milliseconds. */
   readonly p50: number;
@@ -34,6 +36,7 @@ interface Bucket {
   second: number;
   requests: number;
   errors: number;
+  lookups: number;
   hits: number;
   total: number;
   /** Counts by latency, a tenth of an octave wide. */
@@ -57,11 +60,13 @@ export class ServiceLevels {
     this.#now = now;
   }
 
-  record(milliseconds: number, { error, hit }: { error: boolean; hit: boolean }): void {
+  /** @param hit Left out where the cache was not asked. */
+  record(milliseconds: number, { error, hit }: { error: boolean; hit?: boolean | undefined }): void {
     const bucket = this.#bucket();
     bucket.requests++;
     bucket.total += milliseconds;
     if (error) bucket.errors++;
+    if (hit !== undefined) bucket.lookups++;
     if (hit) bucket.hits++;
     const at = classOf(milliseconds);
     bucket.latencies[at] = (bucket.latencies[at] as number) + 1;
@@ -72,10 +77,11 @@ export class ServiceLevels {
     return windows.map((seconds) => {
       const buckets = this.#buckets.filter(({ second }) => second > now - seconds - interval);
       const latencies = new Uint32Array(classes);
-      let [requests, errors, hits] = [0, 0, 0];
+      let [requests, errors, lookups, hits] = [0, 0, 0, 0];
       for (const bucket of buckets) {
         requests += bucket.requests;
         errors += bucket.errors;
+        lookups += bucket.lookups;
         hits += bucket.hits;
         for (let i = 0; i < classes; i++) latencies[i] = (latencies[i] as number) + (bucket.latencies[i] as number);
       }
@@ -84,7 +90,8 @@ export class ServiceLevels {
         seconds,
         requests,
         errorRate: requests === 0 ? 0 : errors / requests,
-        hitRate: requests === 0 ? 0 : hits / requests,
+        lookups,
+        hitRate: lookups === 0 ? 0 : hits / lookups,
         p50: quantile(0.5),
         p95: quantile(0.95),
         p99: quantile(0.99),
@@ -101,13 +108,12 @@ export class ServiceLevels {
   /** Of the last minute, and of what the process uses (0..1 of its limits). */
   alerts(use: { cpu: number; memory: number }): Record<keyof typeof thresholds, AlertLevel> {
     const [minute] = this.windows() as [WindowFigures];
-    const busy = minute.requests > 0;
     return {
       cpu: levelOf(use.cpu, thresholds.cpu),
       memory: levelOf(use.memory, thresholds.memory),
       latencyP95: levelOf(minute.p95, thresholds.latencyP95),
       errorRate: levelOf(minute.errorRate, thresholds.errorRate),
-      hitRate: busy ? levelOf(-minute.hitRate, [-thresholds.hitRate[0], -thresholds.hitRate[1]]) : 'Ok',
+      hitRate: minute.lookups > 0 ? levelOf(-minute.hitRate, [-thresholds.hitRate[0], -thresholds.hitRate[1]]) : 'Ok',
     };
   }
 
@@ -116,7 +122,15 @@ export class ServiceLevels {
     const last = this.#buckets.at(-1);
     if (last?.second === second) return last;
     if (last) this.#judge(last);
-    const bucket = { second, requests: 0, errors: 0, hits: 0, total: 0, latencies: new Uint32Array(classes) };
+    const bucket = {
+      second,
+      requests: 0,
+      errors: 0,
+      lookups: 0,
+      hits: 0,
+      total: 0,
+      latencies: new Uint32Array(classes),
+    };
     this.#buckets.push(bucket);
     if (this.#buckets.length > keptBuckets) this.#buckets.shift();
     return bucket;

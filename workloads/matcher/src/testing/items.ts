@@ -14,3 +14,9 @@ export function hashOf(seed: number): Uint8Array {
     return state & 255;
   });
 }
+
+/** Waits for the next minute where this one is nearly over: what is counted by the minute is then counted in one. */
+export async function withinMinute(): Promise<void> {
+  const left = 60_000 - (Date.now() % 60_000);
+  if (left < 5000) await new Promise((resolve) => setTimeout(resolve, left + 50));
+}
