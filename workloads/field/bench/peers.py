@@ -139,15 +139,9 @@ def acoustools_solve(request):
 
 def kwave_ball(request):
     """k-Wave's NumPy solver on a hill of pressure beside a hard ball: seconds of its steps, and the pressure inside the layer."""
-    import types
-    from importlib.util import find_spec
     from types import SimpleNamespace
 
-    # Not the package itself: it fetches binaries when it is imported.
-    package = types.ModuleType("kwave")
-    package.__path__ = list(find_spec("kwave").submodule_search_locations)
-    package.__version__ = package.BINARY_PATH = package.PLATFORM = ""
-    sys.modules.setdefault("kwave", package)
+    kwave_without_binaries()
     from kwave.solvers.kspace_solver import Simulation
 
     n, step = request["n"], request["step"]
@@ -178,6 +172,19 @@ def kwave_ball(request):
         "cpuSeconds": time.process_time() - busy,
         "pressure": found.ravel().tolist(),
     }
+
+
+def kwave_without_binaries():
+    """Not the package itself: it fetches binaries when it is imported."""
+    import types
+    from importlib.util import find_spec
+
+    if "kwave" in sys.modules:
+        return
+    package = types.ModuleType("kwave")
+    package.__path__ = list(find_spec("kwave").submodule_search_locations)
+    package.__version__ = package.BINARY_PATH = package.PLATFORM = ""
+    sys.modules["kwave"] = package
 
 
 def zarr_read(request):

@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 export const kernels: readonly { name: string; embedded: string }[] = [
   { name: 'field', embedded: 'src/kernel/module.ts' },
   { name: 'probe', embedded: 'src/service/probekernel.ts' },
+  { name: 'rounds', embedded: 'src/solver/roundskernel.ts' },
 ];
 
 export async function compileKernel(name: string): Promise<Buffer> {

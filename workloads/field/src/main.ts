@@ -10,7 +10,7 @@ import { plan } from './job/plan.ts';
 import { type Problem, resolve } from './job/problem.ts';
 import { type Progress, shard } from './job/shard.ts';
 import { mountedFile } from './job/tables.ts';
-import { begin, takeOver } from './job/takeover.ts';
+import { begin, leave, takeOver } from './job/takeover.ts';
 
 const steps = ['plan', 'shard', 'finish'] as const;
 type Step = (typeof steps)[number];
@@ -48,6 +48,7 @@ async function main(): Promise<number> {
   process.on('SIGTERM', () => {
     // Finished chunks are whole files; whatever is under way lies in the staging folder and is made anew.
     log('stopping', { signal: 'SIGTERM' });
+    leaveShard();
     process.exit(143);
   });
   try {
@@ -63,6 +64,17 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     return fail(error);
+  }
+}
+
+/** Not in a bucket, whose server may be the reason and is waited for. */
+function leaveShard(): void {
+  const { QUINTET_OUTPUT: folder, JOB_COMPLETION_INDEX: index } = process.env;
+  if (step !== 'shard' || !folder || isBucket(folder)) return;
+  try {
+    leave(folder, Number(index));
+  } catch (error) {
+    log('unreported', { path: folder, message: (error as Error).message });
   }
 }
 

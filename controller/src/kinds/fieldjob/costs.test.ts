@@ -105,10 +105,21 @@ describe('a prediction', () => {
 
   it('grows with elements where each is summed at each point, and not where they are interpolated', () => {
     const known = costs();
-    for (const method of ['DirectSum', 'Auto'])
+    for (const method of ['DirectSum', 'Interpolated'])
       known.learn(resource('a', { method }), method, { points: 1000, podSeconds: 10 });
-    expect(known.predict(resource('b', { ...small, method: 'DirectSum' }), 2000)).toBeCloseTo(10);
-    expect(known.predict(resource('c', { ...small, method: 'Auto' }), 2000)).toBeCloseTo(20);
+    const ofSmall = (method: string) => known.predict(resource('b', { ...small, method }), { points: 2000 });
+    expect(ofSmall('DirectSum')).toBeCloseTo(10);
+    expect(ofSmall('Interpolated')).toBeCloseTo(20);
+  });
+
+  it('goes by the method that the plan chose where the spec leaves it open', () => {
+    const known = costs();
+    const open = (name: string) => resource(name, { method: 'Auto' });
+    known.learn(open('a'), '1', { points: 1000, podSeconds: 25, method: 'DirectSum' });
+    known.learn(open('b'), '1', { points: 1000, podSeconds: 1, method: 'Interpolated' });
+    expect(known.predict(open('c'), { points: 1000, method: 'Interpolated' })).toBeCloseTo(1);
+    expect(known.predict(open('c'), { points: 1000, method: 'DirectSum' })).toBeCloseTo(25);
+    expect(known.predict(open('c'), { points: 1000 })).toBeUndefined();
   });
 
   it('is the median of the most alike, each run counted once', () => {
@@ -117,20 +128,20 @@ describe('a prediction', () => {
       known.learn(resource('a'), revision, { points: 1, podSeconds });
     for (const seconds of [1, 2, 300]) learn(`r${seconds}`, seconds);
     for (let i = 0; i < 9; i++) learn('r300', 300);
-    expect(known.predict(resource('b'), 1)).toBe(2);
+    expect(known.predict(resource('b'), { points: 1 })).toBe(2);
   });
 
   it('is none for work of another kind, or an array that a table tells', () => {
     const known = costs();
     known.learn(resource('a'), '1', { points: 1, podSeconds: 1 });
-    expect(known.predict(resource('b', { quantities: ['Force'] }), 1)).toBeUndefined();
-    expect(known.predict(resource('d', { resources: { limits: { cpu: '8' } } }), 1)).toBeUndefined();
+    expect(known.predict(resource('b', { quantities: ['Force'] }), { points: 1 })).toBeUndefined();
+    expect(known.predict(resource('d', { resources: { limits: { cpu: '8' } } }), { points: 1 })).toBeUndefined();
     const inTime = (cycles: number) => resource('e', { method: 'TimeDomain', timeDomain: { cycles } });
     known.learn(inTime(40), '1', { points: 1, podSeconds: 1 });
-    expect(known.predict(inTime(40), 1)).toBe(1);
-    expect(known.predict(inTime(100_000), 1)).toBeUndefined();
+    expect(known.predict(inTime(40), { points: 1 })).toBe(1);
+    expect(known.predict(inTime(100_000), { points: 1 })).toBeUndefined();
     const custom = { type: 'Custom', custom: { configMap: { name: 'elements', key: 'a.csv' } } };
-    expect(known.predict(resource('c', { array: custom }), 1)).toBeUndefined();
+    expect(known.predict(resource('c', { array: custom }), { points: 1 })).toBeUndefined();
   });
 });
 

@@ -3,9 +3,19 @@ import { type FieldJob, parseDuration } from '@quintet/crds';
 
 export interface Costs {
   /** Takes in a run that ended well; each revision counts once. */
-  learn: (resource: FieldJob, revision: string, ended: { points: number; podSeconds: number }) => void;
+  learn: (resource: FieldJob, revision: string, ended: Cost) => void;
   /** Seconds of one pod for all shards; nothing where no like work has been seen. */
-  predict: (resource: FieldJob, points: number) => number | undefined;
+  predict: (resource: FieldJob, work: Work) => number | undefined;
+}
+
+interface Work {
+  readonly points: number;
+  /** That the plan chose; left out, that of the spec. */
+  readonly method?: string | undefined;
+}
+
+export interface Cost extends Work {
+  readonly podSeconds: number;
 }
 
 interface Sample {
@@ -24,23 +34,24 @@ export function costs(): Costs {
   const samples = new Map<string, Sample[]>();
   const learned = new Map<string, true>();
 
-  const predict: Costs['predict'] = ({ spec }, points) => {
+  const predict: Costs['predict'] = ({ spec }, { points, method = spec.method }) => {
     const elements = elementsOf(spec);
     if (elements === undefined) return undefined;
     const away = (sample: Sample): number => Math.abs(Math.log(sample.elements / elements));
-    const alike = (samples.get(kindOfWork(spec)) ?? []).toSorted((a, b) => away(a) - away(b)).slice(0, asked);
-    const rates = alike.map((sample) => sample.secondsPerPoint * growth(spec, elements / sample.elements));
+    const known = samples.get(kindOfWork(spec, method)) ?? [];
+    const alike = known.toSorted((a, b) => away(a) - away(b)).slice(0, asked);
+    const rates = alike.map((sample) => sample.secondsPerPoint * growth(method, elements / sample.elements));
     const middle = rates.toSorted((a, b) => a - b)[Math.floor(rates.length / 2)];
     return middle === undefined ? undefined : middle * points;
   };
 
   return {
-    learn: (resource, revision, { points, podSeconds }) => {
+    learn: (resource, revision, { points, podSeconds, method = resource.spec.method }) => {
       const elements = elementsOf(resource.spec);
       const run = `${resource.metadata.uid}/${revision}`;
       if (learned.has(run) || elements === undefined || !(points > 0) || !(podSeconds > 0)) return;
       remember(learned, run, true);
-      const kind = kindOfWork(resource.spec);
+      const kind = kindOfWork(resource.spec, method);
       const known = samples.get(kind) ?? [];
       remember(samples, kind, [{ elements, secondsPerPoint: podSeconds / points }, ...known].slice(0, mostSamples));
     },
@@ -66,8 +77,8 @@ function remember<V>(map: Map<string, V>, key: string, value: V): void {
 }
 
 /** What is alike but for the number of points and elements. */
-function kindOfWork(spec: FieldJob['spec']): string {
-  const { method, backend, gpu, quantities, tolerance, array, volume, timeDomain, resources } = spec;
+function kindOfWork(spec: FieldJob['spec'], method: string): string {
+  const { backend, gpu, quantities, tolerance, array, volume, timeDomain, resources } = spec;
   return JSON.stringify([
     method,
     backend,
@@ -82,9 +93,7 @@ function kindOfWork(spec: FieldJob['spec']): string {
 }
 
 /** Each element is summed at each point; the other methods hardly depend on how many there are. */
-function growth({ method, backend }: FieldJob['spec'], ratio: number): number {
-  return method === 'DirectSum' || backend === 'Reference' ? ratio : 1;
-}
+const growth = (method: string, ratio: number): number => (method === 'DirectSum' ? ratio : 1);
 
 /** Undefined where a table tells. */
 function elementsOf({ array }: FieldJob['spec']): number | undefined {

@@ -9,6 +9,7 @@ const safety = z.object({ verdict: z.string(), maxPressure: z.string().optional(
 
 const plan = z.object({
   step: z.literal('plan'),
+  method: z.string().optional(),
   shards: z.number().int().min(1),
   points: z.number(),
   bytes: z.number(),

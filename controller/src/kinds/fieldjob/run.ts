@@ -69,7 +69,8 @@ export function readRun(resource: FieldJob, observed: Observed, settings: Engine
   const solved = planStep.state === 'Complete' ? planResult(planStep.pods) : undefined;
   const plan = solved ?? status?.plan;
   const gpu = shardsBackend(resource, observed, pods, status);
-  const predicted = plan && predictionOf(resource, revision, observed, plan.points, known);
+  const predicted =
+    plan && predictionOf(resource, revision, observed, { points: plan.points, method: solved?.method }, known);
   const wanted = plan && shardsJob(resource, revision, settings, { shards: plan.shards, predicted }, gpu.backend);
   const shards = readStep('shards', wanted, observed, pods);
   const computed = shards.state === 'Complete';
@@ -112,11 +113,11 @@ function predictionOf(
   resource: FieldJob,
   revision: string,
   observed: Observed,
-  points: number,
+  work: Parameters<Costs['predict']>[1],
   known: Costs | undefined,
 ): number | undefined {
   const live = observed.get<Job>(types.job, shardsName(resource.metadata.name));
-  return live && isOfRevision(live, revision) ? predictionIn(live) : known?.predict(resource, points);
+  return live && isOfRevision(live, revision) ? predictionIn(live) : known?.predict(resource, work);
 }
 
 /** A run that was suspended asks for a GPU again. */

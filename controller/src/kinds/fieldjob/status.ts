@@ -18,7 +18,7 @@ import {
   wholeSeconds,
   working,
 } from '../verdict.ts';
-import type { Costs } from './costs.ts';
+import type { Cost, Costs } from './costs.ts';
 import { type Run, readRun } from './run.ts';
 import { outputUri } from './steps.ts';
 
@@ -77,11 +77,12 @@ function comparison(resource: FieldJob, run: Run): string[] {
 }
 
 /** What the shards took, where their Job is there to tell how many pods there were at once. */
-function costOf({ status: stored }: FieldJob, run: Run): { points: number; podSeconds: number } | undefined {
+function costOf({ status: stored }: FieldJob, run: Run): Cost | undefined {
   const pods = run.steps.shards.live?.spec.parallelism;
-  const { pointsPerSecond } = run.finish?.throughput ?? ((run.finished === 'Succeeded' && stored?.throughput) || {});
+  const throughput = run.finish?.throughput ?? (run.finished === 'Succeeded' ? stored?.throughput : undefined);
+  const { pointsPerSecond, method } = throughput ?? {};
   if (!pods || !pointsPerSecond || !run.plan) return undefined;
-  return { points: run.plan.points, podSeconds: (pods * run.plan.points) / pointsPerSecond };
+  return { points: run.plan.points, podSeconds: (pods * run.plan.points) / pointsPerSecond, method };
 }
 
 function failed(_resource: FieldJob, { failure }: Run): Verdict | undefined {

@@ -137,9 +137,19 @@ describe('bad input is refused with the field, before anything is computed', () 
     },
     { title: 'frozen water', spec: { medium: { type: 'Water', temperature: '-4C' } }, reason: 'InvalidMedium' },
     {
-      title: 'what this version does not compute',
-      spec: { array: { grid: {}, transducer: { directivity: 'Focused', focused: { focalLength: '20mm' } } } },
-      reason: 'Unsupported',
+      title: 'a bowl deeper than half a ball',
+      spec: { array: { grid: {}, transducer: { directivity: 'Focused', focused: { focalLength: '4mm' } } } },
+      reason: 'InvalidArray',
+    },
+    {
+      title: 'bowls of more point sources than are summed',
+      spec: {
+        array: {
+          grid: { rows: 256, columns: 256 },
+          transducer: { radius: '20mm', directivity: 'Focused', focused: { focalLength: '60mm' } },
+        },
+      },
+      reason: 'InvalidArray',
     },
     {
       title: 'a dead element that is none',

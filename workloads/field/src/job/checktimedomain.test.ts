@@ -3,6 +3,7 @@ import type { MediumMap } from '../timedomain/medium.ts';
 import { check } from './check.ts';
 import type { Problem } from './problem.ts';
 import { smallProblem } from './testing.ts';
+import { simulationOf, type Timed } from './timedomain.ts';
 
 const volume = { center: ['0mm', '0mm', '12mm'], size: ['6mm', '6mm', '6mm'], spacing: '1.5mm' };
 const timed = (settings: Record<string, unknown> = {}, changes: Record<string, unknown> = {}): Problem =>
@@ -62,11 +63,41 @@ describe('a problem in time', () => {
     expect(() => check(withMap(around, {}))).not.toThrow();
   });
 
-  it('is warned of phases that run off in the medium where sound is faster elsewhere', () => {
-    const warning = expect.stringMatching(/phases in spec.medium are up to [\d.]+° off after/);
-    const hard = (cfl: string): string[] => check(timed({ cfl, ...body('5900m/s', airDensity, ball) }));
-    expect(hard('0.3')).toContainEqual(warning);
-    expect(hard('0.01')).not.toContainEqual(warning);
+  it('is warned of phases that run off in other media', () => {
+    const warning = expect.stringMatching(/phases behind other media are up to [\d.]+° off/);
+    const hard = (cfl: string): string[] => check(timed({ cfl, ...body('250m/s', airDensity, ball) }));
+    expect(hard('0.8')).toContainEqual(warning);
+    expect(hard('0.05')).not.toContainEqual(warning);
     expect(check(timed())).not.toContainEqual(warning);
+  });
+
+  it('takes steps in time short enough to be exact for the medium where sound is faster elsewhere', () => {
+    const perPeriod = (problem: Problem): number => {
+      const { timeStep, domain } = simulationOf(problem as Timed);
+      return 5900 * (timeStep / domain.step);
+    };
+    expect(perPeriod(timed({ cfl: '1', ...body('5900m/s', airDensity, ball) }))).toBeLessThanOrEqual(0.36);
+    expect(perPeriod(timed({ cfl: '0.3', ...body('5900m/s', '60kg/m3', ball) }))).toBeLessThanOrEqual(0.26);
+    expect(perPeriod(timed({ cfl: '0.2', ...body('5900m/s', '60kg/m3', ball) }))).toBeLessThanOrEqual(0.2);
+  });
+
+  it('is refused where it would take weeks, and warned of where it takes hours', () => {
+    const water = { medium: { type: 'Water' }, volume: { ...volume, size: ['150mm', '150mm', '150mm'] } };
+    expect(() => check(timed({ cycles: 100_000, cfl: '0.01' }, water))).toThrow(
+      expect.objectContaining({ reason: 'InvalidResource', field: 'spec.timeDomain.cycles' }),
+    );
+    expect(check(timed({ cycles: 2000 }, water))).toContainEqual(expect.stringMatching(/^it takes one thread about/));
+    expect(check(timed())).toEqual([]);
+  });
+
+  it('is refused where pistons are so large that they would be more point sources than are simulated', () => {
+    const huge = {
+      array: { grid: { rows: 64, columns: 64, pitch: '1mm' }, transducer: { radius: '30mm', frequency: '1MHz' } },
+      targets: [{ name: 'tip', position: ['0mm', '0mm', '60mm'] }],
+      medium: { type: 'Water' },
+    };
+    expect(() => check(timed({ cycles: 4000, pointsPerWavelength: 3 }, huge))).toThrow(
+      expect.objectContaining({ reason: 'InvalidArray', field: 'spec.array.transducer.radius' }),
+    );
   });
 });

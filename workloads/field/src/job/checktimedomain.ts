@@ -1,18 +1,29 @@
 // What is wrong with a problem in time before anything is computed: refused with the field, or warned of.
 import { fieldsOf } from '../compute/chunk.ts';
 import { FieldError } from '../errors.ts';
+import { pointsOfDisc } from '../physics/disc.ts';
+import { pointsOfElement } from '../physics/sources.ts';
 import { sizeOf } from '../timedomain/domain.ts';
-import { covers, type Matter, type MediumMap } from '../timedomain/medium.ts';
+import { covers, type Matter, type MediumMap, type Region } from '../timedomain/medium.ts';
 import { rise } from '../timedomain/record.ts';
+import { spreadPoints } from '../timedomain/source.ts';
 import type { Volume } from '../volume/layout.ts';
-import { type Simulated, simulationOf, type Timed } from './timedomain.ts';
-import { formatLength } from './units.ts';
+import { discRadius, isMixed, mostMixedCfl, type Simulated, simulationOf, type Timed } from './timedomain.ts';
+import { formatLength, formatTime } from './units.ts';
 
 type Range = { readonly from: number; readonly to: number };
 
 /** Largest pieces that arrays of one point each may come to. */
 const mostPoints = 2 ** 30;
 const mostSamples = 2 ** 26;
+/** Points that sources are spread over: a minute of one thread. Only discs that lie over one another come to as many. */
+const mostSpread = 2 ** 34;
+/** Points times steps: some weeks of one thread, which begins anew where its pod is lost. */
+const mostWork = 2 ** 43;
+/** Of one thread, roughly: points times steps a second. */
+const workPerSecond = 4e6;
+/** Seconds beyond which is told how long it takes. */
+const longTime = 1800;
 
 /** @returns warnings. @throws FieldError naming the field. */
 export function checkTimeDomain(problem: Timed): string[] {
@@ -43,6 +54,23 @@ export function checkTimeDomain(problem: Timed): string[] {
       'spec.timeDomain.sensors',
     );
   }
+  const work = points * steps;
+  if (work > mostWork) {
+    throw new FieldError(
+      'InvalidResource',
+      `${steps} steps of ${points} points would take one thread some ${formatTime(work / workPerSecond)}: say fewer cycles, a larger cfl or a smaller volume`,
+      'spec.timeDomain.cycles',
+    );
+  }
+  const radius = discRadius(emitters);
+  const each = radius > 0 ? pointsOfDisc(emitters.wavenumber * radius) : pointsOfElement(emitters);
+  if (emitters.elements.count * each * spreadPoints > mostSpread) {
+    throw new FieldError(
+      'InvalidArray',
+      `${emitters.elements.count} elements of ${formatLength(emitters.radius)} are ${each} point sources each, more than are simulated: say Omnidirectional, or fewer or smaller ones`,
+      'spec.array.transducer.radius',
+    );
+  }
   checkElements(problem, emitters.radius + sourceReach * domain.step);
   checkMixed(problem);
   const way = longestWay(problem);
@@ -55,7 +83,7 @@ export function checkTimeDomain(problem: Timed): string[] {
       'spec.timeDomain.cycles',
     );
   }
-  return [...warningsOf(problem, simulated, way)];
+  return [...warningsOf(problem, simulated)];
 }
 
 /** Points around a source's place over which it is spread. */
@@ -110,15 +138,9 @@ function likeMedium(map: MediumMap, volume: Volume, medium: Matter, place: Array
   return true;
 }
 
-/** Where densities jump, twice the stiffness meets half the mass: stable up to π/4 of what is in one medium. */
-const mostMixedCfl = 0.3;
-
-function checkMixed({ timeDomain, medium }: Timed): void {
-  const { regions, map, cfl } = timeDomain;
-  const mixed =
-    regions.some(({ density }) => density !== medium.density) ||
-    map?.density.some((each) => each !== Math.fround(medium.density));
-  if (mixed && cfl > mostMixedCfl) {
+function checkMixed(problem: Timed): void {
+  const { cfl } = problem.timeDomain;
+  if (cfl > mostMixedCfl && isMixed(problem)) {
     throw new FieldError(
       'InvalidResource',
       `${cfl}: where densities differ the simulation runs away above ${mostMixedCfl}`,
@@ -132,12 +154,9 @@ function passingTime({ timeDomain, medium, volume }: Timed, way: number): number
   const later = (length: number, speed: number): number =>
     Math.min(length, way) * Math.max(0, 1 / speed - 1 / medium.soundSpeed);
   let time = way / medium.soundSpeed;
-  for (const { reach, soundSpeed } of timeDomain.regions) {
-    time += later(2 * (typeof reach === 'number' ? reach : Math.hypot(...reach)), soundSpeed);
-  }
+  for (const region of timeDomain.regions) time += later(wayThrough(region), region.soundSpeed);
   const slowest = timeDomain.map?.soundSpeed.reduce((least, each) => Math.min(least, each), Infinity) ?? Infinity;
-  const diagonal = Math.hypot(...volume.shape.map((n) => n * volume.spacing));
-  return time + later(diagonal, slowest);
+  return time + later(diagonalOf(volume), slowest);
 }
 
 /** From an element to the furthest corner of the volume or sensor. */
@@ -158,19 +177,34 @@ function longestWay({ emitters, volume, timeDomain }: Timed): number {
   return longest;
 }
 
-/** What waves in spec.medium are ahead or behind after `way`, radians: steps in time are exact for the fastest medium alone. */
-function phaseError({ medium, frequency }: Timed, { timeStep, fastest }: Simulated, way: number): number {
-  const half = Math.PI * frequency * timeStep;
-  const wavenumber =
-    (2 / (fastest * timeStep)) * Math.asin(Math.min(1, (fastest / medium.soundSpeed) * Math.sin(half)));
-  return Math.abs(wavenumber - (2 * Math.PI * frequency) / medium.soundSpeed) * way;
+/** What waves are ahead or behind, straight through all other media, radians: steps in time are exact for spec.medium alone. */
+function phaseError({ medium, frequency, timeDomain, volume }: Timed, { timeStep }: Simulated): number {
+  const { soundSpeed: exact } = medium;
+  const off = (speed: number, way: number): number => {
+    const turn = Math.asin(Math.min(1, (exact / speed) * Math.sin(Math.PI * frequency * timeStep)));
+    return Math.abs((2 * turn) / (exact * timeStep) - (2 * Math.PI * frequency) / speed) * way;
+  };
+  const through = timeDomain.regions.map((region) => off(region.soundSpeed, wayThrough(region)));
+  const speeds = timeDomain.map?.soundSpeed;
+  if (speeds) {
+    const [least, most] = [speeds.reduce((a, b) => Math.min(a, b)), speeds.reduce((a, b) => Math.max(a, b))];
+    through.push(Math.max(...[least, most].map((speed) => off(speed, diagonalOf(volume)))));
+  }
+  return through.reduce((sum, each) => sum + each, 0);
 }
 
-function* warningsOf(problem: Timed, simulated: Simulated, way: number): Generator<string> {
+const wayThrough = ({ reach }: Region): number => 2 * (typeof reach === 'number' ? reach : Math.hypot(...reach));
+const diagonalOf = ({ shape, spacing }: Volume): number => Math.hypot(...shape.map((n) => n * spacing));
+
+function* warningsOf(problem: Timed, simulated: Simulated): Generator<string> {
   const { timeDomain, quantities, tolerance } = problem;
-  const late = phaseError(problem, simulated, way);
+  const seconds = (sizeOf(simulated.domain) * simulated.steps) / workPerSecond;
+  if (seconds > longTime) {
+    yield `it takes one thread about ${formatTime(seconds)}, and begins anew where its pod is lost`;
+  }
+  const late = phaseError(problem, simulated);
   if (!(late <= tolerance)) {
-    yield `phases in spec.medium are up to ${((180 / Math.PI) * late).toPrecision(2)}° off after ${formatLength(way)}, for sound is faster elsewhere: lower spec.timeDomain.cfl`;
+    yield `phases behind other media are up to ${((180 / Math.PI) * late).toPrecision(2)}° off: lower spec.timeDomain.cfl`;
   }
   const mixed = timeDomain.regions.length > 0 || timeDomain.map !== undefined;
   if (mixed) {

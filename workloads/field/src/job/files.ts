@@ -24,13 +24,15 @@ import { sensorsArray } from './simulate.ts';
 import { formatBytes } from './units.ts';
 import { viewerPath } from './viewer.ts';
 
-/** A result of the same digest stays, one of another is cleared away. @throws FieldError */
+/** A result of the same digest and code stays, one of another is cleared away. @throws FieldError */
 export function layOutFiles(problem: Problem, folder: string, planFile: PlanFile, solutionText: string): void {
   const known = readJson<PlanFile>(folder, planPath);
-  const same = known?.digest === planFile.digest;
+  const same = known?.digest === planFile.digest && known.code === planFile.code;
   claim(folder);
   sweepStaging(folder);
   if (!same) clear(folder);
+  // No pod computes now, and markers are of shards as the volume was cut.
+  forget(folder, known?.shards === planFile.shards ? /^begun-/ : /^(?:begun|shard)-/);
   // A summary says that a result is whole; until the last step says so again, there is none.
   remove(folder, summaryPath);
   if (!same && !isBucket(folder)) checkSpace(folder, planFile.bytes);
@@ -74,14 +76,19 @@ function claim(folder: string): void {
 function clear(folder: string): void {
   remove(folder, planPath);
   remove(folder, summaryPath);
-  for (const name of entries(folder, '.quintet')) {
-    if (/^shard-\d+\.json$/.test(name)) remove(folder, join('.quintet', name));
-  }
+  forget(folder, /^(?:shard-|simulation\.)/);
   for (const array of [...Object.values(formats).map((format) => format.array), sensorsArray, 'time'])
     remove(folder, array);
   for (const name of entries(folder)) {
     if (/^slice-.*\.png$/.test(name) || [...Object.values(boardFiles), motionPath, viewerPath].includes(name))
       remove(folder, name);
+  }
+}
+
+/** What the steps have noted for one another. */
+function forget(folder: string, names: RegExp): void {
+  for (const name of entries(folder, '.quintet')) {
+    if (names.test(name)) remove(folder, join('.quintet', name));
   }
 }
 

@@ -202,13 +202,14 @@ function summaryOf(
   };
 }
 
-/** A continuous drive that had not come to rest tells amplitudes that still change. */
-function unsettledIn({ tolerance }: Problem, simulation: SimulationFile | undefined): string[] {
+/** Amplitudes that still change, or a burst that still sounds, are not those of a field at rest. */
+function unsettledIn({ tolerance, timeDomain }: Problem, simulation: SimulationFile | undefined): string[] {
   const change = simulation?.unsettled ?? 0;
   if (change <= tolerance) return [];
-  return [
-    `amplitudes changed by ${formatPercent(change)} of the largest over the last period, over tolerance ${formatPercent(tolerance)}: raise spec.timeDomain.cycles`,
-  ];
+  const what = timeDomain?.burst
+    ? `the burst still sounded with ${formatPercent(change)} of the largest pressure in the last period`
+    : `amplitudes changed by ${formatPercent(change)} of the largest over the last period`;
+  return [`${what}, over tolerance ${formatPercent(tolerance)}: raise spec.timeDomain.cycles`];
 }
 
 /** What summed and why, where a GPU was looked for. */

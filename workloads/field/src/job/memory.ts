@@ -5,6 +5,8 @@ import { mostLayerBytes } from '../compute/pool.ts';
 import { arrayOf, type StoredQuantity } from '../compute/quantities.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { Interpolator } from '../interpolation/interpolator.ts';
+import { pointsOfElement } from '../physics/sources.ts';
+import { rowsOf } from '../solver/targets.ts';
 import { spectrumBytes } from '../spectrum/design.ts';
 import { chunkCount } from '../volume/layout.ts';
 import { chunkBytes } from '../zarr/array.ts';
@@ -19,9 +21,6 @@ export const speakerBytes: number = 56 * 2 ** 20;
 const sourceBytes = 64;
 const kernelSourceBytes = 88;
 
-/** Of a target's matrix. */
-const rowsOf = { Focus: 1, Twin: 1, Vortex: 1, Silence: 15, Stiffness: 21 } as const;
-
 /** Largest resident memory of any step, bytes. Within a fifth of what is measured. */
 export function estimateMemory(
   { emitters, targets, volume }: Problem,
@@ -30,14 +29,15 @@ export function estimateMemory(
   lattice?: Lattice,
 ): number {
   const { count } = emitters.elements;
-  const rows = targets.reduce((sum, { trap }) => sum + rowsOf[trap], 0);
-  const solving = rows * count * 16 + count * 192;
+  const sources = count * pointsOfElement(emitters);
+  const rows = targets.reduce((sum, target) => sum + rowsOf(target), 0);
+  const solving = rows * count * 16 + count * 112 + sources * 80;
   const chunk = quantities.reduce((sum, quantity) => sum + chunkBytes(arrayOf(quantity, volume)), 0);
   const layer = lattice ? Interpolator.layerFloats(volume, lattice, fieldsOf({ quantities })) * 4 : 0;
   const held = lattice ? (lattice.taps[0] + 2) * layer : 0;
   const spectrum = lattice?.planes ? spectrumBytes(lattice, lattice.planes) : 0;
-  const perThread = threadBytes + 1.2 * chunk + held + count * kernelSourceBytes + spectrum;
+  const perThread = threadBytes + 1.2 * chunk + held + sources * kernelSourceBytes + spectrum;
   const layers = lattice ? Math.min(mostLayerBytes, lattice.shape[0] * layer) : 0;
-  const computing = Math.min(threads, chunkCount(volume)) * perThread + layers + count * sourceBytes;
+  const computing = Math.min(threads, chunkCount(volume)) * perThread + layers + sources * sourceBytes;
   return Math.ceil(baseBytes + Math.max(solving, computing));
 }

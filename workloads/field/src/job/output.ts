@@ -34,6 +34,8 @@ export interface PlanFile {
   readonly digest: string;
   /** Of the problem alone, without its solution. */
   readonly problemDigest: string;
+  /** Of the code that planned: what other code has computed for the same digest is not kept. */
+  readonly code: string;
   readonly shards: number;
   readonly chunks: number;
   readonly points: number;
@@ -82,6 +84,14 @@ export const planPath = '.quintet/plan.json';
 export const solutionPath = 'solution.json';
 export const summaryPath = 'summary.json';
 export const shardPath = (shard: number): string => `.quintet/shard-${String(shard).padStart(4, '0')}.json`;
+
+/** `.quintet/begun-NNNN.json`: a pod computes the shard, so that whoever comes to help does not take it for one that waits. */
+export interface BegunFile {
+  readonly digest: string;
+  readonly shard: number;
+}
+
+export const begunPath = (shard: number): string => `.quintet/begun-${String(shard).padStart(4, '0')}.json`;
 
 export function toJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;

@@ -13,6 +13,7 @@ import { chunkCount, pointsOf, type Volume } from '../volume/layout.ts';
 import { chunkBytes } from '../zarr/array.ts';
 import { writeBoards } from './boards.ts';
 import { check } from './check.ts';
+import { codeDigest } from './code.ts';
 import { layOutFiles } from './files.ts';
 import { maximaOf } from './framemaxima.ts';
 import { motionFile, motionPath, solveFrames } from './frames.ts';
@@ -28,6 +29,7 @@ import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, fo
 export interface PlanResult {
   step: 'plan';
   digest: string;
+  method: PlanFile['method'];
   shards: number;
   points: number;
   bytes: number;
@@ -119,6 +121,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   const planFile: PlanFile = {
     digest,
     problemDigest: problemDigestOf(problem),
+    code: codeDigest(),
     shards,
     chunks: chunkCount(problem.volume),
     points,
@@ -146,6 +149,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   return {
     step: 'plan',
     digest,
+    method: choice.method,
     shards,
     points,
     bytes,

@@ -14,6 +14,7 @@ import {
   parseTemperature,
 } from '@quintet/crds';
 import { FieldError } from '../errors.ts';
+import { pointsOfBowl } from '../physics/bowl.ts';
 import type { Pattern } from '../physics/directivity.ts';
 import { customElements, type Elements, grid, hemisphere, twoSided } from '../physics/elements.ts';
 import { air, customMedium, type Medium, water } from '../physics/medium.ts';
@@ -87,7 +88,6 @@ function refuseUnsupported(spec: FieldJobSpec): void {
     ],
     [spec.mode === 'Service' && spec.backend === 'GPU', 'spec.backend', 'backend GPU of a service'],
     [spec.mode === 'Service' && spec.motion !== undefined, 'spec.motion', 'motion of a service'],
-    [spec.array.transducer.directivity === 'Focused', 'spec.array.transducer.directivity', 'directivity Focused'],
   ];
   for (const [applies, field, what] of refused) {
     if (applies) throw new FieldError('Unsupported', `${what} is not part of this version`, field);
@@ -122,11 +122,13 @@ function resolveEmitters(spec: FieldJobSpec, medium: Medium, frequency: number, 
   const wavenumber = (2 * Math.PI * frequency) / medium.soundSpeed;
   const radius = quantity(parseLength, transducer.radius, 'spec.array.transducer.radius');
   const response = resolveResponse(hardware, elements, tables);
+  const pattern = resolvePattern(spec, wavenumber, radius, tables);
+  checkSources(elements, pattern, radius, wavenumber);
   return {
     elements,
     pressureAt1m: quantity(parsePressure, transducer.pressureAt1m, 'spec.array.transducer.pressureAt1m'),
     radius,
-    pattern: resolvePattern(spec, wavenumber * radius, tables),
+    pattern,
     wavenumber,
     attenuation: medium.attenuation,
     reflectors: (spec.medium.reflectors ?? []).map(({ name, plane, at, coefficient }, i): Reflector => {
@@ -177,9 +179,36 @@ function resolveElements({ array }: FieldJobSpec, tables: Tables): Elements {
   return grid({ rows, columns, pitch: quantity(parseLength, pitch, `${field}.grid.pitch`) });
 }
 
-function resolvePattern({ array: { transducer } }: FieldJobSpec, ka: number, tables: Tables): Pattern {
+/** Point sources that all elements may come to. */
+const mostSources = 2 ** 20;
+
+function checkSources({ count }: Elements, pattern: Pattern, radius: number, wavenumber: number): void {
+  if (pattern.type !== 'Focused') return;
+  const points = pointsOfBowl({ radius, focalLength: pattern.focalLength }, wavenumber);
+  if (count * points <= mostSources) return;
+  throw new FieldError(
+    'InvalidArray',
+    `${count} bowls of ${points} point sources each; at most ${mostSources} in all are summed`,
+    'spec.array.transducer.radius',
+  );
+}
+
+function resolvePattern(
+  { array: { transducer } }: FieldJobSpec,
+  wavenumber: number,
+  radius: number,
+  tables: Tables,
+): Pattern {
   if (transducer.directivity === 'Omnidirectional') return { type: 'Omnidirectional' };
-  if (transducer.directivity !== 'Custom' || !transducer.custom) return { type: 'Piston', ka };
+  if (transducer.directivity === 'Focused' && transducer.focused) {
+    const field = 'spec.array.transducer.focused.focalLength';
+    const focalLength = quantity(parseLength, transducer.focused.focalLength, field);
+    if (!(focalLength >= radius)) {
+      throw new FieldError('InvalidArray', 'a bowl is half a ball at most: at least the radius of its rim', field);
+    }
+    return { type: 'Focused', focalLength };
+  }
+  if (transducer.directivity !== 'Custom' || !transducer.custom) return { type: 'Piston', ka: wavenumber * radius };
   const field = 'spec.array.transducer.custom';
   const rows = readTable(tables, transducer.custom.format, field).toSorted((a, b) => (a.angle ?? 0) - (b.angle ?? 0));
   if (

@@ -1,5 +1,6 @@
 // The shard of a job in time: there is one, for every point hears all others. Its chunks are written when the last step is done.
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { orderOf } from '../compute/chunk.ts';
 import { readInto, writeWhole } from '../compute/files.ts';
 import { type ComplexRow, writeRow } from '../compute/quantities.ts';
@@ -8,17 +9,17 @@ import { FieldError } from '../errors.ts';
 import { derivativeAxes, derivativeCounts } from '../physics/derivatives.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
 import { type ComplexArray, FourierTransform, frequenciesOf } from '../spectrum/fft.ts';
-import { aperturesOf } from '../timedomain/aperture.ts';
-import { placeIn, pointsIn } from '../timedomain/domain.ts';
+import { pointSourcesOf } from '../timedomain/aperture.ts';
+import { type Domain, placeIn, pointsIn, sizeOf } from '../timedomain/domain.ts';
 import { mediumIn } from '../timedomain/medium.ts';
 import { type Recording, record } from '../timedomain/record.ts';
 import { Simulation } from '../timedomain/simulation.ts';
-import { sensorAt, spreadSource } from '../timedomain/source.ts';
+import { addSource, sensorAt } from '../timedomain/source.ts';
 import { chunkCount } from '../volume/layout.ts';
 import { type ArrayDescription, arrayMetadata, chunkBytes, chunkPath, seal, verified } from '../zarr/array.ts';
 import { type PlanFile, readJson, toJson } from './output.ts';
 import { constantsOf } from './problem.ts';
-import { type Simulated, simulationOf, type TimeDomain, type Timed } from './timedomain.ts';
+import { discRadius, type Simulated, simulationOf, type TimeDomain, type Timed } from './timedomain.ts';
 
 /** What `summary.json` tells of it. */
 export interface SimulationFile {
@@ -28,10 +29,11 @@ export interface SimulationFile {
   readonly step: number;
   readonly steps: number;
   readonly timeStep: number;
-  /** Largest change of an amplitude over the last period, over the largest; of a continuous drive. */
+  /** Of a continuous drive how much amplitudes changed over the last period, of a burst what still sounded then, over the largest. */
   readonly unsettled?: number;
-  /** Checksum of each sensor's samples. */
+  /** Checksum of each sensor's samples, and of their times. */
   readonly sensors: readonly number[];
+  readonly times?: number;
 }
 
 export const sensorsArray = 'sensors';
@@ -41,12 +43,27 @@ const simulationPath = '.quintet/simulation.json';
 export function readSimulation(problem: Timed, plan: PlanFile, folder: string): SimulationFile | undefined {
   const file = readJson<SimulationFile>(folder, simulationPath);
   if (file?.digest !== plan.digest) return undefined;
-  const buffer = new Uint8Array(chunkBytes(sensorsOf(problem.timeDomain, file.steps)));
-  const whole = file.sensors.every((sum, i) => {
-    return readInto(folder, chunkPath(sensorsArray, [i, 0]), buffer) && verified(buffer) === sum;
-  });
+  if (file.sensors.length === 0) return file;
+  const [times, samples] = [timesOf(file.steps), sensorsOf(problem.timeDomain, file.steps)];
+  const whole =
+    holds(folder, times, [file.times]) &&
+    holds(folder, samples, file.sensors) &&
+    [times, samples].every((array) => sameJson(readJson(folder, metadataPath(array)), arrayMetadata(array)));
   return whole ? file : undefined;
 }
+
+/** Whether the rows of an array are there with these checksums. */
+function holds(folder: string, array: ArrayDescription, sums: readonly (number | undefined)[]): boolean {
+  const buffer = new Uint8Array(chunkBytes(array));
+  return sums.every(
+    (sum, i) => sum !== undefined && readInto(folder, rowPath(array, i), buffer) && verified(buffer) === sum,
+  );
+}
+
+const sameJson = (value: unknown, text: string): boolean => JSON.stringify(value) === JSON.stringify(JSON.parse(text));
+const metadataPath = ({ name }: ArrayDescription): string => join(name, 'zarr.json');
+const rowPath = ({ name, shape }: ArrayDescription, row: number): string =>
+  chunkPath(name, shape.length === 1 ? [0] : [row, 0]);
 
 /** All chunks, found whole or computed anew. */
 export async function simulateChunks(
@@ -81,52 +98,33 @@ export async function simulateChunks(
     steps,
     timeStep,
     ...(recording.unsettled !== undefined && { unsettled: recording.unsettled }),
-    sensors: writeSensors(problem.timeDomain, simulated, recording, folder),
+    ...writeSensors(problem.timeDomain, simulated, recording, folder),
   };
   writeWhole(folder, simulationPath, toJson(file));
   return results;
 }
 
-function run(
+async function run(
   problem: Timed,
   plan: PlanFile,
   drive: Drive,
   { domain, timeStep, steps }: Simulated,
   options: { signal?: AbortSignal; onStep: (step: number) => void },
 ): Promise<Recording> {
-  const { volume, timeDomain, emitters, medium, frequency } = problem;
+  const { volume, timeDomain, medium, frequency } = problem;
   const simulation = new Simulation({
     ...mediumIn(domain, volume, medium, timeDomain.regions, timeDomain.map),
     shape: domain.shape,
     step: domain.step,
     timeStep,
+    exactSpeed: medium.soundSpeed,
     layers: domain.shape.map(() => domain.layer),
     decay: medium.attenuation * medium.soundSpeed,
-  });
-  const radius = emitters.pattern.type === 'Piston' ? emitters.radius : 0;
-  const aperture = aperturesOf(drivenSources(emitters, drive), radius, frequency);
-  const sounding = new Map<number, { re: number; im: number }>();
-  aperture.positions.forEach((position, i) => {
-    const { points, weights } = spreadSource(
-      simulation.settings,
-      placeIn(domain, volume, position),
-      emitters.wavenumber,
-    );
-    points.forEach((point, n) => {
-      const mass = sounding.get(point) ?? { re: 0, im: 0 };
-      mass.re += weights[n]! * aperture.re[i]!;
-      mass.im += weights[n]! * aperture.im[i]!;
-      sounding.set(point, mass);
-    });
   });
   return record(
     simulation,
     {
-      points: Uint32Array.from(sounding.keys()),
-      masses: {
-        re: Float64Array.from(sounding.values(), ({ re }) => re),
-        im: Float64Array.from(sounding.values(), ({ im }) => im),
-      },
+      masses: await massesOf(problem, drive, domain, options.signal),
       frequency,
       ...(timeDomain.burst !== undefined && { burst: timeDomain.burst }),
     },
@@ -138,6 +136,27 @@ function run(
       ...options,
     },
   );
+}
+
+/** Sources that are added before others have their turn. */
+const sourcesAtOnce = 4096;
+
+/** Of all points of the domain. */
+async function massesOf(
+  { emitters, frequency, volume }: Timed,
+  drive: Drive,
+  domain: Domain,
+  signal: AbortSignal | undefined,
+): Promise<ComplexArray> {
+  const masses = { re: new Float64Array(sizeOf(domain)), im: new Float64Array(sizeOf(domain)) };
+  let added = 0;
+  for (const { position, mass } of pointSourcesOf(drivenSources(emitters, drive), discRadius(emitters), frequency)) {
+    addSource(domain, placeIn(domain, volume, position), emitters.wavenumber, mass, masses);
+    if (++added % sourcesAtOnce !== 0) continue;
+    await setImmediate();
+    signal?.throwIfAborted();
+  }
+  return masses;
 }
 
 function writeChunks(
@@ -233,34 +252,36 @@ function sensorsOf({ sensors }: TimeDomain, steps: number): ArrayDescription {
   };
 }
 
-/** @returns the checksum of each. */
+/** Of each time step, seconds. */
+const timesOf = (steps: number): ArrayDescription => ({
+  name: 'time',
+  dataType: 'float64',
+  shape: [steps],
+  chunk: [steps],
+  dimensionNames: ['time'],
+  attributes: { units: 's' },
+});
+
 function writeSensors(
   timeDomain: TimeDomain,
   { steps, timeStep }: Simulated,
   { traces }: Recording,
   folder: string,
-): number[] {
-  if (traces.length === 0) return [];
-  const time: ArrayDescription = {
-    name: 'time',
-    dataType: 'float64',
-    shape: [steps],
-    chunk: [steps],
-    dimensionNames: ['time'],
-    attributes: { units: 's' },
-  };
-  writeArray(folder, time, [Float64Array.from({ length: steps }, (_, n) => (n + 1) * timeStep)]);
-  return writeArray(folder, sensorsOf(timeDomain, steps), traces);
+): Pick<SimulationFile, 'sensors' | 'times'> {
+  if (traces.length === 0) return { sensors: [] };
+  const seconds = Float64Array.from({ length: steps }, (_, n) => (n + 1) * timeStep);
+  const [times] = writeArray(folder, timesOf(steps), [seconds]);
+  return { sensors: writeArray(folder, sensorsOf(timeDomain, steps), traces), times: times! };
 }
 
 /** Metadata and one chunk per row. */
 function writeArray(folder: string, array: ArrayDescription, rows: readonly (Float32Array | Float64Array)[]): number[] {
-  writeWhole(folder, join(array.name, 'zarr.json'), arrayMetadata(array));
+  writeWhole(folder, metadataPath(array), arrayMetadata(array));
   return rows.map((row, i) => {
     const bytes = new Uint8Array(chunkBytes(array));
     bytes.set(new Uint8Array(row.buffer, row.byteOffset, row.byteLength));
     const sum = seal(bytes);
-    writeWhole(folder, chunkPath(array.name, array.shape.length === 1 ? [0] : [i, 0]), bytes);
+    writeWhole(folder, rowPath(array, i), bytes);
     return sum;
   });
 }

@@ -10,6 +10,7 @@ import { readPlan } from './output.ts';
 import { type Limits, plan } from './plan.ts';
 import type { Problem } from './problem.ts';
 import { readDrive, shard } from './shard.ts';
+import { begin } from './takeover.ts';
 import { resultFiles, smallProblem, temporaryFolder } from './testing.ts';
 
 const plenty: Limits = { memory: 2 ** 34, threads: 2 };
@@ -70,6 +71,22 @@ describe('a FieldJob in three steps', { timeout: 120_000 }, () => {
       }),
       { numRuns: 4 },
     );
+  });
+
+  it('keeps nothing that other code has computed, nor notes of pods and shards of before', async () => {
+    const folder = temporaryFolder();
+    await compute(sharded(2), folder);
+    begin(folder, 1);
+    plan(sharded(3), folder, plenty);
+    expect(existsSync(join(folder, 'pressure/c/0/0/0'))).toBe(true);
+    for (const name of ['begun-0001', 'shard-0000', 'shard-0001']) {
+      expect(existsSync(join(folder, `.quintet/${name}.json`))).toBe(false);
+    }
+    const before = readPlan(folder);
+    writeFileSync(join(folder, '.quintet/plan.json'), JSON.stringify({ ...before, code: 'other' }));
+    plan(sharded(3), folder, plenty);
+    expect(existsSync(join(folder, 'pressure/c/0/0/0'))).toBe(false);
+    expect(readPlan(folder)).toEqual(before);
   });
 
   it('computes nothing again that is whole, and everything that is not', async () => {

@@ -6,7 +6,7 @@ import { readPlan } from './output.ts';
 import { plan } from './plan.ts';
 import type { Problem } from './problem.ts';
 import { type Progress, readMarker, shard } from './shard.ts';
-import { begin, takeOver } from './takeover.ts';
+import { begin, leave, takeOver } from './takeover.ts';
 import { resultFiles, smallProblem, temporaryFolder } from './testing.ts';
 
 const limits = { memory: 2 ** 34, threads: 2 };
@@ -102,6 +102,9 @@ describe('a pod that has computed its shard', { timeout: 60_000 }, () => {
     await shard(problem, folder, 1, { threads: 1 });
     expect(await takeOver(problem, folder, 1)).toEqual([]);
     expect(isDone(folder, 0)).toBe(false);
+    begin(folder, 2);
+    leave(folder, 0);
+    expect(await takeOver(problem, folder, 1)).toEqual([]);
   });
 
   it('takes no word of an earlier plan for that of a pod', async () => {

@@ -4,25 +4,32 @@ import { writeWhole } from '../compute/files.ts';
 import type { ChunkPool } from '../compute/pool.ts';
 import { usableCores } from '../machine.ts';
 import { shardChunks } from '../volume/layout.ts';
-import { entries, type PlanFile, readJson, readPlan, shardPath, toJson } from './output.ts';
+import {
+  type BegunFile,
+  begunPath,
+  entries,
+  type PlanFile,
+  readJson,
+  readPlan,
+  remove,
+  shardPath,
+  toJson,
+} from './output.ts';
 import type { Problem } from './problem.ts';
 import { openPool, readMarker } from './shard.ts';
 
-/** A pod computes the shard: whoever comes to help does not take it for one that waits. */
-interface BegunFile {
-  readonly digest: string;
-  readonly shard: number;
-}
-
 /** Methods whose chunks are computed each by itself. */
 const chunkwise: readonly string[] = ['DirectSum', 'Interpolated', 'AngularSpectrum'];
-
-const begunPath = (shard: number): string => `.quintet/begun-${String(shard).padStart(4, '0')}.json`;
 
 /** To be said before a shard is computed. @throws FieldError when there is no plan, or the output fails. */
 export function begin(folder: string, shard: number): void {
   const begun: BegunFile = { digest: readPlan(folder).digest, shard };
   writeWhole(folder, begunPath(shard), toJson(begun));
+}
+
+/** To be said where its pod ends before it is done: it waits for another one. */
+export function leave(folder: string, shard: number): void {
+  remove(folder, begunPath(shard));
 }
 
 export interface TakeOverOptions {

@@ -32,6 +32,15 @@ export function formatLength(metres: number): string {
   ]);
 }
 
+export function formatTime(seconds: number): string {
+  return scaled(seconds, 's', [
+    [86_400, ' days'],
+    [3600, ' h'],
+    [60, ' min'],
+    [1, ' s'],
+  ]);
+}
+
 export function formatBytes(bytes: number): string {
   return scaled(bytes, 'B', [
     [2 ** 40, ' TiB'],

@@ -4,6 +4,8 @@
 export type Pattern =
   | { readonly type: 'Piston'; readonly ka: number }
   | { readonly type: 'Omnidirectional' }
+  /** Of each of the points that stand for a bowl. */
+  | { readonly type: 'Focused'; readonly focalLength: number }
   | { readonly type: 'Measured'; readonly angles: readonly number[]; readonly gains: readonly number[] };
 
 /** Gain from cos² of the angle to the element's normal, with its slope. */

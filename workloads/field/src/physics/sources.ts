@@ -1,6 +1,8 @@
 // Elements driven with amplitudes and phases, and their mirror images: what every way of computing the field sums over.
 import { FieldError } from '../errors.ts';
+import { type BowlPoint, bowlOf, pointsOfBowl } from './bowl.ts';
 import { type Directivity, directivityOf, type Pattern } from './directivity.ts';
+import { across } from './disc.ts';
 import type { Elements } from './elements.ts';
 
 /** What all elements of an array have in common, and where they are. */
@@ -58,36 +60,62 @@ export interface Sources {
   readonly nearest: number;
 }
 
+/** Point sources that stand for one element. */
+export function pointsOfElement({ pattern, radius, wavenumber }: Emitters): number {
+  return pattern.type === 'Focused' ? pointsOfBowl({ radius, focalLength: pattern.focalLength }, wavenumber) : 1;
+}
+
 /** Reflections in a row that are followed between two parallel planes. */
 const deepestReflection = 6;
 
-/** Sources of all elements that sound, images included. */
+/** Sources of all elements that sound, images included; the points of an element after one another. */
 export function drivenSources(emitters: Emitters, drive: Drive): Sources {
   const images = imagesOf(emitters.reflectors);
   const { response } = emitters;
   const loudness = (i: number): number => drive.amplitudes[i]! * (response?.amplitudes[i] ?? 1);
   const heard = Array.from({ length: emitters.elements.count }, (_, i) => i).filter((i) => loudness(i) > 0);
-  const count = heard.length * images.length;
+  const surface = surfaceOf(emitters);
+  const count = heard.length * images.length * surface.length;
   const positions = new Float64Array(3 * count);
   const normals = new Float64Array(3 * count);
   const amplitudes = new Float64Array(count);
   const phases = new Float64Array(count);
-  images.forEach((image, m) => {
-    heard.forEach((element, n) => {
-      const s = m * heard.length + n;
-      for (let axis = 0; axis < 3; axis++) {
-        const { sign, shift } = image.axes[axis]!;
-        positions[axis * count + s] = sign * emitters.elements.positions[3 * element + axis]! + shift;
-        normals[axis * count + s] = sign * emitters.elements.normals[3 * element + axis]!;
+  let s = 0;
+  for (const image of images) {
+    for (const element of heard) {
+      const of = (values: Float64Array): Float64Array => values.subarray(3 * element, 3 * element + 3);
+      const [center, normal] = [of(emitters.elements.positions), of(emitters.elements.normals)];
+      const [u, v] = (surface === onePoint ? nowhere : across(Array.from(normal))) as [number[], number[]];
+      const phase = drive.phases[element]! + (response?.phases[element] ?? 0) + (image.coefficient < 0 ? Math.PI : 0);
+      const amplitude = emitters.pressureAt1m * loudness(element) * Math.abs(image.coefficient);
+      for (const point of surface) {
+        const [a, b] = point.across;
+        for (let axis = 0; axis < 3; axis++) {
+          const { sign, shift } = image.axes[axis]!;
+          const place = center[axis]! + a * u[axis]! + b * v[axis]! + point.along * normal[axis]!;
+          positions[axis * count + s] = sign * place + shift;
+          normals[axis * count + s] = sign * normal[axis]!;
+        }
+        amplitudes[s] = amplitude * point.weight;
+        phases[s] = phase;
+        s++;
       }
-      amplitudes[s] = emitters.pressureAt1m * loudness(element) * Math.abs(image.coefficient);
-      phases[s] = drive.phases[element]! + (response?.phases[element] ?? 0) + (image.coefficient < 0 ? Math.PI : 0);
-    });
-  });
+    }
+  }
   const { wavenumber, attenuation, radius } = emitters;
   const directivity = directivityOf(emitters.pattern);
-  return { count, positions, normals, amplitudes, phases, directivity, wavenumber, attenuation, nearest: radius };
+  const nearest = radius / Math.sqrt(surface.length);
+  return { count, positions, normals, amplitudes, phases, directivity, wavenumber, attenuation, nearest };
 }
+
+const nowhere: readonly number[][] = [
+  [0, 0, 0],
+  [0, 0, 0],
+];
+const onePoint: readonly BowlPoint[] = [{ across: [0, 0], along: 0, weight: 1 }];
+
+const surfaceOf = ({ pattern, radius, wavenumber }: Emitters): readonly BowlPoint[] =>
+  pattern.type === 'Focused' ? bowlOf({ radius, focalLength: pattern.focalLength }, wavenumber) : onePoint;
 
 interface Image {
   axes: { sign: number; shift: number }[];

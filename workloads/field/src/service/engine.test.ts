@@ -124,6 +124,33 @@ describe('solving', () => {
   });
 });
 
+describe('propagators', () => {
+  test('that take long are kept, on the disk too, and give the same solution', async () => {
+    const directory = join(temporaryFolder(), 'cache');
+    const array = { type: 'Grid', grid: { rows: 20, columns: 20 } };
+    const quiet = { name: 'hush', position: [0, 0, 0.05], trap: 'Silence' };
+    const tip = (x: number) => ({ name: 'tip', position: [x, 0, 0.08] });
+    const ask = async (x: number, cache: Record<string, unknown>) => {
+      const engine = await service({ array }, { cache });
+      const { body } = await post('/v1/solve', { targets: [tip(0), quiet] }, engine.url);
+      const moved = await post('/v1/solve', { targets: [tip(x), quiet] }, engine.url);
+      const page = await (await fetch(`${engine.url}/metrics`)).text();
+      await engine.drain();
+      engines.splice(engines.indexOf(engine), 1);
+      return { first: body, phases: moved.body.phases, page };
+    };
+    const cache = { disk: { directory, maxSize: '16Mi' } };
+    const asked = (source: string, times: number) =>
+      `quintet_cache_requests_total{cache="propagators",source="${source}"} ${times}`;
+    const fresh = await ask(0.01, cache);
+    expect(fresh.page).toContain(asked('miss', 1));
+    expect(fresh.page).toContain(asked('memory', 1));
+    const later = await ask(0.02, cache);
+    expect(later.page).toContain(asked('disk', 1));
+    expect(later.phases).toEqual((await ask(0.02, {})).phases);
+  });
+});
+
 describe('points', () => {
   test("are of the resource's own solution where none is named", async () => {
     const points = [

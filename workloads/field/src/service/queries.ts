@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { bytesCodec, type EngineContext, engineCache, type Pool, QuintetError } from '@quintet/runtime';
 import { floatsPerPoint, formats, type StoredQuantity } from '../compute/quantities.ts';
+import { codeDigest } from '../job/code.ts';
 import { normalOf, type Scene } from '../job/scene.ts';
-import { wasm } from '../kernel/module.ts';
 import type { Drive, Sources } from '../physics/sources.ts';
 import type { Target } from '../solver/targets.ts';
 import type { Volume } from '../volume/layout.ts';
@@ -11,8 +11,9 @@ import { slicesAhead } from './ahead.ts';
 import { atPoints, constantsOf, costOf, type PlaneGrid } from './evaluate.ts';
 import { gridOf } from './grid.ts';
 import { type Probe, probeOf } from './probe.ts';
+import { openPropagators } from './propagators.ts';
 import type { PointsRequest, SliceRequest, SolveRequest } from './schema.ts';
-import type { PointsTask, SliceTask, Solved, SolveTask, Told } from './work.ts';
+import type { PointsTask, SliceTask, Solved, SolveResult, SolveTask, Told } from './work.ts';
 import { sourcesOf } from './work.ts';
 
 export interface SolveAnswer extends Solved {
@@ -53,12 +54,12 @@ const mostReady = 256;
 
 export type Queries = Awaited<ReturnType<typeof openQueries>>;
 
-/** Of all that answers follow from: the tables that the resource names, too, whose content may change while its text stays. */
+/** Of all that answers follow from: the code, and the tables that the resource names, whose content may change while its text stays. */
 export function versionOf(job: string, scene: Scene): string {
   const plain = JSON.stringify(scene, (_key, each: unknown) =>
     each instanceof Float64Array || each instanceof Float32Array ? Array.from(each) : each,
   );
-  return createHash('sha256').update(wasm).update(job).update(plain).digest('base64url').slice(0, 22);
+  return createHash('sha256').update(codeDigest()).update(job).update(plain).digest('base64url').slice(0, 22);
 }
 
 /** @param job The resource as JSON, as threads read it. */
@@ -71,6 +72,7 @@ export async function openQueries(
   const version = versionOf(job, scene);
   const solutions = await engineCache<Solved>({ name: 'solutions', kind: 'solve', version, ...context });
   const slices = await engineCache<Buffer>({ name: 'slices', kind: 'slice', version, codec: bytesCodec, ...context });
+  const propagators = await openPropagators(context, version, scene.emitters);
   const ready = new Map<string, Ready>();
   const constants = constantsOf(scene);
   let standard: Ready | undefined;
@@ -86,8 +88,12 @@ export async function openQueries(
       .update(JSON.stringify([version, targets, solver, measure]))
       .digest('base64url')
       .slice(0, 22);
-    const task: SolveTask = { job, targets, solver, measure };
-    const make = (cancelled: AbortSignal) => run<Solved>(pool, 'solve', task, cancelled);
+    const make = async (cancelled: AbortSignal): Promise<Solved> => {
+      const task: SolveTask = { job, targets, solver, measure, propagators: await propagators.of(tenant, targets) };
+      const { solved, made } = await run<SolveResult>(pool, 'solve', task, cancelled);
+      void propagators.keep(tenant, targets, made);
+      return solved;
+    };
     const request = { tenant, input: { solution } };
     const { value, source } = await solutions.getOrMake(request, make, signal ? { signal } : {});
     prepare(tenant, solution, value);
@@ -172,7 +178,7 @@ export async function openQueries(
   return {
     version,
     scene,
-    memory: [solutions.memory, slices.memory],
+    memory: [solutions.memory, slices.memory, propagators.memory],
 
     /** Solves the resource's own targets; queries that name no solution mean it. */
     async begin(): Promise<void> {
@@ -229,11 +235,11 @@ export async function openQueries(
 
     async clear(): Promise<void> {
       ready.clear();
-      await Promise.all([solutions.clear(), slices.clear()]);
+      await Promise.all([solutions.clear(), slices.clear(), propagators.clear()]);
     },
 
     async close(): Promise<void> {
-      await Promise.all([solutions.close(), slices.close()]);
+      await Promise.all([solutions.close(), slices.close(), propagators.close()]);
     },
   };
 }

@@ -25,6 +25,8 @@ const mostMessage = 1 << 20;
 const mostWaiting = 64;
 /** Bytes that may wait in the socket before the client is read on. */
 const sendBuffer = 1 << 20;
+/** Milliseconds; who is silent for as long after a ping is gone, and makes room. */
+const pingEvery = 30_000;
 
 export function streamRoute(server: EngineServer, queries: () => Queries, maxConnections: number): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: mostMessage });
@@ -38,7 +40,16 @@ export function streamRoute(server: EngineServer, queries: () => Queries, maxCon
     upgrades.set(raw, { socket, head });
     server.routing(raw, response);
   });
+  const silent = new WeakSet<WebSocket>();
+  const heartbeat = setInterval(() => {
+    for (const each of sockets.clients) {
+      if (silent.has(each)) each.terminate();
+      silent.add(each);
+      each.ping();
+    }
+  }, pingEvery).unref();
   server.addHook('preClose', async () => {
+    clearInterval(heartbeat);
     for (const each of sockets.clients) each.close(1001, 'shutting down');
     sockets.close();
   });
@@ -51,6 +62,7 @@ export function streamRoute(server: EngineServer, queries: () => Queries, maxCon
     reply.raw.detachSocket(upgrade.socket);
     sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
       upgrade.socket.setNoDelay(true);
+      for (const event of ['pong', 'message']) socket.on(event, () => silent.delete(socket));
       serve(socket, request.identity.tenant, queries());
     });
   });
@@ -120,10 +132,16 @@ function serve(socket: WebSocket, tenant: string, queries: Queries): void {
       resume();
     });
   });
+  let looksAgain = false;
   const resume = (): void => {
     if (!socket.isPaused || waiting >= mostWaiting) return;
     if (socket.bufferedAmount <= sendBuffer) return socket.resume();
-    if (!gone.signal.aborted) setTimeout(resume, 20).unref();
+    if (looksAgain || gone.signal.aborted) return;
+    looksAgain = true;
+    setTimeout(() => {
+      looksAgain = false;
+      resume();
+    }, 20).unref();
   };
 }
 

@@ -11,8 +11,8 @@ import { axisNames, drawPlane, labels } from '../job/slices.ts';
 import { mountedFile } from '../job/tables.ts';
 import { formatPercent } from '../job/units.ts';
 import { type Drive, drivenSources, type Sources } from '../physics/sources.ts';
-import { type SolverSettings, solve as solveTargets } from '../solver/solve.ts';
-import type { Target } from '../solver/targets.ts';
+import { type SolverSettings, solveGoals } from '../solver/solve.ts';
+import { goalsOf, type Propagator, type Target } from '../solver/targets.ts';
 import { layOut, type Volume } from '../volume/layout.ts';
 import { atPoints, constantsOf, cornerOf, onPlane, type PlaneGrid, planeAxes } from './evaluate.ts';
 
@@ -24,6 +24,14 @@ export interface SolveTask {
   readonly targets: readonly Target[];
   readonly solver: SolverSettings;
   readonly measure: boolean;
+  /** Of the targets, where they are kept. */
+  readonly propagators: readonly (Propagator | undefined)[];
+}
+
+export interface SolveResult {
+  readonly solved: Solved;
+  /** Those that were not there, and milliseconds that each took. */
+  readonly made: readonly { readonly target: number; readonly propagator: Propagator; readonly milliseconds: number }[];
 }
 
 export interface Solved {
@@ -60,7 +68,7 @@ export interface SliceTask {
 /** Errors lose their class between threads: those that a request can mend are carried as data. */
 export type Told<T> = { ok: T } | { error: { reason: string; message: string; field?: string } };
 
-export const solve = (task: SolveTask): Told<Solved> => told(() => solved(sceneOf(task.job), task));
+export const solve = (task: SolveTask): Told<SolveResult> => told(() => solved(sceneOf(task.job), task));
 
 export const points = ({ job, drive, points: at, quantities }: PointsTask): Told<Float32Array[]> =>
   told(() => {
@@ -103,29 +111,38 @@ function told<T>(make: () => T): Told<T> {
 
 function solved(
   { scene: base, volume }: { scene: Scene; volume: Volume | undefined },
-  { targets, solver, measure }: SolveTask,
-): Solved {
+  { targets, solver, measure, propagators }: SolveTask,
+): SolveResult {
   const scene: Scene = { ...base, targets, solver };
   checkScene(scene);
-  const found = solveTargets(scene.emitters, targets, solver);
+  const made: SolveResult['made'][number][] = [];
+  let since = performance.now();
+  const goals = goalsOf(scene.emitters, targets, propagators, (target, propagator) => {
+    made.push({ target, propagator, milliseconds: performance.now() - since });
+    since = performance.now();
+  });
+  const found = solveGoals(goals, targets, solver);
   const { drive, safety } = kept(scene, volume ?? around(scene), found.drive);
   const sources = drivenSources(scene.emitters, drive);
   const pressures = measure ? targetPressures(scene, sources) : [];
   const stiffness = measure ? targetStiffness(scene, sources) : [];
   return {
-    algorithm: solver.algorithm,
-    iterations: found.iterations,
-    residual: found.residual,
-    amplitudes: Array.from(drive.amplitudes),
-    phases: Array.from(drive.phases),
-    targets: targets.map(({ name, trap, position }, i) => ({
-      name,
-      trap,
-      position: [...position],
-      ...(pressures[i] !== undefined && { pressure: pressures[i] }),
-      ...(stiffness[i] !== undefined && { stiffness: stiffness[i] }),
-    })),
-    safety,
+    made,
+    solved: {
+      algorithm: solver.algorithm,
+      iterations: found.iterations,
+      residual: found.residual,
+      amplitudes: Array.from(drive.amplitudes),
+      phases: Array.from(drive.phases),
+      targets: targets.map(({ name, trap, position }, i) => ({
+        name,
+        trap,
+        position: [...position],
+        ...(pressures[i] !== undefined && { pressure: pressures[i] }),
+        ...(stiffness[i] !== undefined && { stiffness: stiffness[i] }),
+      })),
+      safety,
+    },
   };
 }
 

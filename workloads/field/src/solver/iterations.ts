@@ -17,25 +17,23 @@ export interface Outcome {
   readonly iterations: number;
 }
 
-/** Stops when no focal amplitude moves by more than this part of the mean in an iteration. */
-const settled = 1e-6;
+/** The elements' waves in phase at each focus by itself, added up. @param seed of the foci's phases; all zero with 0. */
+export function naive(goals: Goals, seed: number): Outcome {
+  const x = complexVector(goals.loud.columns);
+  multiplyAdjoint(goals.loud, fociToBegin(goals, rowNorms(goals.loud), seed), x);
+  return { x, iterations: 1 };
+}
 
-/**
- * The elements' waves in phase at each focus by itself, added up.
- * @param seed of the foci's phases; all zero with 0.
- */
-export function naive({ loud, wanted }: Goals, seed: number): Outcome {
+/** What the foci send back to begin with: as much of each as is wanted, by its row's norm. */
+export function fociToBegin({ loud, wanted }: Goals, norms: Float64Array, seed: number): ComplexVector {
   const y = complexVector(loud.rows);
-  const norms = rowNorms(loud);
   const turn = seed === 0 ? () => 0 : turns(seed);
   for (let j = 0; j < loud.rows; j++) {
     const phase = turn();
     y.re[j] = (wanted[j]! / norms[j]!) * Math.cos(phase);
     y.im[j] = (wanted[j]! / norms[j]!) * Math.sin(phase);
   }
-  const x = complexVector(loud.columns);
-  multiplyAdjoint(loud, y, x);
-  return { x, iterations: 1 };
+  return y;
 }
 
 /** Phases from a seed. (Mulberry32, by T. Ettinger.) */
@@ -47,67 +45,6 @@ function turns(seed: number): () => number {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return (((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * 2 * Math.PI;
   };
-}
-
-/**
- * Iterative backpropagation: amplitudes at the foci set to what is wanted and phases kept, back and forth.
- * (Marzo and Drinkwater, "Holographic acoustic tweezers", PNAS 116 (2019) 84, methods.)
- */
-export function iterativeBackpropagation(goals: Goals, iterations: number, seed: number): Outcome {
-  return gerchbergSaxton(goals, iterations, seed, 0);
-}
-
-/**
- * Weighted Gerchberg–Saxton. (Di Leonardo, Ianni and Ruocco, "Computer generation of optimal holograms for optical trap
- * arrays", Optics Express 15 (2007) 1913, the algorithm named GSW.) Each weight is corrected by the mean amplitude over
- * its focus's own, here to the power 1/2: undamped, weights of close foci swing for ever.
- */
-export function weightedGerchbergSaxton(
-  goals: Goals,
-  iterations: number,
-  seed: number,
-  start?: ComplexVector,
-): Outcome {
-  return gerchbergSaxton(goals, iterations, seed, 0.5, start);
-}
-
-/** @param start Drive to begin with, which is changed; left out, the foci's own waves added up. */
-function gerchbergSaxton(
-  goals: Goals,
-  iterations: number,
-  seed: number,
-  power: number,
-  start?: ComplexVector,
-): Outcome {
-  const { loud, wanted } = goals;
-  const hush = silencer(goals.quiet);
-  const x = start ?? naive(goals, seed).x;
-  const b = complexVector(loud.rows);
-  const y = complexVector(loud.rows);
-  const norms = rowNorms(loud);
-  const weights = new Float64Array(loud.rows).fill(1);
-  const before = new Float64Array(loud.rows);
-  for (let n = 1; n <= iterations; n++) {
-    hush(x);
-    toPhaseOnly(x);
-    multiply(loud, x, b);
-    const reached = Float64Array.from(b.re, (re, j) => magnitude(re, b.im[j]!) / wanted[j]!);
-    const mean = reached.reduce((sum, each) => sum + each, 0) / reached.length;
-    const moved = reached.reduce((most, each, j) => Math.max(most, Math.abs(each - before[j]!)), 0);
-    if (moved <= settled * mean) return { x, iterations: n };
-    before.set(reached);
-    for (let j = 0; j < loud.rows; j++) {
-      if (power > 0) weights[j]! *= Math.min(10, Math.max(0.1, (mean / Math.max(reached[j]!, 1e-12 * mean)) ** power));
-      const size = magnitude(b.re[j]!, b.im[j]!) || 1;
-      // By row norm, so that a far focus is not the quieter for being far.
-      const gain = (weights[j]! * wanted[j]!) / norms[j]! / size;
-      y.re[j] = b.re[j]! * gain;
-      y.im[j] = b.im[j]! * gain;
-    }
-    multiplyAdjoint(loud, y, x);
-  }
-  hush(x);
-  return { x, iterations };
 }
 
 /**
@@ -143,6 +80,9 @@ export function gsPat({ loud, wanted, quiet }: Goals, iterations: number): Outco
   silencer(quiet)(x);
   return { x, iterations };
 }
+
+/** The eigenvalue is found when it moves by no more than this part in an iteration. */
+const settled = 1e-6;
 
 /**
  * Phases of the foci from the dominant eigenvector of A·Aᴴ, then the drive by Tikhonov-regularised least norm.
@@ -201,16 +141,8 @@ export function silencer(quiet: ComplexMatrix): (x: ComplexVector) => void {
   };
 }
 
-export function toPhaseOnly(x: ComplexVector): void {
-  for (let t = 0; t < x.re.length; t++) {
-    const size = magnitude(x.re[t]!, x.im[t]!);
-    x.re[t] = size > 0 ? x.re[t]! / size : 1;
-    x.im[t] = size > 0 ? x.im[t]! / size : 0;
-  }
-}
-
 /** Math.hypot guards against overflow that does not occur here, and takes ten times as long. */
-function magnitude(re: number, im: number): number {
+export function magnitude(re: number, im: number): number {
   return Math.sqrt(re * re + im * im);
 }
 

@@ -1,15 +1,9 @@
 // From targets to the drive of each element: the algorithm asked for, then what the hardware can do of it.
 import { FieldError } from '../errors.ts';
 import type { Drive, Emitters } from '../physics/sources.ts';
+import { iterativeBackpropagation, weightedGerchbergSaxton } from './backpropagation.ts';
 import { adam, lbfgs } from './descent.ts';
-import {
-  eigensolver,
-  gsPat,
-  iterativeBackpropagation,
-  naive,
-  type Outcome,
-  weightedGerchbergSaxton,
-} from './iterations.ts';
+import { eigensolver, gsPat, naive, type Outcome } from './iterations.ts';
 import { type ComplexVector, complexVector, multiply } from './matrix.ts';
 import { driveOf, targetObjective } from './objective.ts';
 import { type Goals, goalsOf, type Target } from './targets.ts';

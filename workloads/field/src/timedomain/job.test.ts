@@ -100,7 +100,15 @@ describe('a job in time', { timeout: 120_000 }, () => {
     const burst = await compute(timed({ cycles: 10, burst: 3 }));
     expect(difference(floatsOf(steady, pressure), floatsOf(burst, pressure))).toBeLessThan(0.02);
     expect(summaryOf(steady).simulation.unsettled).toBeLessThan(0.02);
-    expect(summaryOf(burst).simulation).not.toHaveProperty('unsettled');
+    expect(summaryOf(burst).warnings).toEqual([expect.stringMatching(/^an absorbing layer/)]);
+  });
+
+  it('is warned of a burst that still sounds at the end', async () => {
+    const { simulation, warnings } = summaryOf(await compute(timed({ cycles: 8, burst: 6 })));
+    expect(simulation.unsettled).toBeGreaterThan(0.01);
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/^the burst still sounded with .*raise spec.timeDomain.cycles/),
+    );
   });
 
   it('hears a body of another medium: shadow behind, and more in front', async () => {

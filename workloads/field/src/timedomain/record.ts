@@ -6,7 +6,8 @@ import type { Weighted } from './source.ts';
 
 /** What sounds: the mass rate at each point is the real part of its mass times exp(-i·ω·t), kg/s, under an envelope. */
 export interface Drive {
-  readonly points: ArrayLike<number>;
+  /** Left out, the masses are those of all points. */
+  readonly points?: ArrayLike<number>;
   readonly masses: { readonly re: ArrayLike<number>; readonly im: ArrayLike<number> };
   /** Hz; a whole number of the simulation's time steps must make a period. */
   readonly frequency: number;
@@ -42,7 +43,10 @@ export interface Recording {
   readonly effective?: Float32Array;
   /** Of each sensor, Pa after each step. */
   readonly traces: readonly Float32Array[];
-  /** Largest change of an amplitude over the last period, over the largest amplitude; of a continuous drive that is kept `at` points. */
+  /**
+   * What is kept `at` points had not come to rest by so much: of a continuous drive the largest change of an amplitude over the last
+   * period, over the largest; of a burst the largest pressure over the last period, over the largest of all.
+   */
   readonly unsettled?: number;
 }
 
@@ -62,8 +66,8 @@ export async function record(simulation: Simulation, drive: Drive, wishes: Wishe
   const omega = 2 * Math.PI * drive.frequency;
   const envelope = envelopeOf(drive);
   const sources: MassSource[] = [
-    { density: simulation.sourceAt(drive.points, drive.masses.re), rate: (t) => envelope(t) * Math.cos(omega * t) },
-    { density: simulation.sourceAt(drive.points, drive.masses.im), rate: (t) => envelope(t) * Math.sin(omega * t) },
+    { density: simulation.sourceAt(drive.masses.re, drive.points), rate: (t) => envelope(t) * Math.cos(omega * t) },
+    { density: simulation.sourceAt(drive.masses.im, drive.points), rate: (t) => envelope(t) * Math.sin(omega * t) },
   ];
   const { pressure } = simulation;
   const { steps, sensors = [] } = wishes;
@@ -71,7 +75,9 @@ export async function record(simulation: Simulation, drive: Drive, wishes: Wishe
   // Of a continuous drive the last period counts, and the one before tells whether it has settled.
   const from = continuous ? steps - perPeriod : 0;
   const sums = new Sums(pressure, wishes);
-  const before = new Before(pressure, continuous ? thinned(wishes.at) : new Uint32Array(0));
+  const watched = thinned(wishes.at);
+  const before = new Before(pressure, continuous ? watched : new Uint32Array(0));
+  const rest = new Rest(pressure, continuous ? new Uint32Array(0) : watched);
   const traces = sensors.map(() => new Float32Array(steps));
   let sounded = continuous ? perPeriod : 0;
   let loudest = 0;
@@ -86,6 +92,7 @@ export async function record(simulation: Simulation, drive: Drive, wishes: Wishe
     sensors.forEach((sensor, i) => {
       traces[i]![n] = heard(sensor, pressure);
     });
+    rest.hear(n >= steps - perPeriod);
     if (n >= from) sums.add(cos, sin);
     else if (n >= from - perPeriod) before.add(cos, sin);
     if ((n + 1) % perPeriod === 0) {
@@ -98,7 +105,7 @@ export async function record(simulation: Simulation, drive: Drive, wishes: Wishe
     await setImmediate();
     wishes.signal?.throwIfAborted();
   }
-  const unsettled = before.changeTo(sums.amplitude);
+  const unsettled = continuous ? before.changeTo(sums.amplitude) : rest.share();
   return { ...sums.end(sounded, steps - from), traces, ...(unsettled !== undefined && { unsettled }) };
 }
 
@@ -174,6 +181,32 @@ class Before {
       change = Math.max(change, Math.hypot(re[point]! - this.#re[i]!, im[point]! - this.#im[i]!));
     });
     return most > 0 ? change / most : 0;
+  }
+}
+
+/** What still sounds at the end. */
+class Rest {
+  readonly #pressure: Float64Array;
+  readonly #at: Uint32Array;
+  #most = 0;
+  #last = 0;
+
+  constructor(pressure: Float64Array, at: Uint32Array) {
+    this.#pressure = pressure;
+    this.#at = at;
+  }
+
+  hear(atTheEnd: boolean): void {
+    let peak = 0;
+    for (const point of this.#at) peak = Math.max(peak, Math.abs(this.#pressure[point]!));
+    this.#most = Math.max(this.#most, peak);
+    if (atTheEnd) this.#last = Math.max(this.#last, peak);
+  }
+
+  /** Largest pressure at the end over the largest of all; undefined where none is watched. */
+  share(): number | undefined {
+    if (this.#at.length === 0) return undefined;
+    return this.#most > 0 ? this.#last / this.#most : 0;
   }
 }
 

@@ -180,12 +180,36 @@ describe('a simulation in time', { timeout: 60_000 }, () => {
     expect(Math.max(...hill.map((x, i) => Math.abs(x - simulation.pressure[i]!)))).toBeLessThan(1e-9);
   });
 
+  it('does so in the medium of the exact speed though sound is faster elsewhere', () => {
+    const n = 128;
+    const way = 40;
+    // Half of the hill runs towards what is faster, and is not looked at.
+    const off = (exactSpeed?: number): number => {
+      const simulation = new Simulation({
+        shape: [n],
+        step,
+        timeStep: (way * step) / air.soundSpeed / 750,
+        soundSpeed: Float64Array.from({ length: n }, (_, i) => (i < 4 ? 4000 : air.soundSpeed)),
+        density: air.density,
+        layers: [0],
+        ...(exactSpeed !== undefined && { exactSpeed }),
+      });
+      simulation.start(Float64Array.from({ length: n }, (_, i) => 2 * Math.exp(-(((i - n / 2) / 2) ** 2))));
+      for (let i = 0; i < 750; i++) simulation.advance();
+      const run = simulation.pressure.subarray(n / 2 + 20);
+      return run.reduce((most, each, i) => Math.max(most, Math.abs(each - Math.exp(-(((i + 20 - way) / 2) ** 2)))), 0);
+    };
+    expect(off(air.soundSpeed)).toBeLessThan(1e-5);
+    expect(off()).toBeGreaterThan(0.2);
+  });
+
   it('refuses what is no medium, leaves no room, or runs ahead of its waves', () => {
     const settings = { ...air, shape: [32], step, timeStep: 1e-6, layers: [8] };
     expect(() => new Simulation({ ...settings, soundSpeed: Number.NaN })).toThrow(/positive and finite/);
     expect(() => new Simulation({ ...settings, density: new Float64Array(7).fill(1) })).toThrow(/32 points/);
     expect(() => new Simulation({ ...settings, layers: [16] })).toThrow(/leave nothing/);
     expect(() => new Simulation({ ...settings, timeStep: 1e-5 })).toThrow(/more than a point/);
+    expect(() => new Simulation({ ...settings, timeStep: 2.5e-6, exactSpeed: 100 })).toThrow(/faster than the exact/);
     expect(() => new Simulation({ ...settings, shape: [30] })).toThrow(/power/);
     expect(() => new Simulation({ ...settings, shape: [2, 2, 2, 2] })).toThrow(/three axes/);
   });

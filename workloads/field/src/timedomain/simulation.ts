@@ -12,6 +12,8 @@ export interface SimulationSettings {
   readonly timeStep: number;
   /** m/s, everywhere or at each point. */
   readonly soundSpeed: number | Float64Array;
+  /** m/s of the medium in which steps in time are exact: the largest speed when left out. A lower one asks for shorter steps. */
+  readonly exactSpeed?: number;
   /** kg/m³, everywhere or at each point. */
   readonly density: number | Float64Array;
   /** Points of the absorbing layer at both ends of each axis; with 0 what leaves at one end enters at the other. */
@@ -39,7 +41,7 @@ export function stableTimeStep(step: number, soundSpeed: number | Float64Array, 
  * (2002) 53; Treeby and Cox, "k-Wave", J. Biomed. Opt. 15 (2010) 021314, section 2.) Sources are corrected by cos(ckΔt/2): so
  * that at resonance, ck = ω, steps in time answer them as time itself does.
  *
- * Exact in time where the speed is the largest one; elsewhere of second order. In space exact up to two points a
+ * Exact in time where the speed is `exactSpeed`; elsewhere of second order. In space exact up to two points a
  * wavelength; a jump of the medium rings over a point or two.
  */
 export class Simulation {
@@ -54,7 +56,7 @@ export class Simulation {
   readonly #inTime: Float64Array;
   readonly #spectrum: ComplexArray;
   readonly #slope: ComplexArray;
-  readonly #fastest: number;
+  readonly #exactSpeed: number;
   #steps = 0;
 
   /** @throws RangeError for lengths that are no powers of two, layers that leave no room, or a medium that is none. */
@@ -63,7 +65,7 @@ export class Simulation {
     const count = shape.reduce((product, n) => product * n, 1);
     checkSettings(settings, count);
     this.settings = settings;
-    this.#fastest = largest(soundSpeed);
+    this.#exactSpeed = settings.exactSpeed ?? largest(soundSpeed);
     this.pressure = new Float64Array(count);
     this.#transform = new FourierTransform(shape);
     this.#speed = everywhere(soundSpeed, count);
@@ -97,14 +99,14 @@ export class Simulation {
 
   /**
    * What masses at points add to the density, as `advance` takes it: the same however often and whenever it sounds.
-   * @param points Their numbers. @param masses kg at each.
+   * @param masses kg at each point. @param points Their numbers; left out, the masses are those of all points.
    */
-  sourceAt(points: ArrayLike<number>, masses: ArrayLike<number>): Float64Array {
+  sourceAt(masses: ArrayLike<number>, points?: ArrayLike<number>): Float64Array {
     const { step, shape } = this.settings;
     const { re, im } = this.#spectrum;
     re.fill(0);
     im.fill(0);
-    for (let n = 0; n < points.length; n++) re[points[n]!]! += masses[n]! / step ** shape.length;
+    for (let n = 0; n < masses.length; n++) re[points ? points[n]! : n]! += masses[n]! / step ** shape.length;
     this.#transform.forward(this.#spectrum);
     for (let i = 0; i < re.length; i++) {
       const by = Math.cos(this.#halfTurn(i));
@@ -205,10 +207,10 @@ export class Simulation {
     }
   }
 
-  /** ckΔt/2 of wave `i`, by the largest speed. */
+  /** ckΔt/2 of wave `i`, by the speed at which steps are exact. */
   #halfTurn(i: number): number {
     const square = this.#axes.reduce((sum, { places, wavenumbers }) => sum + wavenumbers[places[i]!]! ** 2, 0);
-    return (this.#fastest * this.settings.timeStep * Math.sqrt(square)) / 2;
+    return (this.#exactSpeed * this.settings.timeStep * Math.sqrt(square)) / 2;
   }
 }
 
@@ -262,7 +264,7 @@ function axisOf(
 }
 
 function checkSettings(
-  { shape, step, timeStep, soundSpeed, density, layers }: SimulationSettings,
+  { shape, step, timeStep, soundSpeed, exactSpeed, density, layers }: SimulationSettings,
   count: number,
 ): void {
   if (shape.length < 1 || shape.length > 3) throw new RangeError('a simulation has one to three axes');
@@ -279,7 +281,15 @@ function checkSettings(
       throw new RangeError(`absorbing layers of ${points} points leave nothing of ${n}`);
     }
   });
-  if (largest(soundSpeed) * timeStep > step) throw new RangeError('a wave would pass more than a point in a time step');
+  const fastest = largest(soundSpeed);
+  if (fastest * timeStep > step) throw new RangeError('a wave would pass more than a point in a time step');
+  if (exactSpeed === undefined) return;
+  if (!(exactSpeed > 0 && exactSpeed < Infinity)) throw new RangeError('the exact speed must be positive and finite');
+  // The shortest wave, along the diagonal, turns furthest in a step.
+  const turn = Math.min(1, (exactSpeed * timeStep * Math.sqrt(shape.length)) / step) * (Math.PI / 2);
+  if ((fastest / exactSpeed) * Math.sin(turn) > 1) {
+    throw new RangeError('a time step too long for waves that are faster than the exact speed');
+  }
 }
 
 function everywhere(values: number | Float64Array, count: number): ArrayLike<number> {

@@ -27,18 +27,53 @@ export function spreadSource(
   place: readonly number[],
   wavenumber: number,
 ): Weighted {
-  const gain = Math.exp((wavenumber * width * step) ** 2 / 2) ** (1 / shape.length);
-  return product(
-    shape,
-    place.map((at) => {
-      const from = Math.round(at) - spread;
-      const hill = Array.from({ length: 2 * spread + 1 }, (_, i) =>
-        Math.exp(-((from + i - at) ** 2) / (2 * width ** 2)),
-      );
-      const whole = hill.reduce((sum, each) => sum + each, 0);
-      return { from, weights: hill.map((each) => (each / whole) * gain) };
-    }),
-  );
+  return product(shape, hillsOf(shape.length, step, place, wavenumber));
+}
+
+/** Points that one source is spread over along three axes. */
+export const spreadPoints: number = (2 * spread + 1) ** 3;
+
+/**
+ * Adds a point source as `spreadSource` spreads it to the masses of all points of three axes.
+ * @throws RangeError where it does not fit in.
+ */
+export function addSource(
+  { shape, step }: Pick<SimulationSettings, 'shape' | 'step'>,
+  place: readonly number[],
+  wavenumber: number,
+  mass: { readonly re: number; readonly im: number },
+  to: { readonly re: Float64Array; readonly im: Float64Array },
+): void {
+  const hills = hillsOf(3, step, place, wavenumber);
+  hills.forEach((hill, axis) => checkFit(hill, shape[axis]!));
+  const [z, y, x] = hills as [Along, Along, Along];
+  const [, ny, nx] = shape as [number, number, number];
+  z.weights.forEach((byZ, iz) => {
+    y.weights.forEach((byY, iy) => {
+      const row = ((z.from + iz) * ny + y.from + iy) * nx + x.from;
+      const [re, im] = [mass.re * byZ * byY, mass.im * byZ * byY];
+      for (let ix = 0; ix < x.weights.length; ix++) {
+        to.re[row + ix]! += re * x.weights[ix]!;
+        to.im[row + ix]! += im * x.weights[ix]!;
+      }
+    });
+  });
+}
+
+/** Weights of neighbours along an axis, from a point on. */
+interface Along {
+  readonly from: number;
+  readonly weights: readonly number[];
+}
+
+function hillsOf(axes: number, step: number, place: readonly number[], wavenumber: number): Along[] {
+  const gain = Math.exp((wavenumber * width * step) ** 2 / 2) ** (1 / axes);
+  return place.map((at) => {
+    const from = Math.round(at) - spread;
+    const hill = Array.from({ length: 2 * spread + 1 }, (_, i) => Math.exp(-((from + i - at) ** 2) / (2 * width ** 2)));
+    const whole = hill.reduce((sum, each) => sum + each, 0);
+    return { from, weights: hill.map((each) => (each / whole) * gain) };
+  });
 }
 
 /**
@@ -56,15 +91,16 @@ export function sensorAt({ shape }: Pick<SimulationSettings, 'shape'>, place: re
   );
 }
 
-function product(
-  shape: readonly number[],
-  along: readonly { readonly from: number; readonly weights: readonly number[] }[],
-): Weighted {
+function checkFit({ from, weights }: Along, length: number): void {
+  if (!(from >= 0 && from + weights.length <= length)) throw new RangeError('a place at the edge of the simulation');
+}
+
+function product(shape: readonly number[], along: readonly Along[]): Weighted {
   let points = [0];
   let weights = [1];
   shape.forEach((n, axis) => {
     const { from, weights: own } = along[axis]!;
-    if (!(from >= 0 && from + own.length <= n)) throw new RangeError('a place at the edge of the simulation');
+    checkFit(along[axis]!, n);
     weights = weights.flatMap((weight) => own.map((each) => weight * each));
     points = points.flatMap((before) => own.map((_, i) => before * n + from + i));
   });
