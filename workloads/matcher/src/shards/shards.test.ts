@@ -2,9 +2,10 @@ import '../testing/commonjs.ts';
 import { serialize } from 'node:v8';
 import { eventually } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openRecord } from '../record/record.ts';
 import { startPool, type TestPool } from '../testing/pool.ts';
 import { type Holder, next } from './claims.ts';
-import { peerHeader, peerPath } from './shards.ts';
+import { peerHeader, peerPath, Shards } from './shards.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -77,6 +78,41 @@ describe('a pool of two shards', () => {
     for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all.slice(2)), 2000);
     for (const id of ['item-0', 'item-1']) await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Enabled' });
     for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all), 2000);
+  });
+
+  test('lets a pod keep the shard that it reads for long, and claims that ended while PostgreSQL was away be made again', async () => {
+    const record = await openRecord({ url: pool.postgres.url });
+    const moves: number[] = [];
+    const onMove = async (own: number) => void moves.push(own);
+    // Of another number of shards: the pods of the pool are none of theirs.
+    const join = (pod: string) => Shards.join({ record, pod, url: `http://${pod}`, shards: 5, lease: 1000, onMove });
+    const [slow, quick] = [await join('slow'), await join('quick')];
+    try {
+      await quick.serves(quick.claimed);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      const third = await join('third');
+      expect([slow, quick, third].map(({ claimed }) => claimed)).toEqual([0, 1, 2]);
+      await third.close();
+      await slow.serves(slow.claimed);
+      const held = async () =>
+        await record.transaction(async (client) => {
+          const { rows } = await client.query<{ name: string; shard: number; ready: boolean }>(
+            'select name, shard, ready from pods where shards = 5 and until > now() order by name',
+          );
+          return rows;
+        });
+      const before = [
+        { name: 'quick', shard: 1, ready: true },
+        { name: 'slow', shard: 0, ready: true },
+      ];
+      expect(await held()).toEqual(before);
+      await record.transaction(async (client) => await client.query('delete from pods where shards = 5'));
+      await eventually(async () => expect(await held()).toEqual(before));
+      expect(moves).toEqual([]);
+    } finally {
+      await Promise.all([slow.close(), quick.close()]);
+      await record.close();
+    }
   });
 
   test('answers pods of its own record alone', async () => {
