@@ -108,8 +108,10 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
     if (running) return;
     running = true;
     while (waiting.length > 0) {
-      // Answers whose token just came ask for their next meanwhile: apart, they would stay apart, in batches that are half empty.
-      await new Promise((resolve) => setImmediate(resolve));
+      // Answers whose token just came ask for their next meanwhile: apart, they would stay apart, in batches that are half empty. Where all have asked
+      // already, a turn of the event loop for each token would only be waited for.
+      const isWhole = waiting.length >= inWork.length && waiting.every(({ left }) => left === undefined);
+      if (!isWhole) await new Promise((resolve) => setImmediate(resolve));
       dropGone();
       quiet = waiting.length > 1 ? 0 : quiet + 1;
       const batch = chosen();
