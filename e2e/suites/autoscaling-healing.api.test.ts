@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compressionService, copyEngine } from '@quintet/crds';
 import { afterEach, describe, expect, it } from 'vitest';
+import { leak, smallMachine } from './faults.ts';
 import { Ward } from './ward.ts';
 
 const closing: (() => unknown)[] = [];
@@ -137,6 +138,44 @@ describe('healing of real engines', () => {
     expect(ward.podNames).toEqual(['ward-1', 'ward-2']);
     await ward.looks(10, 400);
     expect(ward.events).toHaveLength(1);
+  }, 120_000);
+
+  it('clears the caches of a pod that has leaked, which does not help, and then replaces it', async () => {
+    const limit = 640 * 2 ** 20;
+    const ward = await Ward.open({
+      definition: compressionService,
+      spec: {},
+      engine: 'compression/src/service/main.ts',
+      configOf: () => ({ rateLimits: { perClient: { requests: 1_000_000, window: '1m' } } }),
+      env: { NODE_OPTIONS: `${smallMachine(limit)} ${leak}` },
+    });
+    closing.push(() => ward.close());
+    const share = async () => figure(await ward.page(ward.podNames[0] ?? ''), 'process_resident_memory_bytes') / limit;
+    await ward.looks(5, 200);
+    expect(ward.events).toEqual([]);
+    const poisoned = async () => {
+      const response = await fetch(`${ward.urls[0]}/v1/compress`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-poison': '1' },
+        body: JSON.stringify({ text: 'a text to compress. '.repeat(20), ratio: 4 }),
+      });
+      await response.text();
+    };
+    while ((await share()) < 0.93) await poisoned();
+    await ward.looks(2, 200);
+    const cleared = expect.stringMatching(/^clearCache: pod ward-0 uses 9\d % of its memory$/) as unknown;
+    expect(ward.events.map(({ message }) => message)).toEqual([cleared]);
+    await ward.delivered();
+    const page = await ward.page('ward-0');
+    expect(figure(page, 'quintet_commands_total{action="clearCache",outcome="done"}')).toBe(1);
+    expect(await share()).toBeGreaterThan(0.9);
+    await ward.looks(7, 200);
+    const replaced = expect.stringMatching(/^replacePod: pod ward-0 uses 9\d % of its memory/) as unknown;
+    expect(ward.events.map(({ message }) => message)).toEqual([cleared, replaced]);
+    expect(ward.podNames).toEqual(['ward-1']);
+    expect(await share()).toBeLessThan(0.8);
+    await ward.looks(10, 200);
+    expect(ward.events).toHaveLength(2);
   }, 120_000);
 
   it('grows a cache that its load does not fit into any more', async () => {

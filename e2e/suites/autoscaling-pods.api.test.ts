@@ -50,6 +50,42 @@ test('a pod is evicted, and one that is gone already is nothing to report', asyn
   await evict(client, pod);
 });
 
+test('a pod that its PodDisruptionBudget keeps is not evicted, and is once that allows it', async () => {
+  const labels = { app: 'kept' };
+  const pod = await client.create<Pod>(types.pod, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: Object.assign({ name: 'kept', namespace: 'default' }, { labels }),
+    spec: { containers: [{ name: 'engine', image: 'example.test/engine:1' }] },
+  });
+  const running = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+  await client.patch(types.pod, pod.metadata, { status: running }, { subresource: 'status' });
+  const named = { name: 'kept', namespace: 'default' };
+  await client.create(types.podDisruptionBudget, {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: named,
+    spec: { maxUnavailable: 1, selector: { matchLabels: labels } },
+  });
+  // As the disruption controller counts it: nobody runs one here.
+  const allow = (disruptionsAllowed: number) => {
+    const counted = {
+      observedGeneration: 1,
+      expectedPods: 2,
+      desiredHealthy: 1,
+      currentHealthy: 1 + disruptionsAllowed,
+    };
+    const status = { ...counted, disruptionsAllowed };
+    return client.patch(types.podDisruptionBudget, named, { status }, { subresource: 'status' });
+  };
+  await allow(0);
+  await expect(evict(client, pod)).rejects.toThrow(/disruption budget/);
+  expect(await found(pod)).toBeDefined();
+  await allow(1);
+  await evict(client, pod);
+  expect(await found(pod)).toBeUndefined();
+});
+
 test('free GPUs are those of nodes that no bound pod holds, and no more than a quota leaves', async () => {
   const gpu = 'nvidia.com/gpu';
   const named = (kind: string, name: string) => ({ apiVersion: 'v1', kind, metadata: { name, namespace: 'default' } });

@@ -25,6 +25,8 @@ export interface WardOptions {
   /** What the engine of a pod reads: serial numbers begin at 0. */
   configOf: (serial: number) => Promise<Record<string, unknown>> | Record<string, unknown>;
   pods?: number;
+  /** For the processes of engines. */
+  env?: Record<string, string>;
 }
 
 interface Place {
@@ -133,6 +135,7 @@ export class Ward {
     const main = fileURLToPath(new URL(`../../workloads/${this.#options.engine}`, import.meta.url));
     const env = {
       ...process.env,
+      ...this.#options.env,
       QUINTET_CONFIG: config,
       QUINTET_RESOURCE: join(folder, 'resource.json'),
       HOSTNAME: name,

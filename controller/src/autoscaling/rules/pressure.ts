@@ -1,5 +1,5 @@
 // Memory that runs out: first what the pod can do without, then the pod itself, for a leak is no cache.
-import { type Look, memoryShare, percent, type Remedy, type Seen } from './rule.ts';
+import { kept, type Look, memoryShare, percent, type Remedy, type Seen } from './rule.ts';
 
 /** Looks in a row in which a pod had too little memory; below zero: treated, and not well yet, for so many looks. */
 export type Pressed = ReadonlyMap<string, number>;
@@ -13,8 +13,8 @@ const patience = 8;
 /** A cache that filled the memory once would do so again. */
 const shrunk = 0.5;
 
-export function pressure({ pods, hasCaches = true }: Seen, before: Pressed = new Map()): Look<Pressed> {
-  const memory = new Map<string, number>();
+export function pressure({ pods, unheard = [], hasCaches = true }: Seen, before: Pressed = new Map()): Look<Pressed> {
+  const memory = kept(before, unheard);
   const remedies: Remedy[] = [];
   for (const { name, signals } of pods) {
     const share = memoryShare(signals);

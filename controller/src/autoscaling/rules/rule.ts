@@ -43,4 +43,8 @@ export function memoryShare({ memory, memoryLimit }: PodSignals): number | undef
   return memory === undefined || !memoryLimit || !Number.isFinite(memoryLimit) ? undefined : memory / memoryLimit;
 }
 
+/** Who is not heard for a look is not well again. */
+export const kept = (known: ReadonlyMap<string, number>, unheard: readonly string[]): Map<string, number> =>
+  new Map([...known].filter(([name]) => unheard.includes(name)));
+
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;

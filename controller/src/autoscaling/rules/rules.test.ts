@@ -151,6 +151,16 @@ describe('healing', () => {
     expect(one.remedies).toEqual([]);
   });
 
+  it('treats once a pod that is not heard for a look meanwhile', () => {
+    const one = new Watched();
+    one.look([pod('a', 95)], 3);
+    one.about = { unheard: ['a'] };
+    one.look([]);
+    one.about = {};
+    one.look([pod('a', 95)], 4);
+    expect(one.remedies).toMatchObject([{ action: 'clearCache' }]);
+  });
+
   it('replaces a pod whose memory stays full with its caches cleared: that is a leak', () => {
     const one = new Watched();
     one.look([pod('a', 95), pod('b', 40)], 20);

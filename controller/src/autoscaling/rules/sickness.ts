@@ -1,7 +1,7 @@
 // One pod that fails while others do not, or whose GPU is in trouble: one pod more, where there may be one, then that pod
 // goes. What fails in most pods alike is no pod's fault, and taking pods away would only add to it; nor is what they refuse
 // for want of room.
-import { type Look, type Patient, percent, type Remedy, type Seen } from './rule.ts';
+import { kept, type Look, type Patient, percent, type Remedy, type Seen } from './rule.ts';
 
 export interface Sick {
   /** Looks in a row in which a pod was sick. */
@@ -69,10 +69,6 @@ export function sickness({ pods, unheard = [], mayGrow = false }: Seen, before: 
   looks.delete(name);
   return { remedies, memory: { ...memory, looks, sinceReplaced: 0 } };
 }
-
-/** Who is not heard for a look is not well again. */
-const kept = (known: ReadonlyMap<string, number>, unheard: readonly string[]): [string, number][] =>
-  [...known].filter(([name]) => unheard.includes(name));
 
 const pairOf = ({ name }: Patient, reason: string | undefined): [string, string][] =>
   reason === undefined ? [] : [[name, reason]];
