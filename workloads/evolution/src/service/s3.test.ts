@@ -1,11 +1,13 @@
 // Data from S3 and files to S3, against a server that keeps objects in memory and knows one key.
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { evolutionRun, parseStored } from '@quintet/crds';
+import { type EvolutionRunSpec, evolutionRun, parseStored } from '@quintet/crds';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { upload } from './bucket.ts';
 import { dataFileOf } from './data.ts';
+import { frozenModelsOf } from './frozen.ts';
 
 const objects = new Map<string, Buffer>();
 /** Writes after this many are refused. */
@@ -80,6 +82,30 @@ it.each([
     reason: 'DataUnreadable',
     message: expect.stringMatching(message) as string,
     where: { field: 'spec.dataset.source.s3' },
+  });
+});
+
+const frozenIn = (s3: object, more: object = {}) => {
+  const source = { s3: { bucket: 'tables', key: 'bureau.onnx', endpoint, ...s3 } };
+  return frozenModelsOf({
+    ...specWith({}),
+    search: { frozen: [{ name: 'bureau', source, ...more }] },
+  } as EvolutionRunSpec);
+};
+
+it('reads a frozen model from a bucket, and names the place of one that is missing, or another', async () => {
+  objects.set('/tables/bureau.onnx', Buffer.from('graph'));
+  const sha256 = createHash('sha256').update('graph').digest('hex');
+  expect(await frozenIn({}, { sha256 })).toEqual([
+    { name: 'bureau', sha256, bytes: new TextEncoder().encode('graph') },
+  ]);
+  await expect(frozenIn({}, { sha256: 'f'.repeat(64) })).rejects.toMatchObject({
+    reason: 'DataDamaged',
+    where: { field: 'spec.search.frozen.bureau.sha256' },
+  });
+  await expect(frozenIn({ key: 'other.onnx' })).rejects.toMatchObject({
+    reason: 'DataUnreadable',
+    where: { field: 'spec.search.frozen.bureau.source.s3' },
   });
 });
 
