@@ -10,6 +10,8 @@ export interface Holder {
   readonly shard: number;
   /** It has read the shard. */
   readonly ready: boolean;
+  /** It has missed two renewals and may be gone. */
+  readonly late: boolean;
 }
 
 export interface Claimant {
@@ -34,6 +36,9 @@ export interface Before {
   readonly read?: number | undefined;
 }
 
+/** How often a claim is renewed within its time. */
+export const renewals = 5;
+
 /** Any number: pods claim one after the other. */
 const lock = 7_164_223;
 
@@ -43,7 +48,7 @@ export async function claim(record: Recorded, claimant: Claimant, before: Before
   return await record.transaction(async (client) => {
     await client.query('select pg_advisory_xact_lock($1)', [lock]);
     await client.query('delete from pods where until < now()');
-    const holders = await holdersOf(client, shards);
+    const holders = await holdersOf(client, claimant);
     const own = next(holders, pod, shards, before.own);
     const ready = own === before.read;
     await client.query(
@@ -52,7 +57,7 @@ export async function claim(record: Recorded, claimant: Claimant, before: Before
       [pod, url, own, shards, ready, lease],
     );
     const others = holders.filter((holder) => holder.pod !== pod);
-    return { own, holders: [...others, { pod, url, shard: own, ready }] };
+    return { own, holders: [...others, { pod, url, shard: own, ready, late: false }] };
   });
 }
 
@@ -70,23 +75,30 @@ export async function peerKey(record: Recorded): Promise<string> {
   });
 }
 
-async function holdersOf(client: pg.PoolClient, shards: number): Promise<Holder[]> {
+async function holdersOf(client: pg.PoolClient, { shards, lease }: Claimant): Promise<Holder[]> {
   const { rows } = await client.query<Holder>(
-    'select name as pod, url, shard, ready from pods where shards = $1 order by name',
-    [shards],
+    `select name as pod, url, shard, ready, until < now() + $2 * interval '1 ms' as late
+     from pods where shards = $1 order by name`,
+    [shards, lease - 2.5 * (lease / renewals)],
   );
   return rows;
 }
 
-/** The shard that a pod is to hold, as the others stand. It leaves none without a pod that has read it, and moves only when it has read its own. */
+/**
+ * The shard that a pod is to hold, as the others stand. A new one takes that of a pod that may be gone. Another leaves none without a pod that has read it, and
+ * moves only when it has read its own.
+ */
 export function next(holders: readonly Holder[], pod: string, shards: number, before?: number): number {
-  const count = Array.from({ length: shards }, () => 0);
-  for (const { shard } of holders) count[shard] = (count[shard] ?? 0) + 1;
+  const fewestOf = (counted: readonly Holder[]) => {
+    const count = Array.from({ length: shards }, () => 0);
+    for (const { shard } of counted) count[shard] = (count[shard] ?? 0) + 1;
+    return { count, fewest: count.indexOf(Math.min(...count)) };
+  };
   const held = holders.find((holder) => holder.pod === pod);
-  const fewest = count.indexOf(Math.min(...count));
-  if (!held) return before ?? fewest;
+  if (!held) return before ?? fewestOf(holders.filter(({ late }) => !late)).fewest;
+  const { count, fewest } = fewestOf(holders);
   const { shard: own, ready } = held;
-  const others = holders.some((holder) => holder.pod !== pod && holder.shard === own && holder.ready);
+  const others = holders.some((other) => other.pod !== pod && other.shard === own && other.ready && !other.late);
   const uneven = (count[own] ?? 0) - (count[fewest] ?? 0) > 1;
   return ready && others && uneven ? fewest : own;
 }

@@ -11,7 +11,7 @@ vi.setConfig({ testTimeout: 60_000 });
 
 describe('the shard that a pod takes', () => {
   const holders = (...shards: number[]): Holder[] =>
-    shards.map((shard, i) => ({ pod: `pod-${i}`, url: '', shard, ready: true }));
+    shards.map((shard, i) => ({ pod: `pod-${i}`, url: '', shard, ready: true, late: false }));
   test.each([
     { name: 'the first, where nobody is', of: 2, held: [], pod: 'new', wanted: 0 },
     { name: 'one that nobody holds', of: 3, held: [0, 2], pod: 'new', wanted: 1 },
@@ -31,10 +31,18 @@ describe('the shard that a pod takes', () => {
     expect(next(holders(...held), pod, of, before)).toBe(wanted);
   });
 
+  test('is that of a pod that may be gone, for a new one alone', () => {
+    const late = holders(0, 1).map((each) => ({ ...each, late: each.pod === 'pod-1' }));
+    expect(next(late, 'new', 2)).toBe(1);
+    expect(next([...late, ...holders(0).map((each) => ({ ...each, pod: 'pod-2' }))], 'pod-2', 2)).toBe(0);
+  });
+
   test('is its own as long as no other pod has read it, or it has not itself', () => {
     const unread = (pod: string) => holders(0, 0).map((each) => (each.pod === pod ? { ...each, ready: false } : each));
     expect(next(unread('pod-1'), 'pod-0', 2)).toBe(0);
     expect(next(unread('pod-1'), 'pod-1', 2)).toBe(0);
+    const gone = holders(0, 0).map((each) => ({ ...each, late: each.pod === 'pod-1' }));
+    expect(next(gone, 'pod-0', 2)).toBe(0);
   });
 });
 

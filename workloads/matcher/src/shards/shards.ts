@@ -4,7 +4,7 @@ import { deserialize, serialize } from 'node:v8';
 import type { Query } from '../match/matcher.ts';
 import type { Finding } from '../match/verdict.ts';
 import type { Recorded } from '../record/record.ts';
-import { type Claimant, claim, type Held, type Holder, peerKey, release } from './claims.ts';
+import { type Claimant, claim, type Held, type Holder, peerKey, release, renewals } from './claims.ts';
 
 /** What a stage needs of a query; the rest is decided where it was asked. */
 export type Question = Pick<Query, 'tenant' | 'level' | 'banks' | 'fingerprint' | 'profile'>;
@@ -143,13 +143,14 @@ export class Shards {
     );
     const first = this.#turn++ % Math.max(1, holders.length);
     const byTurns = [...holders.slice(first), ...holders.slice(0, first)];
-    return byTurns.sort((a, b) => Number(this.#silent.has(a.pod)) - Number(this.#silent.has(b.pod)));
+    const doubtful = ({ pod, late }: Holder) => Number(late || this.#silent.has(pod));
+    return byTurns.sort((a, b) => doubtful(a) - doubtful(b));
   }
 
   async #keep(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
-      await sleep(this.#options.lease / 5, undefined, { signal, ref: false }).catch(() => undefined);
+      await sleep(this.#options.lease / renewals, undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
       // While PostgreSQL is away, the holders are as they were.
       await this.#renew().catch((error: unknown) => this.#options.onError?.(error));
