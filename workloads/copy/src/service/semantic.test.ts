@@ -7,6 +7,7 @@ import { embeddingTable, writeModel } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bigramModel } from '../testing/gguf.ts';
 import { copyEngine } from './engine.ts';
+import { onClaim, workplace } from './fixtures/workplace.ts';
 import type { Answer } from './generator.ts';
 import { semantic } from './semantic.ts';
 import type { CopyAnswer } from './writer.ts';
@@ -79,6 +80,24 @@ describe('a brief that means the same as one before', () => {
     expect(await write('news', { facts: ['beta', 'alpha'] })).toMatchObject({ source: 'semantic' });
   });
 });
+
+test('while the embedding model is missing the language model is not opened in vain; once both are there all is served', async () => {
+  const place = workplace();
+  try {
+    bigramModel(join(place.folder, 'claims/models/bigram.gguf'), 'the cat sat on the mat\0'.repeat(8));
+    const { source } = onClaim('embedding');
+    const waiting = await place.engineWith({ model: onClaim('bigram.gguf'), semanticCache: { embedding: { source } } });
+    const page = async (path: string) => (await fetch(`${waiting.url}${path}`)).text();
+    await expect.poll(() => page('/readyz')).toContain('claims/models/embedding');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await page('/metrics')).not.toContain('quintet_copy_batch_seconds');
+    writeModel(join(place.folder, 'claims/models/embedding'), 'last_hidden_state', embeddingTable);
+    await expect.poll(async () => (await fetch(`${waiting.url}/readyz`)).status, { timeout: 20_000 }).toBe(200);
+    expect(await page('/metrics')).toContain('quintet_copy_batch_seconds');
+  } finally {
+    await place.end();
+  }
+}, 60_000);
 
 test('an answer that the cache has given up is given to nobody, and an embedding that fails finds nothing', async () => {
   const cache = createCache<Answer[]>({ name: 'c', kind: 'a', version: '1', tiers: [memoryTier({ maxBytes: 1e6 })] });
