@@ -100,7 +100,7 @@ describe('the teller', () => {
     }
     expect(changed).toEqual(['team/guard', 'team/guard']);
     expect(status()).toMatchObject({
-      index: { items: 3, disabled: 0, quarantined: 0, age: '1s', position: 3 },
+      index: { items: 3, disabled: 0, quarantined: 0, age: '2s', position: 3 },
       traffic: { requestsPerSecond: '20', latencyP95: '95ms', errorRate: '0%', cacheHitRate: '75%' },
     });
     items = 4;

@@ -50,12 +50,12 @@ quintet_matcher_snapshot_timestamp_seconds 1767268800
 describe('status.index', () => {
   it('counts an item once, however many pods hold it, and adds the shards up', () => {
     const pods = [pod(), pod({ position: 48, items: 99 }), pod({ shard: 1, items: 90, disabled: 0 })];
-    expect(indexOf(pods, 2)).toEqual({ items: 190, disabled: 2, quarantined: 2, age: '1s', position: 48 });
+    expect(indexOf(pods, 2)).toEqual({ items: 190, disabled: 2, quarantined: 2, age: '2s', position: 48 });
   });
 
   it('is as old as the slowest pod, in steps, so that it says the same at each look', () => {
     const ageOf = (ageSeconds: number) => indexOf([pod(), pod({ ageSeconds })], 1)?.age;
-    expect([0.1, 0.9, 3, 45, 200, 4000, 200_000].map(ageOf)).toEqual(['1s', '1s', '5s', '1m', '5m', '1d', '3d']);
+    expect([0.1, 0.9, 3, 45, 200, 4000, 200_000].map(ageOf)).toEqual(['2s', '2s', '5s', '1m', '5m', '1d', '3d']);
   });
 
   it('names the last snapshot', () => {

@@ -6,7 +6,7 @@ import type { PodIndex } from './page.ts';
 export type IndexStatus = NonNullable<MatcherPoolStatus['index']>;
 
 /** Ages are told as "at most so much": an index that is followed says the same at each look. */
-const ages = [1, 2, 5, 10, 30, 60, 300, 900, 3600, 86_400];
+const ages = [2, 5, 10, 30, 60, 300, 900, 3600, 86_400];
 
 /** Undefined while a shard is not heard of: what was told before is nearer to the truth than a part. */
 export function indexOf(pods: readonly PodIndex[], shards: number): IndexStatus | undefined {
