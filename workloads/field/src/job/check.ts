@@ -5,7 +5,7 @@ import type { Problem } from './problem.ts';
 import { judge } from './safety.ts';
 import type { Scene } from './scene.ts';
 import { isTimed } from './timedomain.ts';
-import { formatLength, formatPercent, formatPressure } from './units.ts';
+import { formatLength, formatPressure } from './units.ts';
 
 /** @returns warnings. @throws FieldError naming the field. */
 export function check(problem: Problem): string[] {
@@ -161,10 +161,9 @@ function checkLimits({ safety, targets, medium, frequency }: Scene): void {
 function* warningsOf({ volume, wavelength, targets, emitters }: Problem): Generator<string> {
   const dense = volume.shape.some((n) => n > 1);
   if (dense && volume.spacing > wavelength / 2) {
-    // A standing wave's crest may lie half a spacing off the nearest point.
-    const missed = volume.spacing >= wavelength ? 1 : 1 - Math.cos((Math.PI * volume.spacing) / wavelength);
+    // A standing wave's crest may lie half a spacing off the nearest point, which is then a quarter of a wavelength or more.
     yield `spec.volume.spacing ${formatLength(volume.spacing)} is over half a wavelength (${formatLength(wavelength / 2)}): ` +
-      `phases alias, and crests between points are missed by up to ${formatPercent(missed)}`;
+      'phases alias, and crests between points are missed by up to 100%';
   }
   for (const { name, position } of targets) {
     const outside = position.some((value, axis) => {

@@ -6,8 +6,8 @@ import type { Goals } from './targets.ts';
 
 /** How many ways of starting are followed up to which iteration; those that are loudest then go on. */
 const heats = [
-  { starts: 6, until: 10 },
-  { starts: 2, until: 25 },
+  { starts: 12, until: 10 },
+  { starts: 4, until: 25 },
 ] as const;
 
 /**

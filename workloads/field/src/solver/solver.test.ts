@@ -104,6 +104,17 @@ describe('weighted Gerchberg–Saxton', () => {
   });
 });
 
+describe('iterative backpropagation', () => {
+  it('is louder than weighted Gerchberg–Saxton, and the same for the same seed', () => {
+    const loudness = ({ focal }: { focal: Float64Array }): number => focal.reduce((sum, each) => sum + each, 0);
+    for (const targets of targetSets(8, 10)) {
+      const found = solve(emitters, targets, { ...settings, algorithm: 'IBP' });
+      expect(loudness(found)).toBeGreaterThan(loudness(solve(emitters, targets, settings)));
+      expect(solve(emitters, targets, { ...settings, algorithm: 'IBP' })).toEqual(found);
+    }
+  });
+});
+
 describe('gradient descent', () => {
   it('has the gradient of finite differences, amplitudes and silences too', () => {
     const goals = goalsOf(emitters, [
