@@ -22,7 +22,7 @@ import type { Ask } from './capacity.ts';
 import { askOf } from './devices.ts';
 import type { Fronts } from './fronts.ts';
 import { History } from './history.ts';
-import { type Mark, marks } from './idlest.ts';
+import { inTime, type Mark, marks } from './idlest.ts';
 import type { ScalingMetrics } from './metrics.ts';
 import type { Places } from './places.ts';
 import { lagMs, type Prometheus, type Question } from './prometheus.ts';
@@ -296,8 +296,7 @@ export class Autoscaler {
   async #marked(chosen: readonly Mark[], state: State, before: Scaling | undefined): Promise<void> {
     const unmarked = { scaling: before };
     state.unmarked = unmarked;
-    const written = this.#options.mark?.(chosen).catch(() => undefined);
-    await Promise.race([written, pause(markMs, this.#stop.signal)]);
+    await inTime(this.#options.mark?.(chosen), this.#stop.signal);
     if (state.unmarked === unmarked) state.unmarked = undefined;
   }
 
@@ -359,9 +358,6 @@ export class Autoscaler {
     }
   }
 }
-
-/** Marks that take longer cost no more than the choice. */
-const markMs = 2_000;
 
 /** A quota, or whatever else refuses its pods. */
 const isRefusal = ({ type, status }: ObjectCondition): boolean => type === 'ReplicaFailure' && status === 'True';

@@ -18,7 +18,7 @@ import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/owners
 import { type Anomalies, anomaliesOf } from './anomaly.ts';
 import { commandOf, type Done, factorsOf, toldOf } from './healed.ts';
 import { History } from './history.ts';
-import { type Mark, marks, streaming } from './idlest.ts';
+import { inTime, type Mark, marks, streaming } from './idlest.ts';
 import type { HealingMetrics } from './metrics.ts';
 import { resized } from './rules/coldness.ts';
 import { diagnose, type HealingMemory, notDone } from './rules/index.ts';
@@ -78,7 +78,6 @@ interface Ward {
 const hourMs = 3_600_000;
 /** For how long one pod more helps: a sick one is replaced meanwhile. */
 const grownMs = 600_000;
-const markMs = 2_000;
 /** Of pages that were lost: a few looks. */
 const staleMs = 150_000;
 
@@ -241,8 +240,7 @@ export class Healer {
   /** Before the pod more ends: the idlest goes, and none while all carry streams. */
   async #mayShrink(pods: readonly Pod[], signals: ReadonlyMap<string, PodSignals>): Promise<boolean> {
     if (streaming(pods, signals) >= pods.length) return false;
-    const marked = this.#options.mark?.(marks(pods, signals, 1)).catch(() => undefined);
-    await Promise.race([marked, pause(markMs, this.#stop.signal)]);
+    await inTime(this.#options.mark?.(marks(pods, signals, 1)), this.#stop.signal);
     return true;
   }
 

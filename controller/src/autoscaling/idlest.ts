@@ -1,5 +1,6 @@
 // Whom a shrinking ReplicaSet may take: the idlest, by the annotation that Kubernetes ranks ready pods by.
 import { isReady } from '../kinds/gpu.ts';
+import { pause } from '../kube/backoff.ts';
 import type { Client } from '../kube/client.ts';
 import { type Pod, types } from '../objects/types.ts';
 import type { PodSignals } from './signals.ts';
@@ -40,6 +41,14 @@ export async function mark(client: Client, all: readonly Mark[]): Promise<void> 
       client.patch(types.pod, metadata, { metadata: { uid: metadata.uid, annotations: { [deletionCost]: cost } } }),
     ),
   );
+}
+
+/** Marks that take longer cost no more than the choice. */
+const markMs = 2_000;
+
+/** Waits for the marks to be written, and not for long. */
+export async function inTime(written: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+  await Promise.race([written?.catch(() => undefined), pause(markMs, signal)]);
 }
 
 /** Who is not heard may be the busiest. */
