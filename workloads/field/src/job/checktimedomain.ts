@@ -19,9 +19,9 @@ const mostSamples = 2 ** 26;
 /** Points that sources are spread over: a minute of one thread. Only discs that lie over one another come to as many. */
 const mostSpread = 2 ** 34;
 /** Points times steps: some weeks of one thread, which begins anew where its pod is lost. */
-const mostWork = 2 ** 43;
+const mostWork = 2 ** 42;
 /** Of one thread, roughly: points times steps a second. */
-const workPerSecond = 4e6;
+const workPerSecond = 1.5e6;
 /** Seconds beyond which is told how long it takes. */
 const longTime = 1800;
 
