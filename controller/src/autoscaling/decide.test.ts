@@ -226,6 +226,14 @@ describe('the decision, by the documented cases of the HPA', () => {
     'a target of zero is not measured': { given: { readings: [perPod(0, ready(5, 5))] }, want: 2, active: false },
     'min above max: min counts': { given: { current: 3, min: 5, max: 2 }, want: 5 },
     'a forecast asks for more': { given: { forecast: 5, readings: [perPod(100, ready(100, 100))] }, want: 5 },
+    'a forecast within the tolerance grows nothing': {
+      given: { current: 10, max: 20, forecast: 10.9, readings: [perPod(100, ready(...Array<number>(10).fill(100)))] },
+      want: 10,
+    },
+    'a forecast keeps what is there, as far as it asks for it': {
+      given: { current: 10, max: 20, forecast: 7.5, readings: [perPod(100, ready(...Array<number>(10).fill(10)))] },
+      want: 8,
+    },
     'a forecast never asks for less': { given: { forecast: 1, readings: [perPod(100, ready(200, 200))] }, want: 4 },
   };
   it.each(Object.entries(cases))('%s', (_name, { given, want, limited, active }) => {

@@ -107,14 +107,16 @@ export function decide(input: Input): Decision {
   }
   const { name, target, proposal } = largest as NonNullable<typeof largest>;
   const said = `${name} ${short(proposal?.value ?? 0)} against target ${short(target)}`;
-  if (input.forecast !== undefined && Number.isFinite(input.forecast) && input.forecast > measured)
-    return settle(
-      bounds,
-      Math.ceil(input.forecast),
-      true,
-      `the forecast asks for ${Math.ceil(input.forecast)}; ${said}`,
-    );
+  const foreseen = foreseenBy(input);
+  if (foreseen > measured) return settle(bounds, foreseen, true, `the forecast asks for ${foreseen}; ${said}`);
   return settle(bounds, measured, true, said);
+}
+
+/** As a metric it grows nothing within the tolerance: a pod for the noise of a day ago would only come and go. */
+function foreseenBy({ forecast = 0, current, behavior }: Input): number {
+  if (!Number.isFinite(forecast)) return 0;
+  const asked = Math.ceil(forecast);
+  return forecast > current * (1 + behavior.scaleUp.tolerance) ? asked : Math.min(asked, current);
 }
 
 type Bounds = Input & { memory: Memory };
