@@ -69,6 +69,16 @@ describe('the objects of an EvolutionRun', () => {
     expect(workers(run, running(run))).toBe(2);
   });
 
+  it('keep their workers while a coordinator that died is started again, and until the Job fails', () => {
+    const run = resource();
+    const deployment = find(run, running(run), 'Deployment');
+    const between = (state: 'Active' | 'Failed') =>
+      observed().withJob(coordinator(run), state, { active: 0, failed: 1 }).with(deployment!);
+    expect(workers(run, between('Active'))).toBe(2);
+    expect(workers(run, between('Failed')) ?? 0).toBe(0);
+    expect(workers(run, observed().withJob(coordinator(run), 'Active', { active: 0 }))).toBe(0);
+  });
+
   it('have no workers once the search has ended, and keep the coordinator for its log', () => {
     const run = resource();
     expect(names(kind.desired(run, done(run)).objects)).toEqual([

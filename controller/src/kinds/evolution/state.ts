@@ -111,12 +111,16 @@ function workersOf(
 ): Workers {
   const { suspend } = resource.spec;
   const main = observed.get<Deployment>(types.deployment, workersName(resource));
-  const wanted = suspend || !live?.status?.active ? 0 : workersFor(resource, progress, main?.spec.replicas);
-  return { wanted, ready: main?.status?.readyReplicas ?? 0 };
+  const present = main?.spec.replicas ?? 0;
+  const ready = main?.status?.readyReplicas ?? 0;
+  if (suspend || !live || live.spec.suspend) return { wanted: 0, ready };
+  // Between two coordinators the workers stay: what they have in work is not lost, nor is the data fetched again.
+  if (!live.status?.active) return { wanted: stateOfJob(live) === 'Active' ? present : 0, ready };
+  return { wanted: workersFor(resource, progress, present), ready };
 }
 
 /** One for each task that waits or is under way, between the bounds; some go only when less than half have work: tasks come in waves. */
-function workersFor({ spec: { workers } }: EvolutionRun, progress: Progress | undefined, present = 0): number {
+function workersFor({ spec: { workers } }: EvolutionRun, progress: Progress | undefined, present: number): number {
   const within = (wanted: number): number => Math.min(workers.max, Math.max(workers.min, wanted));
   const queued = progress?.evaluations?.queued;
   if (queued === undefined) return within(present);
