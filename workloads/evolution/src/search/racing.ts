@@ -4,8 +4,8 @@
 // of such a difference on one fold is stopped in at most `errorRate` of cases, as far as differences are normal: the quantile of the error rate is shared
 // among all looks (Bonferroni). Of those that are merely as good a look stops about a third: what is sought is a better one, and time spent on equals is
 // not spent on others. The deviation is the median of the differences seen so far in this run, so that learners of quite another kind, whose folds
-// scatter more, do not hide small steps near the best. Until enough were seen it is mixed with how the compared one's own folds scatter: two pipelines
-// on the same rows differ less from fold to fold than each does by itself.
+// scatter more, do not hide small steps near the best. Until enough were seen it is mixed with a quarter of how the compared one's own folds scatter:
+// folds are hard or easy for all pipelines alike, and two of them differ less from fold to fold than each does by itself.
 import type { Individual } from './population.ts';
 
 export const errorRate = 0.05;
@@ -16,6 +16,8 @@ export const worth = 1.5;
 const forgiven = 4;
 /** Differences that the assumed deviation counts for, beside those that were seen. */
 const assumed = 4;
+/** Variance of the difference of two pipelines on a fold, of the variance of one of them. */
+const paired = 1 / 16;
 const remembered = 400;
 /** Median of the square of a standard normal number. */
 const medianSquare = 0.4549;
@@ -59,8 +61,8 @@ export class Race {
     rival = Number.NEGATIVE_INFINITY,
   ): boolean {
     if (reference?.low === undefined) return false;
-    // Where a sample puts a pipeline scatters about as much as its folds do.
-    const deviation = deviationOf(this.#samples, varianceOf(reference.scores));
+    // Where a sample puts a pipeline scatters more than where a fold does.
+    const deviation = deviationOf(this.#samples, 2 * paired * varianceOf(reference.scores));
     return Math.max(reference.low, rival - deviation) - low > deviation * (pioneer ? forgiven : this.#z - worth);
   }
 
@@ -72,7 +74,7 @@ export class Race {
     rival: readonly number[] = [Number.NEGATIVE_INFINITY],
   ): boolean {
     if (!reference) return false;
-    const deviation = deviationOf(this.#folds, varianceOf(reference.scores) / 2);
+    const deviation = deviationOf(this.#folds, paired * varianceOf(reference.scores));
     const best = Math.max(meanOf(reference.scores.slice(0, scores.length)), meanOf(rival) - deviation);
     return best - meanOf(scores) > deviation * (pioneer ? forgiven : this.#z / Math.sqrt(scores.length) - worth);
   }
@@ -83,7 +85,7 @@ export class Race {
 }
 
 function deviationOf(squares: readonly number[], prior: number): number {
-  const all = [...squares, ...new Array<number>(assumed).fill(medianSquare * prior)].sort((a, b) => a - b);
+  const all = Float64Array.of(...squares, ...new Array<number>(assumed).fill(medianSquare * prior)).sort();
   return Math.sqrt(all[Math.floor(all.length / 2)]! / medianSquare);
 }
 

@@ -1,16 +1,17 @@
 // The search: pipelines are bred, raced over folds and take their place, strictly in order of their number.
 //
-// Pipeline i is bred when pipeline i − lag has taken its place, and from nothing later. The lag is a property of the search, not of the machines, so
-// results do not depend on how many workers there are, which is first, or which dies. Only a clock can cut a search at another place; where it did is
+// Pipeline i is bred when pipeline i − lag has taken its place, and judged by what is known half a lag later, and from nothing else. The lag is a
+// property of the search, not of the machines, so results do not depend on how many workers there are, which is first, or which dies. Only a clock can cut a search at another place; where it did is
 // part of the result, and a replay that is told so ends with the same pipelines.
 import type { Evaluator } from '../evaluate/task.ts';
 import { type Random, randomOf } from '../random.ts';
 import { firstGeneration, firstWave } from './first.ts';
 import { type Genome, keyOf, type Space } from './genome.ts';
+import { Milestones } from './milestones.ts';
 import { type Bred, bred, type Candidate, type Individual, Island } from './population.ts';
 import { Preselection } from './preselect.ts';
 import { Race } from './racing.ts';
-import { type Completed, type Finish, looksOf, tried } from './trial.ts';
+import { type Completed, type Finish, type Known, looksOf, tried } from './trial.ts';
 import type { Rates } from './vary.ts';
 import type { Wave } from './wave.ts';
 
@@ -89,6 +90,7 @@ class Search {
   /** By index. The first of each learner are not among them: nobody waits for what may take long. */
   readonly #waves: ReadonlyMap<number, Wave>;
   readonly #known = new Set<string>();
+  readonly #milestones: Milestones<Known>;
   readonly #learners = new Set<string>();
   readonly #complete: Individual[] = [];
   readonly #failures: string[] = [];
@@ -117,6 +119,7 @@ class Search {
     );
     // One look at the sample, and one after each part but the last.
     this.#race = new Race(looksOf(options.folds).length);
+    this.#milestones = new Milestones<Known>({ judge: this.#race.frozen(), reference: undefined });
     this.#preselection = new Preselection(options.space);
     this.#defaults = firstGeneration(options.space, options.first);
     this.#waves = options.racing ? firstWave(this.#defaults.slice(0, mostOf(options))) : new Map();
@@ -138,12 +141,14 @@ class Search {
     let ready: number[] = [];
     while (flying.length > 0) {
       if (replay && this.#placed >= replay.placed) {
+        this.#milestones.end();
         ready = this.#placeLate(await Promise.all(flying), new Set(replay.ready));
         reason = 'Clock';
         break;
       }
       const finish = await flying.shift()!;
       if (finish.kind === 'Stopped' || this.#stopped.aborted) {
+        this.#milestones.end();
         ready = this.#placeLate([finish, ...(await Promise.all(flying))]);
         reason = 'Clock';
         break;
@@ -192,13 +197,16 @@ class Search {
     return true;
   }
 
-  /** Everything that decides is fixed when the pipeline is bred: later arrivals must not change its fate. */
+  /** Everything that decides is fixed by which pipelines have taken their place: later arrivals must not change its fate. */
   #evaluate(candidate: Candidate): Promise<Finish> {
-    const reference = this.#options.racing ? this.#best : undefined;
-    const judge = this.#race.frozen();
+    const { index } = candidate;
+    const options = this.#options;
+    const wave = this.#waves.get(index);
     const pioneer = this.#isPioneer(candidate);
-    const wave = this.#waves.get(candidate.index);
-    return tried(candidate, { evaluator: this.#evaluator, options: this.#options, judge, reference, pioneer, wave });
+    const alone = !options.racing || index === 0;
+    const latest = alone || wave ? this.#placed : index - judgedAfter(options.population);
+    const known = this.#milestones.when(latest);
+    return tried(candidate, { evaluator: this.#evaluator, options, alone, known, pioneer, wave });
   }
 
   #place(finish: Finish): void {
@@ -212,6 +220,7 @@ class Search {
       if (this.#failures.length < 20) this.#failures.push(`${finish.candidate.genome.learner}: ${finish.reason}`);
     }
     this.#migrate();
+    this.#milestones.reach(this.#placed, { judge: this.#race.frozen(), reference: this.#best });
   }
 
   #settle({ individual, cached }: Completed): void {
@@ -288,4 +297,9 @@ function mostOf({ evaluations, population, generations }: SearchOptions): number
 /** Pipelines that are under way at once: enough for many workers, few enough that each is bred from recent ones. */
 export function lagOf(population: number): number {
   return Math.max(4, Math.ceil(0.4 * population));
+}
+
+/** Pipelines before one that may still be under way when it is judged: few, so that it is judged by the latest. */
+function judgedAfter(population: number): number {
+  return Math.ceil(lagOf(population) / 2);
 }

@@ -18,6 +18,12 @@ export type Finish =
   | { readonly candidate: Candidate; readonly kind: 'RacedOut'; readonly promise: number }
   | { readonly candidate: Candidate; readonly kind: 'Failed' | 'Stopped'; readonly reason: string };
 
+export interface Known {
+  readonly judge: Race;
+  /** Who it must keep up with; undefined when all have failed. */
+  readonly reference: Individual | undefined;
+}
+
 export interface Trial {
   readonly evaluator: Evaluator;
   readonly options: {
@@ -28,9 +34,10 @@ export interface Trial {
     /** Whether the cost of a prediction is the second objective. */
     readonly cost: boolean;
   };
-  readonly judge: Race;
-  /** Who it must keep up with; undefined when there is nobody, or no race. */
-  readonly reference: Individual | undefined;
+  /** Nobody is there to compare it with: all folds run at once. */
+  readonly alone: boolean;
+  /** Known by the time that its first look is judged; undefined when the search has been stopped. */
+  readonly known: Promise<Known | undefined>;
   /** The first of its learner, which is stopped only where it is hopeless. */
   readonly pioneer: boolean;
   /** Others that it is compared with before it goes on. */
@@ -50,7 +57,7 @@ export async function tried(candidate: Candidate, trial: Trial): Promise<Finish>
 }
 
 async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
-  const { evaluator, options, judge, reference, pioneer, wave } = trial;
+  const { evaluator, options, alone, pioneer, wave } = trial;
   const { folds, fraction, racing } = options;
   const run = (fold: number, share: number): Promise<Outcome> => evaluator.evaluate(taskOf(candidate, fold, share));
   let low: number | undefined;
@@ -58,22 +65,26 @@ async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
     const outcome = await run(0, fraction);
     if (!outcome.ok) return ended(candidate, outcome);
     low = outcome.score;
-    const rival = wave && reference ? await wave.tell([low]) : [];
-    if (!rival) return stopped(candidate);
-    if (judge.losesSample(low, reference, pioneer, rival[0]))
+    const rival = wave ? await wave.tell([low]) : [];
+    const known = await trial.known;
+    if (!rival || !known) return stopped(candidate);
+    const { judge, reference } = known;
+    if (!alone && judge.losesSample(low, reference, pioneer, rival[0]))
       return { candidate, kind: 'RacedOut', promise: reference!.score - (reference!.low! - low) };
   }
   const outcomes: Done[] = [];
-  for (const part of reference ? looksOf(folds) : [Array.from({ length: folds }, (_, fold) => fold)]) {
+  for (const part of alone ? [Array.from({ length: folds }, (_, fold) => fold)] : looksOf(folds)) {
     for (const outcome of await Promise.all(part.map((fold) => run(fold, 1)))) {
       if (!outcome.ok) return ended(candidate, outcome);
       outcomes.push(outcome);
     }
-    if (!reference || outcomes.length === folds) continue;
+    if (outcomes.length === folds) break;
     const scores = outcomes.map((each) => each.score);
     const rival = wave ? await wave.tell(scores) : scores;
-    if (!rival) return stopped(candidate);
-    if (judge.losesFolds(scores, reference, pioneer, rival)) {
+    const known = await trial.known;
+    if (!rival || !known) return stopped(candidate);
+    const { judge, reference } = known;
+    if (reference && judge.losesFolds(scores, reference, pioneer, rival)) {
       const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
       return { candidate, kind: 'RacedOut', promise: reference.score - behind };
     }
