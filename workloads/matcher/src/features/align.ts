@@ -1,4 +1,5 @@
 // Whether pairs of like corners agree on one way to lay an item over a query: a shift, a turn and a scale.
+import { distance } from '../pdq/pdq.ts';
 import { type Features, levelRatio } from './extract.ts';
 
 /** A corner of the query and one of the item that look alike. */
@@ -32,9 +33,14 @@ const tolerance = 4;
 /** Corners nearer than this count once: scales of one corner are no independent witnesses. */
 const apart = 8;
 const mostHypotheses = 150;
+/** Levels, and 256ths of a turn, by which a corner's own scale and direction may miss. */
+const levelsOff = 1.6;
+const stepsOff = 24;
 const allowedAt = Float32Array.from({ length: 16 }, (_, level) => tolerance * levelRatio ** (level / 2));
 const smallestScale = 0.15;
 const largestScale = 7;
+/** Bits of 256 by which corners may differ that lie where they should: chance puts few there. */
+const guidedRadius = 64;
 
 /** The best alignment, or nothing when pairs do not agree. Pairs come nearest first; the first are the hypotheses. */
 export function align(query: Features, item: Features, pairs: readonly Pair[]): Alignment | undefined {
@@ -44,14 +50,14 @@ export function align(query: Features, item: Features, pairs: readonly Pair[]): 
   for (let i = 0; i < Math.min(pairs.length, mostHypotheses); i++) {
     const transform = from(columns, i);
     if (transform.scale < smallestScale || transform.scale > largestScale) continue;
-    const inliers = agreeing(columns, transform, 2.5);
+    const inliers = inliersOf(columns, transform, 2.5);
     if (inliers.length > (best?.inliers.length ?? fewest - 1)) best = { transform, inliers };
   }
   if (!best) return undefined;
   for (let round = 0; round < 3; round++) {
     const fitted = fit(columns, best.inliers);
     if (!fitted) return undefined;
-    const inliers = agreeing(columns, fitted, 1);
+    const inliers = inliersOf(columns, fitted, 1);
     if (inliers.length < fewest) return undefined;
     best = { transform: fitted, inliers };
   }
@@ -60,6 +66,43 @@ export function align(query: Features, item: Features, pairs: readonly Pair[]): 
     transform: best.transform,
     ...overlap(query, item, best.transform),
   };
+}
+
+/**
+ * The same alignment with all corners for it that lie where it says, also those that looks alone did not bring together: a small
+ * crop shows few corners of its item, and tables meet half of them.
+ */
+export function complete(query: Features, item: Features, alignment: Alignment): Alignment {
+  const columns = columnsOf(query, item, guided(query, item, alignment.transform));
+  const transform = fit(columns, inliersOf(columns, alignment.transform, 1));
+  if (!transform) return alignment;
+  const agreeing = witnesses(columns, inliersOf(columns, transform, 1));
+  return { agreeing, transform, ...overlap(query, item, transform) };
+}
+
+/** Of each corner of the item that the query should show, the corner there that looks most like it. */
+function guided(query: Features, item: Features, transform: Similarity): Pair[] {
+  const [cos, sin] = [transform.scale * Math.cos(transform.turn), transform.scale * Math.sin(transform.turn)];
+  const [turned, scaled] = [stepsOf(transform), levelsOf(transform)];
+  const pairs: Pair[] = [];
+  for (let i = 0; i < item.count; i++) {
+    const x = cos * (item.x[i] as number) - sin * (item.y[i] as number) + transform.dx;
+    const y = sin * (item.x[i] as number) + cos * (item.y[i] as number) + transform.dy;
+    if (x < 0 || y < 0 || x > query.width || y > query.height) continue;
+    const looks = item.descriptors.subarray(32 * i, 32 * i + 32);
+    let best: Pair | undefined;
+    for (let q = 0; q < query.count; q++) {
+      const level = query.level[q] as number;
+      const allowed = 2 * (allowedAt[level] as number);
+      if (Math.abs((query.x[q] as number) - x) > allowed || Math.abs((query.y[q] as number) - y) > allowed) continue;
+      if (Math.abs(level - (item.level[i] as number) - scaled) > levelsOff) continue;
+      if (stepsApart((query.direction[q] as number) - (item.direction[i] as number), turned) > stepsOff) continue;
+      const off = distance(looks, query.descriptors.subarray(32 * q, 32 * q + 32));
+      if (off <= (best?.distance ?? guidedRadius)) best = { query: q, item: i, distance: off };
+    }
+    if (best) pairs.push(best);
+  }
+  return pairs.sort((a, b) => a.distance - b.distance || a.query - b.query || a.item - b.item);
 }
 
 /** What is known of each pair, side by side. */
@@ -104,23 +147,36 @@ function from({ queryX, queryY, itemX, itemY, levels, steps }: PairColumns, i: n
   };
 }
 
-function agreeing(columns: PairColumns, { scale, turn, dx, dy }: Similarity, slack: number): number[] {
+function inliersOf(columns: PairColumns, transform: Similarity, slack: number): number[] {
   const { count, queryX, queryY, itemX, itemY, queryLevel, levels, steps } = columns;
+  const { scale, turn, dx, dy } = transform;
   const [cos, sin] = [scale * Math.cos(turn), scale * Math.sin(turn)];
-  const turned = (turn / (2 * Math.PI)) * 256;
-  const scaled = Math.log(scale) / Math.log(levelRatio);
+  const [turned, scaled] = [stepsOf(transform), levelsOf(transform)];
   const inliers: number[] = [];
   for (let i = 0; i < count; i++) {
-    if (Math.abs((levels[i] as number) - scaled) > 1.6) continue;
+    if (Math.abs((levels[i] as number) - scaled) > levelsOff) continue;
     const [x, y] = [itemX[i] as number, itemY[i] as number];
     const missX = cos * x - sin * y + dx - (queryX[i] as number);
     const missY = sin * x + cos * y + dy - (queryY[i] as number);
     const allowed = slack * (allowedAt[queryLevel[i] as number] as number);
     if (missX * missX + missY * missY > allowed * allowed) continue;
-    const off = ((((steps[i] as number) - turned) % 256) + 256 + 128) % 256;
-    if (Math.abs(off - 128) <= 24) inliers.push(i);
+    if (stepsApart(steps[i] as number, turned) <= stepsOff) inliers.push(i);
   }
   return inliers;
+}
+
+function stepsOf({ turn }: Similarity): number {
+  return (turn / (2 * Math.PI)) * 256;
+}
+
+function levelsOf({ scale }: Similarity): number {
+  return Math.log(scale) / Math.log(levelRatio);
+}
+
+/** 256ths of a turn between two directions, at most 128. */
+function stepsApart(a: number, b: number): number {
+  const off = (((a - b) % 256) + 256 + 128) % 256;
+  return Math.abs(off - 128);
 }
 
 /** Least squares over the pairs (Umeyama 1991 in the plane). */

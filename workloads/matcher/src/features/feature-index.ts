@@ -1,7 +1,7 @@
 // Items by their local features: corners that look alike vote for an item, and the geometry of the pairs decides.
 import { inSlices } from '../index/rebuilding.ts';
 import { mostItems, Segment } from '../index/segment.ts';
-import { type Alignment, align, type Pair } from './align.ts';
+import { type Alignment, align, complete, type Pair } from './align.ts';
 import type { Features } from './extract.ts';
 
 export interface FeatureMatch {
@@ -20,8 +20,9 @@ const candidates = 24;
 const fewestVotes = 4;
 /** Pairs that geometry looks at; it compares each with each. */
 const mostPairs = 600;
-/** Agreeing pairs below which a match is coincidence. */
+/** Agreeing pairs below which a match is coincidence, and of those that looks brought together, from which on others are looked for. */
 export const fewestAgreeing = 8;
+const fewestSeen = 6;
 /** Features of one segment; a tail this large costs a scan for each corner, so it is kept small. */
 const tailSize = 2048;
 
@@ -116,8 +117,10 @@ export class FeatureIndex {
       .sort((a, b) => b.weight - a.weight || a.owner.number - b.owner.number)
       .slice(0, candidates)
       .flatMap(({ owner: { number, features }, pairs }) => {
-        const alignment = align(query, features, nearest(pairs));
-        return alignment && alignment.agreeing >= fewestAgreeing ? [{ number, alignment }] : [];
+        const seen = align(query, features, nearest(pairs));
+        if (!seen || seen.agreeing < fewestSeen) return [];
+        const alignment = seen.agreeing < fewestAgreeing ? complete(query, features, seen) : seen;
+        return alignment.agreeing >= fewestAgreeing ? [{ number, alignment }] : [];
       })
       .sort((a, b) => b.alignment.agreeing - a.alignment.agreeing || a.number - b.number);
   }

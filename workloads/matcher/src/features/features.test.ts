@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import type { Pixels } from '../pdq/pdq.ts';
-import { align, type Pair } from './align.ts';
+import { type Alignment, align, complete, type Pair } from './align.ts';
 import { FeatureExtractor, type Features, pack, unpack } from './extract.ts';
 import { FeatureIndex, fewestAgreeing } from './feature-index.ts';
 
@@ -82,6 +82,20 @@ test('pairs that agree on a turn and a scale are told from those that do not', (
   expect(alignment?.transform.scale).toBeCloseTo(1.25, 2);
   expect(alignment?.transform.turn).toBeCloseTo(Math.PI / 2, 2);
   expect(align(query, item, wrong)?.agreeing ?? 0).toBeLessThan(fewestAgreeing);
+});
+
+test('an alignment of few pairs is completed by corners where it says, and a wrong one is not', () => {
+  const item = grid(0, 1);
+  const query = grid(Math.PI / 2, 1.25);
+  const few = align(
+    query,
+    item,
+    Array.from({ length: 6 }, (_, i) => ({ query: 4 * i, item: 4 * i, distance: i })),
+  ) as Alignment;
+  expect(few.agreeing).toBe(6);
+  expect(complete(query, item, few)).toMatchObject({ agreeing: 25, transform: { scale: expect.closeTo(1.25, 2) } });
+  const shifted = { ...few, transform: { ...few.transform, dx: few.transform.dx + 20, dy: few.transform.dy - 23 } };
+  expect(complete(query, item, shifted).agreeing).toBeLessThan(fewestAgreeing);
 });
 
 /** Twenty-five corners in a square, turned and scaled about its middle. */
