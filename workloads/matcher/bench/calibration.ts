@@ -1,5 +1,6 @@
 // Pairs that the scores of verdicts are fitted to: what share of those that measure so much is the same.
 import sharp from 'sharp';
+import { type Row, row } from '../../runtime/src/bench/table.ts';
 import { distance, PdqHasher } from '../src/pdq/pdq.ts';
 import { nameSimilarity } from '../src/profile/similarity.ts';
 import { namePairs } from './names.ts';
@@ -15,7 +16,7 @@ export function profilePairs(count: number, seed: number): Measured[] {
 }
 
 /** Half are a picture and a change of it, half a picture and one that has from 30 to 70 % of its area from elsewhere. */
-export async function hashPairs(count: number, seed: number): Promise<Measured[]> {
+async function hashPairs(count: number, seed: number): Promise<Measured[]> {
   const next = random(seed);
   const hasher = new PdqHasher();
   const changes = Object.values(transforms);
@@ -31,17 +32,36 @@ export async function hashPairs(count: number, seed: number): Promise<Measured[]
   return pairs;
 }
 
-/** Log odds of the same in steps of the measure, for the tables in `match/calibration.ts`. */
-export function fitted(pairs: readonly Measured[], step: number, from: number, to: number): string[] {
-  const lines: string[] = [];
+/** Log odds of the same by what was measured: where they leave the curves in `match/calibration.ts`, those are to be fitted anew. */
+export async function calibration(quick: boolean): Promise<Row[]> {
+  const names = profilePairs(quick ? 20_000 : 200_000, 1);
+  const pictures = await hashPairs(quick ? 40 : 4000, 1);
+  return [
+    ...oddsBy('names of similarity', names, { from: 0.81, to: 1, step: 0.02 }),
+    ...oddsBy('hashes of distance', pictures, { from: 0, to: 64, step: 8 }),
+  ];
+}
+
+function oddsBy(what: string, pairs: readonly Measured[], { from, to, step }: Record<'from' | 'to' | 'step', number>) {
+  const rows: Row[] = [];
   for (let low = from; low < to; low += step) {
     const inside = pairs.filter(({ measure }) => measure >= low && measure < low + step);
-    const right = inside.filter(({ same }) => same).length;
-    // One half of each more: no step is certain.
-    const odds = Math.log((right + 0.5) / (inside.length - right + 0.5));
-    lines.push(`${(low + step / 2).toFixed(3)} ${odds.toFixed(2)} (${right} of ${inside.length})`);
+    const same = inside.filter((pair) => pair.same).length;
+    rows.push(
+      row({
+        bench: 'matcher',
+        case: `${what} ${Number(low.toFixed(2))} to ${Number((low + step).toFixed(2))}`,
+        size: `${inside.length} pairs`,
+        metric: 'log odds of the same',
+        unit: '',
+        better: 'higher',
+        // One half of each more: no step is certain.
+        ours: Math.log((same + 0.5) / (inside.length - same + 0.5)),
+        peers: {},
+      }),
+    );
   }
-  return lines;
+  return rows;
 }
 
 type Change = (from: Picture, next: Random) => Promise<Buffer>;

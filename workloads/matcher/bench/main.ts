@@ -1,6 +1,7 @@
 // `main.ts [--quick] [--json FILE] [--only NAME,…] [--sizes ITEMS,…]`: ours and peers in one run; `--sizes` is of `changes`.
 import { parseArgs } from 'node:util';
 import { type Row, report } from '../../runtime/src/bench/table.ts';
+import { calibration } from './calibration.ts';
 import { changes } from './changes.ts';
 import { cleanUp, cleanUpOnSignals } from './ending.ts';
 import { hashing } from './hashing.ts';
@@ -25,6 +26,7 @@ const parts: Readonly<Record<string, (quick: boolean) => Promise<Row[]>>> = {
   robustness,
   service,
   restart,
+  calibration,
   changes: (quick) => changes(quick, sizes),
 };
 const rows: Row[] = [];

@@ -1,5 +1,5 @@
 // How far evidence speaks for a match: log odds by what a stage measured, fitted to pairs that were generated, half of them the same.
-// `bench/calibration.ts` makes the pairs; a test beside it holds scores against pairs of another seed.
+// `bench/main.ts --only calibration` measures them; a test beside it holds scores against pairs of another seed.
 
 /** Measure and log odds, the measure ascending. */
 export type Curve = readonly (readonly [measure: number, odds: number])[];
