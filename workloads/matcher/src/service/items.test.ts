@@ -1,4 +1,6 @@
 import '../testing/commonjs.ts';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { eventually } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { withinMinute } from '../testing/items.ts';
@@ -154,6 +156,59 @@ describe('items', () => {
     } finally {
       pool.replicas.splice(from);
       await Promise.all(replicas.map((each) => each.drain()));
+    }
+  });
+
+  test('of one tenant are neither found, read, changed nor listed by another', async () => {
+    const directory = join(pool.directory, 'tokens');
+    await mkdir(directory);
+    const tokens = { red: 'red-token-0123456789', blue: 'blue-token-0123456789' };
+    for (const [tenant, token] of Object.entries(tokens)) await writeFile(join(directory, tenant), token);
+    const engine = await pool.replica('tenants', { auth: { secretRef: { name: 'tokens' }, directory } });
+    try {
+      const call = async (tenant: keyof typeof tokens, method: string, path: string, body?: object) => {
+        const headers = {
+          authorization: `Bearer ${tokens[tenant]}`,
+          ...(body && { 'content-type': 'application/json' }),
+        };
+        const answer = await fetch(`${engine.url}${path}`, {
+          method,
+          headers,
+          ...(body && { body: JSON.stringify(body) }),
+        });
+        return { status: answer.status, text: await answer.text() };
+      };
+      const item = { id: 'secret', hash: 'c5'.repeat(32), profile: { name: 'Ottoline Vandermeer' } };
+      expect((await call('red', 'POST', '/api/v1/items', item)).status).toBe(201);
+      const queries = [{ hash: item.hash }, { profile: item.profile }];
+      const matched = async (tenant: keyof typeof tokens) =>
+        await Promise.all(
+          queries.map(async (query) => {
+            const { text } = await call(tenant, 'POST', '/api/v1/match', query);
+            return (JSON.parse(text) as { matched: boolean }).matched;
+          }),
+        );
+      await eventually(async () => expect(await matched('red')).toEqual([true, true]));
+      expect(await matched('blue')).toEqual([false, false]);
+      for (const [method, path, body] of [
+        ['GET', '/api/v1/items/secret'],
+        ['DELETE', '/api/v1/items/secret'],
+        ['PUT', '/api/v1/items/secret/state', { state: 'Disabled' }],
+        ['POST', '/api/v1/items/secret/opinions', { opinion: 'Reject' }],
+      ] as const) {
+        expect({ path, status: (await call('blue', method, path, body)).status }).toEqual({ path, status: 404 });
+      }
+      for (const path of [
+        '/api/v1/items',
+        '/api/v1/items/secret/audit',
+        '/api/v1/feed',
+        '/api/v1/banks/default/audit',
+      ]) {
+        expect((await call('blue', 'GET', path)).text).not.toMatch(/secret|red/);
+      }
+      expect(await matched('red')).toEqual([true, true]);
+    } finally {
+      await engine.drain();
     }
   });
 
