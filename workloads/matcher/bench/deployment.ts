@@ -23,7 +23,7 @@ export interface Deployment {
 }
 
 export async function deploy(count: number): Promise<Deployment> {
-  const postgres = await startPostgres(['shared_buffers=512MB', 'maintenance_work_mem=512MB', 'max_wal_size=2GB']);
+  const postgres = await startPostgres(['shared_buffers=512MB', 'maintenance_work_mem=512MB', 'max_wal_size=1GB']);
   const directory = await mkdtemp(join(tmpdir(), 'quintet-bench-'));
   const stop = atEnd(async () => {
     await postgres.stop();

@@ -38,5 +38,6 @@ try {
   }
 } finally {
   await cleanUp();
+  // What was measured before something failed is told too.
+  report(rows, values.json);
 }
-report(rows, values.json);

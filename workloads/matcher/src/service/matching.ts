@@ -43,7 +43,8 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
     }
     const { value, source } = await prints.getOrMake(
       { tenant, input: [digest(file), matcher.fingerprintOf(level)] },
-      async () => await matcher.fingerprint(file, level, signal),
+      // Others may wait for the same image when this caller has gone.
+      async (wanted) => await matcher.fingerprint(file, level, wanted),
       { signal },
     );
     return { value, hit: source !== 'miss' };
