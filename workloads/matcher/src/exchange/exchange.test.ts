@@ -62,9 +62,9 @@ describe('feeds', () => {
       '/?cursor=b': { cursor: 'b', entries: [] },
     };
     answer = (path) => ({ body: pages[path] });
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 3, withdrawn: 0, refused: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 3, changed: 0, withdrawn: 0, refused: 0 });
     expect(await record.item(actor.tenant, 'partner:2')).toMatchObject({ source: 'partner', state: 'Enabled' });
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0, refused: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, changed: 0, withdrawn: 0, refused: 0 });
     expect(calls.at(-1)?.path).toBe('/?cursor=b');
   });
 
@@ -75,8 +75,30 @@ describe('feeds', () => {
           ? { cursor: 1, entries: [entry('1', '1'), entry('2', '2'), entry('2', '2', 'Removed')] }
           : { cursor: 2, entries: path === '/?cursor=1' ? [entry('1', '1', 'Removed')] : [] },
     });
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 1, withdrawn: 1, refused: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 1, changed: 0, withdrawn: 1, refused: 0 });
     expect(await record.item(actor.tenant, 'partner:1')).toBeUndefined();
+  });
+
+  test('bring what has changed, but not over what was disabled here', async () => {
+    const named = (name: string) => ({ ...entry('1', '1'), profile: { name }, metadata: { of: name } });
+    const others = [entry('2', '2'), entry('3', '3')];
+    let cursor = 0;
+    const reading = async (...entries: object[]) => {
+      cursor++;
+      const at = cursor;
+      answer = (path) => ({ body: { cursor: at, entries: path.endsWith(`=${at}`) ? [] : entries } });
+      return await importFeed(record, actor, feed());
+    };
+    expect(await reading(named('before'), ...others)).toMatchObject({ added: 3 });
+    await record.setState(actor, 'partner:2', 'Disabled');
+    expect(await reading(named('after'), entry('2', '7'), entry('3', '3'))).toMatchObject({ added: 0, changed: 1 });
+    expect(await record.item(actor.tenant, 'partner:1')).toMatchObject({
+      profile: { name: 'after' },
+      metadata: { of: 'after' },
+      source: 'partner',
+    });
+    expect(await record.item(actor.tenant, 'partner:2')).toMatchObject({ state: 'Disabled' });
+    expect(await reading(named('after'))).toMatchObject({ added: 0, changed: 0 });
   });
 
   test('go on behind entries that are not as described or cannot be kept', async () => {
@@ -137,7 +159,7 @@ describe('feeds', () => {
           : { body: { cursor: 'x', entries: [] } };
     await expect(importFeed(record, actor, feed())).rejects.toMatchObject({ code: 'FeedInvalid' });
     broken = false;
-    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, withdrawn: 0, refused: 0 });
+    expect(await importFeed(record, actor, feed())).toEqual({ added: 0, changed: 0, withdrawn: 0, refused: 0 });
     expect(calls.map(({ path }) => path)).toEqual(['/', '/?cursor=x', '/?cursor=x']);
   });
 

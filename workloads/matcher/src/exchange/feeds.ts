@@ -1,9 +1,10 @@
 // Items from the feed of another pool or platform: each entry under its feed's name, withdrawals followed, the cursor
 // kept only after what it covers is durable. What is read twice changes nothing.
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { MatcherError } from '../errors.ts';
 import { parseHash } from '../pdq/pdq.ts';
-import type { Actor, NewItem, Recorded } from '../record/record.ts';
+import type { Actor, Item, NewItem, Recorded } from '../record/record.ts';
 
 export interface Feed {
   readonly name: string;
@@ -42,17 +43,19 @@ const timeout = 30_000;
 /** A reading that has not come to its next page within this is taken for lost. */
 const claimSeconds = 120;
 
+export interface Imported {
+  added: number;
+  /** Known under their identifier, and another hash, profile or metadata. */
+  changed: number;
+  withdrawn: number;
+  refused: number;
+  /** Why the first was refused. */
+  reason?: string;
+}
+
 /** Reads a feed from its cursor to its end and returns how many items came and went. */
-export async function importFeed(
-  record: Recorded,
-  actor: Actor,
-  feed: Feed,
-): Promise<{ added: number; withdrawn: number; refused: number; reason?: string }> {
-  const totals: { added: number; withdrawn: number; refused: number; reason?: string } = {
-    added: 0,
-    withdrawn: 0,
-    refused: 0,
-  };
+export async function importFeed(record: Recorded, actor: Actor, feed: Feed): Promise<Imported> {
+  const totals: Imported = { added: 0, changed: 0, withdrawn: 0, refused: 0 };
   // One entry that is not as described does not hold up those behind it.
   const refuse = (reason: string) => {
     totals.refused++;
@@ -92,9 +95,11 @@ export async function importFeed(
           source: feed.name,
         }),
       );
-      const { added, refused } = await record.registerEach(actor, items);
+      const { added, known, refused } = await record.registerEach(actor, items);
       totals.added += added.length;
       for (const { reason } of refused) refuse(reason);
+      const ofId = new Map(items.map((item) => [item.id, item]));
+      for (const id of known) if (await replace(record, actor, ofId.get(id) as NewItem)) totals.changed++;
       for (const { id, state } of last.values()) {
         if (state === 'Enabled') continue;
         const gone = await record.setState(actor, idOf(id), 'Removed').then(
@@ -112,6 +117,26 @@ export async function importFeed(
       cursor = after;
     }
   }
+}
+
+/**
+ * What a replica knows of an item is for good, so one that has changed is another under the same identifier. One that somebody disabled here stays so, as it was.
+ * When this ends between the two, the page is read again.
+ */
+async function replace(record: Recorded, actor: Actor, item: NewItem): Promise<boolean> {
+  const known = await record.item(actor.tenant, item.id);
+  if (known?.state !== 'Enabled' || known.source !== item.source || isSame(known, item)) return false;
+  await record.setState(actor, item.id, 'Removed');
+  return (await record.register(actor, [item])).added.length === 1;
+}
+
+function isSame(known: Item, { hash, quality, profile, metadata }: NewItem): boolean {
+  const sameHash = hash
+    ? known.hash !== null && known.hash.equals(hash) && known.quality === quality
+    : known.hash === null;
+  return (
+    sameHash && isDeepStrictEqual(known.profile, profile ?? null) && isDeepStrictEqual(known.metadata, metadata ?? null)
+  );
 }
 
 async function fetchPage({ name, url, token }: Feed, cursor: string | undefined) {

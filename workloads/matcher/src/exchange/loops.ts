@@ -21,8 +21,8 @@ export function startExchange(
   let stopped = false;
   const loops = feeds.map((feed) =>
     every(feed.interval, async () => {
-      const { added, withdrawn, refused, reason } = await importFeed(record, actor, feed);
-      if (added + withdrawn > 0) log.info({ feed: feed.name, added, withdrawn }, 'feed read');
+      const { refused, reason, ...done } = await importFeed(record, actor, feed);
+      if (done.added + done.changed + done.withdrawn > 0) log.info({ feed: feed.name, ...done }, 'feed read');
       if (refused > 0) log.warn({ feed: feed.name, refused, reason }, 'entries of the feed are not as described');
     }),
   );
