@@ -98,6 +98,11 @@ export function withFrozen(problem: Problem, frozen: readonly FrozenModel[]): Pr
   return { ...rest, frozen, hash: hashOf({ ...rest, frozen }) };
 }
 
+/** Hash of the table alone: the same with other models beside it. */
+export function tableHashOf({ hash, frozen, ...table }: Problem): string {
+  return frozen ? hashOf(table) : hash;
+}
+
 /** Classes that the model tells apart; 1 for a regression. */
 export function outputsOf(problem: { task: Task; classes: readonly string[] }): number {
   return problem.task === 'Multiclass' ? problem.classes.length : 1;

@@ -1,7 +1,7 @@
 // Models made here, as other tools would export them, beside a table's columns.
 import { type Graph, writeOnnx } from '@quintet/runtime/onnx';
 import { describe, expect, it } from 'vitest';
-import { outputsOf, type Problem, problemOf, withFrozen } from '../data/problem.ts';
+import { outputsOf, type Problem, problemOf, tableHashOf, withFrozen } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import { frozenModel } from './model.ts';
 import { openFrozen } from './session.ts';
@@ -150,5 +150,6 @@ describe('a frozen model', () => {
     const one = withFrozen(data, [frozenModel('one', byColumn)]).hash;
     expect(new Set([data.hash, one, withFrozen(data, [frozenModel('two', byMatrix(2))]).hash]).size).toBe(3);
     expect(withFrozen(data, []).hash).toBe(data.hash);
+    expect(tableHashOf(withFrozen(data, [frozenModel('one', byColumn)]))).toBe(data.hash);
   });
 });

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { EvolutionRunSpec } from '@quintet/crds';
 import type { Note } from '../data/columns.ts';
-import type { Problem } from '../data/problem.ts';
+import { type Problem, tableHashOf } from '../data/problem.ts';
 import { EvolutionError, messageOf } from '../errors.ts';
 import { honesty } from '../frozen/members.ts';
 import { shown } from '../metrics/metrics.ts';
@@ -109,7 +109,7 @@ export function metricsOf({ problem, notes, result }: RunRecord): Record<string,
     holdout: result.holdout,
     inferenceMilliseconds: result.inferenceTime,
     seconds: result.seconds,
-    data: { hash: problem.hash, rows: problem.rows, features: problem.features.length },
+    data: { hash: tableHashOf(problem), rows: problem.rows, features: problem.features.length },
     seed: judging.seed,
     reason: search.reason,
     cut: search.cut,

@@ -1,6 +1,7 @@
 // What a run found, as the resource's status and the registry hold it.
 import type { EvolutionRun } from '@quintet/crds';
 import type { Suspect } from '../data/leakage.ts';
+import { tableHashOf } from '../data/problem.ts';
 import { isFrozen } from '../frozen/model.ts';
 import { scoreOf } from '../metrics/metrics.ts';
 import { constantType, type Deployment, type RunRows } from '../registry/rows.ts';
@@ -103,7 +104,7 @@ export function rowsOf(resource: EvolutionRun, runId: string, record: RunRecord,
     metric: judging.metric,
     result: summary,
     dataset: {
-      hash: problem.hash,
+      hash: tableHashOf(problem),
       rows: problem.rows,
       features: problem.features.length,
       target: problem.target,
