@@ -19,6 +19,8 @@ const line =
 
 /** Undefined while it holds none, and for a page that does not tell or tells nonsense. */
 export function readIndexPage(text: string): PodIndex | undefined {
+  // Pages of other engines are many and long.
+  if (!text.includes('\nquintet_matcher_shard ')) return undefined;
   const values = new Map<string, number>();
   for (const [, name = '', labels = '', value] of text.matchAll(line)) {
     const state = /(?:^|,)state="(\w+)"/.exec(labels)?.[1];
