@@ -33,6 +33,24 @@ describe('items', () => {
     expect((await pool.call('GET', `/api/v1/items/${id}`)).status).toBe(404);
   });
 
+  test('disabled until a moment are silent until then, on every replica and through its cache', async () => {
+    const { id, png } = await pool.registered();
+    const seen = async () =>
+      await Promise.all([0, 1].map(async (at) => (await pool.match({ image: png }, at)).matched));
+    expect(await seen()).toEqual([true, true]);
+    const until = new Date(Date.now() + 4000);
+    const state = { state: 'Disabled', until: until.toISOString() };
+    expect(await pool.call('PUT', `/api/v1/items/${id}/state`, state)).toMatchObject({
+      status: 200,
+      body: { state: 'Disabled', disabledUntil: state.until },
+    });
+    await eventually(async () => expect(await seen()).toEqual([false, false]), 2000);
+    await eventually(async () => expect(await seen()).toEqual([true, true]), 15_000);
+    expect(Date.now()).toBeGreaterThanOrEqual(until.getTime());
+    const wrong = { state: 'Disabled', until: 'tomorrow' };
+    expect((await pool.call('PUT', `/api/v1/items/${id}/state`, wrong)).status).toBe(400);
+  });
+
   test('are imported with progress, each refusal with its reason, and twice without harm', async () => {
     const good = [1, 2, 3].map((i) => ({ id: `import-${i}`, hash: `${i}`.repeat(64) }));
     const items = [...good, { id: 'bad', hash: 'xyz' }, { id: 'none' }];
