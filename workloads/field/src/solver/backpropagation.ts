@@ -1,10 +1,10 @@
 // Back and forth between elements and foci: amplitudes at the foci set to what is wanted, those of the elements to one, phases kept.
 import { fociToBegin, magnitude, type Outcome, rowNorms, silencer } from './iterations.ts';
 import { type ComplexVector, complexVector, multiplyAdjoint } from './matrix.ts';
-import { kernelRounds, plainRounds, type Rounds } from './rounds.ts';
+import { exact, kernelRounds, plainRounds, type Rounds } from './rounds.ts';
 import type { Goals } from './targets.ts';
 
-/** How many ways of starting are followed up to which iteration; those that are loudest then go on. */
+/** How many ways of starting the kernel follows up to which iteration; those that are loudest then go on. */
 const heats = [
   { starts: 12, until: 10 },
   { starts: 4, until: 25 },
@@ -18,7 +18,8 @@ export function iterativeBackpropagation(goals: Goals, iterations: number, seed:
   const { rows } = goals.loud;
   const way = wayOf(goals, 0);
   const norms = way.norms;
-  let runs = Array.from({ length: rows > 1 ? heats[0].starts : 1 }, (_, i) =>
+  const several = rows > 1 && way.rounds.precision > exact;
+  let runs = Array.from({ length: several ? heats[0].starts : 1 }, (_, i) =>
     begin(rows, { y: fociToBegin(goals, norms, seed + i) }),
   );
   for (const { starts, until } of heats) {
@@ -119,10 +120,9 @@ function follow({ goals, norms, rounds, power }: Way, run: Run, iterations: numb
 function end(way: Way, run: Run, iterations: number): Outcome {
   follow(way, run, iterations);
   const { loud } = way.goals;
-  const plain = plainRounds(loud, way.hush);
-  if (run.settled && plain.precision < way.rounds.precision) {
+  if (run.settled && way.rounds.precision > exact) {
     run.settled = false;
-    follow({ ...way, rounds: plain }, run, iterations);
+    follow({ ...way, rounds: plainRounds(loud, way.hush) }, run, iterations);
   }
   const x = run.x ?? complexVector(loud.columns);
   if (!run.settled) {

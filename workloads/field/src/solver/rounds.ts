@@ -15,6 +15,9 @@ export interface Rounds {
   readonly precision: number;
 }
 
+/** Precision in 64 bits: what ends an iteration. */
+export const exact = 1e-6;
+
 /** @param hush Takes out of a drive what shall not be heard. */
 export function plainRounds(loud: ComplexMatrix, hush: (x: ComplexVector) => void): Rounds {
   let x = complexVector(loud.columns);
@@ -29,7 +32,7 @@ export function plainRounds(loud: ComplexMatrix, hush: (x: ComplexVector) => voi
     },
     backward: (y) => multiplyAdjoint(loud, y, x),
     drive: () => x,
-    precision: 1e-6,
+    precision: exact,
   };
 }
 
