@@ -200,6 +200,17 @@ describe('the audit of a large file', () => {
     ]);
   });
 
+  it('counts rows that repeat on both sides by a part of them', () => {
+    const rows = 20_000;
+    const y = Float64Array.from({ length: rows }, (_, i) => (i >> 1) % 2);
+    const twice = Float32Array.from({ length: rows }, (_, i) => (i >> 1) + 0.5);
+    const problem = bare(y, { twice });
+    const found = auditLeakage(problem, splitRows(problem, { ...byClass, folds: 2, holdout: 0 }), 4000);
+    const [, count] = /^(\d+) judged rows/.exec(found.find(({ kind }) => kind === 'DuplicateRows')?.text ?? '') ?? [];
+    // A row and its like are on different sides half of the time.
+    expect(Math.abs(Number(count) / (rows / 2) - 1)).toBeLessThan(0.15);
+  });
+
   it('finds identifiers in any order and with gaps, and no honest whole numbers', () => {
     const rows = 5000;
     const target = Float64Array.from({ length: rows }, (_, i) => (i * 31) % 2);
