@@ -16,7 +16,7 @@ export interface Load {
 interface State {
   /** Address of the one pod that the backend under /fails answers 500. */
   failing: string;
-  /** Whether the backend under /slow takes longer the more is asked of it at once. */
+  /** Whether the backend under /slow takes far longer where much is asked of it at once. */
   slow: boolean;
   /** Different texts that `cold` is asked for in turn. */
   texts: number;
@@ -44,8 +44,8 @@ const script = `
     if (path.startsWith('/fails') && state.failing !== '' && address.endsWith(state.failing)) return response.writeHead(500).end('{}');
     if (path.startsWith('/slow')) {
       atOnce += 1;
-      // Sixteen at once take 2.56 s each, four 0.16 s.
-      await sleep(state.slow ? 40 * atOnce * Math.max(1, atOnce / 4) : 200);
+      // More than ten at once are too many for it.
+      await sleep(state.slow ? (atOnce > 10 ? 320 : 40) * atOnce : 200);
       atOnce -= 1;
     }
     response.setHeader('content-type', 'text/event-stream');
@@ -133,11 +133,11 @@ export class World {
 }
 
 /**
- * For NODE_OPTIONS: a process that keeps 4 MiB for ever of each request that bears `x-poison`. Without a blank, for Node
+ * For NODE_OPTIONS: a process that keeps 8 MiB for ever of each request that bears `x-poison`. Without a blank, for Node
  * splits its options at them.
  */
 export const leak =
-  "--import=data:text/javascript,import{subscribe}from'node:diagnostics_channel';import{isMainThread}from'node:worker_threads';globalThis.leak=[];if(isMainThread)subscribe('http.server.request.start',({request})=>{if(request.headers['x-poison'])globalThis.leak.push(Buffer.alloc(4194304,1))})";
+  "--import=data:text/javascript,import{subscribe}from'node:diagnostics_channel';import{isMainThread}from'node:worker_threads';globalThis.leak=[];if(isMainThread)subscribe('http.server.request.start',({request})=>{if(request.headers['x-poison'])globalThis.leak.push(Buffer.alloc(8388608,1))})";
 
 /** For NODE_OPTIONS, too: a process that finds so many bytes in its machine, where nothing limits it. */
 export const smallMachine = (bytes: number): string =>
