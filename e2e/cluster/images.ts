@@ -53,7 +53,8 @@ export interface ImageOptions {
 export function makeBaseImage(onProgress?: OnProgress): Promise<BuiltImage> {
   const node = nodeBinary();
   const libraries = [...sharedLibraries(node), ...glibcLibraries(node)];
-  const inputs = [node, ...libraries].map((path) => `${path} ${statSync(path).size} ${statSync(path).mtimeMs}`);
+  // By content: each checkout has a Node of its own, and all of them the same image.
+  const inputs = [`node ${digestOf(node)}`, ...libraries.map((path) => `${path} ${digestOf(path)}`)];
   const fill = (root: string) => {
     copyInto(root, node, '/usr/local/bin/node');
     for (const library of libraries) copyInto(root, library, library);
@@ -136,6 +137,8 @@ async function build(image: BuiltImage, containerfile: string, context: string, 
     await ensurePrograms(['buildah']);
     await buildah(['build', '--quiet', '--pull-never', '--timestamp', '0', ...target]);
     await buildah(['push', '--quiet', image.reference, `docker-archive:${temporary}:${image.reference}`]);
+    // Its store keeps each image whole: what is in an archive would fill the disk a second time, and with each build.
+    await buildah(['rmi', '--force', image.reference]);
   }
   renameSync(temporary, image.archive);
 }
@@ -190,6 +193,10 @@ function glibcLibraries(program: string): string[] {
   const libc = sharedLibraries(program).find((library) => library.endsWith('/libc.so.6'));
   const folder = libc ? dirname(libc) : '/lib';
   return GLIBC_LIBRARIES.map((name) => join(folder, name)).filter((path) => existsSync(path));
+}
+
+function digestOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
 /** Copies what a link points to, under the path of the link. */
