@@ -56,7 +56,7 @@ describe('a job in time', { timeout: 120_000 }, () => {
   let steady: string;
   beforeAll(async () => {
     steady = await compute(timed(settings, { quantities }), mkdtempSync(join(tmpdir(), 'quintet-field-')));
-  });
+  }, 120_000);
   afterAll(() => rmSync(steady, { recursive: true, force: true }));
 
   it('gives the field of the direct sum in a homogeneous medium, with velocity, extremes and the samples of sensors', async () => {
@@ -94,6 +94,14 @@ describe('a job in time', { timeout: 120_000 }, () => {
     expect((rms * Math.SQRT2) / middle).toBeCloseTo(1, 1);
     const metadata = JSON.parse(readFileSync(join(steady, 'sensors/zarr.json'), 'utf8')) as Record<string, unknown>;
     expect(metadata).toMatchObject({ shape: [1, simulation.steps], dimension_names: ['sensor', 'time'] });
+  });
+
+  it('gives the field of a bowl as its direct sum does', async () => {
+    const transducer = { radius: '4mm', directivity: 'Focused', focused: { focalLength: '12mm' } };
+    const changes = { array: { grid: { rows: 1, columns: 1 }, transducer } };
+    const summed = await compute(smallProblem({ ...base, ...changes, method: 'DirectSum' }));
+    const simulated = await compute(timed({}, changes));
+    expect(difference(floatsOf(summed, pressure), floatsOf(simulated, pressure))).toBeLessThan(0.05);
   });
 
   it('gives the same amplitudes from a burst as from a drive that sounds on', async () => {
