@@ -167,6 +167,8 @@ const script = (url: string) => `
     silentMs: { searches: 0, registrations: 0 }, reasons: {}, wrong: [],
   };
   const inForce = [], disabled = [];
+  // A cluster that is kept has the items of earlier runs.
+  const run = randomBytes(4).toString('hex');
   const pause = (ms) => new Promise((next) => setTimeout(next, ms));
   const call = async (method, path, body) => {
     const init = body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {};
@@ -212,7 +214,7 @@ const script = (url: string) => `
 
   const change = async () => {
     for (let i = 0; !ending; i++) {
-      const item = { id: 'item-' + i, ...strange(i) };
+      const item = { id: run + '-' + i, ...strange(i) };
       try {
         const { state } = await call('POST', '/api/v1/items', item);
         if (state !== 'Enabled') counts.wrong.push(item.id + ' was registered as ' + state);
