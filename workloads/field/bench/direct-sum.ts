@@ -55,6 +55,7 @@ export async function directSum(quick: boolean, peer: Peer | undefined): Promise
   const oursPerCpu: number[] = [];
   const theirsPerCpu: number[] = [];
   const torchs: number[] = [];
+  const torchsPerCpu: number[] = [];
   let answer: PressureAnswer | undefined;
   let torch: PressureAnswer | undefined;
   let phases: Float64Array | undefined;
@@ -72,7 +73,10 @@ export async function directSum(quick: boolean, peer: Peer | undefined): Promise
       theirs.push(peerPoints.length / answer.seconds);
       theirsPerCpu.push(peerPoints.length / answer.cpuSeconds);
     }
-    if (torch) torchs.push(torchPoints.length / torch.seconds);
+    if (torch) {
+      torchs.push(torchPoints.length / torch.seconds);
+      torchsPerCpu.push(torchPoints.length / torch.cpuSeconds);
+    }
   }
   const base = { bench: 'field', size, better: 'higher', metric: 'points', unit: '1/s' } as const;
   const rows = [
@@ -86,7 +90,10 @@ export async function directSum(quick: boolean, peer: Peer | undefined): Promise
       case: 'direct sum, one core',
       metric: 'points per CPU second',
       ours: median(oursPerCpu),
-      peers: theirsPerCpu.length > 0 ? { levitate: median(theirsPerCpu) } : {},
+      peers: {
+        ...(theirsPerCpu.length > 0 && { levitate: median(theirsPerCpu) }),
+        ...(torchsPerCpu.length > 0 && { 'torch float32': median(torchsPerCpu) }),
+      },
     }),
   ];
   if (torchs.length > 0) {
