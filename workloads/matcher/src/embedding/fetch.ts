@@ -1,4 +1,4 @@
-// The model of an embedding brought onto this machine: of a volume where it lies, of S3 as a copy that the pods of a node share.
+// The model of an embedding brought onto this machine: of a volume where it lies, of S3 a copy in the cache folder.
 import { isQuintetError, type ModelCache, placeOf, QuintetError, type SourceSpec } from '@quintet/runtime';
 import { namesOf, type Precision } from './file.ts';
 
