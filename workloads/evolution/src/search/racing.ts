@@ -2,7 +2,7 @@
 //
 // A pipeline is compared, fold by fold, with the best that was known when it was bred. A pipeline that would be better than that one by `worth` deviations
 // of such a difference on one fold is stopped in at most `errorRate` of cases, as far as differences are normal: the quantile of the error rate is shared
-// among all looks (Bonferroni). Of those that are merely as good a look stops about a third: what is sought is a better one, and time spent on equals is
+// among all looks (Bonferroni). Of those that are merely as good a look stops about two fifths: what is sought is a better one, and time spent on equals is
 // not spent on others. The deviation is the median of the differences seen so far in this run, so that learners of quite another kind, whose folds
 // scatter more, do not hide small steps near the best. Until enough were seen it is mixed with a quarter of how the compared one's own folds scatter:
 // folds are hard or easy for all pipelines alike, and two of them differ less from fold to fold than each does by itself.
@@ -10,10 +10,10 @@ import type { Individual } from './population.ts';
 
 export const errorRate = 0.05;
 /** Deviations of the difference on one fold, or on the sample, by which a pipeline must be better to be kept for sure. */
-export const worth = 1.5;
+export const worth = 1.75;
 
 /** Deviations that the first pipeline of a learner may be behind: ensembles live on differences, but not on what is hopeless. */
-const forgiven = 4;
+const forgiven = 6;
 /** Differences that the assumed deviation counts for, beside those that were seen. */
 const assumed = 4;
 /** Variance of the difference of two pipelines on a fold, of the variance of one of them. */

@@ -5,7 +5,7 @@
 // part of the result, and a replay that is told so ends with the same pipelines.
 import type { Evaluator } from '../evaluate/task.ts';
 import { type Random, randomOf } from '../random.ts';
-import { firstGeneration, firstWave } from './first.ts';
+import { firstGeneration, firstWaves } from './first.ts';
 import { type Genome, keyOf, type Space } from './genome.ts';
 import { Milestones } from './milestones.ts';
 import { type Bred, bred, type Candidate, type Individual, Island } from './population.ts';
@@ -122,7 +122,7 @@ class Search {
     this.#milestones = new Milestones<Known>({ judge: this.#race.frozen(), reference: undefined });
     this.#preselection = new Preselection(options.space);
     this.#defaults = firstGeneration(options.space, options.first);
-    this.#waves = options.racing ? firstWave(this.#defaults.slice(0, mostOf(options))) : new Map();
+    this.#waves = options.racing ? firstWaves(this.#defaults.slice(0, mostOf(options))) : new Map();
   }
 
   async run(): Promise<SearchResult> {
@@ -204,8 +204,7 @@ class Search {
     const wave = this.#waves.get(index);
     const pioneer = this.#isPioneer(candidate);
     const alone = !options.racing || index === 0;
-    const latest = alone || wave ? this.#placed : index - judgedAfter(options.population);
-    const known = this.#milestones.when(latest);
+    const known = this.#milestones.when(alone ? 0 : index - judgedAfter(options.population));
     return tried(candidate, { evaluator: this.#evaluator, options, alone, known, pioneer, wave });
   }
 
@@ -296,7 +295,7 @@ function mostOf({ evaluations, population, generations }: SearchOptions): number
 
 /** Pipelines that are under way at once: enough for many workers, few enough that each is bred from recent ones. */
 export function lagOf(population: number): number {
-  return Math.max(4, Math.ceil(0.4 * population));
+  return Math.max(4, Math.ceil(0.75 * population));
 }
 
 /** Pipelines before one that may still be under way when it is judged: few, so that it is judged by the latest. */

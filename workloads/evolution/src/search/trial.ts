@@ -1,5 +1,7 @@
 // One pipeline from its first look to its place: the teaching sample, then fold by fold, until it has run all of them or cannot catch up.
 import type { EvaluationTask, Evaluator, Outcome } from '../evaluate/task.ts';
+import { trainingTime } from './cost.ts';
+import type { Space } from './genome.ts';
 import type { Candidate, Individual } from './population.ts';
 import type { Race } from './racing.ts';
 import type { Wave } from './wave.ts';
@@ -27,6 +29,7 @@ export interface Known {
 export interface Trial {
   readonly evaluator: Evaluator;
   readonly options: {
+    readonly space: Space;
     readonly folds: number;
     readonly racing: boolean;
     /** Share of teaching rows in the first look; 1 where data is too small for it. */
@@ -38,7 +41,7 @@ export interface Trial {
   readonly alone: boolean;
   /** Known by the time that its first look is judged; undefined when the search has been stopped. */
   readonly known: Promise<Known | undefined>;
-  /** The first of its learner, which is stopped only where it is hopeless. */
+  /** The first of its learner, which is stopped only where it is hopeless, and dearer than the one it is compared with. */
   readonly pioneer: boolean;
   /** Others that it is compared with before it goes on. */
   readonly wave: Wave | undefined;
@@ -58,8 +61,13 @@ export async function tried(candidate: Candidate, trial: Trial): Promise<Finish>
 
 async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
   const { evaluator, options, alone, pioneer, wave } = trial;
-  const { folds, fraction, racing } = options;
+  const { folds, fraction, racing, space } = options;
   const run = (fold: number, share: number): Promise<Outcome> => evaluator.evaluate(taskOf(candidate, fold, share));
+  /** Whatever it is worth to an ensemble, it costs less than to know. */
+  const spared = ({ reference }: Known): boolean =>
+    pioneer &&
+    reference !== undefined &&
+    trainingTime(candidate.genome, space) <= trainingTime(reference.genome, space);
   let low: number | undefined;
   if (racing && fraction < 1) {
     const outcome = await run(0, fraction);
@@ -69,7 +77,7 @@ async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
     const known = await trial.known;
     if (!rival || !known) return stopped(candidate);
     const { judge, reference } = known;
-    if (!alone && judge.losesSample(low, reference, pioneer, rival[0]))
+    if (!alone && !spared(known) && judge.losesSample(low, reference, pioneer, rival[0]))
       return { candidate, kind: 'RacedOut', promise: reference!.score - (reference!.low! - low) };
   }
   const outcomes: Done[] = [];
@@ -84,7 +92,7 @@ async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
     const known = await trial.known;
     if (!rival || !known) return stopped(candidate);
     const { judge, reference } = known;
-    if (reference && judge.losesFolds(scores, reference, pioneer, rival)) {
+    if (reference && !spared(known) && judge.losesFolds(scores, reference, pioneer, rival)) {
       const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
       return { candidate, kind: 'RacedOut', promise: reference.score - behind };
     }
