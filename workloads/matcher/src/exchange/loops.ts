@@ -55,7 +55,7 @@ export function startExchange(
     const run = async () => {
       if (busy) return;
       busy = true;
-      await work().catch((error: unknown) => log.warn({ err: error }, 'exchange with others failed'));
+      await work().catch((error: unknown) => log.warn({ err: error }, 'work between requests failed'));
       busy = false;
     };
     void run();
