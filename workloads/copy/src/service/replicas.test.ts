@@ -20,8 +20,8 @@ const tokens = {
 const budget = 400;
 /** Millionths of the currency that `mail` may spend: far fewer than its tokens would cost. */
 const money = 1500;
-/** Milliseconds that a dead replica holds what it had reserved. */
-const lease = 1500;
+/** Milliseconds that a dead replica holds what it had reserved; a living one tells of itself six times in it, of which a busy machine may lose some. */
+const lease = 4000;
 let folder: string;
 let redis: TestRedis;
 let postgres: TestPostgres;
@@ -184,7 +184,7 @@ test('200 requests at once over three replicas never spend more money than there
   const cost = sum(lines.map((line) => line.cost));
   expect(cost).toBeGreaterThan(money / 2);
   expect(cost).toBeLessThanOrEqual(money);
-  // What a replica gives back that could not be told at once is told within a third of the lease.
+  // What a replica gives back that could not be told at once is told within the lease.
   await expect
     .poll(async () => [await usedIn('copy-money', 'mail'), await usedIn('copy', 'mail')], { timeout: 10 * lease })
     .toEqual([cost, sum(lines.map((line) => line.tokens))]);

@@ -74,6 +74,9 @@ redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`;
 
+/** In the time of a lease: a slow Redis may miss most of them. */
+const renewals = 6;
+
 interface Open {
   key: string;
   units: number;
@@ -109,22 +112,24 @@ export function holds({ redis, lease, live }: HoldsOptions): Holds {
   const settleLate = (key?: string) =>
     Promise.all([...late].filter(([, one]) => one.key === (key ?? one.key)).map(([id, one]) => settleAgain(id, one)));
   const renew = async (): Promise<void> => {
-    await settleLate();
+    await settleLate().catch(() => undefined);
     for (const [key, all] of Map.groupBy(open, ([, one]) => one.key)) {
-      await redis.call(async (client) => {
+      const told = redis.call(async (client) => {
         // As it is when it is sent: what ended while other keys were told is not to be held anew.
         const still = all.filter(([id]) => open.has(id));
-        const told = still.flatMap(([id, { units, spent }]) => [id, units, Math.max(0, Math.ceil(spent()))]);
-        if (told.length > 0) await client.eval(renewScript, 1, key, lease, live, ...told);
+        const values = still.flatMap(([id, { units, spent }]) => [id, units, Math.max(0, Math.ceil(spent()))]);
+        if (values.length > 0) await client.eval(renewScript, 1, key, lease, live, ...values);
       });
+      // The others are told all the same.
+      await told.catch(() => undefined);
     }
   };
   const tend = () => {
     timer ??= setInterval(() => {
-      if (open.size > 0 || late.size > 0) return void renew().catch(() => undefined);
+      if (open.size > 0 || late.size > 0) return void renew();
       clearInterval(timer);
       timer = undefined;
-    }, lease / 3);
+    }, lease / renewals);
     timer.unref();
   };
   const endLater = (id: string, ended: Late) => {
