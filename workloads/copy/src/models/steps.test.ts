@@ -78,7 +78,7 @@ describe('a batch', () => {
     expect(read).toBe(600);
   });
 
-  test('is not held up by a prompt: beside answers it takes at most two and a half times as long', async () => {
+  test('of answers is held up by one part of a prompt at most, which takes one and a half times as long as it does', async () => {
     for (const [alone, each] of [
       [16, 1],
       [15, 0.1],
@@ -89,13 +89,17 @@ describe('a batch', () => {
       const control = new AbortController();
       const prompt = computer.prompt('p', 1_000_000, control.signal).catch(() => undefined);
       await computer.answer('a', 150);
+      const to = computer.batches.length;
       control.abort();
       await prompt;
-      const parts = computer.batches.filter((batch) => 'a' in batch).slice(100);
+      // By turns, also when all is known.
+      const pairs = computer.batches.slice(to - 100, to);
+      expect(pairs.filter((batch) => 'a' in batch)).toHaveLength(50);
+      const parts = pairs.flatMap(({ p }) => (p === undefined ? [] : [p]));
       expect(parts).toHaveLength(50);
-      for (const { p = 0 } of parts) expect(p * each).toBeLessThanOrEqual(1.1 * 1.5 * alone + each);
+      for (const p of parts) expect(p * each).toBeLessThanOrEqual(1.1 * 1.5 * alone + each);
       // And is used: less would make the prompt wait for nothing.
-      for (const { p = 0 } of parts) expect(p * each).toBeGreaterThan(alone);
+      for (const p of parts) expect(p * each).toBeGreaterThan(alone);
     }
   });
 });
@@ -133,6 +137,34 @@ describe('prompts', () => {
     control.abort();
     await Promise.all(long);
     expect(Math.max(...waited.slice(1))).toBeLessThanOrEqual(40 + 20);
+  });
+
+  test('that are short go before answers that a part of a long one went before, and then those have their turn', async () => {
+    const computer = new Computer();
+    const control = new AbortController();
+    const others = [computer.answer('a', 200), computer.prompt('long', 100_000, control.signal).catch(() => undefined)];
+    const order: string[] = [];
+    for (let i = 0; i < 20; i++) {
+      // It comes while a part of the long one is read.
+      const batches = computer.batches.length;
+      while (computer.batches.length === batches || !('long' in (computer.batches.at(-1) ?? {}))) await sleep(0);
+      const from = computer.batches.length - 1;
+      await Promise.all([computer.prompt(`short ${i}`, 40), computer.prompt(`other ${i}`, 40)]);
+      order.push(
+        computer.batches
+          .slice(from)
+          .flatMap((batch) => Object.keys(batch)[0] ?? '')
+          .join(),
+      );
+    }
+    control.abort();
+    await Promise.all(others);
+    // Once it is known that short ones come, of two that come together the second waits for the answer.
+    for (const each of order.slice(2)) expect(each).toMatch(/^long,short \d+,(a,)?(other \d+)?/);
+    for (const [at, batch] of computer.batches.entries()) {
+      const isBehind = at >= 3 && at < 200 && !('a' in batch);
+      if (isBehind) expect(computer.batches.slice(at - 2, at + 1).some((one) => 'a' in one)).toBe(true);
+    }
   });
 
   test('that are long are read in large parts again when no short ones come any more', async () => {

@@ -1,5 +1,6 @@
-// What the model computes next: one token of every answer in work, together in one batch, and beside them only as much of waiting prompts as does not
-// hold those tokens up. Of several prompts the one with least left to read goes first.
+// What the model computes next, by turns: one token of every answer in work, together in one batch, and only as much of waiting prompts as does not hold
+// those tokens up. Of several prompts the one with least left to read goes first. Both in one batch would be two passes over the weights all the same, for
+// llama.cpp joins only parts of one length (`split_equal`), and whoever is ready first would wait for the other.
 
 export interface Steps {
   /** Runs `work`, which makes one token of an answer, in the next batch. */
@@ -29,7 +30,7 @@ export interface StepsOptions {
   onBatch?: ((batch: Batch) => void) | undefined;
 }
 
-/** Beside answers a prompt may make a batch this many times as long as it is without; */
+/** Between two tokens of answers a prompt may make the time this many times as long as it is without; */
 const longest = 2.5;
 /** so many times as large are its parts, with less to do for each token, where there are none and for so many batches nobody else came, */
 const unhindered = 4;
@@ -46,6 +47,11 @@ const memory = { batches: 256, milliseconds: 60_000 };
 const share = 0.5;
 /** but not so small that most of a batch's time is spent on what is read in any case. */
 const smallestPart = 16;
+
+interface Chosen {
+  item: Waiting;
+  count: number;
+}
 
 interface Waiting {
   /** Tokens left of a prompt; undefined: the next token of an answer. */
@@ -66,34 +72,48 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
   /** Batches in which one alone was served. */
   let quiet = 0;
   let inWork: readonly Waiting[] = [];
+  /** Came since the latest batch was done. */
+  let fresh = 0;
+  /** What of prompts was read since answers had their turn, while they waited for it. */
+  let ahead: 'nothing' | 'part' | 'whole' = 'nothing';
   const pace = paceOf(batchSize);
   const visitors = shortPrompts(now);
 
   /** Those that the next batch holds, with their tokens; the others wait on. */
-  const chosen = (): { item: Waiting; count: number }[] => {
+  const chosen = (): Chosen[] => {
     const answers = waiting.filter(({ left }) => left === undefined).slice(0, batchSize);
-    const batch = answers.map((item) => ({ item, count: 1 }));
     const prompts = waiting
       .filter(({ left }) => left !== undefined)
       .toSorted((a, b) => rankOf(a, read) - rankOf(b, read));
     const part = Math.round(Math.min(pace.part(answers.length) * haste(prompts, answers.length), visitors.part()));
-    const most = batchSize - answers.length;
-    let room = Math.min(most, part);
-    for (const item of prompts) {
-      const { left = 0, length = 0 } = item;
-      const isFirst = batch.length === answers.length;
-      // A short prompt's first token would wait for whatever part of a long one rides along.
-      if (!isFirst && left > 2 * part) break;
-      // Two batches take longer than one that is somewhat larger; but of a long prompt no part is.
-      if (isFirst && length <= 2 * part) room = Math.min(most, Math.max(room, left));
-      const count = Math.min(room, left);
-      if (count <= 0) break;
-      room -= count;
-      batch.push({ item, count });
-    }
+    const parts = partsOf(prompts, part);
+    const isWhole = parts.some(({ item, count }) => item.left === count);
+    // A prompt that can be read to its end goes before the answers also when only a part of another one went before.
+    const reads = parts.length > 0 && (answers.length === 0 || ahead === 'nothing' || (ahead === 'part' && isWhole));
+    if (reads && answers.length > 0) ahead = isWhole ? 'whole' : 'part';
+    else ahead = 'nothing';
+    const batch = reads ? parts : answers.map((item) => ({ item, count: 1 }));
     const taken = new Set(batch.map(({ item }) => item));
     waiting = waiting.filter((item) => !taken.has(item));
     return batch;
+  };
+
+  const partsOf = (prompts: readonly Waiting[], part: number): Chosen[] => {
+    const parts: Chosen[] = [];
+    let room = Math.min(batchSize, part);
+    for (const item of prompts) {
+      const { left = 0, length = 0 } = item;
+      const isFirst = parts.length === 0;
+      // A short prompt's first token would wait for whatever part of a long one rides along.
+      if (!isFirst && left > 2 * part) break;
+      // Two batches take longer than one that is somewhat larger; but of a long prompt no part is.
+      if (isFirst && length <= 2 * part) room = Math.min(batchSize, Math.max(room, left));
+      const count = Math.min(room, left);
+      if (count <= 0) break;
+      room -= count;
+      parts.push({ item, count });
+    }
+    return parts;
   };
 
   /** How many times as large as usual a part of a prompt is. */
@@ -110,14 +130,16 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
     while (waiting.length > 0) {
       // Answers whose token just came ask for their next meanwhile: apart, they would stay apart, in batches that are half empty. Where all have asked
       // already, a turn of the event loop for each token would only be waited for.
-      const isWhole = waiting.length >= inWork.length && waiting.every(({ left }) => left === undefined);
-      if (!isWhole) await new Promise((resolve) => setImmediate(resolve));
+      const areAll = fresh >= inWork.length && fresh === waiting.length;
+      if (!areAll || waiting.some(({ left }) => left !== undefined))
+        await new Promise((resolve) => setImmediate(resolve));
       dropGone();
       quiet = waiting.length > 1 ? 0 : quiet + 1;
       const batch = chosen();
       const began = now();
       inWork = batch.map(({ item }) => item);
       await Promise.all(batch.map(({ item, count }) => item.begin(count)));
+      fresh = 0;
       if (batch.length === 0) continue;
       visitors.batch();
       const milliseconds = now() - began;
@@ -143,6 +165,7 @@ export function steps({ batchSize, now = () => performance.now(), onBatch }: Ste
     new Promise<T>((resolve, reject) => {
       const begin = (count: number) => work(count).then(resolve, reject);
       waiting.push({ ...of, begin, fail: reject });
+      fresh++;
       void run();
     });
 
