@@ -61,13 +61,15 @@ function numberOf(graph: GraphWriter, step: Step & { kind: 'Number' }, input: st
 }
 
 function codeOf(graph: GraphWriter, input: string, { levels = [] }: FeatureSpec): string {
-  return looked(
-    graph,
-    input,
-    levels.map((level, code) => [level, code] as const),
-    -1,
-    -2,
-  );
+  const codes = () =>
+    looked(
+      graph,
+      input,
+      levels.map((level, code) => [level, code] as const),
+      -1,
+      -2,
+    );
+  return graph.once(`code of ${input}`, codes);
 }
 
 function looked(

@@ -137,6 +137,13 @@ describe('an exported model predicts raw rows as ours does:', () => {
     }
   }
 
+  it('refuses more words than a file should have', async () => {
+    const model = modelFor(await problem('Binary'), 'Linear', { penalty: 0.1, l1Ratio: 0, encode: 'Target' });
+    const levels = Array.from({ length: 1_000_001 }, (_, i) => `w${i}`);
+    const features = model.features.map((each) => (each.levels ? { ...each, levels } : each));
+    expect(() => exportOnnx({ ...model, features })).toThrow('tables of 2000002 words are more than');
+  });
+
   it('refuses by name what ONNX cannot express', async () => {
     const model = modelFor(await problem('Binary'), 'NearestNeighbors', { k: 5, byDistance: 'No', power: 2 });
     expect(() => exportOnnx(model)).toThrow(/Neighbors has no form in ONNX/);

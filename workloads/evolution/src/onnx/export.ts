@@ -19,6 +19,7 @@ export function exportOnnx(model: StoredModel): Uint8Array {
       throw new EvolutionError('Unsupported', `column ${column} is ${type}, which has no exact form in ONNX`, {
         column,
       });
+  refuseTooLarge(model);
   const graph = new GraphWriter();
   const parts = model.members.flatMap(({ weight, pipelines }) =>
     pipelines.map((packed) => {
@@ -44,6 +45,29 @@ export function exportOnnx(model: StoredModel): Uint8Array {
     initializers: graph.initializers,
     metadata: { task: model.task, target: model.target, classes: JSON.stringify(model.classes), metric: model.metric },
   });
+}
+
+/** A graph has its words in full, for each table that looks them up. */
+const mostWords = 2_000_000;
+
+function refuseTooLarge({ features, members }: StoredModel): void {
+  let words = 0;
+  for (const { pipelines } of members) {
+    for (const packed of pipelines) {
+      const pipeline = unpackPipeline(Buffer.from(packed, 'base64'));
+      if ('frozen' in pipeline) continue;
+      for (const step of pipeline.preprocessing.steps)
+        if (step.kind === 'Table') words += features[step.feature]?.levels?.length ?? 0;
+    }
+  }
+  if (words <= mostWords) return;
+  throw new EvolutionError(
+    'Unsupported',
+    `tables of ${words} words are more than the ${mostWords} that a graph may have`,
+    {
+      field: 'spec.search.preprocessing',
+    },
+  );
 }
 
 function learnerOf(graph: GraphWriter, matrix: string, learner: LearnerState, model: StoredModel): string {

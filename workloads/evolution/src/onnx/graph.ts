@@ -4,7 +4,15 @@ import type { AttributeValue, GraphNode, Initializer } from '@quintet/runtime/on
 export class GraphWriter {
   readonly nodes: GraphNode[] = [];
   readonly initializers: Initializer[] = [];
+  readonly #known = new Map<string, string>();
   #names = 0;
+
+  /** What is computed once however often it is asked for. */
+  once(key: string, make: () => string): string {
+    const made = this.#known.get(key) ?? make();
+    this.#known.set(key, made);
+    return made;
+  }
 
   op(
     op: string,
