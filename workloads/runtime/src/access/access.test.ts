@@ -133,6 +133,15 @@ describe('a quota', () => {
     );
   });
 
+  test('says what is left of it and what was asked for, and lets what fits pass', async () => {
+    const quotas = tenantQuotas({ name: 'q', limits: { t: { unitsPerDay: 60 } }, now: () => 0 });
+    await quotas.reserve('t', 32);
+    await expect(quotas.reserve('t', 33)).rejects.toThrow(
+      'Tenant t has 28 of its 60 units per day left, and this asks for 33.',
+    );
+    await expect(quotas.reserve('t', 28)).resolves.toBeDefined();
+  });
+
   test('is of one tenant and one day, and is unlimited where none was set', async () => {
     let clock = 0;
     const quotas = tenantQuotas({
@@ -228,7 +237,10 @@ describe('limits of replicas that share a Redis', () => {
     );
     await dead?.reserve('t', 50, () => 20);
     const kept = await living?.reserve('t', 30, () => 1);
-    await expect(living?.reserve('t', 40)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    await expect(living?.reserve('t', 40)).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      details: { left: 20, asked: 40, limit: 100 },
+    });
     // It has told of the 20 by now.
     await eventually(async () => expect(await doomed.call((redis) => redis.keys('q:held:leased:*'))).toHaveLength(1));
     const [key = ''] = await doomed.call((redis) => redis.keys('q:held:leased:*'));

@@ -81,3 +81,18 @@ test('what Redis did, and was too slow to say, is neither counted twice nor held
   await next.settle(5);
   expect(await used('slow')).toBe(35);
 });
+
+test('work ends when Redis knows of it, where that takes a moment', async () => {
+  let away = false;
+  const call: RedisConnection['call'] = (work) =>
+    away ? Promise.reject(new Error('Redis is away')) : redis.call(work);
+  const { take, used } = holds({ redis: { ...redis, call }, lease: 60_000, live: 60_000 });
+  const hold = (await take('moment', 100, 1000)) as Hold;
+  away = true;
+  const ending = hold.settle(30);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  away = false;
+  await ending;
+  // Nobody asked for more, and no lease was renewed meanwhile.
+  expect(await used('moment')).toBe(30);
+});

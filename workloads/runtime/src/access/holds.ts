@@ -1,6 +1,7 @@
 // Units held while work is under way, counted in Redis over all replicas. Holds are renewed with what the work has used so far: of a replica that died they
 // lapse, and what it had not used comes back.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisConnection } from '../redis.ts';
 
 export interface Holds {
@@ -14,7 +15,7 @@ export interface Holds {
 }
 
 export interface Hold {
-  /** Replaces the held units by those used. Never throws: while Redis is away it is told later. */
+  /** Replaces the held units by those used. Never throws: where Redis is away for longer than two seconds it is told later. */
   settle: (units: number) => Promise<void>;
 }
 
@@ -74,6 +75,8 @@ redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`;
 
+/** Milliseconds that the end of work waits for Redis. */
+const patience = 2000;
 /** In the time of a lease: a slow Redis may miss most of them. */
 const renewals = 6;
 
@@ -136,6 +139,13 @@ export function holds({ redis, lease, live }: HoldsOptions): Holds {
     late.set(id, ended);
     tend();
   };
+  /** Were this replica killed before Redis knows, what was used would be given out again: it is worth some waiting. */
+  const told = async (id: string, ended: Late): Promise<void> => {
+    for (const until = Date.now() + patience; late.has(id) && Date.now() < until; ) {
+      await pause(patience / 20);
+      await settleAgain(id, ended).catch(() => undefined);
+    }
+  };
 
   return {
     take: async (key, units, limit, spent = () => 0) => {
@@ -159,7 +169,10 @@ export function holds({ redis, lease, live }: HoldsOptions): Holds {
         settle: async (final) => {
           open.delete(id);
           const ended: Late = { key, units: final };
-          await settle(id, ended).catch(() => endLater(id, ended));
+          await settle(id, ended).catch(() => {
+            endLater(id, ended);
+            return told(id, ended);
+          });
         },
       };
     },

@@ -120,9 +120,14 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
     return [true, used + amount];
   };
 
-  const refuse = (tenant: string, quota: string, limit: number, end: number): never => {
+  const refuse = (
+    tenant: string,
+    { quota, limit, end }: { quota: string; limit: number; end: number },
+    { used, asked }: { used: number; asked: number },
+  ): never => {
     refused?.inc({ tenant, quota });
-    throw new QuintetError('QUOTA_EXCEEDED', { tenant, quota, limit, retryAfter: (end - now()) / 1000 });
+    const left = Math.max(0, limit - used);
+    throw new QuintetError('QUOTA_EXCEEDED', { tenant, quota, limit, left, asked, retryAfter: (end - now()) / 1000 });
   };
   const { redis, lease = minute } = options;
   const heldIn =
@@ -134,13 +139,18 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
     const limit = period.limit(limitsOf(tenant));
     const key = period.keyOf(now(), tenant);
     const strictly = held?.get(period);
+    const refuseUnits = (most: number, used: number) =>
+      refuse(tenant, { quota: period.quota, limit: most, end: period.end(now()) }, { used, asked: units });
     if (strictly && limit !== undefined) {
-      const hold = await strictly.take(`q:held:${options.name}:${key}`, units, limit, spent);
-      return hold ?? refuse(tenant, period.quota, limit, period.end(now()));
+      const heldKey = `q:held:${options.name}:${key}`;
+      const hold = await strictly.take(heldKey, units, limit, spent);
+      return hold ?? refuseUnits(limit, await strictly.used(heldKey));
     }
     const reserved = limit === undefined ? 0 : units;
-    if (limit !== undefined && !(await take(key, reserved, limit, period.longest))[0])
-      refuse(tenant, period.quota, limit, period.end(now()));
+    if (limit !== undefined) {
+      const [fits, used] = await take(key, reserved, limit, period.longest);
+      if (!fits) refuseUnits(limit, used);
+    }
     return {
       settle: async (final) => {
         if (final !== reserved) await take(key, final - reserved, undefined, period.longest);
@@ -152,8 +162,9 @@ export function tenantQuotas(options: QuotaOptions): Quotas {
     request: async (tenant) => {
       const limit = limitsOf(tenant)?.requestsPerMinute;
       if (limit === undefined) return;
-      const [fits] = await take(`m:${Math.floor(now() / minute)}:${tenant}`, 1, limit, minute);
-      if (!fits) refuse(tenant, 'requests per minute', limit, now() - (now() % minute) + minute);
+      const [fits, used] = await take(`m:${Math.floor(now() / minute)}:${tenant}`, 1, limit, minute);
+      const end = now() - (now() % minute) + minute;
+      if (!fits) refuse(tenant, { quota: 'requests per minute', limit, end }, { used, asked: 1 });
     },
     reserve: async (tenant, units, spent) => {
       const reserved = Math.max(0, Math.ceil(units));
