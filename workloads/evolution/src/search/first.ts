@@ -24,7 +24,7 @@ export function firstWaves(genomes: readonly Genome[]): Map<number, Wave> {
   });
   const waves = Array.from(
     { length: Math.ceil(members.length / waveSize) },
-    (_, k) => new Wave(Math.min(waveSize, members.length - k * waveSize)),
+    (_, k) => new Wave(Math.min(waveSize, members.length - k * waveSize), members[k * waveSize]),
   );
   return new Map(members.map((i, place) => [i, waves[Math.floor(place / waveSize)]!]));
 }

@@ -115,6 +115,22 @@ describe('the search', () => {
     },
   );
 
+  it.each([4, 6, 12, 24])('leaves nobody waiting for whom they wait for, population %i', async (population) => {
+    // All pipelines are as good as each other but for chance: many pass every look.
+    const evaluate = async (task: EvaluationTask): Promise<Outcome> => {
+      const score = 0.8 + 0.01 * randomOf('even', task.key, task.fold, task.fraction).normal();
+      return { ok: true, cached: false, score, predictions: Float32Array.of(0), operations: 1, seconds: 0 };
+    };
+    for (const seed of [1, 2, 3]) {
+      const { placed } = await search(
+        { evaluate },
+        { ...options, population, folds: 10, generations: 60 / population, seed },
+        never,
+      );
+      expect(placed).toBe(60);
+    }
+  });
+
   it('finds better pipelines than its defaults', async () => {
     const result = await search(evaluatorOf(4, 'a'), options, never);
     const defaults = result.complete.filter((each) => each.parents.length === 0 && each.index < 12);

@@ -204,7 +204,8 @@ class Search {
     const wave = this.#waves.get(index);
     const pioneer = this.#isPioneer(candidate);
     const alone = !options.racing || index === 0;
-    const known = this.#milestones.when(alone ? 0 : index - judgedAfter(options.population));
+    const latest = Math.min(index - judgedAfter(options.population), wave?.before ?? index);
+    const known = this.#milestones.when(alone ? 0 : latest);
     return tried(candidate, { evaluator: this.#evaluator, options, alone, known, pioneer, wave });
   }
 

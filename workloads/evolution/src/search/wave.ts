@@ -1,11 +1,14 @@
 // Pipelines that do not follow from one another are compared among themselves, look by look, before any of them goes on: a mediocre one that comes early
 // costs no more than a look (successive halving's idea, Jamieson & Talwalkar 2016). What they are told depends on their scores alone, not on their order.
 export class Wave {
+  /** Pipelines before its first. Its members wait for each other, so that none may wait for more than these. */
+  readonly before: number;
   #members: number;
   #told: (readonly number[])[] = [];
   #open = Promise.withResolvers<readonly number[] | undefined>();
 
-  constructor(members: number) {
+  constructor(members: number, before = 0) {
+    this.before = before;
     this.#members = members;
   }
 
