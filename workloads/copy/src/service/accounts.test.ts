@@ -126,7 +126,7 @@ test('money of a key is never spent beyond its day', { timeout: 60_000 }, async 
     answers.push(...(await Promise.all(asked)));
   }
   expect(new Set(answers.map(({ status }) => status))).toContain(429);
-  expect(answers.find(({ status }) => status === 429)?.error).toMatch(/millionths of EUR per day of 2000/);
+  expect(answers.find(({ status }) => status === 429)?.error).toMatch(/millionths of EUR per day/);
   const spent = (await lines('true')).reduce((sum, { cost }) => sum + Number(cost), 0);
   expect(spent).toBeGreaterThan(0.001);
   expect(spent).toBeLessThanOrEqual(0.002);

@@ -171,9 +171,7 @@ test('200 requests at once over three replicas never spend more money than there
   );
   const replies = await Promise.all(asked);
   for (const reply of replies) expect([200, 429]).toContain(reply?.status);
-  expect(replies.map((reply) => reply?.error)).toContainEqual(
-    expect.stringMatching(/millionths of USD per day of 1500/),
-  );
+  expect(replies.map((reply) => reply?.error)).toContainEqual(expect.stringMatching(/millionths of USD per day/));
   const lines = await ledgerOf('mail');
   expect(new Set(lines.map(({ state }) => state))).toEqual(new Set(['Done']));
   // Each answer once, with the tokens that it was told to have.
