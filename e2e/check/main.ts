@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { ensurePrograms } from '../cluster/debian.ts';
 import { checks } from './checks.ts';
 
 interface Outcome {
@@ -46,6 +47,7 @@ const failures: string[] = [];
 for (const check of checks.filter(({ name, extra }) => only?.includes(name) ?? (values.all || !extra))) {
   const started = performance.now();
   console.log(`\n▶ ${check.name}: ${check.shows}`);
+  if (check.vitest === 'unit') await ensureBrowser();
   const report = join(scratch, `${check.name}.json`);
   const args = check.vitest
     ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
@@ -68,6 +70,15 @@ for (const reason of total.reasons) console.log(`\n✗ ${reason}`);
 if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed > 0 ? 1 : 0);
+
+/** Pages are looked at in a browser; without one those tests are skipped. */
+async function ensureBrowser(): Promise<void> {
+  try {
+    await ensurePrograms(['chromium'], console.log);
+  } catch (error) {
+    console.log(`no page is looked at in a browser: ${(error as Error).message}`);
+  }
+}
 
 function run(command: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve) => {

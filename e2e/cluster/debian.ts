@@ -18,6 +18,7 @@ const PACKAGE_OF = {
   buildah: 'buildah',
   'dpkg-deb': 'dpkg',
   'libgomp.so.1': 'libgomp1',
+  chromium: 'chromium',
 } as const;
 
 const libraryFolders = ['/lib', '/usr/lib'].flatMap((folder) => [
