@@ -61,13 +61,8 @@ export async function tried(candidate: Candidate, trial: Trial): Promise<Finish>
 
 async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
   const { evaluator, options, alone, pioneer, wave } = trial;
-  const { folds, fraction, racing, space } = options;
+  const { folds, fraction, racing } = options;
   const run = (fold: number, share: number): Promise<Outcome> => evaluator.evaluate(taskOf(candidate, fold, share));
-  /** Whatever it is worth to an ensemble, it costs less than to know. */
-  const spared = ({ reference }: Known): boolean =>
-    pioneer &&
-    reference !== undefined &&
-    trainingTime(candidate.genome, space) <= trainingTime(reference.genome, space);
   let low: number | undefined;
   if (racing && fraction < 1) {
     const outcome = await run(0, fraction);
@@ -77,7 +72,7 @@ async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
     const known = await trial.known;
     if (!rival || !known) return stopped(candidate);
     const { judge, reference } = known;
-    if (!alone && !spared(known) && judge.losesSample(low, reference, pioneer, rival[0]))
+    if (!alone && !spared(candidate, trial, known) && judge.losesSample(low, reference, pioneer, rival[0]))
       return { candidate, kind: 'RacedOut', promise: reference!.score - (reference!.low! - low) };
   }
   const outcomes: Done[] = [];
@@ -92,13 +87,18 @@ async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
     const known = await trial.known;
     if (!rival || !known) return stopped(candidate);
     const { judge, reference } = known;
-    if (reference && !spared(known) && judge.losesFolds(scores, reference, pioneer, rival)) {
+    if (reference && !spared(candidate, trial, known) && judge.losesFolds(scores, reference, pioneer, rival)) {
       const behind = meanOf(scores.map((score, i) => reference.scores[i]! - score));
       return { candidate, kind: 'RacedOut', promise: reference.score - behind };
     }
   }
   const cached = outcomes.every((outcome) => outcome.cached);
   return { candidate, kind: 'Complete', individual: individualOf(candidate, low, outcomes, options.cost), cached };
+}
+
+/** Whatever it is worth to an ensemble, it costs less than to know. */
+function spared({ genome }: Candidate, { pioneer, options: { space } }: Trial, { reference }: Known): boolean {
+  return pioneer && reference !== undefined && trainingTime(genome, space) <= trainingTime(reference.genome, space);
 }
 
 /** The first fold alone, for most are lost there; then several at a time: whoever comes later waits for the place of one that takes long. */
