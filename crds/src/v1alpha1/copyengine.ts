@@ -199,7 +199,9 @@ const spec = ruled(
     routing: z
       .enum(['Prefix', 'LeastLoad'])
       .default('Prefix')
-      .describe('Prefix sends prompts that begin alike to one pod.'),
+      .describe(
+        'How one of openai.endpoints is chosen: Prefix sends prompts that begin alike to the same one, LeastLoad to the one with least in work. Between pods the Service chooses.',
+      ),
     batching: batching(64, 512, '5ms').prefault({}).describe('Sequences in work at once.'),
     priorities: toggle().default('Enabled').describe('Requests may state a priority and a deadline.'),
     replicas: replicas().default(1),
