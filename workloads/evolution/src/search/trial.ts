@@ -72,7 +72,7 @@ async function looked(candidate: Candidate, trial: Trial): Promise<Finish> {
     const known = await trial.known;
     if (!rival || !known) return stopped(candidate);
     const { judge, reference } = known;
-    if (!alone && !spared(candidate, trial, known) && judge.losesSample(low, reference, pioneer, rival[0]))
+    if (!spared(candidate, trial, known) && judge.losesSample(low, reference, pioneer, rival[0]))
       return { candidate, kind: 'RacedOut', promise: reference!.score - (reference!.low! - low) };
   }
   const outcomes: Done[] = [];
