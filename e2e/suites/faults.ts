@@ -18,8 +18,6 @@ interface State {
   failing: string;
   /** Whether the backend under /slow takes far longer where much is asked of it at once. */
   slow: boolean;
-  /** Different texts that `cold` is asked for in turn. */
-  texts: number;
   /** Whether the requests for `leaks` are such as leak. */
   poison: boolean;
 }
@@ -36,7 +34,7 @@ const port = 8080;
 /** A backend that speaks OpenAI's API, and clients of every load that is handed to it. */
 const script = `
   import { createServer } from 'node:http';
-  const state = { failing: '', slow: false, texts: 30, poison: false };
+  const state = { failing: '', slow: false, poison: false };
   const sleep = (ms) => new Promise((next) => setTimeout(next, ms));
   const counts = {};
   let atOnce = 0;
@@ -55,8 +53,7 @@ const script = `
   const load = async ({ name, url, path, pauseMs }, client) => {
     const said = (counts[name] ??= { ok: 0, failed: 0, times: [] });
     for (let i = 0; ; i++) {
-      const texts = name === 'cold' ? state.texts : 30;
-      const text = ('line ' + (said.ok + said.failed) % texts + ' of a text to compress. ').repeat(20);
+      const text = ('line ' + (said.ok + said.failed) % 30 + ' of a text to compress. ').repeat(20);
       const body = path === '/v1/compress' ? { text, ratio: 4 } : { prompt: 'Say ' + client + ' ' + i, max_tokens: 4 };
       const headers = { 'content-type': 'application/json', connection: 'close' };
       if (name === 'leaks' && state.poison) headers['x-poison'] = '1';
