@@ -6,7 +6,7 @@ import { fieldJob, parseStored } from '@quintet/crds';
 import { isBucket } from './compute/bucket.ts';
 import { FieldError, outputError } from './errors.ts';
 import { finish } from './job/finish.ts';
-import { plan } from './job/plan.ts';
+import { planByTurns } from './job/plan.ts';
 import { type Problem, resolve } from './job/problem.ts';
 import { type Progress, shard } from './job/shard.ts';
 import { mountedFile } from './job/tables.ts';
@@ -80,7 +80,7 @@ function leaveShard(): void {
 
 async function run(problem: Problem, folder: string): Promise<Record<string, unknown>> {
   if (step === 'plan') {
-    const result = plan(problem, folder);
+    const result = await planByTurns(problem, folder);
     const { solution, warnings } = result;
     return {
       ...result,

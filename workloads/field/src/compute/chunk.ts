@@ -22,6 +22,8 @@ export interface ChunkWork extends Stored {
   readonly lattice?: Lattice;
 }
 
+type Kerneled = Pick<ChunkWork, 'volume' | 'lattice' | 'backend' | 'sources' | 'pattern'>;
+
 export class ChunkComputer {
   readonly #work: ChunkWork;
   readonly #kernel: RowKernel;
@@ -140,7 +142,8 @@ export function fieldsOf(work: { readonly quantities: readonly StoredQuantity[] 
   return derivativeCounts[orderOf(work)];
 }
 
-function kernelFor(work: ChunkWork): RowKernel {
+/** What sums at the points of a volume. @throws FieldError `KernelRefused` */
+export function kernelFor(work: Kerneled): RowKernel {
   const { volume, lattice } = work;
   const half = volume.shape.map((n) => ((n - 1) / 2) * volume.spacing);
   const [z, y, x] = volume.first.map((first, i) => first + half[i]!) as [number, number, number];
@@ -151,10 +154,10 @@ function kernelFor(work: ChunkWork): RowKernel {
 /** Kernels of some sources, for points within `reach` of the origin. */
 function kernelsFor({
   backend,
-}: ChunkWork): (sources: Sources, origin: readonly [number, number, number], reach: number) => RowKernel {
+}: Kerneled): (sources: Sources, origin: readonly [number, number, number], reach: number) => RowKernel {
   return backend === 'Reference' ? (sources) => new ReferenceKernel(sources) : checkedKernel;
 }
 
-function sourcesOf({ sources, pattern }: ChunkWork): Sources {
+function sourcesOf({ sources, pattern }: Kerneled): Sources {
   return { ...sources, directivity: directivityOf(pattern) };
 }

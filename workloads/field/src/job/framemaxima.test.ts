@@ -7,6 +7,7 @@ import { solveFrames } from './frames.ts';
 import { targetsAt } from './motion.ts';
 import { sampleMaxima, targetPressures } from './sample.ts';
 import { smallProblem } from './testing.ts';
+import { atOnce } from './turns.ts';
 
 describe('the largest pressures of a motion', { timeout: 60_000 }, () => {
   it('are sought where the focus of each frame lies, however far it has moved in however large a box', () => {
@@ -23,13 +24,15 @@ describe('the largest pressures of a motion', { timeout: 60_000 }, () => {
       },
     });
     const motion = problem.motion!;
-    const { drives } = solveFrames(problem, motion, solve(problem.emitters, problem.targets, problem.solver).drive);
+    const { drives } = atOnce(
+      solveFrames(problem, motion, solve(problem.emitters, problem.targets, problem.solver).drive),
+    );
     const reached = drives.map((drive, frame) => {
       const targets = targetsAt(motion, problem.targets, frame);
-      return targetPressures({ ...problem, targets }, drivenSources(problem.emitters, drive))[0]!;
+      return atOnce(targetPressures({ ...problem, targets }, drivenSources(problem.emitters, drive)))[0]!;
     });
     expect(Math.max(...reached)).toBeGreaterThan(2 * reached[0]!);
-    const { maxima, first } = maximaOf(problem, drives);
+    const { maxima, first } = atOnce(maximaOf(problem, drives));
     expect(maxima.anywhere).toBeGreaterThanOrEqual(Math.max(...reached));
     expect(first).toBeLessThan(0.8 * maxima.anywhere);
   });
@@ -46,12 +49,13 @@ describe('the largest pressures of a motion', { timeout: 60_000 }, () => {
     ];
     const kernels = new Map<number, RowKernel>();
     const effort = { samples: 1000, climbers: 3 };
-    sampleMaxima(problem, one, { ...effort, kernels });
+    const sample = (of: typeof one, changes: object) => atOnce(sampleMaxima(problem, of, { ...effort, ...changes }));
+    sample(one, { kernels });
     const kept = kernels.get(0)!;
-    sampleMaxima(problem, other, { ...effort, kernels });
+    sample(other, { kernels });
     expect(kernels.get(0)).not.toBe(kept);
-    sampleMaxima(problem, { ...other, phases: other.phases.map((each) => each + 1) }, { ...effort, kernels });
+    sample({ ...other, phases: other.phases.map((each) => each + 1) }, { kernels });
     expect(kernels.get(0)).not.toBe(kept);
-    expect(sampleMaxima(problem, other, { ...effort, kernels })).toEqual(sampleMaxima(problem, other, effort));
+    expect(sample(other, { kernels })).toEqual(sample(other, {}));
   });
 });

@@ -5,6 +5,7 @@ import { targetsAt } from './motion.ts';
 import type { Problem } from './problem.ts';
 import { judge, type Maxima, thermalIndexIn } from './safety.ts';
 import { type Effort, sampleMaxima } from './sample.ts';
+import type { Turns } from './turns.ts';
 
 /** Waves that all samples of all frames come to: about a minute of one thread. */
 const mostWaves = 2e10;
@@ -23,7 +24,7 @@ export interface FrameMaxima {
 }
 
 /** The first frame is looked at as thoroughly as a still one, each other for what it differs in. */
-export function maximaOf(problem: Problem, drives: readonly Drive[]): FrameMaxima {
+export function* maximaOf(problem: Problem, drives: readonly Drive[]): Turns<FrameMaxima> {
   const { safety, emitters } = problem;
   const { action: _action, zones, ...limits } = safety;
   const limited = zones.length > 0 || Object.keys(limits).length > 0;
@@ -34,16 +35,18 @@ export function maximaOf(problem: Problem, drives: readonly Drive[]): FrameMaxim
     climbers: 3,
     kernels: new Map<number, RowKernel>(),
   };
-  const sample = (frame: number): Maxima => {
+  const sample = function* (frame: number): Turns<Maxima> {
     const sources = drivenSources(emitters, drives[frame]!);
-    const found = frame === 0 ? sampleMaxima(problem, sources) : sampleMaxima(frameOf(problem, frame), sources, quick);
+    const sampled =
+      frame === 0 ? sampleMaxima(problem, sources) : sampleMaxima(frameOf(problem, frame), sources, quick);
+    const found = yield* sampled;
     return { ...found, ...thermalIndexIn(problem, drives[frame]!) };
   };
-  const first = sample(0);
+  const first = yield* sample(0);
   let maxima = first;
   let worst = { frame: 0, factor: factorOf(problem, maxima) };
   for (const frame of frames.slice(1)) {
-    const found = sample(frame);
+    const found = yield* sample(frame);
     maxima = larger(maxima, found);
     const factor = factorOf(problem, found);
     if (factor < worst.factor) worst = { frame, factor };

@@ -8,6 +8,7 @@ import { solveFrom } from '../solver/solve.ts';
 import { checkScene } from './check.ts';
 import { type Motion, targetsAt } from './motion.ts';
 import type { Problem } from './problem.ts';
+import type { Turns } from './turns.ts';
 import { formatLength } from './units.ts';
 
 export interface Frames {
@@ -25,13 +26,14 @@ const offPath = 1 / 20;
 export const motionPath = 'motion.json';
 
 /** @throws FieldError `InvalidMotion` naming the first frame that cannot be. */
-export function solveFrames(problem: Problem, motion: Motion, first: Drive): Frames {
+export function* solveFrames(problem: Problem, motion: Motion, first: Drive): Turns<Frames> {
   const drives = [first];
   const largestPhaseStep = { radians: 0, frame: 0 };
   let displaced: { metres: number; frame: number; target: string } | undefined;
   let continuous = first.phases;
   const held = holding(problem, motion);
   for (let frame = 0; frame < motion.frames; frame++) {
+    yield;
     const targets = targetsAt(motion, problem.targets, frame);
     checkFrame(problem, targets, frame);
     if (frame > 0) {

@@ -1,13 +1,13 @@
 // The first step: solves the phases, judges safety, decides how the volume is cut, and lays out the result's files.
 import { isBucket } from '../compute/bucket.ts';
-import { orderOf } from '../compute/chunk.ts';
+import { kernelFor, orderOf } from '../compute/chunk.ts';
 import { writeWhole } from '../compute/files.ts';
 import { arrayOf, type StoredQuantity } from '../compute/quantities.ts';
 import { FieldError } from '../errors.ts';
 import { type Choice, chooseMethod } from '../interpolation/choose.ts';
 import type { Lattice } from '../interpolation/design.ts';
 import { memoryLimit, usableCores } from '../machine.ts';
-import { type Drive, drivenSources, type Sources } from '../physics/sources.ts';
+import { type Drive, drivenSources, fullDrive, type Sources } from '../physics/sources.ts';
 import { solve } from '../solver/solve.ts';
 import { chunkCount, pointsOf, type Volume } from '../volume/layout.ts';
 import { chunkBytes } from '../zarr/array.ts';
@@ -24,6 +24,7 @@ import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
 import { targetPressures, targetStiffness } from './sample.ts';
 import type { Scene } from './scene.ts';
 import { isTimed, simulationMemory, simulationOf } from './timedomain.ts';
+import { atOnce, byTurns, type Turns } from './turns.ts';
 import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
 
 export interface PlanResult {
@@ -65,6 +66,15 @@ export const machineLimits = (): Limits => ({ memory: memoryLimit(), threads: us
  * @throws FieldError for everything that only a changed spec, more memory or more space would help.
  */
 export function plan(problem: Problem, folder: string, limits: Limits = machineLimits()): PlanResult {
+  return atOnce(planning(problem, folder, limits));
+}
+
+/** The same, and signals are heard meanwhile. @throws the reason of the signal too; nothing is on the output then. */
+export function planByTurns(problem: Problem, folder: string, signal?: AbortSignal): Promise<PlanResult> {
+  return byTurns(planning(problem, folder, machineLimits()), signal);
+}
+
+function* planning(problem: Problem, folder: string, limits: Limits): Turns<PlanResult> {
   const warnings = check(problem);
   const quantities = problem.quantities;
   const points = pointsOf(problem.volume);
@@ -76,11 +86,13 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
     return computing + (isBucket(folder) ? speakerBytes : 0);
   };
   refuseBeyond(limits, memoryWith(), problem);
+  refuseKernel(problem);
 
+  yield;
   const solution = solve(problem.emitters, problem.targets, problem.solver);
-  const frames = problem.motion && solveFrames(problem, problem.motion, solution.drive);
+  const frames = problem.motion && (yield* solveFrames(problem, problem.motion, solution.drive));
   const drives = frames?.drives ?? [solution.drive];
-  const { maxima, first, frame } = maximaOf(problem, drives);
+  const { maxima, first, frame } = yield* maximaOf(problem, drives);
   const verdict = judge(problem.safety, maxima, problem.medium, problem.frequency);
   if (verdict.verdict === 'Refused') {
     throw new FieldError(
@@ -91,7 +103,7 @@ export function plan(problem: Problem, folder: string, limits: Limits = machineL
   }
   const drive = turnedDown(solution.drive, verdict.factor);
   const sources = drivenSources(problem.emitters, drive);
-  const pressures = targetPressures(problem, sources);
+  const pressures = yield* targetPressures(problem, sources);
   const stiffness = targetStiffness(problem, sources);
   const clamped = scaleMaxima(maxima, verdict.factor);
 
@@ -212,6 +224,14 @@ function refuseBeyond({ memory }: Limits, needed: number, problem: Problem): voi
   const numbers = `needs ${formatBytes(needed)} of memory for ${points}, the limit is ${formatBytes(memory)}`;
   const advice = `shrink the volume${isTimed(problem) ? ', coarsen its spacing' : ''} or raise spec.resources.limits.memory`;
   throw new FieldError('VolumeTooLarge', `${numbers}: ${advice}`, 'spec.volume');
+}
+
+/** What shards would refuse is refused before anything takes long. A simulation has no use for a kernel. */
+function refuseKernel(problem: Problem): void {
+  if (isTimed(problem)) return;
+  const { emitters, volume, backend } = problem;
+  const sources = drivenSources(emitters, fullDrive(emitters.elements.count));
+  kernelFor({ volume, backend, sources, pattern: emitters.pattern });
 }
 
 function turnedDown({ amplitudes, phases }: Drive, factor: number): Drive {

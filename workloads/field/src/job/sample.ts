@@ -12,21 +12,32 @@ import type { Target } from '../solver/targets.ts';
 import { pointsOf, type Volume } from '../volume/layout.ts';
 import type { Maxima } from './safety.ts';
 import type { Scene } from './scene.ts';
+import type { Turns } from './turns.ts';
 
 type Point = [number, number, number];
 type Box = { low: Point; high: Point };
 
 /** Most points of the coarse sample; the step grows in volumes of more wavelengths. */
 const mostSamples = 60_000;
+/** Waves that the samples of a reference come to, which sums some ten million a second, and points however many sources. */
+const mostReferenceWaves = 1e9;
+const fewestSamples = 1000;
 
 /** Pressure of each target: at the point of a focus or silence, the largest within 3/4 of a wavelength of a trap. Pa. */
-export function targetPressures(problem: Scene, sources: Sources): number[] {
-  return problem.targets.map(({ trap, position }) => {
-    if (trap === 'Focus' || trap === 'Silence') return magnitude(sources, position);
+export function* targetPressures(problem: Scene, sources: Sources): Turns<number[]> {
+  const pressures: number[] = [];
+  for (const { trap, position } of problem.targets) {
+    yield;
+    if (trap === 'Focus' || trap === 'Silence') {
+      pressures.push(magnitude(sources, position));
+      continue;
+    }
     const reach = 0.75 * problem.wavelength;
     const box = boxAround(position, reach);
-    return largest(problem, sources, box, problem.wavelength / 12, (point) => distance(point, position) <= reach);
-  });
+    const within = (point: Point): boolean => distance(point, position) <= reach;
+    pressures.push(yield* largest(problem, sources, box, problem.wavelength / 12, within));
+  }
+  return pressures;
 }
 
 /** Smallest stiffness along an axis of each trap at its place, N/m; undefined for other targets. */
@@ -57,11 +68,11 @@ export interface Effort {
 const thorough: Effort = { samples: mostSamples, climbers: 12 };
 
 /** Largest pressure anywhere in the volume, and in each zone whether or not it lies in the volume. */
-export function sampleMaxima(
+export function* sampleMaxima(
   problem: Scene & { readonly volume: Volume },
   sources: Sources,
   effort: Effort = thorough,
-): Maxima {
+): Turns<Maxima> {
   const { volume, wavelength, safety } = problem;
   const low = [2, 1, 0].map((axis) => volume.first[axis]!) as Point;
   const high = low.map((from, axis) => from + (volume.shape[2 - axis]! - 1) * volume.spacing) as Point;
@@ -69,30 +80,18 @@ export function sampleMaxima(
   const inside = problem.targets
     .flatMap(({ position }) => peaksNear(position, wavelength))
     .filter((point) => point.every((value, axis) => value >= low[axis]! && value <= high[axis]!));
-  return {
-    anywhere: largest(problem, sources, { low, high }, step, () => true, inside, effort, 0),
-    zones: Object.fromEntries(
-      safety.zones.map(({ name, center, radius }, i) => {
-        const within = (point: Point): boolean => distance(point, center) <= radius;
-        return [
-          name,
-          largest(
-            problem,
-            sources,
-            boxAround(center, radius),
-            wavelength / 4,
-            within,
-            [[...center] as Point],
-            effort,
-            i + 1,
-          ),
-        ];
-      }),
-    ),
-  };
+  const anywhere = yield* largest(problem, sources, { low, high }, step, () => true, inside, effort, 0);
+  const zones: Record<string, number> = {};
+  for (const [i, { name, center, radius }] of safety.zones.entries()) {
+    const within = (point: Point): boolean => distance(point, center) <= radius;
+    const box = boxAround(center, radius);
+    const middle = [[...center] as Point];
+    zones[name] = yield* largest(problem, sources, box, wavelength / 4, within, middle, effort, i + 1);
+  }
+  return { anywhere, zones };
 }
 
-function largest(
+function* largest(
   problem: Scene,
   sources: Sources,
   { low, high }: Box,
@@ -101,22 +100,25 @@ function largest(
   also: readonly Point[] = [],
   effort: Effort = thorough,
   place = 0,
-): number {
+): Turns<number> {
   const edges = low.map((from, axis) => high[axis]! - from);
   const cells = edges.reduce((product, edge) => product * (edge / wanted + 1), 1);
-  const step = wanted * Math.max(1, (cells / effort.samples) ** (1 / 3));
+  const kernel = kernelAt(problem, sources, { low, high }, effort.kernels, place);
+  const affordable = kernel instanceof ReferenceKernel ? mostReferenceWaves / sources.count : Infinity;
+  const samples = Math.min(effort.samples, Math.max(fewestSamples, affordable));
+  const step = wanted * Math.max(1, (cells / samples) ** (1 / 3));
   const axes = low.map((from, axis) => {
     const n = Math.max(1, Math.ceil(edges[axis]! / step) + 1);
     return Float64Array.from({ length: n }, (_, i) =>
       n === 1 ? from + edges[axis]! / 2 : from + (edges[axis]! * i) / (n - 1),
     );
   });
-  const kernel = kernelAt(problem, sources, { low, high }, effort.kernels, place);
   kernel.setRow(axes[0]!);
   const found = also.map((point) => ({ point, value: magnitude(sources, point) })).sort((a, b) => b.value - a.value);
   const kept = effort.climbers + also.length;
   for (const z of axes[2]!) {
     for (const y of axes[1]!) {
+      yield;
       const { re, im } = kernel.pressure(y, z);
       for (let i = 0; i < re.length; i++) {
         const point: Point = [axes[0]![i]!, y, z];
@@ -127,7 +129,9 @@ function largest(
   }
   const inside = (point: Point): boolean =>
     within(point) && point.every((value, axis) => value >= low[axis]! - 1e-12 && value <= high[axis]! + 1e-12);
-  return found.reduce((most, start) => Math.max(most, climb(sources, start, problem.wavelength / 8, inside)), 0);
+  let most = 0;
+  for (const start of found) most = Math.max(most, yield* climb(sources, start, problem.wavelength / 8, inside));
+  return most;
 }
 
 /** Keeps the largest few, at most `most`, in falling order. */
@@ -141,14 +145,15 @@ function insert(found: { point: Point; value: number }[], one: { point: Point; v
 }
 
 /** Compass search: a step along an axis where it helps, half the step where none does. */
-function climb(
+function* climb(
   sources: Sources,
   start: { point: Point; value: number },
   firstStep: number,
   inside: (point: Point) => boolean,
-): number {
+): Turns<number> {
   let { point, value } = start;
   for (let step = firstStep; step > firstStep / 64; ) {
+    yield;
     let better: Point | undefined;
     for (let axis = 0; axis < 3; axis++) {
       for (const sign of [-1, 1]) {

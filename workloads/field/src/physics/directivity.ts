@@ -99,7 +99,7 @@ export function directivityPolynomial(directivity: Directivity, tolerance = 1e-6
 }
 
 /**
- * J_n(2√u)/u^(n/2) = Σ (-u)^m / (m!·(m+n)!), the power series where it does not cancel, Bessel's integral beyond. Its
+ * J_n(2√u)/u^(n/2) = Σ (-u)^m / (m!·(m+n)!), the power series where it does not cancel, Bessel functions beyond. Its
  * derivative by u is minus that of n + 1; for n = 1 it is the piston's 2·J1(x)/x at x = 2√u.
  */
 function besselQuotient(u: number, n: 1 | 2 | 3 | 4): number {
@@ -113,8 +113,16 @@ function besselQuotient(u: number, n: 1 | 2 | 3 | 4): number {
   return sum;
 }
 
-/** (1/π)∫ cos(nτ - x·sin τ) dτ over 0…π by the trapezoid rule, which converges exponentially for periodic functions. */
+/** From where Hankel's expansion leaves less than rounding does, for n up to 4. */
+const farArgument = 30;
+
+/** In at most some 60 terms at any x. */
 function besselJ(n: number, x: number): number {
+  return x > farArgument ? besselFar(n, x) : besselIntegral(n, x);
+}
+
+/** (1/π)∫ cos(nτ - x·sin τ) dτ over 0…π by the trapezoid rule, which converges exponentially for periodic functions. */
+function besselIntegral(n: number, x: number): number {
   const steps = 32 + Math.ceil(x);
   let sum = (1 + Math.cos(n * Math.PI)) / 2;
   for (let i = 1; i < steps; i++) {
@@ -122,6 +130,22 @@ function besselJ(n: number, x: number): number {
     sum += Math.cos(n * tau - x * Math.sin(tau));
   }
   return sum / steps;
+}
+
+/** √(2/πx)·(P·cos χ - Q·sin χ) with χ = x - (n/2 + 1/4)π. (Abramowitz & Stegun, 9.2.5, 9.2.9 and 9.2.10.) */
+function besselFar(n: number, x: number): number {
+  const chi = x - (n / 2 + 0.25) * Math.PI;
+  let p = 1;
+  let q = 0;
+  let term = 1;
+  for (let k = 1; k < 2 * farArgument && Math.abs(term) > 1e-17; k++) {
+    term *= (4 * n * n - (2 * k - 1) ** 2) / (8 * k * x);
+    // The signs of the terms go + + - -, by turns to P and Q.
+    const signed = k % 4 < 2 ? term : -term;
+    if (k % 2 === 0) p += signed;
+    else q += signed;
+  }
+  return Math.sqrt(2 / (Math.PI * x)) * (p * Math.cos(chi) - q * Math.sin(chi));
 }
 
 /** Interpolation at Chebyshev nodes of [0, 1], in powers of q - 1/2. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { directivityPolynomial, horner, piston } from './directivity.ts';
 import { customElements, grid, hemisphere, twoSided } from './elements.ts';
 import { air, airAttenuation, water } from './medium.ts';
@@ -48,9 +48,39 @@ describe('the piston', () => {
     { x: 3.8317059702, value: 0 },
     { x: 11.5, value: (2 * -0.2283786207) / 11.5 },
     { x: 20, value: (2 * 0.0668331242) / 20 },
+    { x: 50, value: (2 * -0.0975118281) / 50 },
+    { x: 100, value: (2 * -0.0771453521) / 100 },
   ])('at ka·sin θ = $x', ({ x, value }) => {
     // cos² = 0, so that sin = 1.
     expect(piston(x).gain(0)).toBeCloseTo(value, 8);
+  });
+
+  it.each([
+    { order: 1, part: 'gain' },
+    { order: 2, part: 'slope' },
+    { order: 3, part: 'curvature' },
+    { order: 4, part: 'third' },
+  ] as const)("has the $part of Bessel's integral where it is computed by an expansion", ({ order, part }) => {
+    // The rule that takes over below 30: (1/π)∫ cos(nτ - x·sin τ) dτ over 0…π.
+    const integral = (x: number): number => {
+      const steps = 64 + Math.ceil(x);
+      const at = Array.from({ length: 2 * steps }, (_, i) => (i * Math.PI) / steps);
+      return at.reduce((sum, tau) => sum + Math.cos(order * tau - x * Math.sin(tau)), 0) / (2 * steps);
+    };
+    for (const ka of [29.999, 30.001, 31, 47.3, 200, 1234.5]) {
+      const scaled = (piston(ka)[part](0) * (ka / 2) ** order) / (ka * ka * 0.25) ** (order - 1);
+      expect(Math.abs(scaled - integral(ka)), `ka ${ka}`).toBeLessThan(1e-13 * ka);
+    }
+  });
+
+  it('costs as much for the sharpest beam as for a narrow one', () => {
+    const cosine = vi.spyOn(Math, 'cos');
+    try {
+      piston(1e7).gain(0);
+      expect(cosine.mock.calls.length).toBeLessThan(100);
+    } finally {
+      cosine.mockRestore();
+    }
   });
 
   it('has the slope of its finite differences', () => {

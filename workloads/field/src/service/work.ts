@@ -9,6 +9,7 @@ import { sampleMaxima, targetPressures, targetStiffness } from '../job/sample.ts
 import { resolveScene, type Scene } from '../job/scene.ts';
 import { axisNames, drawPlane, labels } from '../job/slices.ts';
 import { mountedFile } from '../job/tables.ts';
+import { atOnce } from '../job/turns.ts';
 import { formatPercent } from '../job/units.ts';
 import { type Drive, drivenSources, type Sources } from '../physics/sources.ts';
 import { type SolverSettings, solveGoals } from '../solver/solve.ts';
@@ -124,7 +125,7 @@ function solved(
   const found = solveGoals(goals, targets, solver);
   const { drive, safety } = kept(scene, volume ?? around(scene), found.drive);
   const sources = drivenSources(scene.emitters, drive);
-  const pressures = measure ? targetPressures(scene, sources) : [];
+  const pressures = measure ? atOnce(targetPressures(scene, sources)) : [];
   const stiffness = measure ? targetStiffness(scene, sources) : [];
   return {
     made,
@@ -151,7 +152,7 @@ function kept(scene: Scene, volume: Volume, drive: Drive): { drive: Drive; safet
   const { maxPressure, maxIntensity, maxMechanicalIndex, maxThermalIndex, zones } = scene.safety;
   const limited = [maxPressure, maxIntensity, maxMechanicalIndex, maxThermalIndex].some((limit) => limit !== undefined);
   if (!limited && zones.length === 0) return { drive, safety: { verdict: 'NotLimited' } };
-  const sampled = sampleMaxima({ ...scene, volume }, drivenSources(scene.emitters, drive));
+  const sampled = atOnce(sampleMaxima({ ...scene, volume }, drivenSources(scene.emitters, drive)));
   const maxima = { ...sampled, ...thermalIndexIn(scene, drive) };
   const { verdict, factor, margin, message, field } = judge(scene.safety, maxima, scene.medium, scene.frequency);
   if (verdict === 'Refused') throw new FieldError('SafetyLimitExceeded', message ?? 'a limit would be broken', field);
