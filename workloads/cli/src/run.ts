@@ -9,7 +9,7 @@ import {
   finish,
   openPool,
   type PlanResult,
-  plan,
+  planByTurns,
   resolve,
   shard,
   usableCores,
@@ -61,7 +61,7 @@ async function compute(
   const problem = resolve(job, claimed(configMapsOf(text), claim));
   makeFolder(out);
   const progress = new ProgressBar(process.stderr);
-  const planned = plan(problem, out);
+  const planned = await planByTurns(problem, out, signal);
   for (const warning of planned.warnings) progress.say(`warning: ${warning}`);
   let before = 0;
   const pool = openPool(problem, out, threads);
