@@ -54,7 +54,7 @@ export const errorCatalogue = {
   },
   QUOTA_EXCEEDED: {
     status: 429,
-    message: 'Tenant {tenant} has used its {quota} of {limit}.',
+    message: 'Tenant {tenant} has {left} of its {limit} {quota} left, and this asks for {asked}.',
     fix: 'Wait for Retry-After seconds, or raise the quota of this tenant.',
     retryable: true,
   },
@@ -109,8 +109,8 @@ export const errorCatalogue = {
   },
   MODEL_MISSING: {
     status: 503,
-    message: 'Model {uri} is not there: {reason}',
-    fix: 'Check the model source in the resource.',
+    message: 'Model {uri} cannot be read: {reason}',
+    fix: 'Check the model source in the resource, and the file that it names.',
   },
   MODEL_INVALID: {
     status: 503,

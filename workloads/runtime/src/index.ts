@@ -19,7 +19,7 @@ export { type GpuReading, parseGpus, readGpus } from './device/nvidia.ts';
 export { type WebGpuAdapter, webgpuAdapter } from './device/webgpu.ts';
 export type { EngineContext, EngineDefinition, EngineOptions, EngineServer } from './engine/context.ts';
 export { type Engine, runEngine, startEngine } from './engine/engine.ts';
-export { asQuintetError, errorBody } from './engine/errorHandler.ts';
+export { asQuintetError, errorBody, logFailure, noSuchRoute } from './engine/errorHandler.ts';
 export { type Readiness, readiness } from './engine/readiness.ts';
 export { readInput, remedies } from './engine/remedies.ts';
 export {

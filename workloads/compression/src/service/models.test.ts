@@ -69,7 +69,7 @@ test('is not ready while the model is missing or damaged, says why, and goes on 
     const response = await fetch(new URL('/readyz', engine.url));
     return { status: response.status, text: await response.text() };
   };
-  await eventually(async () => expect((await ready()).text).toMatch(/late.model.onnx is not there/));
+  await eventually(async () => expect((await ready()).text).toMatch(/late.model.onnx cannot be read/));
   expect((await ready()).status).toBe(503);
   writeModel(folder, 'logits', classifierTable);
   await engine.started;

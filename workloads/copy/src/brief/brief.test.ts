@@ -48,6 +48,14 @@ describe('checks', () => {
     expect(checksOf(german, given, rules).find(({ name }) => name === 'Language')?.detail).toMatch(/is in de/);
   });
 
+  test('know the language of a template that was filled, however short its text is', () => {
+    const german = brief.parse({ ...given, language: 'de-AT' });
+    const language = (filledIn: string) =>
+      checksOf('Try Lumen.', german, { ...rules, filledIn }).find(({ name }) => name === 'Language');
+    expect(language('en')).toEqual({ name: 'Language', passed: false, detail: 'is in en, asked for was de-AT' });
+    expect(language('de')).toMatchObject({ passed: true });
+  });
+
   test('count characters as people do', () => {
     expect(broken('Lumen 🏳️‍🌈', { maxCharacters: 7 })).toEqual([]);
   });

@@ -1,6 +1,7 @@
 // What a client asks for: a brief, and how it is turned into what a model reads.
 import { z } from 'zod';
 import type { ChatMessage } from '../models/model.ts';
+import { languageTag } from './language.ts';
 import type { Template } from './template.ts';
 import { filled } from './template.ts';
 
@@ -22,11 +23,7 @@ export const brief = z
     callToAction: line(128).optional().describe('What the reader is to do.'),
     required: z.array(line(256)).max(32).default([]).describe('Terms that must stand in each variant.'),
     banned: z.array(line(256)).max(64).default([]).describe('Terms that must not.'),
-    language: z
-      .string()
-      .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/)
-      .default('en')
-      .describe('BCP 47, such as en or pt-BR.'),
+    language: languageTag.default('en').describe('BCP 47, such as en or pt-BR.'),
     maxCharacters: z.int().min(1).max(100_000).optional().describe('Longest variant; left out, that of the channel.'),
   })
   .strict();

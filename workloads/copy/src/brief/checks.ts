@@ -1,12 +1,14 @@
 // What a variant is checked for, and what a brief may not contain. Pure: the same text and rules give the same checks.
 import type { Brief } from './brief.ts';
-import { otherLanguage } from './language.ts';
+import { isSameLanguage, otherLanguage } from './language.ts';
 
 export interface Rules {
   banned: readonly string[];
   required: readonly string[];
   readingLevel: 'Plain' | 'Standard' | 'Expert' | 'Any';
   maxCharacters?: number | undefined;
+  /** Of the template that was filled, where it says so: its words are known, and need not be guessed from. */
+  filledIn?: string | undefined;
 }
 
 export interface Check {
@@ -55,7 +57,11 @@ export function checksOf(text: string, given: Brief, rules: Rules): Check[] {
   const least = leastEase[rules.readingLevel];
   const invented = inventedNumbers(text, given);
   const english = given.language.toLowerCase().startsWith('en');
-  const other = otherLanguage(text, given.language);
+  const { filledIn } = rules;
+  const other =
+    filledIn !== undefined && !isSameLanguage(filledIn, given.language)
+      ? filledIn
+      : otherLanguage(text, given.language);
   const check = (name: Check['name'], passed: boolean, detail: string): Check => ({
     name,
     passed,

@@ -1,4 +1,8 @@
 // Which language a text is in, as far as its script and its commonest words tell: enough to notice that a model answered in another one.
+import { z } from 'zod';
+
+/** A tag of BCP 47. */
+export const languageTag = z.string().regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/);
 
 /** Words that stand in nearly every text of some sentences, and seldom in the other languages here. */
 const common: Record<string, string> = {
@@ -30,9 +34,14 @@ const scripts: [pattern: RegExp, languages: string[]][] = [
 /** Common words that must be found before a text in Latin letters counts as of another language. */
 const leastFound = 4;
 
+/** Whether two tags of BCP 47 are of one language, whatever its script and region. */
+export function isSameLanguage(one: string, other: string): boolean {
+  return primaryOf(one) === primaryOf(other);
+}
+
 /** The language that the text is plainly in, where that is another than `wanted` (BCP 47); undefined when it is that one or cannot be told. */
 export function otherLanguage(text: string, wanted: string): string | undefined {
-  const primary = wanted.toLowerCase().split('-')[0] as string;
+  const primary = primaryOf(wanted);
   const letters = text.match(/\p{L}/gu)?.length ?? 0;
   for (const [pattern, languages] of scripts) {
     const share = (text.match(pattern)?.length ?? 0) / Math.max(1, letters);
@@ -51,4 +60,8 @@ export function otherLanguage(text: string, wanted: string): string | undefined 
   return most >= 2 * own && (isLatin || scripts.some(([, languages]) => languages.includes(primary)))
     ? best
     : undefined;
+}
+
+function primaryOf(tag: string): string {
+  return tag.toLowerCase().split('-')[0] as string;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Brief } from './brief.ts';
+import { languageTag } from './language.ts';
 
 /** `{{product}}`, `{{audience}}`, `{{tone}}`, `{{channel}}`, `{{callToAction}}`, `{{facts}}` (a list), `{{fact}}` (the next one). */
 const slot = /\{\{\s*(\w+)\s*\}\}/g;
@@ -26,6 +27,7 @@ const schema = z.strictObject({
   title: z.string().max(128),
   description: z.string().max(1024).optional(),
   prompt: pattern,
+  language: languageTag.optional().describe('BCP 47, of the parts; left out, any that a brief asks for.'),
   parts: z
     .array(z.array(pattern).min(1).max(32))
     .min(1)

@@ -41,5 +41,9 @@ test('a model that is missing or damaged is refused with what is wrong', async (
   const oci = { image: 'registry.example.com/models/copy:1', path: 'weights/copy.gguf' };
   await expect(open({ oci }, { sha256: '0'.repeat(64) })).rejects.toMatchObject({ code: 'MODEL_DAMAGED' });
   await expect(open({ oci: { ...oci, path: 'none' } })).rejects.toMatchObject({ code: 'MODEL_MISSING' });
+  const absent = { claimName: '.', path: './absent.gguf' };
+  await expect(open({ persistentVolumeClaim: absent })).rejects.toThrow(
+    `Model ${join(folder, 'claims/absent.gguf')} cannot be read: there is no such file (ENOENT)`,
+  );
   await expect(open({})).rejects.toMatchObject({ code: 'MODEL_MISSING', details: { field: 'model.source' } });
 });

@@ -51,8 +51,8 @@ export interface FileOptions {
 export async function openModelFile(options: FileOptions): Promise<ModelFile> {
   const { source, sha256, claims = claimsRoot, images = imagesRoot } = options;
   const { persistentVolumeClaim: claim, s3, oci } = source;
-  if (claim) return onVolume(`${claims}/${claim.claimName}/${claim.path}`, sha256, options);
-  if (oci) return onVolume(`${images}/${options.at}.oci/${oci.path}`, sha256, options);
+  if (claim) return onVolume(join(claims, claim.claimName, claim.path), sha256, options);
+  if (oci) return onVolume(join(images, `${options.at}.oci`, oci.path), sha256, options);
   if (s3) {
     const credentials = s3.secretRef && credentialsAt(`${secretsRoot}/${options.at}.s3.secretRef`);
     const { bucket, key, endpoint, region } = s3;
@@ -82,9 +82,13 @@ export async function openModelFile(options: FileOptions): Promise<ModelFile> {
 }
 
 async function onVolume(path: string, sha256: string | undefined, options: FileOptions): Promise<ModelFile> {
-  const uri = `file:${path}`;
+  const uri = path;
   const info = await stat(path).catch((error: unknown) => {
-    throw new QuintetError('MODEL_MISSING', { uri, reason: (error as NodeJS.ErrnoException).code ?? 'unreadable' });
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+    throw new QuintetError('MODEL_MISSING', {
+      uri,
+      reason: code === 'ENOENT' ? 'there is no such file (ENOENT)' : code,
+    });
   });
   const inside = info.isDirectory() && options.inFolder?.find((name) => existsSync(join(path, name)));
   if (inside) return onVolume(join(path, inside), sha256, options);

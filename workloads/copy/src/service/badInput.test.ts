@@ -25,6 +25,18 @@ afterEach(async () => {
   if (status !== 200) throw new Error(`the engine answered ${status} after this`);
 });
 
+test('other types of bodies and other paths are refused in the same form', async () => {
+  const text = await post(engine, '/v1/completions', { prompt: 'the' }, { 'content-type': 'text/plain' });
+  expect(text).toMatchObject({
+    status: 415,
+    body: { error: { code: 'UNSUPPORTED_MEDIA_TYPE', type: 'invalid_request_error' } },
+  });
+  expect(await post(engine, '/v1/embeddings', { input: 'the' })).toMatchObject({
+    status: 404,
+    body: { error: { code: 'NOT_FOUND', type: 'invalid_request_error', param: null } },
+  });
+});
+
 /** The body as bytes, in the parts that are given. */
 function postParts(parts: readonly Uint8Array[], path = '/v1/completions'): Promise<{ status: number; body: any }> {
   return new Promise((resolve, reject) => {
@@ -55,7 +67,7 @@ test.each([
   ['top_k', { prompt: 'a', top_k: -1 }],
   ['repetition_penalty', { prompt: 'a', repetition_penalty: 0 }],
   ['max_tokens', { prompt: 'a', max_tokens: 0 }],
-  ['n', { prompt: 'a', n: 17 }],
+  ['n', { prompt: 'a', n: 65 }],
   ['stop', { prompt: 'a', stop: Array.from({ length: 9 }, () => 'x') }],
   ['seed', { prompt: 'a', seed: 1.5 }],
   ['prompt', {}],

@@ -7,6 +7,9 @@ import { modelSource } from '../models/file.ts';
 const decimal = (least: number, most: number) => z.coerce.number().min(least).max(most);
 const terms = (most: number) => z.array(z.string().min(1).max(256)).max(most).default([]);
 
+/** Answers to one request, or variants of one brief. */
+export const mostAnswers = 64;
+
 export const config = z.object({
   runtime: z.enum(['LlamaCpp', 'Onnx', 'OpenAI', 'Managed', 'Template']).default('LlamaCpp'),
   model: z
@@ -52,7 +55,7 @@ export const config = z.object({
       topP: decimal(0, 1).default(0.9),
       topK: z.int().min(0).max(100_000).default(50),
       repetitionPenalty: decimal(0.01, 10).default(1.1),
-      sequences: z.int().min(1).max(64).default(3),
+      sequences: z.int().min(1).max(mostAnswers).default(3),
       seed: z.int().min(0).max(2_147_483_647).optional(),
       stop: z.array(z.string().min(1).max(64)).max(8).default([]),
       overflow: z.enum(['Refuse', 'Truncate']).default('Refuse'),

@@ -21,12 +21,12 @@ import { type CopyConfig, config } from './config.ts';
 import { openMeaning, semanticOf } from './embedding.ts';
 import { type Answer, type Generator, generator } from './generator.ts';
 import { openLedger } from './ledger.ts';
-import { openModel } from './open.ts';
+import { type Followed, openModel } from './open.ts';
 import { routes } from './routes.ts';
 import { type Turns, turns } from './turns.ts';
 import { writer } from './writer.ts';
 
-export interface CopyOptions {
+export interface CopyOptions extends Followed {
   /** Where claims are mounted. */
   claims?: string;
   /** Milliseconds between attempts to load a model that is missing or damaged; `Never` gives up at once. */
@@ -35,6 +35,8 @@ export interface CopyOptions {
   threads?: number;
   /** Milliseconds after which a replica that died no longer holds what it had reserved; a minute when left out. */
   lease?: number;
+  /** Milliseconds for an answer that is no stream; 15 minutes when left out. */
+  longestAnswer?: number;
 }
 
 /** Requests that may wait for each that is in work. */
@@ -81,6 +83,7 @@ export function copyEngine(options: CopyOptions = {}): EngineDefinition<typeof c
         prompts: () => prompts,
         generator: served,
         adapted,
+        longestAnswer: options.longestAnswer,
       });
     },
     // Until the model is there the engine says what it waits for, and tries again: a claim that is filled later needs no restart.

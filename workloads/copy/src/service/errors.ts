@@ -1,5 +1,5 @@
 // Errors as OpenAI's clients expect them, with our code and fix beside: `{error: {message, type, param, code, fix}}`.
-import { asQuintetError, errorBody, type QuintetError } from '@quintet/runtime';
+import { asQuintetError, errorBody, logFailure, type QuintetError } from '@quintet/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 
@@ -20,7 +20,7 @@ export function openAiBody(error: QuintetError, requestId?: string): z.output<ty
 
 export function sendOpenAiError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error = asQuintetError(thrown, request);
-  if (error.status >= 500) request.log.error({ err: thrown }, error.code);
+  logFailure(error, thrown, request);
   reply.header('cache-control', 'no-store');
   if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter);
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="quintet"');

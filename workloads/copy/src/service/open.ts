@@ -5,9 +5,17 @@ import { type ModelFile, openModelFile } from '../models/file.ts';
 import type { LlamaBase } from '../models/llama.ts';
 import type { TextModel } from '../models/model.ts';
 import { endpointKey, openAiModel } from '../models/openai.ts';
+import type { Batch } from '../models/steps.ts';
 import type { CopyConfig } from './config.ts';
 
-export interface OpenOptions {
+/** What a GGUF model is told to those who watch it. */
+export interface Followed {
+  /** How far it is loaded. */
+  onLoading?: (message: string) => void;
+  onBatch?: (batch: Batch) => void;
+}
+
+export interface OpenOptions extends Followed {
   /** Where claims are mounted. */
   claims?: string;
   /** Threads that the model computes with; the cgroup's quota when left out. */
@@ -46,8 +54,15 @@ async function openGguf(context: Context, model: Model, options: OpenOptions): P
     gpu: own.gpu.policy !== 'None',
     adapters: own.adapters.length,
     signal,
-    onProgress: (share) => context.readiness.block('model', `loading ${file.path}: ${Math.floor(100 * share)} %`),
-    onBatch: ({ milliseconds }) => took.observe({ model: id }, milliseconds / 1000),
+    onProgress: (share) => {
+      const message = `loading ${file.path}: ${Math.floor(100 * share)} %`;
+      context.readiness.block('model', message);
+      options.onLoading?.(message);
+    },
+    onBatch: (batch) => {
+      took.observe({ model: id }, batch.milliseconds / 1000);
+      options.onBatch?.(batch);
+    },
     onLog: (level, message) => log[level](message),
   });
 }

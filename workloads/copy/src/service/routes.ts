@@ -1,7 +1,7 @@
 // The HTTP routes: OpenAI's completions, chat and models, and briefs.
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { asQuintetError, type EngineServer } from '@quintet/runtime';
+import { asQuintetError, type EngineServer, noSuchRoute } from '@quintet/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Prompts } from '../brief/template.ts';
 import { asChatLogprobs, asCompletionLogprobs } from '../models/logprobs.ts';
@@ -27,10 +27,11 @@ export interface RouteOptions extends ModelOptions {
   adapted: () => readonly Generator[];
   prompts: () => Prompts;
   write: Write;
+  /** Milliseconds for an answer that is no stream: a long one on a CPU takes minutes. */
+  longestAnswer?: number | undefined;
 }
 
-/** Milliseconds for an answer: a long one on a CPU takes minutes. */
-const handlerTimeout = 15 * 60_000;
+const quarterHour = 15 * 60_000;
 /** Milliseconds that a client may leave what is sent to it unread: the model waits for it meanwhile. */
 const longestStall = 30_000;
 
@@ -43,10 +44,18 @@ export async function routes(server: EngineServer, options: RouteOptions): Promi
     openAiRoutes(scope, options);
     briefRoutes(scope, options);
   });
+  // Whatever else is asked for under OpenAI's prefix.
+  await server.register(
+    async (scope: EngineServer) => {
+      scope.setErrorHandler((error, request, reply) => sendOpenAiError(error, request, reply));
+      scope.setNotFoundHandler((request, reply) => sendOpenAiError(noSuchRoute(request), request, reply));
+    },
+    { prefix: '/v1' },
+  );
 }
 
 function openAiRoutes(server: EngineServer, options: RouteOptions): void {
-  const { context } = options;
+  const { context, longestAnswer: handlerTimeout = quarterHour } = options;
   const started = Math.floor(Date.now() / 1000);
   server.get(
     '/v1/models',
@@ -147,11 +156,11 @@ function openAiRoutes(server: EngineServer, options: RouteOptions): void {
   );
 }
 
-function briefRoutes(server: EngineServer, { prompts, write }: RouteOptions): void {
+function briefRoutes(server: EngineServer, { prompts, write, longestAnswer = quarterHour }: RouteOptions): void {
   server.post(
     '/v1/copy',
     {
-      handlerTimeout,
+      handlerTimeout: longestAnswer,
       schema: {
         summary: 'Turn a brief into ranked variants',
         body: copyRequest,

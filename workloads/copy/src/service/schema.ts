@@ -3,6 +3,7 @@ import { priorities } from '@quintet/runtime';
 import { z } from 'zod';
 import { brief } from '../brief/brief.ts';
 import { chatLogprobs, completionLogprobs, mostAlternatives } from '../models/logprobs.ts';
+import { mostAnswers } from './config.ts';
 
 const longestText = 1 << 20;
 const text = z.string().max(longestText);
@@ -15,7 +16,7 @@ const common = {
   top_p: z.number().gt(0).max(1).nullish(),
   top_k: z.int().min(0).max(100_000).nullish().describe('0 looks at all tokens.'),
   repetition_penalty: z.number().min(0.01).max(10).nullish().describe('1 is none.'),
-  n: z.int().min(1).max(16).nullish(),
+  n: z.int().min(1).max(mostAnswers).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
   stop: z.union([z.string().min(1).max(64), z.array(z.string().min(1).max(64)).max(8)]).nullish(),
@@ -100,7 +101,7 @@ export const copyRequest = z.strictObject({
   brief,
   template: z.string().max(63).default('aida').describe('As GET /v1/templates lists them.'),
   adapter: z.string().max(63).optional().describe("Brand, a name in the resource's adapters."),
-  n: z.int().min(1).max(16).optional().describe('Variants; left out, generation.sequences.'),
+  n: z.int().min(1).max(mostAnswers).optional().describe('Variants; left out, generation.sequences.'),
   seed: common.seed,
   temperature: common.temperature,
   maxTokens: common.max_tokens,

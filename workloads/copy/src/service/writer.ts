@@ -41,10 +41,10 @@ export function writer({ context, prompts, generator }: WriterOptions): Write {
     const { templates, voice } = prompts();
     const template = templateOf(templates, request.template);
     const warnings = guard(request.brief, config);
-    const rules = rulesOf(request.brief, config);
+    const model = generator(request.adapter, 'adapter');
+    const rules = { ...rulesOf(request.brief, config), ...(!model && { filledIn: template.language }) };
     const given: Brief = { ...request.brief, ...rules, banned: [...rules.banned], required: [...rules.required] };
     const n = request.n ?? config.generation.sequences;
-    const model = generator(request.adapter, 'adapter');
     // Templates stand in for a model only where the resource says so.
     if (!model && config.runtime !== 'Template') throw notLoaded();
     if (!model && request.adapter !== undefined)

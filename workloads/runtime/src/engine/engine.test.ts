@@ -63,6 +63,13 @@ test.each<[what: string, path: string, body: string, headers: Record<string, str
     { status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' },
   ],
   [
+    'text that is none of JSON',
+    '/v1/echo',
+    '{"text":"a"}',
+    { 'content-type': 'text/plain' },
+    { status: 415, code: 'UNSUPPORTED_MEDIA_TYPE', message: 'Content type text/plain is not supported.' },
+  ],
+  [
     'too large a body',
     '/v1/echo',
     `{"text":"${'a'.repeat(3000)}"}`,
@@ -81,6 +88,10 @@ test('turns overload, time-outs and its own faults into their errors, and tells 
   expect(overloaded.headers.get('retry-after')).toBe('4');
   expect(overloaded.headers.get('cache-control')).toBe('no-store');
   expect(await errorOf(overloaded)).toMatchObject({ status: 503, code: 'OVERLOADED', retryAfter: 4 });
+  // It comes with each request meanwhile: a line will do.
+  const line = logs.find((each) => each.includes('"OVERLOADED"')) ?? '{}';
+  expect(JSON.parse(line)).toMatchObject({ level: 'warn', reason: 'The queue q is full (9 waiting).' });
+  expect(line).not.toMatch(/stack|at async/);
   expect(await errorOf(await call('/v1/hang'))).toMatchObject({ status: 504, code: 'DEADLINE_EXCEEDED' });
   const fault = await errorOf(await call('/v1/bug'));
   expect(fault).toMatchObject({ status: 500, code: 'INTERNAL', requestId: expect.any(String) });

@@ -274,7 +274,8 @@ function makeServer(name: string, settings: Settings, options: EngineOptions): E
 /** Bytes that are no UTF-8 are refused: read leniently, they would become other text than was sent. */
 function readJson(server: EngineServer): void {
   const parse = server.getDefaultJsonParser('error', 'error');
-  server.removeContentTypeParser('application/json');
+  // Read as text, a body would be refused as no object instead of for its type.
+  server.removeContentTypeParser(['application/json', 'text/plain']);
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     if (isUtf8(body)) return parse(request, body.toString('utf8'), done);
     done(new QuintetError('MALFORMED_BODY', { reason: 'it is not UTF-8' }));

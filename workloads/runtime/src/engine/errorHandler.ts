@@ -26,16 +26,23 @@ export function handleErrors(server: EngineServer, registry: Registry): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const known = asQuintetError(error, request);
     errors.inc({ code: known.code });
-    if (known.status >= 500) request.log.error({ err: error }, known.code);
+    logFailure(known, error, request);
     return sendError(known, request, reply);
   });
-  server.setNotFoundHandler((request, reply) => {
-    return sendError(
-      new QuintetError('NOT_FOUND', { what: `${request.method} ${request.url.split('?')[0]?.slice(0, 200)}` }),
-      request,
-      reply,
-    );
-  });
+  server.setNotFoundHandler((request, reply) => sendError(noSuchRoute(request), request, reply));
+}
+
+export function noSuchRoute({ method, url }: FastifyRequest): QuintetError {
+  return new QuintetError('NOT_FOUND', { what: `${method} ${url.split('?')[0]?.slice(0, 200)}` });
+}
+
+/**
+ * Logs what is not the client's fault. What is known and passes, such as a model that is still loaded, is a line without a stack: one comes with each
+ * request meanwhile, and whoever can mend it is told elsewhere.
+ */
+export function logFailure(known: QuintetError, thrown: unknown, request: Pick<FastifyRequest, 'log'>): void {
+  if (known.status === 503 && isQuintetError(thrown)) request.log.warn({ reason: known.message }, known.code);
+  else if (known.status >= 500) request.log.error({ err: thrown }, known.code);
 }
 
 /** Translates what Fastify, zod and handlers throw. */

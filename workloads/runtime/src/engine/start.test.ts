@@ -53,7 +53,7 @@ test('says why it is not ready while it starts, and when its start failed', asyn
   engines.push(broken);
   await expect(broken.started).rejects.toMatchObject({ code: 'MODEL_MISSING' });
   const reasons = (await (await fetch(`${broken.url}/readyz`)).json()) as object;
-  expect(reasons).toMatchObject({ reasons: { start: 'Model file:/m is not there: ENOENT' } });
+  expect(reasons).toMatchObject({ reasons: { start: 'Model file:/m cannot be read: ENOENT' } });
 });
 
 test('refuses to start with a configuration that is wrong, naming field and source', async () => {
