@@ -12,6 +12,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const built = join(root, 'dist', 'main.js');
 const source = join(root, 'src', 'main.ts');
 const fromSource = existsSync(source);
+// npx ends on SIGTERM with the shell that it started this in, and passes nothing on: nobody is left who would see a result. Of other shells that
+// go away the work goes on, as with nohup.
+const parent = process.ppid;
+const underNpx = process.env.npm_command === 'exec';
 const major = Number(process.versions.node.split('.')[0]);
 
 if (major < 24 || (fromSource && !process.execArgv.includes('--conditions=source'))) {
@@ -21,7 +25,11 @@ if (major < 24 || (fromSource && !process.execArgv.includes('--conditions=source
     process.exit(1);
   }
   const flags = fromSource ? ['--conditions=source', '--disable-warning=ExperimentalWarning'] : [];
-  const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env: { ...process.env, QUINTET_STARTED: 'true' },
+  });
+  if (underNpx) whenOrphaned(() => child.kill('SIGTERM'));
   // A terminal sends Ctrl-C to both: the one that computes decides what becomes of it.
   process.on('SIGINT', () => {});
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
@@ -33,7 +41,18 @@ if (major < 24 || (fromSource && !process.execArgv.includes('--conditions=source
     process.exitCode = status ?? 128 + (signal ? constants.signals[signal] : 0);
   });
 } else {
+  if (underNpx || process.env.QUINTET_STARTED) whenOrphaned(() => process.kill(process.pid, 'SIGTERM'));
   await import(pathToFileURL(fromSource ? source : built).href);
+}
+
+/** Calls back once the process that started this one is gone. */
+function whenOrphaned(callback) {
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, 500);
+  timer.unref();
 }
 
 /** The Node of the optional packages node-OS-CPU. */

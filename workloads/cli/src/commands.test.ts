@@ -1,6 +1,7 @@
 // `compress`, `evolve`, `predict`, `models` and `match` as a person calls them.
-import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,6 +74,22 @@ describe('the command line', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, 'bytes.bin'), Buffer.from([0xff, 0xfe, 0]));
     writeFileSync(join(folder, 'short.csv'), 'a,b\n1,2\n3,4\n');
     expect(await quintet(...args)).toMatchObject({ code: 2, err: expect.stringMatching(err) as string });
+  });
+
+  it('ends with npx, whose shell passes no signal on', async () => {
+    // What waits for the rest of its input ends by nothing else.
+    const shell = spawn('sh', ['-c', '"$0" "$@"; true', process.execPath, bin, 'compress', '-'], {
+      env: { ...process.env, npm_command: 'exec' },
+    });
+    const childOf = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0]);
+    try {
+      await expect.poll(() => childOf(childOf(shell.pid!)), { timeout: 30_000 }).toBeGreaterThan(0);
+      shell.kill('SIGTERM');
+      // Once none of them holds the output any more.
+      await once(shell, 'close');
+    } finally {
+      shell.stdin.end();
+    }
   });
 
   it('names its commands, and explains each', async () => {

@@ -59,7 +59,47 @@ describe('quintet copy', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, 'bad.yaml'), 'product: 3\n');
     expect(copy('bad.yaml')).toMatchObject({ status: 2, stderr: expect.stringMatching(/product/) });
     expect(copy('absent.yaml')).toMatchObject({ status: 2, stderr: expect.stringMatching(/absent\.yaml/) });
+    writeFileSync(join(folder, 'body.yaml'), '{"brief": {"product": "lamp"}, "n": 2}');
+    expect(copy('body.yaml').stderr).toBe(
+      'body.yaml: this looks like the body of POST /v1/copy: keep what stands under "brief"; the rest are flags\n',
+    );
     const noModel = copy('brief.yaml', '--model', 'absent.gguf');
-    expect(noModel).toMatchObject({ status: 2, stderr: expect.stringMatching(/absent\.gguf.*ENOENT/) });
+    expect(noModel).toMatchObject({
+      status: 2,
+      stderr: `Model ${join(folder, 'absent.gguf')} cannot be read: there is no such file (ENOENT)\n`,
+    });
+  });
+
+  it.each([
+    { args: ['nope.yaml'], at: 'nope.yaml' },
+    { args: ['brief.yaml', '--engine', 'nope.yaml'], at: 'nope.yaml' },
+    { args: ['brief.yaml', '--prompts', 'nope'], at: 'nope' },
+  ])('says in plain words that there is no $at of $args', ({ args, at }) => {
+    expect(copy(...args)).toMatchObject({ status: 2, stderr: `${at}: there is no such file or folder\n` });
+  });
+
+  it('has templates answer for no other runtime', () => {
+    writeFileSync(
+      join(folder, 'servers.yaml'),
+      'apiVersion: quintet.dev/v1alpha1\nkind: CopyEngine\nmetadata: {name: c}\nspec: {runtime: OpenAI, openai: {endpoints: [{name: a, url: "http://127.0.0.1:1/v1"}]}}\n',
+    );
+    expect(copy('brief.yaml', '--engine', 'servers.yaml')).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/servers\.yaml: spec\.runtime: OpenAI is not run by this command/),
+    });
+  });
+
+  it('takes every seed that a request may have, and as many variants', () => {
+    for (const seed of ['0', '2147483647']) expect(copy('brief.yaml', '--seed', seed)).toMatchObject({ status: 0 });
+    expect(copy('brief.yaml', '--seed', '2147483648').stderr).toMatch(/from 0 to 2147483647/);
+    expect(copy('brief.yaml', '-n', '64')).toMatchObject({ status: 0 });
+    expect(copy('brief.yaml', '-n', '65').stderr).toMatch(/from 1 to 64[^]*\(quintet copy --help shows how\)/);
+  });
+
+  it('explains itself, and refuses a command that there is not', () => {
+    expect(copy('--help').stdout).toMatch(/Examples:[^]*product: Lumen lamp[^]*Exit codes: 0 done/);
+    const unknown = spawnSync(process.execPath, [bin, 'field', '--help'], { encoding: 'utf8' });
+    expect(unknown).toMatchObject({ status: 2, stdout: '', stderr: expect.stringMatching(/unknown command 'field'/) });
   });
 });

@@ -1,9 +1,10 @@
 // `quintet copy`: a brief becomes ranked variants on this machine, by a GGUF file or by templates.
-import { readFileSync, statSync } from 'node:fs';
 import { type CopyAnswer, writeLocally } from '@quintet/copy';
 import { InvalidResourceError } from '@quintet/crds';
 import { parseUserFile } from '@quintet/crds/userfile';
 import { parse } from 'yaml';
+import { ProgressBar } from './progress.ts';
+import { checkFolder, readTextFile } from './textFile.ts';
 
 export interface CopyOptions {
   model?: string;
@@ -15,8 +16,6 @@ export interface CopyOptions {
   json?: boolean;
 }
 
-const mostBytes = 1 << 20;
-
 /** @returns the exit code. Everything that went wrong has been said on standard error. */
 export async function writeCopy(file: string, options: CopyOptions): Promise<number> {
   const stop = new AbortController();
@@ -26,9 +25,11 @@ export async function writeCopy(file: string, options: CopyOptions): Promise<num
     stop.abort();
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const progress = new ProgressBar(process.stderr);
   try {
     const { template, n, seed, model, prompts } = options;
     const brief = briefOf(file);
+    if (prompts !== undefined) checkFolder(prompts);
     const answer = await writeLocally({
       request: {
         brief: brief as Parameters<typeof writeLocally>[0]['request']['brief'],
@@ -38,12 +39,15 @@ export async function writeCopy(file: string, options: CopyOptions): Promise<num
       },
       model,
       prompts,
-      spec: options.engine === undefined ? undefined : specOf(options.engine),
+      spec: options.engine === undefined ? undefined : specOf(options.engine, model),
       signal: stop.signal,
+      onProgress: (message) => progress.tell(message),
     });
+    progress.end();
     console.log(options.json ? JSON.stringify(answer) : asText(answer));
     return 0;
   } catch (error) {
+    progress.end();
     if (stop.signal.aborted) {
       console.error('interrupted');
       return 130;
@@ -56,20 +60,36 @@ export async function writeCopy(file: string, options: CopyOptions): Promise<num
 }
 
 function briefOf(file: string): unknown {
-  if (statSync(file).size > mostBytes) throw new Error(`${file}: more than 1 MiB is no brief`);
+  const refused = (message: string, cause?: unknown) => new Error(`${file}: ${message}`, { cause });
+  let given: unknown;
   try {
-    return parse(readFileSync(file, 'utf8'));
+    given = parse(readTextFile(file, 1, 'brief'));
   } catch (error) {
-    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+    if (error instanceof InvalidResourceError) throw error;
+    throw refused((error as Error).message, error);
   }
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw refused('a brief has fields, such as "product: Lumen lamp"');
+  if ('brief' in given)
+    throw refused('this looks like the body of POST /v1/copy: keep what stands under "brief"; the rest are flags');
+  if ('apiVersion' in given)
+    throw refused('this is a resource, not a brief: give the brief, and the resource by --engine');
+  return given;
 }
 
-function specOf(file: string) {
-  const engines = parseUserFile(readFileSync(file, 'utf8'), file).filter((resource) => resource.kind === 'CopyEngine');
+function specOf(file: string, model: string | undefined) {
+  const resources = parseUserFile(readTextFile(file, 16, 'resource'), file);
+  const engines = resources.filter((resource) => resource.kind === 'CopyEngine');
+  const refused = (path: string[], message: string) => new InvalidResourceError([{ path, message, file }]);
   const [first] = engines;
-  if (first && engines.length === 1) return first.spec;
-  const message = first ? `holds ${engines.length} CopyEngines: one is needed` : 'holds no CopyEngine';
-  throw new InvalidResourceError([{ path: [], message, file }]);
+  if (!first || engines.length > 1)
+    throw refused([], first ? `holds ${engines.length} CopyEngines: one is needed` : 'holds no CopyEngine');
+  // What it asks for is not to be answered by something else in silence.
+  if (first.spec.runtime !== 'Template' && model === undefined) {
+    const message = `${first.spec.runtime} is not run by this command: give --model FILE.gguf to write by, or set Template`;
+    throw refused(['spec', 'runtime'], message);
+  }
+  return first.spec;
 }
 
 function asText({ variants, writtenBy, template, model, warnings }: CopyAnswer): string {

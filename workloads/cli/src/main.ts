@@ -61,9 +61,24 @@ program
   .option('--template <name>', 'such as aida, pas, email, or one of --prompts (default: aida)')
   .option('--prompts <folder>', 'templates (.yaml) and brand voice (.md, .txt), as the ConfigMap holds them')
   .option('--engine <file>', 'YAML with a CopyEngine, for its generation and guardrails')
-  .option('-n, --variants <n>', 'how many (default: 3)', positiveInteger)
-  .option('--seed <n>', 'the same seed, the same variants', positiveInteger)
+  .option('-n, --variants <n>', 'how many, up to 64 (default: generation.sequences, which is 3)', variantCount)
+  .option('--seed <n>', 'the same seed, the same variants', seed)
   .option('--json', 'print the answer of POST /v1/copy')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ quintet copy brief.yaml                                 fill templates, with no model at all
+  $ quintet copy brief.yaml --model copy.gguf -n 5          five variants by a model
+  $ quintet copy brief.yaml --engine copyengine.yaml --json | jq -r .variants[0].text
+
+A brief is YAML such as
+  product: Lumen lamp
+  facts: [it runs 40 hours on one charge, the light is warm]
+  callToAction: Order it today
+
+Exit codes: 0 done, 2 the brief, a flag or a file must change, 130 interrupted.`,
+  )
   .action(async (file: string, { variants, ...options }: CopyOptions & { variants?: number }) => {
     // Loaded only where it is used: the language model's library is large.
     const { writeCopy } = await import('./copy.ts');
@@ -125,7 +140,7 @@ program
   .option('--metric <name>', 'what is better, such as RocAUC, LogLoss or RMSE (default: usual for the task)')
   .option('--budget <time>', 'how long, such as 90s or 10m', '2m')
   .option('-o, --out <folder>', 'folder of model, metrics and report', 'model')
-  .option('--seed <n>', 'the same seed, the same pipelines', positiveInteger)
+  .option('--seed <n>', 'the same seed, the same pipelines', seed)
   .option('--workers <n>', 'processes (default: the cores of this machine)', positiveInteger)
   .option('--cache <folder>', 'scores of earlier runs, found again')
   .option('--frozen <files...>', 'ONNX models that join the ensemble as they are')
@@ -220,7 +235,23 @@ program
     process.exitCode = await matchCommand(folder, flags);
   });
 
-await program.parseAsync();
+for (const command of program.commands) pointToItsHelp(command);
+await program.parseAsync(nothingBesideUnknown(process.argv));
+
+/** A mistake in the flags of a command is explained by the help of that command. */
+function pointToItsHelp(command: Command): void {
+  const names: string[] = [];
+  for (let at: Command | null = command; at; at = at.parent) names.unshift(at.name());
+  command.showHelpAfterError(`(${names.join(' ')} --help shows how)`);
+  for (const each of command.commands) pointToItsHelp(each);
+}
+
+/** The arguments; of a command that there is not its name alone, which is then refused: `--help` would explain what was not asked for. */
+function nothingBesideUnknown(all: readonly string[]): string[] {
+  const [node = '', script = '', name = ''] = all;
+  const known = ['help', ...program.commands.map((command) => command.name())];
+  return name === '' || name.startsWith('-') || known.includes(name) ? [...all] : [node, script, name];
+}
 
 /** A command of `models`, with the flags that all of them have. */
 function inRegistry(name: string, description: string) {
@@ -250,10 +281,21 @@ function tokens(text: string): number {
 }
 
 function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1024)
-    throw new InvalidArgumentError('must be a whole number from 1 to 1024');
-  return value;
+  return wholeNumber(text, 1, 1024);
+}
+
+function variantCount(text: string): number {
+  return wholeNumber(text, 1, 64);
+}
+
+/** As the fields `seed` of resources and requests. */
+function seed(text: string): number {
+  return wholeNumber(text, 0, 2_147_483_647);
+}
+
+function wholeNumber(text: string, least: number, most: number): number {
+  if (/^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+  throw new InvalidArgumentError(`must be a whole number from ${least} to ${most}`);
 }
 
 function nameAndFolder(pair: string): [string, string] {

@@ -34,3 +34,17 @@ it('writes a line now and then where there is no terminal, and always the last',
     '100%  1.00 M of 1.00 M points, 200 k/s\n',
   ]);
 });
+
+it('tells what is done where nobody knows how much is left, once that has lasted', () => {
+  for (const [isTTY, want] of [
+    [true, ['\r200 tokens written\u001b[K', '\r5100 tokens written\u001b[K', '\n']],
+    [false, ['5100 tokens written\n']],
+  ] as const) {
+    const out = screen(isTTY);
+    let now = 0;
+    const bar = new ProgressBar(out, () => now);
+    for (now of [0, 50, 200, 250, 5100]) bar.tell(`${now} tokens written`);
+    bar.end();
+    expect(out.lines).toEqual(want);
+  }
+});

@@ -37,6 +37,16 @@ export class ProgressBar {
     }
   }
 
+  /** What is being done, where nobody knows how much of it is left; what is over in a moment is not shown. */
+  tell(text: string): void {
+    const now = this.#now();
+    if (this.#last === Number.NEGATIVE_INFINITY) this.#last = now;
+    if (now - this.#last < (this.#screen.isTTY ? betweenFrames : betweenLines)) return;
+    this.#last = now;
+    this.#screen.write(this.#screen.isTTY ? `\r${text}\u001b[K` : `${text}\n`);
+    this.#drawn = this.#screen.isTTY === true;
+  }
+
   /** A line above the bar. */
   say(line: string): void {
     this.end();

@@ -1,5 +1,5 @@
 // `quintet run`: the three steps of a FieldJob one after the other in this process.
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { resolve as absolute, dirname, join } from 'node:path';
 import { type FieldJob, InvalidResourceError } from '@quintet/crds';
 import { parseUserFile } from '@quintet/crds/userfile';
@@ -17,6 +17,7 @@ import {
 import { ProgressBar } from './progress.ts';
 import { claimed, configMapsOf } from './references.ts';
 import { summaryTable } from './table.ts';
+import { readTextFile } from './textFile.ts';
 
 export interface RunOptions {
   out: string;
@@ -36,7 +37,7 @@ export async function runField(file: string, options: RunOptions): Promise<numbe
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   try {
-    const text = readText(file);
+    const text = readTextFile(file, 16, 'resource');
     const job = chooseJob(parseUserFile(text, file), file, options.name);
     const result = await compute(job, text, options, stop.signal);
     console.log(
@@ -106,22 +107,6 @@ function explain(error: unknown, out: string): number {
   }
   console.error(error);
   return 1;
-}
-
-function readText(file: string): string {
-  try {
-    if (statSync(file).size > 16 * 2 ** 20) throw new Error('more than 16 MiB is no resource');
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new InvalidResourceError([{ path: [], message: unreadable(error as NodeJS.ErrnoException), file }]);
-  }
-}
-
-function unreadable({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EISDIR') return 'is a folder, not a file with YAML';
-  if (code === 'EACCES') return 'may not be read';
-  return message;
 }
 
 function chooseJob(
