@@ -176,7 +176,30 @@ describe('what is allowed and unwise is warned of', () => {
     {
       title: 'a target behind the array',
       spec: { targets: focus(['0mm', '0mm', '-40mm']) },
-      warning: /behind the array/,
+      warning: /^target focus lies behind the array or in its plane, where real elements give far less/,
+    },
+    {
+      title: 'a target beside the elements, in their plane',
+      spec: { targets: focus(['30mm', '0mm', '0mm']) },
+      warning: /^target focus lies behind the array or in its plane/,
+    },
+    {
+      title: 'a volume through the plane of the elements',
+      spec: { volume: { center: ['0mm', '0mm', '30mm'], size: ['20mm', '20mm', '80mm'], spacing: '1mm' } },
+      warning: /^the volume reaches the plane of the array or behind it/,
+    },
+    {
+      title: 'a volume behind the array',
+      spec: { volume: { center: ['0mm', '0mm', '-40mm'], size: ['20mm', '20mm', '20mm'], spacing: '1mm' } },
+      warning: /^the volume lies behind the array/,
+    },
+    {
+      title: 'a volume through one of two sides',
+      spec: {
+        array: { type: 'TwoSided', twoSided: { rows: 2, columns: 2, separation: '80mm' } },
+        volume: { center: ['0mm', '0mm', '60mm'], size: ['20mm', '20mm', '60mm'], spacing: '1mm' },
+      },
+      warning: /^the volume reaches the plane of 4 of 8 elements/,
     },
   ])('$title', ({ spec, warning }) => {
     expect(check(smallProblem(spec))).toContainEqual(expect.stringMatching(warning));
@@ -184,5 +207,9 @@ describe('what is allowed and unwise is warned of', () => {
 
   it('and nothing else', () => {
     expect(check(smallProblem())).toEqual([]);
+    const hemisphere = { type: 'Hemisphere', hemisphere: { radius: '100mm', elements: 60, aperture: '180deg' } };
+    const focused = { array: hemisphere, targets: focus(['0mm', '0mm', '100mm']) };
+    const around = { center: ['0mm', '0mm', '100mm'], size: ['40mm', '40mm', '40mm'], spacing: '1mm' };
+    expect(check(smallProblem({ ...focused, volume: around }))).toEqual([]);
   });
 });

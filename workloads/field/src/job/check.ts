@@ -1,5 +1,6 @@
 // What is wrong with a problem, found before anything is computed: refused with the field, or warned of.
 import { FieldError } from '../errors.ts';
+import { behindElements } from './behind.ts';
 import { checkTimeDomain } from './checktimedomain.ts';
 import type { Problem } from './problem.ts';
 import { judge } from './safety.ts';
@@ -158,7 +159,8 @@ function checkLimits({ safety, targets, medium, frequency }: Scene): void {
   });
 }
 
-function* warningsOf({ volume, wavelength, targets, emitters }: Problem): Generator<string> {
+function* warningsOf(problem: Problem): Generator<string> {
+  const { volume, wavelength, targets } = problem;
   const dense = volume.shape.some((n) => n > 1);
   if (dense && volume.spacing > wavelength / 2) {
     // A standing wave's crest may lie half a spacing off the nearest point, which is then a quarter of a wavelength or more.
@@ -173,9 +175,7 @@ function* warningsOf({ volume, wavelength, targets, emitters }: Problem): Genera
     });
     if (outside) yield `target ${name} lies outside the volume: it is solved for, and not in the result`;
   }
-  const normals = emitters.elements.normals;
-  const oneSided = normals.every((n, i) => n === normals[i % 3]);
-  if (oneSided && targets.some(({ position }) => position[2] * (normals[2] ?? 1) < 0)) {
-    yield 'a target lies behind the array, where a real one gives far less sound than its pattern says';
+  for (const what of behindElements(problem)) {
+    yield `${what}, where real elements give far less sound than their pattern says`;
   }
 }

@@ -11,6 +11,7 @@ import { type Drive, drivenSources, fullDrive, type Sources } from '../physics/s
 import { solve } from '../solver/solve.ts';
 import { chunkCount, pointsOf, type Volume } from '../volume/layout.ts';
 import { chunkBytes } from '../zarr/array.ts';
+import { behindElements } from './behind.ts';
 import { writeBoards } from './boards.ts';
 import { check } from './check.ts';
 import { codeDigest } from './code.ts';
@@ -22,7 +23,6 @@ import { type PlanFile, type SolutionFile, toJson } from './output.ts';
 import { digestOf, type Problem, problemDigestOf } from './problem.ts';
 import { intensityOf, judge, type Maxima, type Verdict } from './safety.ts';
 import { targetPressures, targetStiffness } from './sample.ts';
-import type { Scene } from './scene.ts';
 import { isTimed, simulationMemory, simulationOf } from './timedomain.ts';
 import { atOnce, byTurns, type Turns } from './turns.ts';
 import { figure, formatBytes, formatIntensity, formatPercent, formatPressure, formatStiffness } from './units.ts';
@@ -185,17 +185,21 @@ export function summarizeSolution({ residual, iterations, targets }: SolutionFil
 }
 
 /** The verdict after any clamping, in words. */
-export function summarizeSafety({ medium, safety, frequency }: Scene, maxima: Maxima, verdict: Verdict): SafetySummary {
+export function summarizeSafety(problem: Problem, maxima: Maxima, verdict: Verdict): SafetySummary {
+  const { medium, safety, frequency } = problem;
+  const messages: string[] = [];
+  if (verdict.message && verdict.verdict === 'Clamped') {
+    messages.push(`${verdict.message}; the drive is turned down to ${formatPercent(verdict.factor)}`);
+  }
+  const [doubt] = behindElements(problem);
+  if (doubt) messages.push(`judged where the model does not hold: ${doubt}`);
   const { margin } = verdict.verdict === 'Clamped' ? judge(safety, maxima, medium, frequency) : verdict;
   return {
     verdict: verdict.verdict,
     maxPressure: formatPressure(maxima.anywhere),
     maxIntensity: formatIntensity(intensityOf(maxima.anywhere, medium)),
     ...(margin !== undefined && { margin: formatPercent(margin) }),
-    ...(verdict.message &&
-      verdict.verdict === 'Clamped' && {
-        message: `${verdict.message}; the drive is turned down to ${formatPercent(verdict.factor)}`,
-      }),
+    ...(messages.length > 0 && { message: messages.join('; ') }),
   };
 }
 

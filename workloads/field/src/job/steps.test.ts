@@ -170,6 +170,13 @@ describe('a FieldJob in three steps', { timeout: 120_000 }, () => {
 });
 
 describe('safety', () => {
+  it('says what it was judged by where the model does not hold', () => {
+    const spec = { volume: { center: ['0mm', '0mm', '-40mm'], size: ['4mm', '4mm', '4mm'], spacing: '1mm' } };
+    const { safety } = plan(smallProblem({ ...spec, safety: { maxPressure: '100kPa' } }), temporaryFolder(), plenty);
+    expect(safety.message).toMatch(/^judged where the model does not hold: the volume lies behind the array/);
+    expect(plan(smallProblem(), temporaryFolder(), plenty).safety.message).toBeUndefined();
+  });
+
   it('refuses before anything is computed', () => {
     const folder = temporaryFolder();
     const problem = smallProblem({ safety: { maxPressure: '100Pa' } });

@@ -11,6 +11,9 @@ export interface Elements {
 /** More than this is refused: a solve keeps a complex number per element and target. */
 export const mostElements = 131_072;
 
+/** Metres to which places are told apart. */
+const samePlace = 1e-9;
+
 export interface GridShape {
   rows: number;
   columns: number;
@@ -78,21 +81,25 @@ export function customElements(rows: readonly (readonly number[])[], field: stri
       }
       return [x, y, z, nx / length, ny / length, nz / length];
     }),
+    field,
   );
 }
 
-function elementsOf(placed: readonly (readonly number[])[]): Elements {
+/** @param field Where they were said. */
+function elementsOf(placed: readonly (readonly number[])[], field = 'spec.array'): Elements {
   if (placed.length > mostElements) {
-    throw new FieldError(
-      'InvalidArray',
-      `${placed.length} elements; at most ${mostElements} are supported`,
-      'spec.array',
-    );
+    throw new FieldError('InvalidArray', `${placed.length} elements; at most ${mostElements} are supported`, field);
   }
+  const places = new Map<string, number>();
   const positions = new Float64Array(placed.length * 3);
   const normals = new Float64Array(placed.length * 3);
   placed.forEach((element, i) => {
-    positions.set(element.slice(0, 3), 3 * i);
+    const place = element.slice(0, 3);
+    const key = place.map((value) => Math.round(value / samePlace)).join();
+    const other = places.get(key);
+    if (other !== undefined) throw new FieldError('InvalidArray', `element ${i} is where element ${other} is`, field);
+    places.set(key, i);
+    positions.set(place, 3 * i);
     normals.set(element.slice(3), 3 * i);
   });
   return { count: placed.length, positions, normals };

@@ -144,6 +144,13 @@ describe('arrays', () => {
         'spec.array.custom',
       ),
     ).toThrow(/element 1/);
+    const twice = [
+      [0.01, 0, 0],
+      [0, 0.01, 0],
+      [0.01, -0, 1e-12],
+    ];
+    expect(() => customElements(twice, 'spec.array.custom')).toThrow(/element 2 is where element 0 is/);
+    expect(() => grid({ rows: 2, columns: 2, pitch: 0 })).toThrow(/element 1 is where element 0 is/);
     expect([...customElements([[0, 0, 0, 0, 3, 4]], 'f').normals]).toEqual([0, 0.6, 0.8]);
   });
 });
