@@ -167,16 +167,32 @@ function read(model: FrozenModel, answer: Tensor, rows: number, target: Target, 
   if (width !== outputs && !(task === 'Binary' && width === 2))
     throw unfit(model, `it gives ${width} numbers a row, not ${outputs}`);
   const positive = width > outputs && byNumberOrText(classes[0]!, classes[1]!) < 0 ? 1 : 0;
-  return Float64Array.from({ length: rows * outputs }, (_, i) => {
+  const isProbability = task !== 'Regression';
+  const values = Float64Array.from({ length: rows * outputs }, (_, i) => {
     const value = data[width > outputs ? 2 * i + positive : i]!;
-    const wrong = !Number.isFinite(value) || (task !== 'Regression' && (value < -tolerance || value > 1 + tolerance));
-    if (!wrong) return value;
+    const wrong = !Number.isFinite(value) || (isProbability && (value < -tolerance || value > 1 + tolerance));
+    if (!wrong) return isProbability ? Math.min(1, Math.max(0, value)) : value;
     throw new EvolutionError(
       'InputInvalid',
-      `${titleOf(model)} gives ${value} for row ${before + Math.floor(i / outputs) + 1}, which is no ${task === 'Regression' ? 'number' : 'probability'}`,
+      `${titleOf(model)} gives ${value} for row ${before + Math.floor(i / outputs) + 1}, which is no ${isProbability ? 'probability' : 'number'}`,
       { ...where, fix: 'let the graph impute missing cells, and end in probabilities' },
     );
   });
+  if (task === 'Multiclass') refuseUnnormalised(model, values, outputs, before);
+  return values;
+}
+
+/** A model that gives every class 1 would win every log loss. */
+function refuseUnnormalised(model: FrozenModel, values: Float64Array, outputs: number, before: number): void {
+  for (let start = 0; start < values.length; start += outputs) {
+    const sum = values.subarray(start, start + outputs).reduce((all, value) => all + value, 0);
+    if (Math.abs(sum - 1) <= tolerance) continue;
+    throw new EvolutionError(
+      'InputInvalid',
+      `${titleOf(model)} gives probabilities for row ${before + start / outputs + 1} that sum to ${sum}, not 1`,
+      { ...where, fix: 'let the graph end in a softmax, or divide each row by its sum' },
+    );
+  }
 }
 
 function firstLine(error: unknown): string {
