@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from '@quintet/runtime';
@@ -35,6 +35,21 @@ test('a model lies on a claim, or in an image, which is mounted by where the spe
   const path = join(folder, places.images, 'copy.gguf');
   expect(await open({ oci }, { sha256 })).toMatchObject({ path, digest: sha256 });
   expect(await open({ oci: { ...oci, path: 'weights' } }, { inFolder: ['none', 'copy.gguf'] })).toMatchObject({ path });
+});
+
+test('files of images that bear one size and one time are told apart by what is in them', async () => {
+  const weights = join(folder, 'images/model.source.oci/same');
+  mkdirSync(weights, { recursive: true });
+  const oci = { image: 'registry.example.com/models/copy:1', path: 'same/copy.gguf' };
+  const digests = [];
+  for (const content of ['old weights', 'new weights']) {
+    writeFileSync(join(weights, 'copy.gguf'), content);
+    utimesSync(join(weights, 'copy.gguf'), 0, 0);
+    digests.push((await open({ oci })).digest);
+  }
+  expect(digests).toEqual(
+    ['old weights', 'new weights'].map((each) => createHash('sha256').update(each).digest('hex')),
+  );
 });
 
 test('a model that is missing or damaged is refused with what is wrong', async () => {

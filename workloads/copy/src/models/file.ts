@@ -24,7 +24,7 @@ export const modelSource = z.looseObject({
 
 export interface ModelFile {
   path: string;
-  /** SHA-256 when it was given, else size and time of change: enough to tell versions apart. */
+  /** SHA-256 when it was given or is in an image, whose files of one size may bear one time; else size and time of change. */
   digest: string;
   size: number;
 }
@@ -52,7 +52,7 @@ export async function openModelFile(options: FileOptions): Promise<ModelFile> {
   const { source, sha256, claims = claimsRoot, images = imagesRoot } = options;
   const { persistentVolumeClaim: claim, s3, oci } = source;
   if (claim) return onVolume(join(claims, claim.claimName, claim.path), sha256, options);
-  if (oci) return onVolume(join(images, `${options.at}.oci`, oci.path), sha256, options);
+  if (oci) return onVolume(join(images, `${options.at}.oci`, oci.path), sha256, options, true);
   if (s3) {
     const credentials = s3.secretRef && credentialsAt(`${secretsRoot}/${options.at}.s3.secretRef`);
     const { bucket, key, endpoint, region } = s3;
@@ -81,7 +81,12 @@ export async function openModelFile(options: FileOptions): Promise<ModelFile> {
   });
 }
 
-async function onVolume(path: string, sha256: string | undefined, options: FileOptions): Promise<ModelFile> {
+async function onVolume(
+  path: string,
+  sha256: string | undefined,
+  options: FileOptions,
+  byContent = sha256 !== undefined,
+): Promise<ModelFile> {
   const uri = path;
   const info = await stat(path).catch((error: unknown) => {
     const { code = 'unreadable' } = error as NodeJS.ErrnoException;
@@ -91,11 +96,11 @@ async function onVolume(path: string, sha256: string | undefined, options: FileO
     });
   });
   const inside = info.isDirectory() && options.inFolder?.find((name) => existsSync(join(path, name)));
-  if (inside) return onVolume(join(path, inside), sha256, options);
+  if (inside) return onVolume(join(path, inside), sha256, options, byContent);
   if (info.isDirectory() && options.inFolder)
     throw new QuintetError('MODEL_MISSING', { uri, reason: `there is none of ${options.inFolder.join(', ')} in it` });
   if (!info.isFile()) throw new QuintetError('MODEL_MISSING', { uri, reason: 'it is not a file' });
-  if (sha256 === undefined) return { path, digest: `${info.size}-${info.mtimeMs}`, size: info.size };
+  if (!byContent) return { path, digest: `${info.size}-${info.mtimeMs}`, size: info.size };
   const hash = createHash('sha256');
   let done = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal: options.signal })) {
@@ -104,7 +109,8 @@ async function onVolume(path: string, sha256: string | undefined, options: FileO
     options.onProgress(`checking the digest of ${uri}: ${share(done, info.size)}`);
   }
   const actual = hash.digest('hex');
-  if (actual !== sha256.toLowerCase()) throw new QuintetError('MODEL_DAMAGED', { uri, actual, expected: sha256 });
+  if (sha256 !== undefined && actual !== sha256.toLowerCase())
+    throw new QuintetError('MODEL_DAMAGED', { uri, actual, expected: sha256 });
   return { path, digest: actual, size: info.size };
 }
 

@@ -96,3 +96,20 @@ test('work ends when Redis knows of it, where that takes a moment', async () => 
   // Nobody asked for more, and no lease was renewed meanwhile.
   expect(await used('moment')).toBe(30);
 });
+
+test('a key for which Redis has no answer keeps none of the others from being renewed', async () => {
+  const asked = { begun: 0 };
+  let isStuck = false;
+  const call: RedisConnection['call'] = (work) => {
+    if (!isStuck) return redis.call(work);
+    asked.begun += 1;
+    return new Promise(() => undefined);
+  };
+  const { take } = holds({ redis: { ...redis, call }, lease: 150, live: 60_000 });
+  for (const key of ['a', 'b', 'c']) await take(key, 100, 1000);
+  isStuck = true;
+  while (asked.begun < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  // And no second round begins beside the first.
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(asked.begun).toBe(3);
+});

@@ -114,22 +114,26 @@ export function holds({ redis, lease, live }: HoldsOptions): Holds {
   };
   const settleLate = (key?: string) =>
     Promise.all([...late].filter(([, one]) => one.key === (key ?? one.key)).map(([id, one]) => settleAgain(id, one)));
+  const renewKey = (key: string, all: readonly (readonly [string, Open])[]) =>
+    redis.call(async (client) => {
+      // As it is when it is sent: what ended meanwhile is not to be held anew.
+      const still = all.filter(([id]) => open.has(id));
+      const values = still.flatMap(([id, { units, spent }]) => [id, units, Math.max(0, Math.ceil(spent()))]);
+      if (values.length > 0) await client.eval(renewScript, 1, key, lease, live, ...values);
+    });
   const renew = async (): Promise<void> => {
     await settleLate().catch(() => undefined);
-    for (const [key, all] of Map.groupBy(open, ([, one]) => one.key)) {
-      const told = redis.call(async (client) => {
-        // As it is when it is sent: what ended while other keys were told is not to be held anew.
-        const still = all.filter(([id]) => open.has(id));
-        const values = still.flatMap(([id, { units, spent }]) => [id, units, Math.max(0, Math.ceil(spent()))]);
-        if (values.length > 0) await client.eval(renewScript, 1, key, lease, live, ...values);
-      });
-      // The others are told all the same.
-      await told.catch(() => undefined);
-    }
+    const keys = Map.groupBy(open, ([, one]) => one.key);
+    // All at once: where Redis is slow, one after the other would not come to the last within a lease.
+    await Promise.allSettled([...keys].map(([key, all]) => renewKey(key, all)));
   };
+  let renewing: Promise<void> | undefined;
   const tend = () => {
     timer ??= setInterval(() => {
-      if (open.size > 0 || late.size > 0) return void renew();
+      if (open.size > 0 || late.size > 0) {
+        renewing ??= renew().finally(() => (renewing = undefined));
+        return;
+      }
       clearInterval(timer);
       timer = undefined;
     }, lease / renewals);
