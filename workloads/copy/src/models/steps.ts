@@ -30,7 +30,7 @@ export interface StepsOptions {
   onBatch?: ((batch: Batch) => void) | undefined;
 }
 
-/** Between two tokens of answers a prompt may make the time this many times as long as it is without; */
+/** Between two tokens of answers what is read of prompts may make the time this many times as long as it is without, a batch's fixed cost beside; */
 const longest = 2.5;
 /** so many times as large are its parts, with less to do for each token, where there are none and for so many batches nobody else came, */
 const unhindered = 4;
