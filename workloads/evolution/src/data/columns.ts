@@ -6,7 +6,7 @@ export interface NumericColumn {
   readonly name: string;
   /** DateTime: seconds since 1970. */
   readonly type: 'Numeric' | 'DateTime';
-  /** NaN where missing. Single precision, as pipelines see them, but for times and what the spec names as target, weight or time. */
+  /** NaN where missing. Single precision, as pipelines see them, but for times, what the spec names as target, weight or time, and whole numbers that need double. */
   readonly values: Float32Array | Float64Array;
 }
 

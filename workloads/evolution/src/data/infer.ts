@@ -4,6 +4,9 @@ import { apart, type ColumnType, isMissing, numberIn, secondsIn } from './column
 /** Distinct values that are counted exactly; more are "many". */
 const distinctLimit = 100_000;
 
+/** Whole numbers up to this are exact in single precision. */
+const largestSingle = 2 ** 24;
+
 export class ColumnProfile {
   readonly name: string;
   rows = 0;
@@ -12,6 +15,8 @@ export class ColumnProfile {
   dates = 0;
   characters = 0;
   words = 0;
+  #fractions = false;
+  #largest = 0;
   firstText: { row: number; text: string } | undefined;
   #distinct: Set<string> | undefined = new Set();
 
@@ -25,8 +30,11 @@ export class ColumnProfile {
       this.missing++;
       return;
     }
-    if (numberIn(text) !== undefined) {
+    const value = numberIn(text);
+    if (value !== undefined) {
       this.numeric++;
+      if (!Number.isInteger(value)) this.#fractions = true;
+      else if (Math.abs(value) > this.#largest) this.#largest = Math.abs(value);
       return;
     }
     this.firstText ??= { row, text: text.slice(0, 80) };
@@ -41,6 +49,11 @@ export class ColumnProfile {
   /** Distinct values that are no numbers; Infinity when there are more than are counted. */
   get distinct(): number {
     return this.#distinct?.size ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whole numbers that single precision does not tell apart, as identifiers often are. */
+  get wide(): boolean {
+    return !this.#fractions && this.#largest > largestSingle;
   }
 
   /** A few numbers in a column of words make it words; a few words in a column of numbers too, and the note says which row. */

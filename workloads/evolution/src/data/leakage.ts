@@ -31,7 +31,7 @@ export function auditLeakage(problem: Problem, split: Split, held = digestsHeld)
         column: feature.column,
         text: `${feature.name} alone predicts ${problem.target} (${power.toFixed(4)} of 1)`,
       });
-    } else if (isIdentifier(feature)) {
+    } else if (feature.kind === 'Value' && problem.identifiers?.includes(feature.column)) {
       suspects.push({
         kind: 'Identifier',
         column: feature.column,
@@ -103,25 +103,6 @@ function levelPower(problem: Problem, codes: Int32Array, y: Float64Array): numbe
   for (const each of y) counts[each]!++;
   const chance = Math.max(...counts);
   return chance === y.length ? 0 : (right - chance) / (y.length - chance);
-}
-
-/**
- * Whole numbers that never repeat where chance would have repeated some (the birthday bound over their range), in whatever order;
- * or that repeat little, in a column that is called an identifier.
- */
-function isIdentifier({ name, values, kind }: Feature): boolean {
-  if (!values || kind !== 'Value') return false;
-  const present = values.filter((value) => !Number.isNaN(value)).sort();
-  const n = present.length;
-  if (n < 50 || !present.every(Number.isInteger)) return false;
-  let repeats = 0;
-  for (let i = 1; i < n; i++) if (present[i] === present[i - 1]) repeats++;
-  const range = present[n - 1]! - present[0]! + 1;
-  if (repeats === 0 && (n * n) / (2 * range) >= 8) return true;
-  return (
-    repeats < n / 2 &&
-    /(^|[^a-z])(id|uid|uuid|guid|key|index)$|[a-z]Id$/.test(/[a-z]Id$/.test(name) ? name : name.toLowerCase())
-  );
 }
 
 /** Rows from anywhere in the file, with some of every class: files are often sorted, and often by the target. */

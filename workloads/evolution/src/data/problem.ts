@@ -4,6 +4,7 @@ import { EvolutionError } from '../errors.ts';
 import type { FrozenModel } from '../frozen/model.ts';
 import type { CategoricalColumn, Column, Note, Table } from './columns.ts';
 import { type Feature, featuresOf } from './features.ts';
+import { isIdentifier } from './identifier.ts';
 
 export type Task = 'Binary' | 'Multiclass' | 'Regression';
 
@@ -21,7 +22,9 @@ export interface Problem {
   readonly times?: Float64Array;
   /** Models that join the ensemble as they are. */
   readonly frozen?: readonly FrozenModel[];
-  /** SHA-256 of all of the above: what caches are keyed by. */
+  /** Columns of numbers that name a row, found before features take single precision; for the audit alone. */
+  readonly identifiers?: readonly string[];
+  /** SHA-256 of what is learned from: what caches are keyed by. */
   readonly hash: string;
 }
 
@@ -67,11 +70,11 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
       ? undefined
       : timesOf(columnOf(table, options.timeColumn, 'spec.validation.timeColumn'), rows, table.placeOf);
   const apart = new Set([options.target, options.weight, options.groupColumn]);
-  const features = table.columns
+  const columns = table.columns
     .filter((column) => !apart.has(column.name))
     .map((column) => taken(column, rows))
-    .filter((column) => useful(column, rows.length, options.told ?? [], notes))
-    .flatMap(featuresOf);
+    .filter((column) => useful(column, rows.length, options.told ?? [], notes));
+  const features = columns.flatMap(featuresOf);
   if (features.length === 0) {
     throw new EvolutionError('DataInvalid', `no column besides ${options.target} holds anything to learn from`, {
       fix: notes.map((note) => `${note.column}: ${note.text}`).join(', '),
@@ -84,6 +87,7 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
     features,
     y,
     classes,
+    identifiers: columns.flatMap((column) => (column.type === 'Numeric' && isIdentifier(column) ? [column.name] : [])),
     ...(weights ? { weights } : {}),
     ...(groups ? { groups } : {}),
     ...(times ? { times } : {}),

@@ -158,7 +158,7 @@ describe('a Parquet file', () => {
     expect(rows).toBe(3);
     expect(columns).toEqual([
       { name: 'n', type: 'Numeric', values: Float32Array.of(1.5, Number.NaN, 3) },
-      { name: 'big', type: 'Numeric', values: Float32Array.of(1, 2, 2 ** 40) },
+      { name: 'big', type: 'Numeric', values: Float64Array.of(1, 2, 2 ** 40) },
       { name: 'word', type: 'Categorical', codes: Int32Array.of(0, 1, -1), levels: ['a', 'é'] },
       { name: 'when', type: 'DateTime', values: Float64Array.of(0, 86_400, Number.NaN) },
       { name: 'flag', type: 'Categorical', codes: Int32Array.of(0, 1, -1), levels: ['true', 'false'] },

@@ -81,8 +81,10 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
     });
   }
   const types = profiles.map((profile) => typeOf(profile, options, notes));
-  refuseTooLarge(profiles, types, rows, options);
-  const fillers = profiles.map((profile, i) => fillerOf(profile.name, types[i]!, { rows, notes, ...options }));
+  const wide = profiles.filter((profile, i) => types[i] === 'Numeric' && profile.wide).map(({ name }) => name);
+  const filling = { ...options, exact: [...(options.exact ?? []), ...wide] };
+  refuseTooLarge(profiles, types, rows, filling);
+  const fillers = profiles.map((profile, i) => fillerOf(profile.name, types[i]!, { rows, notes, ...filling }));
   const places = new RowPlaces();
   let at = 0;
   await read(

@@ -145,29 +145,31 @@ describe('a frozen model', () => {
     );
   });
 
-  it.each([
-    ['a sigmoid for each class', 'Sigmoid'],
-    ['a softmax', 'Softmax'],
-  ])('of several classes that ends in %s is taken by what its rows sum to', async (_, op) => {
-    const text = `a,y\n${Array.from({ length: 30 }, (__, i) => `${i % 5},${['red', 'green', 'blue'][i % 3]}`).join('\n')}\n`;
-    const { problem: data } = problemOf(await readTableText(text, { categorical: ['y'] }), {
-      target: 'y',
-      task: 'Multiclass',
+  describe('of several classes', () => {
+    const ending = (op: string) =>
+      graph({
+        inputs: [input],
+        outputs: [{ name: 'out', type: 'float32', shape: ['rows', 3] }],
+        nodes: [
+          { op: 'Concat', inputs: ['a', 'a', 'a'], outputs: ['scores'], attributes: { axis: { int: 1 } } },
+          { op, inputs: ['scores'], outputs: ['out'] },
+        ],
+      });
+    const colours = async () => {
+      const cells = Array.from({ length: 30 }, (_, i) => `${i % 5},${['red', 'green', 'blue'][i % 3]}`);
+      const table = await readTableText(`a,y\n${cells.join('\n')}\n`, { categorical: ['y'] });
+      return problemOf(table, { target: 'y', task: 'Multiclass' }).problem;
+    };
+
+    it('is taken where its rows sum to 1', async () => {
+      for (const value of await predicted(ending('Softmax'), await colours())) expect(value).toBeCloseTo(1 / 3, 6);
     });
-    const bytes = graph({
-      inputs: [input],
-      outputs: [{ name: 'out', type: 'float32', shape: ['rows', 3] }],
-      nodes: [
-        { op: 'Concat', inputs: ['a', 'a', 'a'], outputs: ['scores'], attributes: { axis: { int: 1 } } },
-        { op, inputs: ['scores'], outputs: ['out'], ...(op === 'Softmax' && { attributes: { axis: { int: 1 } } }) },
-      ],
-    });
-    if (op === 'Sigmoid')
-      await expect(predicted(bytes, data)).rejects.toThrow(/probabilities for row 1 that sum to 1.5, not 1; let the/);
-    else
-      expect([...(await predicted(bytes, data))]).toSatisfy((all: number[]) =>
-        all.every((p) => Math.abs(p - 1 / 3) < 1e-6),
+
+    it('is refused where they do not, as of a sigmoid for each class', async () => {
+      await expect(predicted(ending('Sigmoid'), await colours())).rejects.toThrow(
+        /probabilities for row 1 that sum to 1.5, not 1; let the/,
       );
+    });
   });
 
   it('makes another problem of the table', async () => {
