@@ -64,6 +64,7 @@ async function compute(
   const progress = new ProgressBar(process.stderr);
   const planned = await planByTurns(problem, out, signal);
   for (const warning of planned.warnings) progress.say(`warning: ${warning}`);
+  if (planned.simulation) progress.say(planned.simulation);
   let before = 0;
   const pool = openPool(problem, out, threads);
   try {
@@ -72,7 +73,10 @@ async function compute(
       const { points } = await shard(problem, out, index, {
         pool,
         signal,
-        onProgress: ({ done, pointsPerSecond }) => progress.show(before + done, planned.points, pointsPerSecond),
+        onProgress: ({ done, pointsPerSecond, steps }) =>
+          steps
+            ? progress.show(steps.done, steps.total, (pointsPerSecond * steps.total) / planned.points, 'steps')
+            : progress.show(before + done, planned.points, pointsPerSecond),
       });
       before += points;
     }

@@ -126,6 +126,11 @@ describe('bad input is refused with the field, before anything is computed', () 
       reason: 'VolumeTooLarge',
     },
     {
+      title: 'a service, which is not computed but asked',
+      spec: { mode: 'Service' },
+      reason: 'InvalidResource',
+    },
+    {
       title: 'more elements than are supported',
       spec: { array: { type: 'Custom', custom: { format: 'JSON', configMap: { name: 'none', key: 'none' } } } },
       reason: 'InvalidResource',
@@ -167,6 +172,11 @@ describe('what is allowed and unwise is warned of', () => {
       title: 'points too far apart',
       spec: { volume: { center: ['0mm', '0mm', '40mm'], size: ['20mm', '20mm', '20mm'], spacing: '5mm' } },
       warning: /over half a wavelength \(4.33mm\).*missed by up to/,
+    },
+    {
+      title: 'a tolerance that no sum keeps',
+      spec: { tolerance: '1e-30', method: 'DirectSum' },
+      warning: /^spec.tolerance 1e-30 is less than the 0.000001 of the largest pressure that sums in 32 bits keep/,
     },
     {
       title: 'a target outside the volume',

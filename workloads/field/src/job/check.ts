@@ -160,7 +160,7 @@ function checkLimits({ safety, targets, medium, frequency }: Scene): void {
 }
 
 function* warningsOf(problem: Problem): Generator<string> {
-  const { volume, wavelength, targets } = problem;
+  const { volume, wavelength, targets, tolerance, backend } = problem;
   const dense = volume.shape.some((n) => n > 1);
   if (dense && volume.spacing > wavelength / 2) {
     // A standing wave's crest may lie half a spacing off the nearest point, which is then a quarter of a wavelength or more.
@@ -174,6 +174,10 @@ function* warningsOf(problem: Problem): Generator<string> {
       return value < from - volume.spacing || value > to + volume.spacing;
     });
     if (outside) yield `target ${name} lies outside the volume: it is solved for, and not in the result`;
+  }
+  const kept = backend === 'Reference' ? 1e-7 : 1e-6;
+  if (tolerance < kept) {
+    yield `spec.tolerance ${tolerance} is less than the ${kept} of the largest pressure that ${backend === 'Reference' ? 'values stored' : 'sums'} in 32 bits keep`;
   }
   for (const what of behindElements(problem)) {
     yield `${what}, where real elements give far less sound than their pattern says`;

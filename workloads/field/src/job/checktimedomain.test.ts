@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MediumMap } from '../timedomain/medium.ts';
 import { check } from './check.ts';
+import { describeSimulation } from './checktimedomain.ts';
 import type { Problem } from './problem.ts';
 import { smallProblem } from './testing.ts';
 import { simulationOf, type Timed } from './timedomain.ts';
@@ -88,6 +89,19 @@ describe('a problem in time', () => {
     );
     expect(check(timed({ cycles: 2000 }, water))).toContainEqual(expect.stringMatching(/^it takes one thread about/));
     expect(check(timed())).toEqual([]);
+  });
+
+  it('tells box, steps and time, and of a thinner layer that halves the box', () => {
+    const water = { medium: { type: 'Water' }, volume: { ...volume, size: ['141mm', '141mm', '141mm'] } };
+    const long = timed({ cycles: 400, absorbingLayer: 20 }, water);
+    expect(describeSimulation(long as Timed)).toMatch(
+      /^\d+ steps of 256 × 256 × 256 points every 1.5mm, about .* of one thread$/,
+    );
+    expect(check(long)).toContainEqual(
+      expect.stringMatching(
+        /^absorbingLayer 1\d would take .* points in place of 256 × 256 × 256, \d times less memory/,
+      ),
+    );
   });
 
   it('is refused where pistons are so large that they would be more point sources than are simulated', () => {

@@ -22,6 +22,9 @@ const mostSpread = 2 ** 34;
 const mostWork = 2 ** 42;
 /** Of one thread, roughly: points times steps a second. */
 const workPerSecond = 1.5e6;
+/** Thinner layers that still absorb, and seconds from which on they are worth a word. */
+const thinnerLayers = [16, 12, 10];
+const hintTime = 60;
 /** Seconds beyond which is told how long it takes. */
 const longTime = 1800;
 
@@ -32,10 +35,9 @@ export function checkTimeDomain(problem: Timed): string[] {
   const { domain, steps } = simulated;
   const points = sizeOf(domain);
   if (points > mostPoints) {
-    const shape = domain.shape.toReversed().join(' × ');
     throw new FieldError(
       'VolumeTooLarge',
-      `${shape} points around array and volume every ${formatLength(domain.step)} are more than are simulated`,
+      `${shapeText(domain.shape)} points around array and volume every ${formatLength(domain.step)} are more than are simulated`,
       'spec.volume',
     );
   }
@@ -196,12 +198,36 @@ function phaseError({ medium, frequency, timeDomain, volume }: Timed, { timeStep
 const wayThrough = ({ reach }: Region): number => 2 * (typeof reach === 'number' ? reach : Math.hypot(...reach));
 const diagonalOf = ({ shape, spacing }: Volume): number => Math.hypot(...shape.map((n) => n * spacing));
 
+/** What a simulation runs on and how long, roughly: before it begins. */
+export function describeSimulation(problem: Timed): string {
+  const { domain, steps } = simulationOf(problem);
+  const box = `${shapeText(domain.shape)} points every ${formatLength(domain.step)}`;
+  return `${steps} steps of ${box}, about ${formatTime((sizeOf(domain) * steps) / workPerSecond)} of one thread`;
+}
+
+/** A box is of powers of two: some points less may halve it, or quarter it. */
+function smallerBox(problem: Timed, { domain }: Simulated): string | undefined {
+  const { timeDomain } = problem;
+  for (const absorbingLayer of thinnerLayers.filter((each) => each < timeDomain.absorbingLayer)) {
+    const { domain: other } = simulationOf({ ...problem, timeDomain: { ...timeDomain, absorbingLayer } });
+    const times = sizeOf(domain) / sizeOf(other);
+    if (times < 2) continue;
+    const boxes = `${shapeText(other.shape)} points in place of ${shapeText(domain.shape)}`;
+    return `absorbingLayer ${absorbingLayer} would take ${boxes}, ${times} times less memory and time: boxes are of powers of two`;
+  }
+  return undefined;
+}
+
+const shapeText = (shape: readonly number[]): string => shape.toReversed().join(' × ');
+
 function* warningsOf(problem: Timed, simulated: Simulated): Generator<string> {
   const { timeDomain, quantities, tolerance } = problem;
   const seconds = (sizeOf(simulated.domain) * simulated.steps) / workPerSecond;
   if (seconds > longTime) {
     yield `it takes one thread about ${formatTime(seconds)}, and begins anew where its pod is lost`;
   }
+  const smaller = seconds > hintTime ? smallerBox(problem, simulated) : undefined;
+  if (smaller) yield smaller;
   const late = phaseError(problem, simulated);
   if (!(late <= tolerance)) {
     yield `phases behind other media are up to ${((180 / Math.PI) * late).toPrecision(2)}° off: lower spec.timeDomain.cfl`;

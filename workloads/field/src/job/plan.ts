@@ -14,6 +14,7 @@ import { chunkBytes } from '../zarr/array.ts';
 import { behindElements } from './behind.ts';
 import { writeBoards } from './boards.ts';
 import { check } from './check.ts';
+import { describeSimulation } from './checktimedomain.ts';
 import { codeDigest } from './code.ts';
 import { layOutFiles } from './files.ts';
 import { maximaOf } from './framemaxima.ts';
@@ -38,6 +39,8 @@ export interface PlanResult {
   solution: SolutionSummary;
   safety: SafetySummary;
   warnings: string[];
+  /** Of a job in time: its box, steps and about how long they take. */
+  simulation?: string;
 }
 
 export interface SolutionSummary {
@@ -169,6 +172,7 @@ function* planning(problem: Problem, folder: string, limits: Limits): Turns<Plan
     solution: summarizeSolution(solutionFile),
     safety: summarizeSafety(problem, clamped, verdict),
     warnings,
+    ...(isTimed(problem) && { simulation: describeSimulation(problem) }),
   };
 }
 

@@ -42,9 +42,11 @@ export interface Problem extends Scene {
 export function resolve(job: FieldJob, read: FileReader): Problem {
   const { spec } = job;
   const { volume: box, output } = spec;
-  if (spec.mode !== 'Batch' || !box) {
-    throw new FieldError('InvalidResource', 'only mode Batch with a volume is computed by these steps', 'spec.mode');
+  if (spec.mode !== 'Batch') {
+    const why = `mode ${spec.mode} answers queries as pods of a cluster: kubectl apply it there; mode Batch is computed here`;
+    throw new FieldError('InvalidResource', why, 'spec.mode');
   }
+  if (!box) throw new FieldError('InvalidResource', 'mode Batch computes a volume: say its box', 'spec.volume');
   // The order of the members is part of the digests of results that lie on volumes.
   const { targets, solver, safety, backend, tolerance, ...scene } = resolveScene(job, read);
   const { count } = scene.emitters.elements;

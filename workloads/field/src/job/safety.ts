@@ -1,4 +1,5 @@
 // Limits on the field, and where it stands against them.
+import { FieldError } from '../errors.ts';
 import type { Medium } from '../physics/medium.ts';
 import { radiatedPower, thermalIndexOf } from '../physics/power.ts';
 import type { Drive } from '../physics/sources.ts';
@@ -62,8 +63,14 @@ export function thermalIndexIn(
   return { thermalIndex: thermalIndexOf(radiatedPower(emitters, drive, medium), frequency) };
 }
 
-/** Each limit as a largest pressure: all of them are monotonous in it. */
+/** Each limit as a largest pressure: all of them are monotonous in it. @throws FieldError for what is no number to judge. */
 export function judge(limits: SafetyLimits, maxima: Maxima, medium: Medium, frequency: number): Verdict {
+  const wrong = [maxima.anywhere, maxima.thermalIndex ?? 0, ...Object.values(maxima.zones)].find(
+    (each) => !Number.isFinite(each),
+  );
+  if (wrong !== undefined) {
+    throw new FieldError('SafetyLimitExceeded', `a largest pressure of ${wrong} cannot be judged`, 'spec.targets');
+  }
   const bounds = boundsOf(limits, maxima, medium, frequency);
   if (bounds.length === 0) return { verdict: 'NotLimited', factor: 1, margin: undefined, message: undefined };
   const tightest = bounds.reduce((a, b) => (a.reached / a.limit >= b.reached / b.limit ? a : b));

@@ -41,6 +41,8 @@ export interface Progress {
   readonly total: number;
   /** Of the points computed since the start. */
   readonly pointsPerSecond: number;
+  /** Of a simulation, whose points are all done with its last step. */
+  readonly steps?: { readonly done: number; readonly total: number };
 }
 
 export interface ShardOptions {
@@ -69,8 +71,13 @@ export async function shard(
   const total = chunks.reduce((sum, chunk) => sum + pointsOf(chunkBlock(problem.volume, chunk)), 0);
   const start = performance.now();
   const startedAt = Date.now();
-  const onPoints = (done: number, computed: number): void =>
-    options.onProgress?.({ done, total, pointsPerSecond: (computed * 1000) / (performance.now() - start) });
+  const onPoints = (done: number, computed: number, steps?: Progress['steps']): void =>
+    options.onProgress?.({
+      done,
+      total,
+      pointsPerSecond: (computed * 1000) / (performance.now() - start),
+      ...(steps && { steps }),
+    });
   const threads = options.threads ?? usableCores();
   const backend = isTimed(problem)
     ? ({ name: plan.backend } as const)
@@ -82,7 +89,10 @@ export async function shard(
         used: backend,
         results: await simulateChunks(problem, plan, drive, folder, {
           ...(options.signal && { signal: options.signal }),
-          onStep: (step, steps) => onPoints((total * step) / steps, (total * step) / steps),
+          onStep: (step, steps) => {
+            const points = (total * step) / steps;
+            onPoints(points, points, { done: step, total: steps });
+          },
         }),
       }
     : await orOnProcessors(problem, plan, backend, sumBy);

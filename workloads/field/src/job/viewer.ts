@@ -14,7 +14,7 @@ import { viewerPage } from './viewerpage.ts';
 export const viewerPath = 'viewer.html';
 
 /** Points that are kept along an axis; of longer ones every second, third … */
-const longestAxis = 80;
+const longestAxis = 101;
 
 /** What the page is given; points run along z, y, x, x fastest. */
 export interface ViewerData {

@@ -29,6 +29,7 @@ export function viewerPage(data: ViewerData): string {
 </div>
 <output id="value"></output>
 <h2>Phases of the elements, from above</h2>
+<p class="turns">−180° <canvas id="turns" width="256" height="1"></canvas> 180°</p>
 <div id="elements"></div>
 <script>const data = ${json};
 ${script}</script>
@@ -42,7 +43,8 @@ h1,h2{font-weight:600}h1{font-size:1.3rem}h2{font-size:1rem}
 label{margin-right:1.5rem}canvas{image-rendering:pixelated;background:#000;max-width:100%}
 #field{width:min(80vw,640px);height:auto;align-self:start;cursor:crosshair}#value{display:block;min-height:1.4em}
 .plot{display:grid;grid-template-columns:auto auto 1fr;gap:.4rem .6rem;align-items:stretch}
-.up{writing-mode:vertical-rl;transform:rotate(180deg);text-align:center}.across{grid-column:2;text-align:center}
+.up,.across,.turns{display:flex;justify-content:space-between}.up{writing-mode:vertical-rl;transform:rotate(180deg)}.across{grid-column:2}
+.turns{max-width:360px;gap:.5rem}#turns{flex:1;height:1rem;width:0}
 .legend{display:flex;flex-direction:column;gap:.3rem}#bar{flex:1 1 0;width:1rem;height:0;min-height:0}
 #elements{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}figcaption{margin-bottom:.4rem}`;
 
@@ -61,8 +63,8 @@ const offset = (index) => (index[0] * data.shape[1] + index[1]) * data.shape[2] 
 function draw() {
   const [up, across] = others();
   const width = data.shape[across], height = data.shape[up], canvas = $('field');
-  canvas.width = width; canvas.height = height;
   const context = canvas.getContext('2d'), image = context.createImageData(width, height);
+  const large = Math.max(1, Math.floor(640 / width)), small = document.createElement('canvas');
   const index = [0, 0, 0]; index[axis()] = Number($('at').value);
   const phased = $('shown').value === 'phase';
   for (let row = 0; row < height; row++) for (let column = 0; column < width; column++) {
@@ -71,16 +73,26 @@ function draw() {
     const color = phased ? hue(phase[i] / 255) : colors.subarray(3 * amplitude[i], 3 * amplitude[i] + 3);
     image.data.set([color[0], color[1], color[2], 255], 4 * (row * width + column));
   }
-  context.putImageData(image, 0, 0);
+  small.width = width; small.height = height;
+  small.getContext('2d').putImageData(image, 0, 0);
+  canvas.width = width * large; canvas.height = height * large;
+  context.imageSmoothingEnabled = !phased; // Phases have a jump, which means would fill.
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
   context.strokeStyle = '#4cf';
   for (const { position } of data.targets) {
     const at = (which) => (position[2 - which] - data.first[which]) / data.step;
     if (Math.abs(at(axis()) - index[axis()]) > 2) continue;
-    context.strokeRect(at(across) - 1.5, height - 1 - at(up) - 1.5, 4, 4);
+    // Four strokes that leave what is in their midst to be seen.
+    const x = (at(across) + 0.5) * large, y = (height - 0.5 - at(up)) * large;
+    context.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) { context.moveTo(x + 12 * dx, y + 12 * dy); context.lineTo(x + 22 * dx, y + 22 * dy); }
+    context.stroke();
   }
-  const range = (which) => names[which] + ', ' + mm(data.first[which]) + ' to ' + mm(data.first[which] + (data.shape[which] - 1) * data.step);
-  $('up').textContent = range(up) + ' →';
-  $('across').textContent = range(across) + ' →';
+  for (const [id, which] of [['up', up], ['across', across]]) {
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => mm(data.first[which] + part * (data.shape[which] - 1) * data.step));
+    ticks[2] = names[which] + ' → ' + ticks[2];
+    $(id).replaceChildren(...ticks.map((text) => Object.assign(document.createElement('span'), { textContent: text })));
+  }
   $('most').textContent = phased ? '180°' : data.largestText;
   $('least').textContent = phased ? '−180°' : '0';
   const bar = $('bar').getContext('2d'), scale = bar.createImageData(1, 256);
@@ -124,6 +136,11 @@ $('field').addEventListener('mousemove', (event) => {
       context.beginPath(); context.arc(180 + 180 * x / reach, 180 - 180 * y / reach, radius, 0, 7); context.fill();
     }
   }
+})();
+(() => {
+  const context = $('turns').getContext('2d'), scale = context.createImageData(256, 1);
+  for (let i = 0; i < 256; i++) scale.data.set([...hue(i / 255), 255], 4 * i);
+  context.putImageData(scale, 0, 0);
 })();
 turn();
 `;

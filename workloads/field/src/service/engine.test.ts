@@ -349,6 +349,22 @@ describe('a stream', () => {
     expect(await next()).toMatchObject({ id: 'b', solution: solved['solution'] });
     socket.send(JSON.stringify({ id: 'c', type: 'points', points: [] }));
     expect(await next()).toMatchObject({ id: 'c', type: 'error', error: { code: 'INVALID_REQUEST', field: 'points' } });
+
+    // Sent at once: bytes are of the solution that was asked for before them, and a solve that fails changes nothing.
+    const solves = [
+      [0, 0, 0.06],
+      [0.005, 0, 0.06],
+    ].map((position) => ({ type: 'solve', targets: [{ position }] }));
+    for (const each of solves) socket.send(JSON.stringify({ ...each, id: 'd' }));
+    socket.send(JSON.stringify({ type: 'solve', targets: [{ position: [0.005, 0.005, 0] }], id: 'e' }));
+    socket.send(query);
+    const answers = [await next(), await next(), await next(), await next()];
+    const bytesNow = answers.find(Buffer.isBuffer)!;
+    const last = await post('/v1/solve', { targets: solves[1]!.targets });
+    const points = [[0, 0, Math.fround(0.04)]];
+    const now = await post('/v1/points', { solution: last.body['solution'], points });
+    const [pressure] = (now.body['values'] as { pressure: [number, number][] }).pressure;
+    expect(close([bytesNow.readFloatLE(4), bytesNow.readFloatLE(8)], pressure!)).toBe(true);
     socket.send('no JSON');
     expect(await next()).toMatchObject({ type: 'error' });
     socket.close();
@@ -369,6 +385,8 @@ describe('the service', () => {
     expect(await (await fetch(`${url}/v1/field`)).json()).toMatchObject({ name: 'small', elements: 16 });
     const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: object };
     expect(Object.keys(paths)).toEqual(expect.arrayContaining(['/v1/solve', '/v1/points', '/v1/slice']));
+    const field = JSON.stringify((paths as Record<string, object>)['/v1/field']);
+    for (const member of ['elements', 'frequency', 'limits', 'tolerance']) expect(field).toContain(`"${member}":{`);
   });
 
   test('does not start with a resource that nothing can be solved for', async () => {

@@ -3,15 +3,14 @@ import { type EngineServer, httpCache } from '@quintet/runtime';
 import { z } from 'zod';
 import type { StoredQuantity } from '../compute/quantities.ts';
 import { type Queries, shapeOf } from './queries.ts';
-import { pointsAnswer, pointsRequest, sliceRequest, solveAnswer, solveRequest } from './schema.ts';
+import { fieldAnswer, pointsAnswer, pointsRequest, sliceRequest, solveAnswer, solveRequest } from './schema.ts';
 import { nameOf } from './work.ts';
 
 /** Seconds that a client may hold a slice of a solution: what it is of never changes. */
 const sliceAge = 3600;
 
 export function routes(server: EngineServer, queries: () => Queries): void {
-  const described = { response: { 200: z.looseObject({}) } };
-  server.get('/v1/field', { schema: described }, async () => describe(queries()));
+  server.get('/v1/field', { schema: { response: { 200: fieldAnswer } } }, async () => describe(queries()));
   server.post(
     '/v1/solve',
     { schema: { body: solveRequest, response: { 200: solveAnswer } } },
@@ -39,7 +38,7 @@ export function routes(server: EngineServer, queries: () => Queries): void {
   });
 }
 
-function describe({ scene, version }: Queries): Record<string, unknown> {
+function describe({ scene, version }: Queries): z.input<typeof fieldAnswer> {
   const { name, emitters, frequency, wavelength, medium, solver, safety, targets, tolerance } = scene;
   return {
     name,
@@ -49,8 +48,8 @@ function describe({ scene, version }: Queries): Record<string, unknown> {
     wavelength,
     medium: { soundSpeed: medium.soundSpeed, density: medium.density },
     algorithm: solver.algorithm,
-    targets: targets.map(({ name: of, trap, position }) => ({ name: of, trap, position })),
-    limits: safety,
+    targets: targets.map(({ name: of, trap, position }) => ({ name: of, trap, position: [...position] })),
+    limits: { ...safety, zones: safety.zones.map((zone) => ({ ...zone, center: [...zone.center] })) },
     tolerance,
   };
 }

@@ -81,6 +81,40 @@ export type SolveRequest = z.output<typeof solveRequest>;
 export type PointsRequest = z.output<typeof pointsRequest>;
 export type SliceRequest = z.output<typeof sliceRequest>;
 
+export const fieldAnswer = z.object({
+  name: z.string(),
+  version: z.string().describe('Of all that answers follow from.'),
+  elements: z.int(),
+  frequency: z.number().describe('Hz.'),
+  wavelength: z.number().describe('m.'),
+  medium: z.object({
+    soundSpeed: z.number().describe('m/s.'),
+    density: z.number().describe('kg/m³.'),
+  }),
+  algorithm: z.string().describe('That solves where a request names none.'),
+  targets: z
+    .array(z.object({ name: z.string(), trap: z.string(), position: z.array(z.number()).describe('x, y, z, m.') }))
+    .describe("The resource's own."),
+  limits: z
+    .object({
+      action: z.enum(['Refuse', 'Clamp']),
+      maxPressure: z.number().optional().describe('Pa, peak.'),
+      maxIntensity: z.number().optional().describe('W/m².'),
+      maxMechanicalIndex: z.number().optional(),
+      maxThermalIndex: z.number().optional(),
+      zones: z.array(
+        z.object({
+          name: z.string(),
+          center: z.array(z.number()).describe('x, y, z, m.'),
+          radius: z.number().describe('m.'),
+          maxPressure: z.number().describe('Pa, peak.'),
+        }),
+      ),
+    })
+    .describe('That each solve is held to.'),
+  tolerance: z.number().describe('Largest error over the largest pressure.'),
+});
+
 const reached = z.object({
   name: z.string(),
   trap: z.string(),

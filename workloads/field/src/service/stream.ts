@@ -70,7 +70,20 @@ export function streamRoute(server: EngineServer, queries: () => Queries, maxCon
 
 function serve(socket: WebSocket, tenant: string, queries: Queries): void {
   const gone = new AbortController();
-  let solution: string | undefined;
+  /** What points are of that name no solution: after the solve or choice that was sent before them, done or not. */
+  let chosen: string | undefined | Promise<string | undefined>;
+  const choose = <T extends { solution?: string | undefined }>(work: Promise<T>): Promise<T> => {
+    const before = chosen;
+    const next = work.then(
+      ({ solution }) => solution,
+      () => before,
+    );
+    chosen = next;
+    void next.then((solution) => {
+      if (chosen === next) chosen = solution;
+    });
+    return work;
+  };
   let waiting = 0;
   const send = (message: object | Buffer): void => {
     if (socket.readyState === socket.OPEN) socket.send(Buffer.isBuffer(message) ? message : JSON.stringify(message));
@@ -89,16 +102,14 @@ function serve(socket: WebSocket, tenant: string, queries: Queries): void {
   };
   const reply = async (message: z.output<typeof incoming>): Promise<object> => {
     if (message.type === 'solve') {
-      const answered = await queries.solve(tenant, message, gone.signal);
-      solution = answered.solution;
-      return { type: 'solution', ...answered };
+      return { type: 'solution', ...(await choose(queries.solve(tenant, message, gone.signal))) };
     }
     if (message.type === 'use') {
-      await queries.pressures(tenant, message.solution, new Float64Array(0));
-      solution = message.solution;
-      return { type: 'using', solution };
+      const { solution } = message;
+      const known = queries.pressures(tenant, solution, new Float64Array(0));
+      return { type: 'using', ...(await choose(known.then(() => ({ solution })))) };
     }
-    const of = { ...message, solution: message.solution ?? solution };
+    const of = { ...message, solution: message.solution ?? (await chosen) };
     const { solution: used, floats } = await queries.points(tenant, of, gone.signal);
     return { type: 'points', solution: used, values: valuesOf(message.quantities, floats) };
   };
@@ -106,13 +117,13 @@ function serve(socket: WebSocket, tenant: string, queries: Queries): void {
   const answerPoints = (data: Buffer): Promise<void> | undefined => {
     const refused = (): void => send(Buffer.from(data.subarray(0, 4)));
     const points = pointsIn(data);
-    const found = points && queries.pressuresNow(tenant, solution, points);
-    if (points && !found) {
-      return queries.pressures(tenant, solution, points).then((floats) => send(pressuresFor(data, floats)), refused);
-    }
-    if (found) send(pressuresFor(data, found));
-    else refused();
-    return undefined;
+    if (!points) return void refused();
+    const of = chosen;
+    const found = of instanceof Promise ? undefined : queries.pressuresNow(tenant, of, points);
+    if (found) return void send(pressuresFor(data, found));
+    const summed = async (): Promise<void> =>
+      send(pressuresFor(data, await queries.pressures(tenant, await of, points)));
+    return summed().catch(refused);
   };
   socket.on('close', () => gone.abort());
   socket.on('error', () => gone.abort());
