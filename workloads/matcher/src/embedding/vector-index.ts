@@ -1,6 +1,7 @@
 // Items by the vectors of their images: compared one by one while a bank has few, by a graph of neighbours (usearch,
 // Malkov and Yashunin 2016) once it has many. Each bank has its own, so that others' items take no place among its nearest.
 import { Index, MetricKind, ScalarKind } from 'usearch';
+import { firstOfEach } from '../index/banks.ts';
 
 export interface VectorMatch {
   readonly number: number;
@@ -17,7 +18,7 @@ export interface VectorSearch {
 
 /** Vectors of a bank that are compared one by one. */
 const fewest = 2000;
-/** Neighbours that are asked for, more where most of them are not in force; and matches that are given. */
+/** Neighbours that are asked for, more where most of them are not in force; and matches of a bank that are given. */
 const neighbours = 64;
 const mostNeighbours = 4096;
 const mostMatches = 500;
@@ -94,7 +95,8 @@ export class VectorIndex {
         if (similarity >= minSimilarity && shown(number)) found.push({ number, similarity });
       }
     }
-    return found.sort((a, b) => b.similarity - a.similarity || a.number - b.number).slice(0, mostMatches);
+    const sorted = found.sort((a, b) => b.similarity - a.similarity || a.number - b.number);
+    return firstOfEach(sorted, ({ number }) => this.#bankOf.get(number) as number, mostMatches);
   }
 
   #graphOf(vectors: ReadonlyMap<number, Float32Array>): Index {

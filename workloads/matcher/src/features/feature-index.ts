@@ -1,6 +1,7 @@
 // Items by their local features: corners that look alike vote for an item, and the geometry of the pairs decides.
+import { firstOfEach, shareOfEach } from '../index/banks.ts';
 import { inSlices } from '../index/rebuilding.ts';
-import { mostItems, Segment } from '../index/segment.ts';
+import { type Found, mostItems, Segment } from '../index/segment.ts';
 import { type Alignment, align, complete, type Pair } from './align.ts';
 import type { Features } from './extract.ts';
 
@@ -13,10 +14,10 @@ export interface FeatureMatch {
 const radius = 52;
 /** Of sixteen tables: with four a pair at distance 30 is met in 85 % of cases, and one at 45 in half of them. */
 const tables = 4;
-/** Of more corners that look like one, the nearest vote. */
-const common = 400;
-/** Items that geometry is asked about, by their votes. */
-const candidates = 24;
+/** Of more corners that look like one, the nearest of each bank vote: of all of them, and of each at least. */
+const common = { all: 400, each: 50 };
+/** Items of a bank that geometry is asked about, by their votes: of one alone, of all of several, and of each at least. */
+const candidates = { one: 24, all: 48, each: 6 };
 const fewestVotes = 4;
 /** Pairs that geometry looks at; it compares each with each. */
 const mostPairs = 600;
@@ -111,11 +112,13 @@ export class FeatureIndex {
     const looks = new Map<number, number>();
     for (const pairs of votes.values())
       for (const { query: corner } of pairs) looks.set(corner, (looks.get(corner) ?? 0) + 1);
-    return [...votes]
+    const voted = [...votes]
       .map(([owner, pairs]) => ({ owner, pairs, ...weigh(pairs, looks) }))
       .filter(({ corners }) => corners >= fewestVotes)
-      .sort((a, b) => b.weight - a.weight || a.owner.number - b.owner.number)
-      .slice(0, candidates)
+      .sort((a, b) => b.weight - a.weight || a.owner.number - b.owner.number);
+    const bankOf = ({ owner }: { owner: Owner }) => owner.bank;
+    const share = shareOfEach(candidates.all, candidates.each, new Set(voted.map(bankOf)).size);
+    return firstOfEach(voted, bankOf, Math.min(share, candidates.one))
       .flatMap(({ owner: { number, features }, pairs }) => {
         const seen = align(query, features, nearest(pairs));
         if (!seen || seen.agreeing < fewestSeen) return [];
@@ -190,14 +193,24 @@ function vote(
   for (let corner = 0; corner < query.count; corner++) {
     const descriptor = query.descriptors.subarray(32 * corner, 32 * corner + 32);
     const found = part.segment.search(descriptor, radius, banks, 1).filter(({ slot }) => asked(ownerAt(slot)));
-    const near = found.length > common ? found.sort((a, b) => a.distance - b.distance).slice(0, common) : found;
-    for (const { slot, distance } of near) {
+    for (const { slot, distance } of nearestOfEach(found, part)) {
       const owner = ownerAt(slot);
       let pairs = votes.get(owner);
       if (!pairs) votes.set(owner, (pairs = []));
       pairs.push({ query: corner, item: part.cornerOf[slot] as number, distance });
     }
   }
+}
+
+function nearestOfEach(found: Found[], { segment }: Part): Found[] {
+  if (found.length <= common.each) return found;
+  const bankOf = ({ slot }: Found) => segment.banks[slot] as number;
+  const share = shareOfEach(common.all, common.each, new Set(found.map(bankOf)).size);
+  return firstOfEach(
+    found.sort((a, b) => a.distance - b.distance),
+    bankOf,
+    share,
+  );
 }
 
 /** Each corner of the query counts once, by how rare its look is. */

@@ -51,6 +51,14 @@ test('a hidden item is not found until it is shown again', () => {
   expect(index.search(features)).toHaveLength(1);
 });
 
+test('what one bank has most of hides nothing of another', () => {
+  const index = new FeatureIndex();
+  const whole = extractor.extract(scene(5), 300);
+  for (let number = 0; number < 30; number++) index.add(number, whole, 1);
+  index.add(100, extractor.extract(cut(scene(5), 20, 20, 400, 300), 300), 2);
+  expect(index.search(whole, new Set([1, 2])).map(({ number }) => number)).toContain(100);
+});
+
 test('what is removed or hidden while parts are merged is not found, and all else is', async () => {
   const index = new FeatureIndex();
   const all = Array.from({ length: 15 }, (_, seed) => extractor.extract(scene(seed), 300));

@@ -78,6 +78,37 @@ test('a negative bank suppresses, however many positive items are nearer', async
   expect(suppressed[0]?.evidence.suppressedBecause).toContain('negative bank consented');
 });
 
+test('a negative bank suppresses, however many nearer items another one has', async () => {
+  const actor = await actorWith('crowded', {
+    faces: {},
+    logos: {},
+    'no-faces': { kind: 'Negative', suppresses: ['faces'] },
+    'no-logos': { kind: 'Negative', suppresses: ['logos'] },
+  });
+  await record.register(actor, items(1, 'logos', { hash: hash(0) }));
+  await record.register(actor, items(60, 'no-faces', { hash: hash(1) }));
+  await record.register(actor, items(1, 'no-logos', { hash: hash(2) }));
+  await replica.look();
+  const { matched, suppressed } = await matcher.match(query('crowded'));
+  expect({ matched, suppressed: suppressed.map(({ item }) => item) }).toEqual({
+    matched: false,
+    suppressed: ['logos-0'],
+  });
+});
+
+test('items that are suppressed hide no match in another bank, however many there are', async () => {
+  const actor = await actorWith('hidden', {
+    faces: {},
+    logos: {},
+    'no-faces': { kind: 'Negative', suppresses: ['faces'] },
+  });
+  await record.register(actor, items(600, 'faces', { hash: hash(0) }));
+  await record.register(actor, items(1, 'no-faces', { hash: hash(1) }));
+  await record.register(actor, items(1, 'logos', { hash: hash(3) }));
+  await replica.look();
+  expect(await matcher.match(query('hidden'))).toMatchObject({ matched: true, matches: [{ item: 'logos-0' }] });
+});
+
 test('the distance and ratio of a bank hold before the nearest are taken', async () => {
   const actor = await actorWith('ruled', {
     strict: { maxDistance: 2 },

@@ -4,6 +4,7 @@ import { MatcherError } from '../errors.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, decode, defaultLimits, digest } from '../image/decode.ts';
 import { Slots } from '../image/slots.ts';
+import { firstOfEach, shareOfEach } from '../index/banks.ts';
 import { formatHash, PdqHasher, type Pixels, parseHash, type Variant, variants } from '../pdq/pdq.ts';
 import type { Profile } from '../profile/similarity.ts';
 import type { Bank, NewItem, Recorded } from '../record/record.ts';
@@ -191,7 +192,7 @@ export class Matcher {
     return new Map(asked.map((bank) => [bank.number, bank]));
   }
 
-  /** Of each stage what is in force, in banks that are asked for: negative ones apart, so that neither crowds out the other. */
+  /** Of each stage what is in force, in banks that are asked for, so much of each that none crowds out another. */
   #find(query: Question, banks: ReadonlyMap<number, Bank>): Finding[] {
     const { replica } = this.#options;
     const admits = ({ number, bank }: { number: number; bank: number }) => {
@@ -203,7 +204,7 @@ export class Matcher {
     );
     return kinds.flatMap((asked) => {
       if (asked.length === 0) return [];
-      const most = asked[0]?.kind === 'Negative' ? mostNegatives * asked.length : mostFindings;
+      const most = asked[0]?.kind === 'Negative' ? mostNegatives : shareOfEach(mostFindings, mostShown, asked.length);
       const among = { banks: new Map(asked.map((bank) => [bank.number, bank])), admits };
       return [
         this.#byBytes(query, among),
@@ -211,7 +212,7 @@ export class Matcher {
         this.#byFeatures(query, among),
         this.#byEmbedding(query, among),
         this.#byProfile(query, among),
-      ].flatMap((found) => found.slice(0, most));
+      ].flatMap((found) => firstOfEach(found, ({ bank }) => bank, most));
     });
   }
 
@@ -242,10 +243,10 @@ export class Matcher {
   #byFeatures({ fingerprint }: Question, { banks, admits }: Asked): Finding[] {
     const { replica } = this.#options;
     const bankOf = (number: number) => replica.bankOf(number) ?? -1;
-    const find = (features: Features | null | undefined, mirrored: boolean): Finding[] =>
-      features
+    const find = (features: Features | null | undefined, among: readonly number[], mirrored: boolean): Finding[] =>
+      features && among.length > 0
         ? replica
-            .byFeatures(features, new Set(banks.keys()), (number) => admits({ number, bank: bankOf(number) }))
+            .byFeatures(features, new Set(among), (number) => admits({ number, bank: bankOf(number) }))
             .map(({ number, alignment }) => ({
               number,
               bank: bankOf(number),
@@ -253,8 +254,11 @@ export class Matcher {
               alignment: { ...alignment, mirrored },
             }))
         : [];
-    const upright = find(fingerprint?.features, false);
-    return upright.length > 0 ? upright : find(fingerprint?.mirrored, true);
+    const asked = [...banks.keys()];
+    const upright = find(fingerprint?.features, asked, false);
+    const found = new Set(upright.map(({ bank }) => bank));
+    const others = asked.filter((bank) => !found.has(bank));
+    return [...upright, ...find(fingerprint?.mirrored, others, true)];
   }
 
   #byEmbedding({ fingerprint }: Question, { banks, admits }: Asked): Finding[] {
@@ -298,9 +302,10 @@ function oneOf({ hash, quality }: { hash: Uint8Array; quality: number }) {
   return { hashes: [hash], quality };
 }
 
-/** Items of a stage that are looked up in the record. */
+/** Items of a stage that are looked up in the record: of one bank, and of each at least, which is the largest `topK`. */
 const mostFindings = 500;
-/** The same to each negative bank; one suppresses. */
+const mostShown = 100;
+/** Of each negative bank; one suppresses. */
 const mostNegatives = 20;
 
 function mirror({ data, width, height }: Pixels & { readonly channels: 3 }): Pixels {

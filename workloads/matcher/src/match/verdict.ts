@@ -2,7 +2,7 @@
 // what negative banks suppress named with the reason.
 import type { Alignment } from '../features/align.ts';
 import type { Variant } from '../pdq/pdq.ts';
-import type { FieldEvidence } from '../profile/similarity.ts';
+import { type FieldEvidence, isWithoutName } from '../profile/similarity.ts';
 import type { Bank } from '../record/record.ts';
 import { hashCurve, oddsAt, probability, profileCurve } from './calibration.ts';
 
@@ -24,7 +24,10 @@ export interface Scored {
   readonly bank: Bank;
   /** First of the stages that found it, in the order in which they run. */
   readonly stage: Stage;
-  /** 0..1, about the share of such findings that are right; a match is at least one half. */
+  /**
+   * 0..1; a match is at least one half. Of names and hashes, about the share that is right of such pairs, half of which
+   * are the same; among a million items it is smaller. Of attributes alone one half, of other stages a fixed function.
+   */
   readonly score: number;
   readonly findings: readonly Finding[];
 }
@@ -91,7 +94,8 @@ function fuse(findings: readonly Finding[], { profileWeight, minEmbeddingSimilar
     if (hash) image.push(oddsAt(hashCurve, hash.distance));
     if (alignment) image.push(featureOdds(alignment.agreeing));
     if (embedding) image.push(embeddingOdds(embedding.similarity, minEmbeddingSimilarity));
-    if (named) profile.push(oddsAt(profileCurve, named.similarity));
+    // The curve is of names; how many share a country, nobody says.
+    if (named) profile.push(isWithoutName(named) ? 0 : oddsAt(profileCurve, named.similarity));
   }
   // What a threshold of the spec lets in is a match, also where it is less likely than not.
   const strongest = (odds: readonly number[]) => Math.max(0, ...odds);

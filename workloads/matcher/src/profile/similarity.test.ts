@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { compareProfiles, jaroWinkler, nameSimilarity, normalize, sound, trigramSimilarity } from './similarity.ts';
+import {
+  compareProfiles,
+  jaroWinkler,
+  nameSimilarity,
+  normalize,
+  type Profile,
+  sound,
+  trigramSimilarity,
+} from './similarity.ts';
 
 test.each([
   ['José Álvarez', 'jose alvarez', 1],
@@ -70,6 +78,18 @@ test('aliases count as names, attributes by value, and the evidence says which',
   expect(match?.similarity).toBeGreaterThan(0.8);
   expect(compareProfiles({ name: 'a' }, { attributes: { x: 'y' } })).toBeUndefined();
   expect(compareProfiles({ attributes: { constructor: 'x' } }, { attributes: {} })).toBeUndefined();
+});
+
+test('a name that one side lacks counts against it, and attributes weigh no more than a name, however many agree', () => {
+  const attributes = { country: 'GR', born: '1950' };
+  const similarityOf = (query: Profile, item: Profile) => compareProfiles(query, item)?.similarity;
+  expect(similarityOf({ name: 'John Smith', attributes }, { attributes: { country: 'GR' } })).toBeCloseTo(0.2);
+  expect(similarityOf({ attributes: { country: 'GR' } }, { name: 'Maria Papadaki', attributes })).toBeCloseTo(0.2);
+  expect(similarityOf({ attributes }, { attributes: { country: 'gr' } })).toBeCloseTo(0.5);
+  expect(similarityOf({ attributes }, { attributes })).toBe(1);
+  const many = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`key${i}`, 'same']));
+  const others = { name: 'Peter Schmidt', attributes: many };
+  expect(similarityOf({ name: 'Maria Gonzalez', attributes: many }, others)).toBeLessThan(0.85);
 });
 
 test('letters are folded, measures are known ones', () => {

@@ -21,7 +21,7 @@ export interface FieldEvidence {
   readonly similarity: number;
 }
 
-/** Names weigh as much as so many attributes. */
+/** Names weigh as much as so many attributes, and as much as all of them where there are more. */
 const nameWeight = 4;
 
 /** Letters that comparisons may still cost: when none are left, names that come later are not compared. */
@@ -29,7 +29,10 @@ export interface Budget {
   left: number;
 }
 
-/** The fields both sides have; undefined when there is none. */
+/**
+ * The fields both sides have; undefined when there is none. A name that one side lacks counts against it, as a country alone
+ * is that of many; where neither has one, each attribute does that the query has and the item lacks.
+ */
 export function compareProfiles(
   query: Profile,
   item: Profile,
@@ -37,7 +40,8 @@ export function compareProfiles(
   budget: Budget = { left: Number.POSITIVE_INFINITY },
 ): ProfileMatch | undefined {
   const fields: FieldEvidence[] = [];
-  const best = bestName(namesOf(query), namesOf(item), phonetic, budget);
+  const [asked, known] = [namesOf(query), namesOf(item)];
+  const best = bestName(asked, known, phonetic, budget);
   if (best) fields.push(best);
   for (const [key, value] of Object.entries(query.attributes ?? {})) {
     const other = Object.hasOwn(item.attributes ?? {}, key) ? item.attributes?.[key] : undefined;
@@ -47,9 +51,19 @@ export function compareProfiles(
     fields.push({ field: `attributes.${key}`, query: value, item: other, similarity });
   }
   if (fields.length === 0) return undefined;
-  const weight = ({ field }: FieldEvidence) => (field === 'name' ? nameWeight : 1);
-  const total = fields.reduce((sum, each) => sum + weight(each), 0);
-  return { similarity: fields.reduce((sum, each) => sum + weight(each) * each.similarity, 0) / total, fields };
+  const shared = fields.length - Number(best !== undefined);
+  const alike = fields.reduce((sum, each) => sum + (each === best ? 0 : each.similarity), 0);
+  if (asked.length + known.length === 0) {
+    return { similarity: alike / Object.keys(query.attributes ?? {}).length, fields };
+  }
+  const weight = Math.min(1, nameWeight / Math.max(1, shared));
+  const similarity = (nameWeight * (best?.similarity ?? 0) + weight * alike) / (nameWeight + weight * shared);
+  return { similarity, fields };
+}
+
+/** Whether no name is among what two profiles have in common. */
+export function isWithoutName({ fields }: Pick<ProfileMatch, 'fields'>): boolean {
+  return fields[0]?.field.startsWith('attributes.') ?? false;
 }
 
 export function namesOf({ name, aliases = [] }: Profile): string[] {
