@@ -120,7 +120,7 @@ describe('the healer', () => {
     ask();
     await looks(2);
     expect(changed).toEqual(['team/notes']);
-    const said = JSON.parse(reconcile().data['healing.json'] ?? '') as { commands: object[] };
+    const said = JSON.parse(reconcile().data?.['healing.json'] ?? '') as { commands: object[] };
     expect(said.commands).toMatchObject([{ action: 'clearCache', pods: ['notes-1'], at: '2026-01-01T12:01:00.000Z' }]);
     expect(events).toEqual([
       { type: 'Normal', reason: 'Healed', message: 'clearCache: pod notes-1 uses 95 % of its memory' },
@@ -168,10 +168,10 @@ describe('the healer', () => {
   it('under a new leader leaves what was put for the engines', async () => {
     ask();
     await looks(2);
-    const before = reconcile().data['healing.json'];
+    const before = reconcile().data?.['healing.json'];
     await healer.stop();
     healer = begin();
-    expect(reconcile().data['healing.json']).toBe(before);
+    expect(reconcile().data?.['healing.json']).toBe(before);
   });
 
   it('takes the file away when its hour is over', async () => {

@@ -7,7 +7,8 @@ export const resourceFolder = '/etc/quintet/resource';
 export const resourceFile = `${resourceFolder}/resource.json`;
 
 export interface ConfigMap extends KubeObject {
-  data: Record<string, string>;
+  /** Left out by others, where there is none. */
+  data?: Record<string, string>;
 }
 
 export function configMap(owner: KubeObject, name: string, component: string, data: Record<string, string>): ConfigMap {

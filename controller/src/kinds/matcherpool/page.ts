@@ -38,6 +38,9 @@ export function readIndexPage(text: string): PodIndex | undefined {
     return undefined;
   const index = { shard, items, disabled: disabled ?? 0, quarantined: quarantined ?? 0, ageSeconds, position };
   if (!Object.values(index).every((value) => Number.isFinite(value) && value >= 0)) return undefined;
+  // As the status has them: one that is not whole would have all of it refused.
+  const { ageSeconds: _, ...counts } = index;
+  if (!Object.values(counts).every(Number.isSafeInteger)) return undefined;
   const written = values.get('snapshot_timestamp_seconds') ?? 0;
   return { ...index, snapshotAt: written > 0 && written < 1e11 ? new Date(written * 1000) : undefined };
 }

@@ -42,6 +42,8 @@ quintet_matcher_snapshot_timestamp_seconds 1767268800
     ['with a number that is none', page.replace('position 31', 'position NaN')],
     ['of another engine', 'quintet_requests_in_flight 0\n'],
     ['of counts below zero', page.replace('} 7', '} -7')],
+    ['of parts of items', page.replace('} 7', '} 1.5')],
+    ['of more changes than can be counted', page.replace('position 31', 'position 1e300')],
   ])('%s tells nothing', (_, text) => {
     expect(readIndexPage(text)).toBeUndefined();
   });

@@ -10,7 +10,7 @@ const file = 'forecast.json';
 
 /** Nothing that a namesake has left. */
 export function learntIn(live: ConfigMap | undefined, uid: string): string | undefined {
-  return live?.metadata.ownerReferences?.some((owner) => owner.uid === uid) ? live.data[file] : undefined;
+  return live?.metadata.ownerReferences?.some((owner) => owner.uid === uid) ? live.data?.[file] : undefined;
 }
 
 /** Until a new leader has something to tell, what its predecessor told stays. */
@@ -18,6 +18,6 @@ export function forecastHistory(resource: Served, observed: Observed, scaling: S
   const { autoscaling } = resource.spec;
   if (!autoscaling?.predictive || autoscaling.predictive.mode === 'None') return [];
   const name = forecastName(resource);
-  const learnt = scaling?.learnt ?? observed.get<ConfigMap>(types.configMap, name)?.data[file];
+  const learnt = scaling?.learnt ?? observed.get<ConfigMap>(types.configMap, name)?.data?.[file];
   return learnt === undefined ? [] : [configMap(resource, name, 'forecast', { [file]: learnt })];
 }

@@ -27,7 +27,7 @@ export const commandsFile = 'healing.json';
 /** What stands in a ConfigMap already: of this leader's predecessor. */
 export function commandsOf(live: ConfigMap | undefined): Command[] {
   try {
-    const said = JSON.parse(live?.data[commandsFile] ?? '{}') as { commands?: Command[] };
+    const said = JSON.parse(live?.data?.[commandsFile] ?? '{}') as { commands?: Command[] };
     return Array.isArray(said.commands) ? said.commands.filter(({ at }) => Number.isFinite(Date.parse(at))) : [];
   } catch {
     return [];
@@ -37,7 +37,7 @@ export function commandsOf(live: ConfigMap | undefined): Command[] {
 /** For the ConfigMap that the pods mount; a new leader leaves there what its predecessor put. */
 export function commandsData(healing: Healing | undefined, live: ConfigMap | undefined): Record<string, string> {
   if (!healing) {
-    const kept = live?.data[commandsFile];
+    const kept = live?.data?.[commandsFile];
     return kept === undefined ? {} : { [commandsFile]: kept };
   }
   return healing.commands.length > 0 ? { [commandsFile]: JSON.stringify({ commands: healing.commands }) } : {};
