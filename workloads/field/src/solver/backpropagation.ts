@@ -1,7 +1,7 @@
 // Back and forth between elements and foci: amplitudes at the foci set to what is wanted, those of the elements to one, phases kept.
 import { fociToBegin, magnitude, type Outcome, rowNorms, silencer } from './iterations.ts';
 import { type ComplexVector, complexVector, multiplyAdjoint } from './matrix.ts';
-import { exact, kernelRounds, plainRounds, type Rounds } from './rounds.ts';
+import { exact, kernelRounds, plainRounds, type Rounds, towardsOne } from './rounds.ts';
 import type { Goals } from './targets.ts';
 
 /** How many ways of starting the kernel follows up to which iteration; those that are loudest then go on. */
@@ -111,9 +111,19 @@ function follow({ goals, norms, rounds, power }: Way, run: Run, iterations: numb
       y.re[j] = b.re[j]! * gain;
       y.im[j] = b.im[j]! * gain;
     }
+    if (power > 0) keepInRange(weights);
     rounds.backward(y);
   }
   run.x = rounds.drive();
+}
+
+/** Of the largest weight: one as small as this can still grow again. */
+const leastWeight = 1e-200;
+
+/** Weights of foci that elements cannot meet grow or shrink for ever; only what they are to one another counts. */
+function keepInRange(weights: Float64Array): void {
+  const scale = towardsOne(weights.reduce((most, each) => Math.max(most, each), 0));
+  for (let j = 0; j < weights.length; j++) weights[j] = Math.max(weights[j]! * scale, leastWeight);
 }
 
 /** The rest of a run, in 64 bits where 32 tell no difference any more. */

@@ -47,7 +47,20 @@ export function solveGoals(goals: Goals, targets: readonly Target[], settings: S
   const drive = constrain(x, settings);
   level(drive, goals, targets);
   const focal = focalAmplitudes(goals, drive);
-  return { drive, iterations, focal, residual: residualOf(goals, focal) };
+  const residual = residualOf(goals, focal);
+  refuseUnlessFinite(drive, residual);
+  return { drive, iterations, focal, residual };
+}
+
+/** A target that no sound reaches leaves nothing to solve for. */
+function refuseUnlessFinite({ amplitudes, phases }: Drive, residual: number): void {
+  const wrong = [...amplitudes, ...phases, residual].find((each) => !Number.isFinite(each));
+  if (wrong === undefined) return;
+  throw new FieldError(
+    'InvalidTarget',
+    `no drive is found for these targets (${wrong}): they are out of all elements' reach, or too far apart in pressure`,
+    'spec.targets',
+  );
 }
 
 const frameIterations = 20;
@@ -55,7 +68,7 @@ const frameIterations = 20;
 /**
  * The next frame of a motion, by weighted Gerchberg–Saxton from the phases of the one before. A turn of all elements alike
  * changes nothing that is heard, so they are turned to change least.
- * @returns with `continuous` the phases before they are rounded to those that the hardware has.
+ * @returns with `continuous` the phases before they are rounded to those that the hardware has. @throws FieldError `InvalidTarget`
  */
 export function solveFrom(
   emitters: Emitters,
@@ -82,6 +95,7 @@ export function solveFrom(
   };
   const drive = constrain(turned, settings);
   level(drive, goals, targets);
+  refuseUnlessFinite(drive, 0);
   return { drive, continuous: turned.re.map((value, t) => Math.atan2(turned.im[t]!, value)) };
 }
 

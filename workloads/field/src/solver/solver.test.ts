@@ -86,6 +86,33 @@ describe('every solver', () => {
 });
 
 describe('weighted Gerchberg–Saxton', () => {
+  const few = (columns: number): Emitters => ({ ...emitters, elements: grid({ rows: 1, columns, pitch: 10e-3 }) });
+  const [foci] = targetSets(16, 1) as [Target[]];
+  const long = { ...settings, iterations: 2000 };
+
+  it.each([
+    ['by the kernel', 2, foci],
+    ['by plain matrices', 4, [...foci, focus('hush', 0.02, 0.02, 0.1, { trap: 'Silence' })]],
+  ])('stays finite over thousands of rounds where elements cannot meet all foci, %s', (_, columns, targets) => {
+    const { drive, residual, focal } = solve(few(columns), targets, long);
+    for (const each of [...drive.phases, ...focal, residual]) expect(Number.isFinite(each)).toBe(true);
+    // Nor is it what overflow leaves: all elements in phase.
+    expect(new Set(drive.phases).size).toBeGreaterThan(1);
+  });
+
+  it('hears foci that hardly any sound reaches', () => {
+    const faint = { ...emitters, attenuation: 600 };
+    const { drive, residual } = solve(faint, [focus('near', 0, 0, 0.03), focus('far', 0, 0, 0.15)], settings);
+    for (const each of [...drive.phases, residual]) expect(Number.isFinite(each)).toBe(true);
+  });
+
+  it('refuses targets that no sound reaches at all', () => {
+    const deaf = { ...emitters, attenuation: 1e5 };
+    expect(() => solve(deaf, [focus('far', 0, 0, 0.1)], settings)).toThrow(
+      expect.objectContaining({ reason: 'InvalidTarget', field: 'spec.targets' }),
+    );
+  });
+
   it.each([2, 4, 8])('makes %i targets equally loud within 2 %, without swinging', (count) => {
     for (const targets of targetSets(count, 30)) expect(solve(emitters, targets, settings).residual).toBeLessThan(0.02);
   });
