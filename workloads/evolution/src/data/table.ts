@@ -100,7 +100,7 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
 }
 
 /** The table itself, what is sent to those who evaluate, and as much again for whoever else lives here. */
-const copies = 3;
+export const copies = 3;
 
 /** @throws EvolutionError DataTooLarge before anything is made that would not fit */
 function refuseTooLarge(

@@ -22,6 +22,7 @@ import { statisticsOf } from './drift.ts';
 import type { Importance } from './importance.ts';
 import { effortOf, judgeModel, refuseUnjudgeable } from './judge.ts';
 import { type Model, modelOf, type StoredModel } from './model.ts';
+import { refuseRoomless } from './room.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
 
 export interface RunOptions {
@@ -84,6 +85,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
   const { spec, problem, started, before = { seconds: 0, placed: 0 } } = options;
   if (spec.search.learners.some((learner) => treeLearners.has(learner))) lightgbm();
   const judging = judgingOf(spec, problem);
+  refuseRoomless(problem, searchOptionsOf(spec, problem));
   const split = splitRows(problem, judging.split);
   refuseUnjudgeable(problem, judging, split);
   const suspects = audited(spec, problem, split);

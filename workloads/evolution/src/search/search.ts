@@ -7,6 +7,7 @@ import type { Evaluator } from '../evaluate/task.ts';
 import { type Random, randomOf } from '../random.ts';
 import { firstGeneration, firstWaves } from './first.ts';
 import { type Genome, keyOf, type Space } from './genome.ts';
+import { Kept } from './kept.ts';
 import { Milestones } from './milestones.ts';
 import { type Bred, bred, type Candidate, type Individual, Island } from './population.ts';
 import { Preselection } from './preselect.ts';
@@ -65,9 +66,6 @@ export interface SearchResult extends SearchProgress {
 /** Children of which the most promising is evaluated, and the share of pipelines that are not chosen. */
 const children = 8;
 const asItComes = 0.25;
-/** Pipelines whose predictions and fitted models are kept. */
-const keptWhole = 60;
-
 /** @param stopped aborts when the clock has struck */
 export async function search(
   evaluator: Evaluator,
@@ -93,6 +91,7 @@ class Search {
   readonly #milestones: Milestones<Known>;
   readonly #learners = new Set<string>();
   readonly #complete: Individual[] = [];
+  readonly #kept = new Kept();
   readonly #failures: string[] = [];
   readonly #curve: { placed: number; seconds: number; score: number }[] = [];
   readonly #started = performance.now();
@@ -230,7 +229,7 @@ class Search {
     this.#preselection.learn(individual.genome, individual.score);
     island.add(individual);
     this.#complete.push(individual);
-    this.#forget();
+    this.#kept.add(individual);
     if (this.#best && individual.score <= this.#best.score) return;
     this.#best = individual;
     this.#curve.push({
@@ -238,16 +237,6 @@ class Search {
       seconds: (performance.now() - this.#started) / 1000,
       score: individual.score,
     });
-  }
-
-  /** Only the best can join the ensemble: memory stays bounded however long the search runs. */
-  #forget(): void {
-    const holding = this.#complete.filter((each) => each.predictions.length > 0);
-    if (holding.length < 2 * keptWhole) return;
-    for (const each of holding.sort((a, b) => b.score - a.score || a.index - b.index).slice(keptWhole)) {
-      each.predictions = [];
-      each.models = [];
-    }
   }
 
   /** Pipelines that were ready when the clock struck, out of turn; no other is bred from them. */
