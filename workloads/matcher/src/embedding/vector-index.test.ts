@@ -56,6 +56,15 @@ test('finds what a comparison with every vector finds, few or many', () => {
   expect(found / wanted).toBeGreaterThan(0.98);
 });
 
+test('what one bank has most of hides nothing of another', () => {
+  const index = new VectorIndex(dimensions);
+  const [query, near] = clustered(41).filter((_, i) => i % 40 === 0) as [Float32Array, Float32Array];
+  for (let number = 0; number < 600; number++) index.add(number, query, 1);
+  index.add(1000, near, 2);
+  const found = index.search(query, { banks: new Set([1, 2]), admits: () => true, minSimilarity: 0.5 });
+  expect([found.length, found.at(-1)?.number]).toEqual([501, 1000]);
+});
+
 test('items of other banks, hidden and removed ones take no place', () => {
   const vectors = clustered(4000);
   const index = new VectorIndex(dimensions);
