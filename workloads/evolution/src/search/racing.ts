@@ -1,13 +1,18 @@
 // Stops a pipeline early that will not lead: after the teaching sample, and between its folds.
 //
-// A pipeline is compared, fold by fold, with the best that was known when it was bred. A pipeline that would be better than that one by `worth` deviations
-// of such a difference on one fold is stopped in at most `errorRate` of cases, as far as differences are normal: the quantile of the error rate is shared
-// among all looks (Bonferroni). Of those that are merely as good a look stops about two fifths: what is sought is a better one, and time spent on equals is
-// not spent on others. The deviation is the median of the differences seen so far in this run, so that learners of quite another kind, whose folds
-// scatter more, do not hide small steps near the best. Until enough were seen it is mixed with a quarter of how the compared one's own folds scatter:
-// folds are hard or easy for all pipelines alike, and two of them differ less from fold to fold than each does by itself.
+// A pipeline is compared, fold by fold, with the best that was known when it was bred. The bar is set for one that would be better than that one by `worth`
+// deviations of such a difference on one fold: it would be stopped in at most `errorRate` of cases, the quantile of the error rate being shared among all
+// looks (Bonferroni), if differences were normal, their deviation known, and the best one a stranger to these looks. In a search neither of the last two
+// holds: the best has passed the same looks, and is lucky there; and scatter is learned from those that were not stopped, which scatter less. Simulated
+// with both, by the looks of a search (racing.test.ts), such a pipeline is stopped in 6 to 8 of 100 cases where folds alone are looked at, and in 11 to 14
+// with a sample.
+// Of those that are merely as good a look stops more: what is sought is a better one, and time spent on equals is not spent on others. The deviation is the
+// median of the differences seen so far in this run, so that learners of quite another kind, whose folds scatter more, do not hide small steps near the best.
+// Until enough were seen it is mixed with a quarter of how the compared one's own folds scatter: folds are hard or easy for all pipelines alike, and two of
+// them differ less from fold to fold than each does by itself.
 import type { Individual } from './population.ts';
 
+/** Nominal: what it comes to in a search is said above. */
 export const errorRate = 0.05;
 /** Deviations of the difference on one fold, or on the sample, by which a pipeline must be better to be kept for sure. */
 export const worth = 1.75;

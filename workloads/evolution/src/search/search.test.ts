@@ -173,7 +173,7 @@ describe('the search', () => {
 });
 
 describe('the race', () => {
-  it('stops a pipeline that is better by what is worth keeping in no more cases than it states, and most that are much worse at once', () => {
+  it('stops a pipeline that is better by what is worth keeping in no more cases than its bar is set for, where the best is a stranger to its looks, and most that are much worse at once', () => {
     const random = randomOf('race');
     const folds = 5;
     const deviation = 0.01;
