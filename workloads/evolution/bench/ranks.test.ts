@@ -36,6 +36,12 @@ describe('ranks of a bench', () => {
     expect(setRow(bench, data, [pair(0.7, 0.8), pair(0.8, 0.7), pair(0.79, 0.8)]).met).toBe(true);
   });
 
+  it('count no answer of ours as missed where FLAML has one, however good the others are', () => {
+    const better = { ours: answer(0.9), flaml: answer(0.8) };
+    expect(setRow(bench, data, [better, better, { ours: none, flaml: answer(0.8) }]).met).toBe(false);
+    expect(setRow(bench, data, [better, better, { ours: none, flaml: none }]).met).toBe(true);
+  });
+
   it('show the loss of several classes as people know it, lower being better', () => {
     const made = setRow(bench, { ...data, task: 'Multiclass' }, [{ ours: answer(-0.2), flaml: answer(-0.4) }]);
     expect(made).toMatchObject({ metric: 'log loss', ours: 0.2, peers: { flaml: 0.4 }, ratio: 2 });
