@@ -87,5 +87,7 @@ declare module 'fastify' {
     admin?: boolean;
     /** Its connections last and have a limit of their own: they are not among the requests at once. */
     lasting?: boolean;
+    /** A body of any length, worked on as it comes: `server.requestTimeout` is for a silence within it, not for all of it. */
+    longBody?: boolean;
   }
 }

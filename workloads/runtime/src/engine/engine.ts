@@ -18,6 +18,7 @@ import { connectRedis } from '../redis.ts';
 import { redisPrefix, redisUrl, reloadableSettings, type Settings, settingsSchema } from '../settings.ts';
 import { startTracing } from '../traces.ts';
 import { access } from './access.ts';
+import { arrival } from './arrival.ts';
 import { cancellation } from './cancellation.ts';
 import { followCommands } from './commands.ts';
 import type { EngineContext, EngineDefinition, EngineOptions, EngineServer } from './context.ts';
@@ -146,6 +147,7 @@ export async function startEngine<S extends z.ZodObject>(
 
   observeProcess(registry);
   definition.metrics?.(registry);
+  arrival(server, settings().server.requestTimeout);
   cancellation(server, settings().server.handlerTimeout);
   await prepare(server, { name, version, origins: () => settings().cors?.origins ?? [] });
   observeRequests(server, registry, tracing, () => settings().server.drainTimeout);
@@ -246,7 +248,8 @@ function makeServer(name: string, settings: Settings, options: EngineOptions): E
     },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: rateLimits.maxBodySize,
-    requestTimeout: server.requestTimeout,
+    // Node's own is for the whole body, whatever the route does with it; see `arrival.ts`.
+    requestTimeout: 0,
     keepAliveTimeout: server.keepAliveTimeout,
     connectionTimeout: 0,
     trustProxy: server.trustProxy,
@@ -258,7 +261,7 @@ function makeServer(name: string, settings: Settings, options: EngineOptions): E
       connectionsCheckingInterval: 5000,
     },
     genReqId: (request) => requestIdOf(request.headers['x-request-id']),
-    routerOptions: { maxParamLength: 512 },
+    routerOptions: { maxParamLength: 1024 },
   }).withTypeProvider<ZodTypeProvider>();
   made.server.maxConnections = server.maxConnections;
   made.setValidatorCompiler(validatorCompiler);
