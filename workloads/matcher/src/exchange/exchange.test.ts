@@ -6,8 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { MatchEntry } from '../match/entry.ts';
 import { type Actor, openRecord, type Recorded } from '../record/record.ts';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { type Asked, Calls } from './calls.ts';
 import { importFeed } from './feeds.ts';
-import { deliver, enqueue, prune, signature, type Webhook } from './webhooks.ts';
+import { deliver, prune, signature, type Webhook } from './webhooks.ts';
 
 let postgres: TestPostgres;
 let record: Recorded;
@@ -101,6 +102,58 @@ describe('feeds', () => {
     expect(await reading(named('after'))).toMatchObject({ added: 0, changed: 0 });
   });
 
+  test('that withdraw what was disabled here, and give it again, do not put it in force', async () => {
+    let given = [entry('1', '1'), entry('2', '2'), entry('3', '3')];
+    let cursor = 0;
+    const reading = async () => {
+      const at = ++cursor;
+      answer = (path) => ({ body: { cursor: at, entries: path.endsWith(`=${at}`) ? [] : given } });
+      return await importFeed(record, actor, feed());
+    };
+    await reading();
+    await record.setState({ ...actor, name: 'operator' }, 'partner:1', 'Disabled');
+    await record.setState({ ...actor, name: 'operator' }, 'partner:2', 'Disabled', new Date(Date.now() + 60_000));
+    given = given.map((each) => ({ ...each, state: 'Removed' }));
+    await reading();
+    const states = async () =>
+      await Promise.all(
+        ['1', '2', '3'].map(async (id) => {
+          const found = await record.item(actor.tenant, `partner:${id}`);
+          return found && [found.state, found.disabledUntil];
+        }),
+      );
+    expect(await states()).toEqual([['Disabled', null], ['Disabled', null], undefined]);
+    given = given.map((each) => ({ ...each, state: 'Enabled' }));
+    await reading();
+    expect(await states()).toEqual([
+      ['Disabled', null],
+      ['Disabled', null],
+      ['Enabled', null],
+    ]);
+  });
+
+  test('that cannot change an item leave it as it was', async () => {
+    const reading = async (at: number, metadata: object) => {
+      const entries = [{ ...entry('1', '1'), metadata }];
+      answer = (path) => ({ body: { cursor: at, entries: path.endsWith(`=${at}`) ? [] : entries } });
+      return await importFeed(record, actor, feed());
+    };
+    await reading(1, { of: 'before' });
+    await record.transaction(async (client) => {
+      await client.query(`create function refused() returns trigger language plpgsql as
+        $$ begin if new.metadata->>'of' = 'refused' and not exists (
+          select 1 from items where id = new.id and tenant = new.tenant and state <> 'Removed')
+        then raise exception 'lost'; end if; return new; end $$`);
+      await client.query('create trigger refused before insert on items for each row execute function refused()');
+    });
+    try {
+      await expect(reading(2, { of: 'refused' })).rejects.toMatchObject({ code: 'RecordUnavailable' });
+      expect(await record.item(actor.tenant, 'partner:1')).toMatchObject({ metadata: { of: 'before' } });
+    } finally {
+      await record.transaction(async (client) => await client.query('drop function refused cascade'));
+    }
+  });
+
   test('go on behind entries that are not as described or cannot be kept', async () => {
     const large = { ...entry('4', '4'), metadata: { text: 'x'.repeat(20_000) } };
     answer = (path) => ({
@@ -180,6 +233,12 @@ describe('webhooks', () => {
     retries,
     banks: ['shared'],
   });
+  const silent = { warn: () => undefined };
+  const enqueue = async (of: Recorded, webhooks: readonly Webhook[], asked: Asked, matches: readonly MatchEntry[]) => {
+    const kept = new Calls({ record: of, webhooks, log: silent });
+    kept.add(asked, { matches });
+    await kept.close();
+  };
   const query = () => ({ tenant: actor.tenant, sha256: 'ab' });
   const found = (bank: string) => ({ item: 'a', bank, score: 1 }) as unknown as MatchEntry;
 
@@ -198,6 +257,41 @@ describe('webhooks', () => {
     const seconds = Number(/^t=(\d+),/.exec(sent)?.[1]);
     expect(sent).toBe(signature('secret', call?.body ?? '', seconds));
     expect(await deliver(record, [webhook()])).toBe(0);
+  });
+
+  test('say which shards are not in the verdict', async () => {
+    const kept = new Calls({ record, webhooks: [webhook()], log: silent });
+    kept.add(query(), { matches: [found('shared')], shards: { of: 2, missing: [1] } });
+    await kept.close();
+    await deliver(record, [webhook()]);
+    expect(JSON.parse(calls[0]?.body ?? '')).toMatchObject({ shards: { of: 2, missing: [1] } });
+  });
+
+  test('wait for a record that is away, bounded, are written together, and at the end', async () => {
+    const written: number[] = [];
+    const warned: object[] = [];
+    let away = true;
+    const transaction: Recorded['transaction'] = async (work) => {
+      if (away) throw new Error('PostgreSQL is away');
+      const query = (_: string, [names]: unknown[][]) => {
+        written.push(names?.length ?? 0);
+        return Promise.resolve({});
+      };
+      return await work({ query } as never);
+    };
+    const log = { warn: (said: object) => void warned.push(said) };
+    const one = JSON.stringify({ type: 'match', id: '0'.repeat(36), ...query(), matches: [found('shared')] }).length;
+    const kept = new Calls({ record: { transaction }, webhooks: [webhook()], log, most: 3 * one });
+    for (let i = 0; i < 5; i++) kept.add(query(), { matches: [found('shared')] });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warned).toMatchObject([{ waiting: 3 }, { lost: 2 }]);
+    away = false;
+    await kept.close();
+    expect(written).toEqual([3]);
+    away = true;
+    kept.add(query(), { matches: [found('shared')] });
+    await kept.close();
+    expect(warned.at(-1)).toEqual({ lost: 1 });
   });
 
   test('are not called for other banks', async () => {

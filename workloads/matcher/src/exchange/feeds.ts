@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { MatcherError } from '../errors.ts';
 import { parseHash } from '../pdq/pdq.ts';
 import type { Actor, Item, NewItem, Recorded } from '../record/record.ts';
+import { register } from '../record/registration.ts';
+import { changeState, lockItem } from '../record/states.ts';
 
 export interface Feed {
   readonly name: string;
@@ -102,13 +104,7 @@ export async function importFeed(record: Recorded, actor: Actor, feed: Feed): Pr
       for (const id of known) if (await replace(record, actor, ofId.get(id) as NewItem)) totals.changed++;
       for (const { id, state } of last.values()) {
         if (state === 'Enabled') continue;
-        const gone = await record.setState(actor, idOf(id), 'Removed').then(
-          () => true,
-          (error: unknown) => {
-            if (error instanceof MatcherError && error.code === 'ItemUnknown') return false;
-            throw error;
-          },
-        );
+        const gone = await withdraw(record, actor, idOf(id), feed.name);
         if (gone) totals.withdrawn++;
       }
       const over = given.length === 0 || after === cursor;
@@ -121,13 +117,28 @@ export async function importFeed(record: Recorded, actor: Actor, feed: Feed): Pr
 
 /**
  * What a replica knows of an item is for good, so one that has changed is another under the same identifier. One that somebody disabled here stays so, as it was.
- * When this ends between the two, the page is read again.
  */
 async function replace(record: Recorded, actor: Actor, item: NewItem): Promise<boolean> {
-  const known = await record.item(actor.tenant, item.id);
-  if (known?.state !== 'Enabled' || known.source !== item.source || isSame(known, item)) return false;
-  await record.setState(actor, item.id, 'Removed');
-  return (await record.register(actor, [item])).added.length === 1;
+  return await record.transaction(async (client) => {
+    const known = await lockItem(client, actor.tenant, item.id);
+    if (known?.state !== 'Enabled' || known.source !== item.source || isSame(known, item)) return false;
+    await changeState(client, actor, known, { state: 'Removed' });
+    return (await register(client, actor, [item])).added.length === 1;
+  });
+}
+
+/**
+ * One that somebody disabled here is not forgotten, as it would be in force again when the feed gives it again. Nor does it come into force by its date.
+ */
+async function withdraw(record: Recorded, actor: Actor, id: string, feed: string): Promise<boolean> {
+  return await record.transaction(async (client) => {
+    const known = await lockItem(client, actor.tenant, id);
+    if (!known || known.source !== feed) return false;
+    if (known.state === 'Disabled' && known.disabledUntil === null) return false;
+    const state = known.state === 'Disabled' ? 'Disabled' : 'Removed';
+    await changeState(client, actor, known, { state });
+    return true;
+  });
 }
 
 function isSame(known: Item, { hash, quality, profile, metadata }: NewItem): boolean {

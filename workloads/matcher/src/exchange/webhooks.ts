@@ -1,7 +1,6 @@
-// Calls on a match: written to the record with the verdict's words, sent by whichever replica comes first, signed,
+// Calls on a match that the record holds: sent by whichever replica comes first, signed,
 // tried again with growing pauses. A receiver may see a call twice, and knows it by the identifier in its signed body.
-import { createHmac, randomUUID } from 'node:crypto';
-import type { MatchEntry } from '../match/entry.ts';
+import { createHmac } from 'node:crypto';
 import type { Recorded } from '../record/record.ts';
 
 export interface Webhook {
@@ -28,27 +27,6 @@ const mostPause = 3600;
 export const claimed = 16;
 /** Days that calls are kept which came to an end. */
 const keptDays = 7;
-
-export async function enqueue(
-  record: Recorded,
-  webhooks: readonly Webhook[],
-  query: { readonly tenant: string; readonly sha256: string | null },
-  matches: readonly MatchEntry[],
-): Promise<void> {
-  const calls = webhooks.flatMap(({ name, banks }) => {
-    const theirs = matches.filter(({ bank }) => !banks || banks.includes(bank));
-    return theirs.length === 0
-      ? []
-      : [{ name, body: JSON.stringify({ type: 'match', id: randomUUID(), ...query, matches: theirs }) }];
-  });
-  if (calls.length === 0) return;
-  await record.transaction(async (client) => {
-    await client.query('insert into deliveries (webhook, body) select * from unnest($1::text[], $2::text[])', [
-      calls.map(({ name }) => name),
-      calls.map(({ body }) => body),
-    ]);
-  });
-}
 
 /** Sends what is due and returns how many calls were tried. */
 export async function deliver(record: Recorded, webhooks: readonly Webhook[]): Promise<number> {

@@ -10,6 +10,9 @@ export interface RecordOptions {
   readonly timeout?: number;
 }
 
+const deadlock = '40P01';
+const notSerializable = '40001';
+
 export async function connect({ url, connections = 10, timeout = 5000 }: RecordOptions): Promise<Connections> {
   const pool = new pg.Pool({
     connectionString: url,
@@ -52,8 +55,20 @@ export class Connections {
     }
   }
 
-  /** Commits what `work` did, or nothing of it when it throws. */
+  /**
+   * Commits what `work` did, or nothing of it when it throws. Done once more when PostgreSQL ended it for another transaction's sake.
+   */
   async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    try {
+      return await this.#once(work);
+    } catch (error) {
+      const { code } = ((error as Error).cause ?? {}) as { code?: string };
+      if (code !== deadlock && code !== notSerializable) throw error;
+      return await this.#once(work);
+    }
+  }
+
+  async #once<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw unavailable(error);
     });

@@ -10,20 +10,22 @@ const most = 1000;
 
 /** Returns how many; replicas that do it at the same time take different ones. */
 export async function enableDue(client: pg.PoolClient): Promise<number> {
-  const { rows } = await client.query<Item>(
-    `update items set state = 'Enabled', disabled_until = null, updated_at = now()
-     where number in (
-       select number from items where state = 'Disabled' and disabled_until <= now()
+  const { rows } = await client.query<Item & { was: Date }>(
+    `with due as (
+       select number as n, disabled_until as was from items where state = 'Disabled' and disabled_until <= now()
        order by number limit ${most} for update skip locked)
-     returning ${columns}`,
+     update items set state = 'Enabled', disabled_until = null, updated_at = now() from due where number = n
+     returning ${columns}, was`,
   );
-  if (rows.length === 0) return 0;
-  await record(client, rows);
-  for (const { tenant, id } of rows) {
-    const before = { state: 'Disabled' };
-    await audit(client, { tenant, name: 'date' }, 'SetState', [
-      { subject: `item/${id}`, before, after: { state: 'Enabled' } },
-    ]);
+  // Before the changes, whose lock everybody else waits for.
+  for (const [tenant, items] of Map.groupBy(rows, (item) => item.tenant)) {
+    const entries = items.map(({ id, was }) => ({
+      subject: `item/${id}`,
+      before: { state: 'Disabled', disabledUntil: was },
+      after: { state: 'Enabled' },
+    }));
+    await audit(client, { tenant, name: 'date' }, 'SetState', entries);
   }
+  await record(client, rows);
   return rows.length;
 }

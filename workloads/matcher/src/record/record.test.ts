@@ -1,5 +1,5 @@
 import '../testing/commonjs.ts';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { item, withinMinute } from '../testing/items.ts';
 import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
 import { arrive, forgetArrivals } from './arrivals.ts';
@@ -122,7 +122,12 @@ test('enables items whose date has come, once, with a line in the audit and a ch
   expect(enabled.toSorted((a, b) => a - b)).toEqual([0, 1]);
   expect((await record.page(actor.tenant, position, 100)).items).toMatchObject([{ id: 'due', state: 'Enabled' }]);
   expect(await record.audit(actor.tenant, 'item/due')).toMatchObject([
-    { actor: 'date', action: 'SetState', before: { state: 'Disabled' }, after: { state: 'Enabled' } },
+    {
+      actor: 'date',
+      action: 'SetState',
+      before: { state: 'Disabled', disabledUntil: expect.any(String) as string },
+      after: { state: 'Enabled' },
+    },
     {},
     {},
   ]);
@@ -138,4 +143,59 @@ test('counts what a client registers in a minute, whichever replica it comes to'
   expect([await comes(1), await comes(1, 'other')]).toEqual([0, 1]);
   await record.transaction(forgetArrivals);
   expect(await comes(1)).toBe(0);
+});
+
+test('enables many with one statement for the audit of a tenant, before it holds up all other changes', async () => {
+  const ids = Array.from({ length: 20 }, (_, i) => `due-${i}`);
+  await record.register(
+    actor,
+    ids.map((id, i) => ({ ...item(id, i), state: 'Disabled' as const, disabledUntil: new Date(Date.now() - 1000) })),
+  );
+  const statements = await record.transaction(async (client) => {
+    const query = vi.spyOn(client, 'query');
+    expect(await enableDue(client)).toBe(20);
+    const said = query.mock.calls.map(([text]) => text);
+    query.mockRestore();
+    return said.map((text) => ['into audit', 'advisory_xact_lock', 'into changes'].find((part) => text.includes(part)));
+  });
+  expect(statements).toEqual([undefined, 'into audit', 'advisory_xact_lock', 'into changes', undefined]);
+});
+
+test('two that register the same items in another order do not stop each other', async () => {
+  const items = Array.from({ length: 900 }, (_, i) => item(`same-${i}`, 9000 + i));
+  for (let round = 0; round < 5; round++) {
+    const own = items.map((each) => ({ ...each, id: `${each.id}-${round}` }));
+    const registered = await Promise.all([record.register(actor, own), record.register(actor, own.toReversed())]);
+    expect(registered.flatMap(({ added }) => added)).toHaveLength(900);
+  }
+});
+
+test('does a transaction once more that PostgreSQL ended for the sake of another', async () => {
+  let tried = 0;
+  const result = await record.transaction(async (client) => {
+    tried++;
+    if (tried === 1) await client.query(`do $$ begin raise exception 'deadlock' using errcode = '40P01'; end $$`);
+    return 'done';
+  });
+  expect([result, tried]).toEqual(['done', 2]);
+});
+
+test('counts what is new for the share of a client, and nothing of what fails', async () => {
+  await withinMinute();
+  const share = { client: 'importer', most: 3 };
+  const states = async () =>
+    (await record.list({ tenant: actor.tenant, after: 0, limit: 10 })).map(({ state }) => state);
+  await record.register(actor, [item('z', 1), item('a', 2)], share);
+  const wrong = record.register(actor, [item('b', 3), { ...item('c', 4), bank: 'nowhere' }], share);
+  await expect(wrong).rejects.toMatchObject({ code: 'BankUnknown' });
+  await record.register(actor, [item('z', 1), item('a', 2), item('y', 5), item('d', 6)], share);
+  expect(await states()).toEqual(['Enabled', 'Enabled', 'Quarantined', 'Enabled']);
+  const off = { ...item('off', 7), state: 'Disabled' as const };
+  const { added } = await record.register(actor, [off, { ...off, id: 'dated', disabledUntil: new Date() }], share);
+  expect(added.map(({ state }) => state)).toEqual(['Disabled', 'Quarantined']);
+});
+
+test('refuses an identifier that no index holds', async () => {
+  const long = record.register(actor, [item('\u{1F600}'.repeat(600), 1)]);
+  await expect(long).rejects.toMatchObject({ code: 'ItemInvalid' });
 });

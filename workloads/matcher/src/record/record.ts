@@ -9,7 +9,9 @@ import { columns, indexed, shown } from './columns.ts';
 import { type Connections, connect, type RecordOptions } from './connections.ts';
 import { everything, type Kept, type Part, type Query } from './everything.ts';
 import { type Listing, list } from './listing.ts';
-import { audit, check, insert, record } from './writes.ts';
+import { type Registered, register } from './registration.ts';
+import { changeState, lockItem } from './states.ts';
+import { audit } from './writes.ts';
 
 export type ItemState = 'Enabled' | 'Disabled' | 'Quarantined' | 'Removed';
 
@@ -44,7 +46,17 @@ export interface NewItem {
   readonly metadata?: unknown;
   /** Feed it came from; left out, an API call. */
   readonly source?: string | undefined;
-  readonly quarantined?: boolean | undefined;
+  /** Left out, `Enabled`. */
+  readonly state?: Exclude<ItemState, 'Removed'> | undefined;
+  /** Of a disabled one; left out, for good. */
+  readonly disabledUntil?: Date | undefined;
+}
+
+/** How much a client may register in a minute, over all replicas, before what more it sends waits for a person. */
+export interface Share {
+  readonly client: string;
+  /** Items in a minute. */
+  readonly most: number;
 }
 
 export interface Item {
@@ -103,9 +115,6 @@ export interface Changes extends Position {
   readonly full: boolean;
 }
 
-/** Rows of one statement. */
-const batch = 1000;
-
 export async function openRecord(options: RecordOptions): Promise<Recorded> {
   return new Recorded(await connect(options));
 }
@@ -135,45 +144,28 @@ export class Recorded {
     return await this.#connections.transaction(async (client) => await writeBank(client, actor, name, change));
   }
 
-  /**
-   * Registers items; those whose identifier is taken are left as they are. All or none.
-   * @throws MatcherError `BankUnknown` or `ItemInvalid`
-   */
-  async register(actor: Actor, items: readonly NewItem[]): Promise<{ added: Item[]; known: string[] }> {
-    for (const item of items) check(item);
-    return await this.#connections.transaction(async (client) => {
-      const added: Item[] = [];
-      for (let from = 0; from < items.length; from += batch) {
-        added.push(...(await insert(client, actor, items.slice(from, from + batch), columns)));
-      }
-      const taken = new Set(added.map(({ id }) => id));
-      await record(client, added);
-      await audit(
-        client,
-        actor,
-        'Register',
-        added.map(({ id, state, source }) => ({ subject: `item/${id}`, before: null, after: { state, source } })),
-      );
-      return { added, known: items.filter(({ id }) => !taken.has(id)).map(({ id }) => id) };
-    });
+  /** See `registration.ts`. All or none. */
+  async register(actor: Actor, items: readonly NewItem[], share?: Share): Promise<Registered> {
+    return await this.#connections.transaction(async (client) => await register(client, actor, items, share));
   }
 
   /** As `register`, but what cannot be registered is left out, with the reason and its place in `items`. */
   async registerEach(
     actor: Actor,
     items: readonly NewItem[],
-  ): Promise<{ added: Item[]; known: string[]; refused: { index: number; reason: string }[] }> {
+    share?: Share,
+  ): Promise<Registered & { refused: { index: number; reason: string }[] }> {
     if (items.length === 0) return { added: [], known: [], refused: [] };
     try {
-      return { ...(await this.register(actor, items)), refused: [] };
+      return { ...(await this.register(actor, items, share)), refused: [] };
     } catch (error) {
       if (!(error instanceof MatcherError) || error.code === 'RecordUnavailable') throw error;
       if (items.length === 1) return { added: [], known: [], refused: [{ index: 0, reason: error.message }] };
     }
     // Halves of halves: one bad item among many costs few transactions.
     const half = items.length >> 1;
-    const first = await this.registerEach(actor, items.slice(0, half));
-    const second = await this.registerEach(actor, items.slice(half));
+    const first = await this.registerEach(actor, items.slice(0, half), share);
+    const second = await this.registerEach(actor, items.slice(half), share);
     return {
       added: [...first.added, ...second.added],
       known: [...first.known, ...second.known],
@@ -198,21 +190,9 @@ export class Recorded {
   /** @throws MatcherError `ItemUnknown` */
   async setState(actor: Actor, id: string, state: ItemState, until: Date | null = null): Promise<Item> {
     return await this.#connections.transaction(async (client) => {
-      const { rows } = await client.query<Item>(
-        `select ${columns} from items where tenant = $1 and id = $2 and state <> 'Removed' for update`,
-        [actor.tenant, id],
-      );
-      const before = rows[0];
+      const before = await lockItem(client, actor.tenant, id);
       if (!before) throw new MatcherError('ItemUnknown', `item ${id} does not exist`);
-      const changed = await client.query<Item>(
-        `update items set state = $2, disabled_until = $3, updated_at = now() where number = $1 returning ${columns}`,
-        [before.number, state, state === 'Disabled' ? until : null],
-      );
-      const after = changed.rows[0] as Item;
-      await record(client, [after]);
-      const said = ({ state: now, disabledUntil }: Item) => ({ state: now, ...(disabledUntil && { disabledUntil }) });
-      await audit(client, actor, 'SetState', [{ subject: `item/${id}`, before: said(before), after: said(after) }]);
-      return after;
+      return await changeState(client, actor, before, { state, until });
     });
   }
 

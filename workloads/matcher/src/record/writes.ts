@@ -13,12 +13,15 @@ const nextInOrder = `select pg_advisory_xact_lock(hashtext('quintet changes of '
 const mostMetadata = 16_384;
 const mostProfile = 16_384;
 const mostAttributes = 64;
+/** Bytes: PostgreSQL's index on it takes no more than 2 704 with the tenant. */
+const mostIdentifier = 2048;
 
 /** @throws MatcherError `ItemInvalid` when an item is larger than any should be. */
 export function check({ id, metadata, profile }: NewItem): void {
   const refuse = (reason: string) => {
     throw new MatcherError('ItemInvalid', `item ${id.slice(0, 100)}: ${reason}`);
   };
+  if (Buffer.byteLength(id) > mostIdentifier) refuse(`its identifier has more than ${mostIdentifier} bytes`);
   if (bytesOf(metadata) > mostMetadata) refuse(`metadata has more than ${mostMetadata} bytes`);
   if (bytesOf(profile) > mostProfile) refuse(`the profile has more than ${mostProfile} bytes`);
   if (Object.keys(profile?.attributes ?? {}).length > mostAttributes) refuse(`more than ${mostAttributes} attributes`);
@@ -48,9 +51,9 @@ export async function insert(
   const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value, withoutZero));
   const { rows } = await client.query<Item>(
     `insert into items (tenant, id, bank, sha256, hash, quality, features, profile, metadata, source, state, embedding,
-       embedding_model)
+       embedding_model, disabled_until)
      select $1, * from unnest($2::text[], $3::smallint[], $4::text[], $5::bytea[], $6::smallint[], $7::bytea[],
-       $8::jsonb[], $9::jsonb[], $10::text[], $11::text[], $12::bytea[], $13::text[])
+       $8::jsonb[], $9::jsonb[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::timestamptz[])
      on conflict (tenant, id) where state <> 'Removed' do nothing returning ${columns}`,
     [
       actor.tenant,
@@ -63,9 +66,10 @@ export async function insert(
       column(({ profile }) => json(profile) ?? undefined),
       column(({ metadata }) => json(metadata) ?? undefined),
       column(({ source }) => source),
-      column(({ quarantined }) => (quarantined ? 'Quarantined' : 'Enabled')),
+      column(({ state }) => state ?? 'Enabled'),
       column(({ embedding }) => embedding && Buffer.from(embedding)),
       column(({ embeddingModel }) => embeddingModel),
+      column(({ state, disabledUntil }) => (state === 'Disabled' ? disabledUntil : undefined)),
     ],
   );
   return rows;

@@ -56,7 +56,7 @@ test('replicas that start anew have what those have that followed each change, w
     { ...item('vector', 5102), embedding, embeddingModel: 'model' },
     { ...item('other-vector', 5103), embedding, embeddingModel: 'other' },
     { id: 'bare', bank: 'faces', profile: { name: `${name}e` } },
-    { ...item('waiting', 5104), quarantined: true },
+    { ...item('waiting', 5104), state: 'Quarantined' },
   ]);
   for (const [id, until] of [
     ['plain-3', null],

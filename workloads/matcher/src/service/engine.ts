@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, type EngineDefinition, modelCache, remedies } from '@quintet/runtime';
 import { type Embedder, openEmbedder } from '../embedding/embedder.ts';
 import { fetchModel } from '../embedding/fetch.ts';
+import { Calls } from '../exchange/calls.ts';
 import { startExchange } from '../exchange/loops.ts';
 import { Matcher } from '../match/matcher.ts';
 import { openRecord } from '../record/record.ts';
@@ -57,10 +58,10 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
       const report = (error: unknown) => context.log.warn({ err: error }, 'no snapshot');
       saving = setInterval(() => void save().catch(report), saveEvery);
       saving.unref();
-      const { record, webhooks } = opened;
+      const { record, calls } = opened;
       const feeds = feedsOf(context.config);
       if (feeds.length > 0) await createBanks(opened, context.config, 'default');
-      stopExchange = startExchange(record, { webhooks, feeds }, context.log);
+      stopExchange = startExchange(record, { webhooks: calls.webhooks, feeds }, context.log);
       started.resolve(opened);
     },
     routes: async (server, context) => {
@@ -72,7 +73,8 @@ export function matcherEngine(env: NodeJS.ProcessEnv = process.env): EngineDefin
       stopExchange?.();
       // Of a start that failed there is nothing to close.
       if (!parts) return;
-      const { replica, record, embedder, shards } = parts;
+      const { replica, record, embedder, shards, calls } = parts;
+      await calls.close();
       await shards?.close();
       await replica.save().catch((error: unknown) => context.log.warn({ err: error }, 'no snapshot'));
       await replica.close();
@@ -110,6 +112,12 @@ async function embedderFor(
   }
 }
 
+/** In a cluster a container that starts again is the pod that it was, and keeps its shard, whose snapshot it has. */
+export function claimantOf(env: NodeJS.ProcessEnv): string {
+  const inCluster = env['KUBERNETES_SERVICE_HOST'] !== undefined || env['QUINTET_RESOURCE'] !== undefined;
+  return env['POD_NAME'] ?? (inCluster ? env['HOSTNAME'] : undefined) ?? randomUUID();
+}
+
 async function open(
   { config, registry, log }: EngineContext<MatcherConfig>,
   env: NodeJS.ProcessEnv,
@@ -123,7 +131,7 @@ async function open(
       ? undefined
       : await Shards.join({
           record,
-          pod: randomUUID(),
+          pod: claimantOf(env),
           url,
           shards: of,
           onMove: async (own) => await (await joined.promise).take({ own, of }),
@@ -162,5 +170,6 @@ async function open(
   });
   joined.resolve(replica);
   await shards?.serves(shards.claimed);
-  return { record, replica, matcher, webhooks: webhooksOf(config), embedder, shards };
+  const calls = new Calls({ record, webhooks: webhooksOf(config), log });
+  return { record, replica, matcher, calls, embedder, shards };
 }

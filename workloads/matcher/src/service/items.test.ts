@@ -19,9 +19,9 @@ describe('items', () => {
   test('are everywhere within two seconds: registered, disabled, enabled, deleted', async () => {
     const { id, png } = await pool.registered();
     const seen = async (wanted: boolean) => {
-      for (let i = 0; i < pool.replicas.length; i++) {
-        await eventually(async () => expect((await pool.match({ image: png }, i)).matched).toBe(wanted), 2000);
-      }
+      const matched = async () =>
+        await Promise.all([...pool.replicas.keys()].map(async (at) => (await pool.match({ image: png }, at)).matched));
+      await eventually(async () => expect(await matched()).toEqual(pool.replicas.map(() => wanted)), 2000);
     };
     await seen(true);
     await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Disabled' });
@@ -137,6 +137,42 @@ describe('items', () => {
     expect(await pool.match({ profile: { name: 'Wilhelmina Strandberg' } })).toMatchObject(found);
   });
 
+  test('come back from an export as much in force as they were', async () => {
+    const bank = 'silenced';
+    for (const name of [bank, 'silenced-again']) await pool.call('PUT', `/api/v1/banks/${name}`, {});
+    const until = '2099-01-01T00:00:00.000Z';
+    const states: [object, object][] = [
+      [{}, { state: 'Enabled', disabledUntil: null }],
+      [{ state: 'Disabled' }, { state: 'Disabled', disabledUntil: null }],
+      [
+        { state: 'Disabled', disabledUntil: until },
+        { state: 'Disabled', disabledUntil: until },
+      ],
+      [{ state: 'Quarantined' }, { state: 'Quarantined', disabledUntil: null }],
+    ];
+    for (const [i, [given]] of states.entries()) {
+      const body = { id: `silent-${i}`, bank, hash: `${i}b`.repeat(32), ...given };
+      expect((await pool.call('POST', '/api/v1/items', body)).status).toBe(201);
+    }
+    const exported = await fetch(`${pool.replicas[0]?.url}/api/v1/items?bank=${bank}`, {
+      headers: { accept: 'application/x-ndjson' },
+    });
+    const lines = (await exported.text()).replaceAll(`"bank":"${bank}"`, '"bank":"silenced-again"');
+    for (const i of states.keys()) await pool.call('DELETE', `/api/v1/items/silent-${i}`);
+    const response = await fetch(`${pool.replicas[0]?.url}/api/v1/items/import`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: lines,
+    });
+    expect(JSON.parse((await response.text()).trim())).toMatchObject({ added: 4, refused: 0 });
+    for (const [i, [, wanted]] of states.entries()) {
+      const { body } = await pool.call('GET', `/api/v1/items/silent-${i}`);
+      expect(body).toMatchObject({ bank: 'silenced-again', ...wanted });
+    }
+    const wrong = { id: 'silent-never', hash: 'ab'.repeat(32), disabledUntil: until };
+    expect((await pool.call('POST', '/api/v1/items', wrong)).status).toBe(400);
+  });
+
   test('tell how many confirm and reject them, and banks who changed them', async () => {
     const { id } = await pool.registered();
     expect((await pool.call('GET', `/api/v1/items/${id}`)).body).toMatchObject({ opinions: { confirm: 0, reject: 0 } });
@@ -169,6 +205,9 @@ describe('items', () => {
       const ofFlood = async (i: number) => await pool.match({ hash: `f${i}`.repeat(32) });
       await eventually(async () => expect((await ofFlood(2)).matched).toBe(true));
       expect((await ofFlood(4)).matched).toBe(false);
+      expect((await pool.call('POST', '/api/v1/items', { id: 'flood-1', hash: 'f1'.repeat(32) }, from)).status).toBe(
+        409,
+      );
       await pool.call('PUT', '/api/v1/items/flood-4/state', { state: 'Enabled' });
       await eventually(async () => expect((await ofFlood(4)).matched).toBe(true));
     } finally {

@@ -26,12 +26,19 @@ export async function* linesOf(body: Readable, longest: number): AsyncGenerator 
   if (line !== '') yield valueOf(line);
 }
 
-export async function* batches<T>(values: AsyncIterable<T> | Iterable<T>, size: number): AsyncGenerator<T[]> {
+/** @param weight Of which a batch has little more than `most`; a batch of one may have any. */
+export async function* batches<T>(
+  values: AsyncIterable<T> | Iterable<T>,
+  size: number,
+  weight: { readonly most: number; readonly of: (value: T) => number },
+): AsyncGenerator<T[]> {
   let batch: T[] = [];
+  let weighs = 0;
   for await (const value of values) {
-    if (batch.push(value) < size) continue;
+    weighs += weight.of(value);
+    if (batch.push(value) < size && weighs < weight.most) continue;
     yield batch;
-    batch = [];
+    [batch, weighs] = [[], 0];
   }
   if (batch.length > 0) yield batch;
 }

@@ -37,9 +37,9 @@ export function listing({ server, started }: Service): void {
   );
 }
 
-/** What an import needs to have the item again; features and vectors are of images, which nobody keeps. */
+/** What an import needs to have the item again, as much in force as it was; features and vectors are of images, which nobody keeps. */
 function line(item: Item, names: ReadonlyMap<number, string>) {
-  const { id, bank, sha256, hash, quality, profile, metadata } = shown(item, names);
+  const { id, bank, sha256, hash, quality, profile, metadata, state, disabledUntil } = shown(item, names);
   return {
     id,
     bank,
@@ -47,5 +47,7 @@ function line(item: Item, names: ReadonlyMap<number, string>) {
     ...(hash !== null && { hash, quality }),
     ...(profile !== null && { profile }),
     ...(metadata !== null && { metadata }),
+    ...(state !== 'Enabled' && { state }),
+    ...(disabledUntil !== null && { disabledUntil }),
   };
 }

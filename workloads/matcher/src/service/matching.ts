@@ -4,7 +4,6 @@ import { deserialize, serialize } from 'node:v8';
 import { counter, engineCache, QuintetError } from '@quintet/runtime';
 import type { z } from 'zod';
 import { MatcherError } from '../errors.ts';
-import { enqueue } from '../exchange/webhooks.ts';
 import { digest } from '../image/decode.ts';
 import type { Fingerprint, Level, Verdict } from '../match/matcher.ts';
 import { formatHash, parseHash, type Variant } from '../pdq/pdq.ts';
@@ -52,7 +51,7 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
 
   const decide = async (body: MatchBody, file: Uint8Array | undefined, tenant: string, signal: AbortSignal) => {
     const begun = performance.now();
-    const { matcher, replica, record, webhooks } = await started;
+    const { matcher, replica, calls } = await started;
     const level = body.level ?? config.level;
     if (!file && !body.hash && !body.profile)
       throw new MatcherError('QueryEmpty', 'an image, a hash or a profile is needed');
@@ -75,10 +74,7 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
       fingerprint:
         print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100, matcher.waysOf(level)) : undefined),
     });
-    // The verdict does not wait for it, and is not withheld when PostgreSQL cannot take it.
-    void enqueue(record, webhooks, { tenant, sha256: print?.value.sha256 ?? null }, verdict.matches).catch(
-      (error: unknown) => context.log.warn({ err: error }, 'a webhook call was not kept'),
-    );
+    calls.add({ tenant, sha256: print?.value.sha256 ?? null }, verdict);
     verdicts.inc({ stage: verdict.decidedBy ?? 'None' });
     const done = performance.now();
     const milliseconds = { image: hashed - begun, search: done - hashed, total: done - begun };

@@ -1,7 +1,7 @@
 // The routes of a MatcherPool, and what they share.
 import type { EngineContext, EngineServer } from '@quintet/runtime';
 import type { Embedder } from '../embedding/embedder.ts';
-import type { Webhook } from '../exchange/webhooks.ts';
+import type { Calls } from '../exchange/calls.ts';
 import type { Matcher } from '../match/matcher.ts';
 import type { Bank, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -9,6 +9,7 @@ import type { Shards } from '../shards/shards.ts';
 import { createBanks } from './banks.ts';
 import { asHttp } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
+import { importRoute } from './imports.ts';
 import { itemRoutes } from './items.ts';
 import { listing } from './listing.ts';
 import { matching } from './matching.ts';
@@ -20,7 +21,8 @@ export interface Parts {
   readonly record: Recorded;
   readonly replica: Replica;
   readonly matcher: Matcher;
-  readonly webhooks: readonly Webhook[];
+  /** Of webhooks. */
+  readonly calls: Calls;
   readonly embedder: Embedder | undefined;
   /** Left out where each pod holds all items. */
   readonly shards: Shards | undefined;
@@ -60,6 +62,7 @@ export async function routes(
     };
     await matching(service);
     itemRoutes(service);
+    importRoute(service);
     listing(service);
     bankRoutes(service);
     peerRoute(scope, context, started);

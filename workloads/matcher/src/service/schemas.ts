@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { levels } from '../match/matcher.ts';
 
-const identifier = z.string().min(1).max(512);
+/** Items of feeds have its name before theirs. */
+const identifier = z.string().min(1).max(1024);
 const bankName = z.string().min(1).max(253);
 
 export const profile = z
@@ -54,7 +55,11 @@ export const itemBody = z
       .optional(),
     profile: profile.optional(),
     metadata,
+    /** As an export says it. */
+    state: z.enum(['Enabled', 'Disabled', 'Quarantined']).optional(),
+    disabledUntil: z.iso.datetime({ offset: true }).optional(),
   })
+  .refine(({ state, disabledUntil }) => !disabledUntil || state === 'Disabled', 'disabledUntil is of disabled items')
   .refine(({ sha256, hash: ofImage, image }) => !sha256 || ofImage || image, 'sha256 needs the hash of the same image');
 
 /** Items of a feed have its name before theirs. */

@@ -3,7 +3,8 @@ import { serialize } from 'node:v8';
 import { eventually } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openRecord } from '../record/record.ts';
-import { startPool, type TestPool } from '../testing/pool.ts';
+import { claimantOf } from '../service/engine.ts';
+import { type Answer, startPool, type TestPool } from '../testing/pool.ts';
 import { type Holder, next } from './claims.ts';
 import { peerHeader, peerPath, Shards } from './shards.ts';
 
@@ -35,6 +36,13 @@ describe('the shard that a pod takes', () => {
     const late = holders(0, 1).map((each) => ({ ...each, late: each.pod === 'pod-1' }));
     expect(next(late, 'new', 2)).toBe(1);
     expect(next([...late, ...holders(0).map((each) => ({ ...each, pod: 'pod-2' }))], 'pod-2', 2)).toBe(0);
+  });
+
+  test('is the one it had, for a container of a pod that starts again', () => {
+    const pod = claimantOf({ QUINTET_RESOURCE: 'resource.json', HOSTNAME: 'pod-1' });
+    expect(claimantOf({ POD_NAME: 'pod-1', HOSTNAME: 'node' })).toBe(pod);
+    expect(next(holders(0, 1), pod, 2)).toBe(1);
+    expect(claimantOf({ HOSTNAME: 'desk' })).not.toBe(claimantOf({ HOSTNAME: 'desk' }));
   });
 
   test('is its own as long as no other pod has read it, or it has not itself', () => {
@@ -142,8 +150,12 @@ describe('a pool of two shards', () => {
     // The new pod, the second on its shard, may have moved already: then nothing is missing.
     const answers = await Promise.all([0, 1].map(async (at) => await pool.call('POST', '/api/v1/match', query, at)));
     const silent = answers.filter(({ status, body }) => {
-      const { error, shards } = body as { error?: { message: string }; shards?: { of: number } };
-      return status === 503 ? !error?.message.includes('shards') : shards?.of !== 2;
+      const { error, ...verdict } = body as Partial<Answer> & {
+        error?: { message: string };
+        shards?: { missing: number[] };
+      };
+      if (status === 503) return !error?.message.includes('shards');
+      return verdict.shards?.missing.length === 0 && verdict.matches?.[0]?.item !== 'item-0';
     });
     expect(silent).toEqual([]);
     for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all), 15_000);

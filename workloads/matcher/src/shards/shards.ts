@@ -98,7 +98,7 @@ export class Shards {
     this.#ending.abort();
     // A renewal under way would make the claim anew.
     await this.#keeping;
-    await this.#moving?.catch(() => undefined);
+    // A move under way may take minutes: whoever closes what it reads ends it.
     await release(this.#options.record, this.#options.pod).catch(() => undefined);
   }
 
@@ -172,7 +172,7 @@ export class Shards {
       await this.#options.onMove(own);
       this.#read = own;
     } catch (error) {
-      this.#options.onError?.(error);
+      if (!this.#ending.signal.aborted) this.#options.onError?.(error);
     }
   }
 }
