@@ -359,7 +359,7 @@ describe('a stream', () => {
     socket.send(JSON.stringify({ type: 'solve', targets: [{ position: [0.005, 0.005, 0] }], id: 'e' }));
     socket.send(query);
     const answers = [await next(), await next(), await next(), await next()];
-    const bytesNow = answers.find(Buffer.isBuffer)!;
+    const bytesNow = answers.find((each) => Buffer.isBuffer(each))!;
     const last = await post('/v1/solve', { targets: solves[1]!.targets });
     const points = [[0, 0, Math.fround(0.04)]];
     const now = await post('/v1/points', { solution: last.body['solution'], points });

@@ -28,14 +28,16 @@ export async function openPropagators(
     registry,
   });
   const points = emitters.elements.count * pointsOfElement(emitters);
-  const isWorth = (target: Target): boolean =>
-    rowsOf(target) * points >= fewWaves && 16 * rowsOf(target) * emitters.elements.count <= mostBytes;
+  const bytesOf = (target: Target): number => 16 * rowsOf(target) * emitters.elements.count;
+  const isWorth = (target: Target): boolean => rowsOf(target) * points >= fewWaves && bytesOf(target) <= mostBytes;
 
   const propagatorOf = async (tenant: string, target: Target): Promise<Propagator | undefined> => {
     if (!isWorth(target)) return undefined;
     const found = await kept.get({ tenant, input: propagatorKey(target) });
+    // Others may write to a shared cache.
+    if (found?.value.byteLength !== bytesOf(target)) return undefined;
     // Its bytes may begin anywhere in a larger buffer.
-    return found && new Float64Array(Uint8Array.from(found.value).buffer);
+    return new Float64Array(Uint8Array.from(found.value).buffer);
   };
 
   return {

@@ -1,6 +1,6 @@
 // The HTTP side of the service.
 import { type EngineServer, httpCache } from '@quintet/runtime';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { StoredQuantity } from '../compute/quantities.ts';
 import { type Queries, shapeOf } from './queries.ts';
 import { fieldAnswer, pointsAnswer, pointsRequest, sliceRequest, solveAnswer, solveRequest } from './schema.ts';

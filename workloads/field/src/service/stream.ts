@@ -72,6 +72,10 @@ function serve(socket: WebSocket, tenant: string, queries: Queries): void {
   const gone = new AbortController();
   /** What points are of that name no solution: after the solve or choice that was sent before them, done or not. */
   let chosen: string | undefined | Promise<string | undefined>;
+  const settle = async (of: Promise<string | undefined>): Promise<void> => {
+    const solution = await of;
+    if (chosen === of) chosen = solution;
+  };
   const choose = <T extends { solution?: string | undefined }>(work: Promise<T>): Promise<T> => {
     const before = chosen;
     const next = work.then(
@@ -79,9 +83,7 @@ function serve(socket: WebSocket, tenant: string, queries: Queries): void {
       () => before,
     );
     chosen = next;
-    void next.then((solution) => {
-      if (chosen === next) chosen = solution;
-    });
+    void settle(next);
     return work;
   };
   let waiting = 0;
@@ -117,10 +119,16 @@ function serve(socket: WebSocket, tenant: string, queries: Queries): void {
   const answerPoints = (data: Buffer): Promise<void> | undefined => {
     const refused = (): void => send(Buffer.from(data.subarray(0, 4)));
     const points = pointsIn(data);
-    if (!points) return void refused();
+    if (!points) {
+      refused();
+      return undefined;
+    }
     const of = chosen;
     const found = of instanceof Promise ? undefined : queries.pressuresNow(tenant, of, points);
-    if (found) return void send(pressuresFor(data, found));
+    if (found) {
+      send(pressuresFor(data, found));
+      return undefined;
+    }
     const summed = async (): Promise<void> =>
       send(pressuresFor(data, await queries.pressures(tenant, await of, points)));
     return summed().catch(refused);
