@@ -167,6 +167,30 @@ describe('a service that may have no pods', () => {
     expect(scaling()).toMatchObject({ replicas: 0, active: { status: 'True', reason: 'ScaledToZero' } });
   });
 
+  it('keeps the pods that were asked for by who waited for the window of shrinking, as any others', async () => {
+    ask({ metrics: [{ type: 'Concurrency', target: '4' }] });
+    await fallAsleep();
+    heard['10.9.0.1'] = { waiting: 3, total: 3 };
+    autoscaler.wake(service);
+    await cycles(2);
+    run(1);
+    heard['10.9.0.1'] = { waiting: 8, total: 8 };
+    await cycles(1);
+    expect(scaling()?.replicas).toBe(2);
+    run(2);
+    heard['10.9.0.1'] = { total: 8 };
+    for (let i = 0; i < 50; i++) {
+      requests += 1;
+      await cycles(1);
+    }
+    expect(scaling()?.replicas).toBe(2);
+    for (let i = 0; i < 110; i++) {
+      requests += 1;
+      await cycles(1);
+    }
+    expect(scaling()?.replicas).toBe(1);
+  });
+
   it('is woken at once by the alarm of an activator, and has the activators step aside when a pod serves', async () => {
     await fallAsleep();
     heard['10.9.0.1'] = { waiting: 3, total: 3 };

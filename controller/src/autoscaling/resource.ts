@@ -86,8 +86,8 @@ export class ScaledResource {
       forecast: ahead?.isBetter === true && spec.predictive?.mode === 'WhenBetter' ? ahead.value : undefined,
       memory: this.#memory,
     });
-    this.#memory = decided.memory;
-    const decision = atLeast(zero, seen.front?.waiting ?? 0, decided);
+    const decision = atLeast(zero, seen.front?.waiting ?? 0, decided, seen.now);
+    this.#memory = decision.memory;
     const scaling = scalingOf(decision, current, seen.now, this.scaling, holds);
     scaling.active = this.#patience.active(scaling.active, this.scaling, seen);
     if (decision.desired === current) scaling.limited = this.#patience.limited(scaling.limited, this.scaling, seen.now);
@@ -221,9 +221,17 @@ function perPodOf(spec: Autoscaling): number {
   return aims.length > 0 ? Math.min(...aims.map(({ target }) => target)) : Number.POSITIVE_INFINITY;
 }
 
-function atLeast(zero: ZeroDecision | undefined, waiting: number, decision: Decision): Decision {
+function atLeast(zero: ZeroDecision | undefined, waiting: number, decision: Decision, now: number): Decision {
   if (!zero || decision.desired >= zero.least) return decision;
-  return { ...decision, desired: zero.least, message: `${waiting} requests wait for pods to start` };
+  const { least } = zero;
+  // What was wanted for those who wait is not given up before the window for shrinking is over.
+  const recommendations = [...decision.memory.recommendations, { at: now, replicas: least }];
+  return {
+    ...decision,
+    desired: least,
+    message: `${waiting} requests wait for pods to start`,
+    memory: { ...decision.memory, recommendations },
+  };
 }
 
 /** Activators stay as long as nobody else would take the requests, whatever the spec says by now. */
