@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { drivenSources, fullDrive } from '../physics/sources.ts';
+import { placeIn } from '../timedomain/domain.ts';
 import type { MediumMap } from '../timedomain/medium.ts';
+import { Simulation } from '../timedomain/simulation.ts';
+import { margin } from '../timedomain/source.ts';
 import { check } from './check.ts';
 import { describeSimulation } from './checktimedomain.ts';
 import type { Problem } from './problem.ts';
 import { smallProblem } from './testing.ts';
-import { simulationOf, type Timed } from './timedomain.ts';
+import { mostCourant, simulationOf, type Timed } from './timedomain.ts';
 
 const volume = { center: ['0mm', '0mm', '12mm'], size: ['6mm', '6mm', '6mm'], spacing: '1.5mm' };
 const timed = (settings: Record<string, unknown> = {}, changes: Record<string, unknown> = {}): Problem =>
@@ -53,6 +57,80 @@ describe('a problem in time', () => {
     const refused = expect.objectContaining({ field: 'spec.timeDomain.cfl' });
     expect(() => check(withMap(timed({ cfl: '1' }), { density: 60 }))).toThrow(refused);
     expect(() => check(withMap(timed({ cfl: '1' }), {}))).not.toThrow();
+  });
+
+  it.each([
+    ['a drop in air', {}, body('1480m/s', '998kg/m3', ball)],
+    ['a bubble in water', { medium: { type: 'Water' } }, body('343m/s', '1.2kg/m3', ball)],
+  ])('is refused where densities are so far apart that it might run away: %s', (_, changes, settings) => {
+    const cfl = (value: string): Problem => timed({ ...settings, cycles: 60, cfl: value }, changes);
+    expect(() => check(cfl('0.1'))).toThrow(
+      expect.objectContaining({
+        reason: 'InvalidResource',
+        field: 'spec.timeDomain.cfl',
+        message: expect.stringMatching(/8[34]\d times apart the simulation may run away above 0.012\d$/) as string,
+      }),
+    );
+    expect(() => check(cfl('0.0126'))).not.toThrow();
+    const farther = timed({ ...body('343m/s', '0.1kg/m3', ball), cfl: '0.01' }, { medium: { type: 'Water' } });
+    expect(() => check(farther)).toThrow(
+      expect.objectContaining({ reason: 'InvalidMedium', field: 'spec.timeDomain.regions' }),
+    );
+  });
+
+  it.each([
+    ['a drop in air', { medium: [343, 1.2], body: [1480, 998] }],
+    ['a bubble in water', { medium: [1480, 998], body: [343, 1.2] }],
+  ] as const)('holds at the Courant number that is left, and runs away at that of nearer densities: %s', (_, two) => {
+    const growth = (cfl: number): number => {
+      const inside = (i: number): boolean =>
+        Math.hypot((i % 8) - 4, (Math.floor(i / 8) % 8) - 4, Math.floor(i / 64) - 4) < 2.5;
+      const of = (which: 0 | 1): Float64Array =>
+        Float64Array.from({ length: 512 }, (__, i) => (inside(i) ? two.body : two.medium)[which]);
+      const simulation = new Simulation({
+        shape: [8, 8, 8],
+        step: 1e-3,
+        timeStep: (cfl * 1e-3) / 1480,
+        soundSpeed: of(0),
+        exactSpeed: two.medium[0],
+        density: of(1),
+        layers: [0, 0, 0],
+      });
+      simulation.start(Float64Array.from({ length: 512 }, (__, i) => Math.sin(i * i)));
+      const before = simulation.energy();
+      for (let n = 0; n < 60; n++) simulation.advance();
+      return simulation.energy() / before;
+    };
+    expect(growth(mostCourant(998 / 1.2))).toBeLessThan(1.1);
+    expect(growth(mostCourant(100) - 0.04)).toBeGreaterThan(1000);
+  });
+
+  it('has room for all of a tilted bowl', () => {
+    const problem = timed() as Timed;
+    const emitters: Timed['emitters'] = {
+      ...problem.emitters,
+      elements: {
+        count: 1,
+        positions: Float64Array.of(0, 0, 0),
+        normals: Float64Array.of(Math.SQRT1_2, 0, Math.SQRT1_2),
+      },
+      wavenumber: 100,
+      radius: 24e-3,
+      pattern: { type: 'Focused', focalLength: 24e-3 },
+    };
+    const { domain } = simulationOf({ ...problem, emitters });
+    const { positions, count } = drivenSources(emitters, fullDrive(1));
+    for (let s = 0; s < count; s++) {
+      const place = placeIn(
+        domain,
+        problem.volume,
+        [0, 1, 2].map((axis) => positions[axis * count + s]!),
+      );
+      place.forEach((at, axis) => {
+        expect(at).toBeGreaterThanOrEqual(domain.layer + margin);
+        expect(at).toBeLessThanOrEqual(domain.shape[axis]! - 1 - domain.layer - margin);
+      });
+    }
   });
 
   it('is refused where another medium touches the edge of an element', () => {

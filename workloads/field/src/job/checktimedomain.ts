@@ -2,13 +2,21 @@
 import { fieldsOf } from '../compute/chunk.ts';
 import { FieldError } from '../errors.ts';
 import { pointsOfDisc } from '../physics/disc.ts';
-import { pointsOfElement } from '../physics/sources.ts';
+import { pointsOfElement, reachOfElement } from '../physics/sources.ts';
 import { sizeOf } from '../timedomain/domain.ts';
 import { covers, type Matter, type MediumMap, type Region } from '../timedomain/medium.ts';
 import { rise } from '../timedomain/record.ts';
 import { spreadPoints } from '../timedomain/source.ts';
 import type { Volume } from '../volume/layout.ts';
-import { discRadius, isMixed, mostMixedCfl, type Simulated, simulationOf, type Timed } from './timedomain.ts';
+import {
+  contrastOf,
+  discRadius,
+  leastCfl,
+  mostCourant,
+  type Simulated,
+  simulationOf,
+  type Timed,
+} from './timedomain.ts';
 import { formatLength, formatTime } from './units.ts';
 
 type Range = { readonly from: number; readonly to: number };
@@ -73,7 +81,7 @@ export function checkTimeDomain(problem: Timed): string[] {
       'spec.array.transducer.radius',
     );
   }
-  checkElements(problem, emitters.radius + sourceReach * domain.step);
+  checkElements(problem, reachOfElement(emitters) + sourceReach * domain.step);
   checkMixed(problem);
   const way = longestWay(problem);
   const passing = passingTime(problem, way) * frequency;
@@ -142,13 +150,19 @@ function likeMedium(map: MediumMap, volume: Volume, medium: Matter, place: Array
 
 function checkMixed(problem: Timed): void {
   const { cfl } = problem.timeDomain;
-  if (cfl > mostMixedCfl && isMixed(problem)) {
-    throw new FieldError(
-      'InvalidResource',
-      `${cfl}: where densities differ the simulation runs away above ${mostMixedCfl}`,
-      'spec.timeDomain.cfl',
-    );
+  const contrast = contrastOf(problem);
+  const most = Math.floor(1e4 * mostCourant(contrast)) / 1e4;
+  if (cfl <= most) return;
+  const apart = `where densities are ${Number(contrast.toPrecision(3))} times apart`;
+  if (most < leastCfl) {
+    const field = problem.timeDomain.map ? 'spec.timeDomain.mediumMap' : 'spec.timeDomain.regions';
+    throw new FieldError('InvalidMedium', `${apart} every simulation in time may run away: say them closer`, field);
   }
+  throw new FieldError(
+    'InvalidResource',
+    `${cfl}: ${apart} the simulation may run away above ${most}`,
+    'spec.timeDomain.cfl',
+  );
 }
 
 /** Seconds that sound takes for a way, at most: straight through all that is slower than the medium. */

@@ -197,7 +197,7 @@ function summaryOf(
     }),
     ...backendsIn(markers),
     ...(plan.methodReason !== undefined && { method: { name: plan.method, reason: plan.methodReason } }),
-    ...(simulation && { simulation: { ...simulation, digest: undefined } }),
+    ...(simulation && { simulation: { ...simulation, digest: undefined, code: undefined } }),
     warnings: [...plan.warnings, ...unsettledIn(problem, simulation)],
   };
 }

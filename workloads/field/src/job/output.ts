@@ -61,6 +61,8 @@ export interface PlanFile {
 /** `.quintet/shard-NNNN.json`: a shard is done, and this is what its files must hold. */
 export interface ShardFile {
   readonly digest: string;
+  /** Of the code that planned it and computed it. */
+  readonly code: string;
   readonly shard: number;
   readonly shards: number;
   readonly from: number;

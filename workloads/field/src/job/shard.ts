@@ -10,6 +10,7 @@ import { usableCores } from '../machine.ts';
 import { type Drive, drivenSources } from '../physics/sources.ts';
 import { chunkBlock, pointsOf, shardChunks } from '../volume/layout.ts';
 import { type BackendChoice, chooseBackend } from './backend.ts';
+import { codeDigest } from './code.ts';
 import {
   type PlanFile,
   readJson,
@@ -172,7 +173,8 @@ export function openPool(problem: Problem, folder: string, threads: number): Chu
 /** The marker of a shard of this plan, if it is done. */
 export function readMarker(folder: string, plan: PlanFile, index: number): ShardFile | undefined {
   const marker = readJson<ShardFile>(folder, shardPath(index));
-  return marker?.digest === plan.digest && marker.shards === plan.shards && marker.shard === index ? marker : undefined;
+  const same = marker?.digest === plan.digest && marker.code === plan.code;
+  return same && marker.shards === plan.shards && marker.shard === index ? marker : undefined;
 }
 
 /** Files that writers killed before now have left; only when no other writer is at work. */
@@ -180,8 +182,13 @@ export function sweepStaging(folder: string): void {
   remove(folder, stagingFolder);
 }
 
-/** The planned drive. @throws FieldError when the plan is of another spec or its files are not whole. */
+/** The planned drive. @throws FieldError when the plan is of another spec or other code, or its files are not whole. */
 export function readDrive(problem: Problem, folder: string, plan: PlanFile): Drive {
+  // As good as none: what this code would compute differs from what is planned.
+  if (plan.code !== codeDigest()) {
+    const why = 'the plan on the output is of other code than this: run the plan step again';
+    throw new FieldError('PlanMissing', why, 'spec.output');
+  }
   const solution = readJson<SolutionFile>(folder, solutionPath);
   const drive = solution && {
     amplitudes: Float64Array.from(solution.amplitudes),
@@ -240,6 +247,7 @@ function markerOf(
   const kept = computed === 0 && before ? before : undefined;
   return {
     digest: plan.digest,
+    code: plan.code,
     shard: index,
     shards: plan.shards,
     ...shardChunks(problem.volume, index, plan.shards),

@@ -24,6 +24,7 @@ import { discRadius, type Simulated, simulationOf, type TimeDomain, type Timed }
 /** What `summary.json` tells of it. */
 export interface SimulationFile {
   readonly digest: string;
+  readonly code: string;
   /** Points along z, y, x, absorbing layers included, metres between them, and steps of so many seconds. */
   readonly shape: readonly number[];
   readonly step: number;
@@ -42,7 +43,7 @@ const simulationPath = '.quintet/simulation.json';
 /** What was simulated for the plan; undefined unless it is there and its traces are whole. */
 export function readSimulation(problem: Timed, plan: PlanFile, folder: string): SimulationFile | undefined {
   const file = readJson<SimulationFile>(folder, simulationPath);
-  if (file?.digest !== plan.digest) return undefined;
+  if (file?.digest !== plan.digest || file.code !== plan.code) return undefined;
   if (file.sensors.length === 0) return file;
   const [times, samples] = [timesOf(file.steps), sensorsOf(problem.timeDomain, file.steps)];
   const whole =
@@ -93,6 +94,7 @@ export async function simulateChunks(
   const { domain, steps, timeStep } = simulated;
   const file: SimulationFile = {
     digest: plan.digest,
+    code: plan.code,
     shape: domain.shape,
     step: domain.step,
     steps,

@@ -9,7 +9,7 @@ import { finish } from './finish.ts';
 import { readPlan } from './output.ts';
 import { type Limits, plan } from './plan.ts';
 import type { Problem } from './problem.ts';
-import { readDrive, shard } from './shard.ts';
+import { readDrive, readMarker, shard } from './shard.ts';
 import { begin } from './takeover.ts';
 import { resultFiles, smallProblem, temporaryFolder } from './testing.ts';
 
@@ -84,9 +84,20 @@ describe('a FieldJob in three steps', { timeout: 120_000 }, () => {
     }
     const before = readPlan(folder);
     writeFileSync(join(folder, '.quintet/plan.json'), JSON.stringify({ ...before, code: 'other' }));
+    await expect(shard(sharded(3), folder, 0)).rejects.toMatchObject({ reason: 'PlanMissing', retry: true });
     plan(sharded(3), folder, plenty);
     expect(existsSync(join(folder, 'pressure/c/0/0/0'))).toBe(false);
     expect(readPlan(folder)).toEqual(before);
+  });
+
+  it('takes no marker of other code for one of its own', async () => {
+    const folder = temporaryFolder();
+    await compute(sharded(1), folder);
+    const path = join(folder, '.quintet/shard-0000.json');
+    const marker = JSON.parse(readFileSync(path, 'utf8')) as object;
+    expect(readMarker(folder, readPlan(folder), 0)).toEqual(marker);
+    writeFileSync(path, JSON.stringify({ ...marker, code: 'other' }));
+    expect(readMarker(folder, readPlan(folder), 0)).toBeUndefined();
   });
 
   it('computes nothing again that is whole, and everything that is not', async () => {

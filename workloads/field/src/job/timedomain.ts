@@ -2,6 +2,7 @@
 import { type FieldJobSpec, parseDecimal, parseDensity, parseLength, parseSpeed, referenceAt } from '@quintet/crds';
 import { fieldsOf } from '../compute/chunk.ts';
 import { FieldError } from '../errors.ts';
+import { reachOfElement } from '../physics/sources.ts';
 import { type Domain, domainOf, sizeOf } from '../timedomain/domain.ts';
 import { readMapArray } from '../timedomain/map.ts';
 import type { MediumMap, Region } from '../timedomain/medium.ts';
@@ -34,7 +35,7 @@ export type Timed = Problem & { readonly timeDomain: TimeDomain };
 /** What the schema says where the block is left out. */
 const defaults: Settings = { cycles: 40, cfl: '0.3', pointsPerWavelength: 5, absorbingLayer: 20 };
 
-const leastCfl = 0.01;
+export const leastCfl = 0.01;
 
 export const isTimed = (problem: Problem): problem is Timed => problem.timeDomain !== undefined;
 
@@ -130,7 +131,7 @@ export interface Simulated {
 }
 
 /** Where densities jump, twice the stiffness meets half the mass: stable up to π/4 of what is in one medium. */
-export const mostMixedCfl = 0.3;
+const mostMixedCfl = 0.3;
 /**
  * Where sound is faster than in spec.medium, for which steps are exact: (c/c₀)·sin(c₀kΔt/2) of the shortest wave, along the
  * diagonal, is below 1 up to 2/π√3, and up to 1/√2 of that where densities jump.
@@ -138,10 +139,28 @@ export const mostMixedCfl = 0.3;
 const mostFasterCfl = 0.36;
 const mostFasterMixedCfl = 0.26;
 
-/** Whether densities differ anywhere. */
-export const isMixed = ({ timeDomain: { regions, map }, medium }: Timed): boolean =>
-  regions.some(({ density }) => density !== medium.density) ||
-  (map?.density.some((each) => each !== Math.fround(medium.density)) ?? false);
+/** Densities this many times apart were seen to hold at these, random grains among them; water in air runs away. */
+const mostContrast = 100;
+
+/** The largest density over the least. */
+export function contrastOf({ timeDomain: { regions, map }, medium }: Timed): number {
+  const densities = [medium.density, ...regions.map(({ density }) => density)];
+  let [least, most] = [Math.min(...densities), Math.max(...densities)];
+  for (const each of map?.density ?? []) {
+    // The medium's own, as it is stored.
+    if (each === Math.fround(medium.density)) continue;
+    least = Math.min(least, each);
+    most = Math.max(most, each);
+  }
+  return most / least;
+}
+
+/** The largest Courant number that holds where densities are so many times apart. */
+export function mostCourant(contrast: number): number {
+  if (contrast === 1) return 1;
+  // Slopes reach over all points: the heaviest one's stiffness may meet the lightest one's mass, in the shortest wave.
+  return contrast <= mostContrast ? mostMixedCfl : 2 / (Math.PI * Math.sqrt(3 * contrast));
+}
 
 /** How a problem is simulated. */
 export function simulationOf(problem: Timed): Simulated {
@@ -160,7 +179,7 @@ export function simulationOf(problem: Timed): Simulated {
     pointsPerWavelength: timeDomain.pointsPerWavelength,
     layer: timeDomain.absorbingLayer,
   });
-  const most = fastest <= medium.soundSpeed ? 1 : isMixed(problem) ? mostFasterMixedCfl : mostFasterCfl;
+  const most = fastest <= medium.soundSpeed ? 1 : contrastOf(problem) > 1 ? mostFasterMixedCfl : mostFasterCfl;
   const courant = Math.min(timeDomain.cfl, most);
   const stepsPerPeriod = Math.max(3, Math.ceil(fastest / (frequency * courant * domain.step) - 1e-9));
   const timeStep = 1 / (frequency * stepsPerPeriod);
@@ -174,9 +193,10 @@ export const discRadius = ({ pattern, radius }: Problem['emitters']): number =>
 /** The corners of boxes around the elements, and the sensors. */
 function* placesOf({ emitters, timeDomain }: Timed): Generator<readonly number[]> {
   const { count, positions } = emitters.elements;
+  const reach = reachOfElement(emitters);
   for (let t = 0; t < count; t++) {
     for (const sign of [-1, 1]) {
-      yield [0, 1, 2].map((axis) => positions[3 * t + axis]! + sign * emitters.radius);
+      yield [0, 1, 2].map((axis) => positions[3 * t + axis]! + sign * reach);
     }
   }
   for (const { position } of timeDomain.sensors) yield position;

@@ -57,5 +57,11 @@ function magnitudeOf(points: readonly BowlPoint[], wavenumber: number, pathOf: (
 }
 
 /** How far apart its points are in phase at most: across and along. */
-const widthOf = ({ radius, focalLength }: Bowl): number =>
-  radius + focalLength - Math.sqrt(Math.max(0, focalLength ** 2 - radius ** 2));
+const widthOf = (bowl: Bowl): number => bowl.radius + depthOf(bowl);
+
+/** Of its rim above its lowest point. */
+const depthOf = ({ radius, focalLength }: Bowl): number =>
+  focalLength - Math.sqrt(Math.max(0, focalLength ** 2 - radius ** 2));
+
+/** From its lowest point to its rim, whichever way it is turned. */
+export const reachOfBowl = (bowl: Bowl): number => Math.hypot(bowl.radius, depthOf(bowl));

@@ -1,6 +1,6 @@
 // Elements driven with amplitudes and phases, and their mirror images: what every way of computing the field sums over.
 import { FieldError } from '../errors.ts';
-import { type BowlPoint, bowlOf, pointsOfBowl } from './bowl.ts';
+import { type BowlPoint, bowlOf, pointsOfBowl, reachOfBowl } from './bowl.ts';
 import { type Directivity, directivityOf, type Pattern } from './directivity.ts';
 import { across } from './disc.ts';
 import type { Elements } from './elements.ts';
@@ -63,6 +63,11 @@ export interface Sources {
 /** Point sources that stand for one element. */
 export function pointsOfElement({ pattern, radius, wavenumber }: Emitters): number {
   return pattern.type === 'Focused' ? pointsOfBowl({ radius, focalLength: pattern.focalLength }, wavenumber) : 1;
+}
+
+/** From an element's place to its furthest point, metres. */
+export function reachOfElement({ pattern, radius }: Emitters): number {
+  return pattern.type === 'Focused' ? reachOfBowl({ radius, focalLength: pattern.focalLength }) : radius;
 }
 
 /** Reflections in a row that are followed between two parallel planes. */
