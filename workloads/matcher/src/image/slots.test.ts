@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Slots } from './slots.ts';
+import { decodersOf, Slots } from './slots.ts';
 
 test('no more than the slots work at once, and all get their turn', async () => {
   const slots = new Slots(2);
@@ -50,4 +50,14 @@ test('who leaves while waiting is not worked for, and what fails gives its slot 
   first.reject(new Error('not an image'));
   await expect(failing).rejects.toThrow('not an image');
   expect(await stays).toBe(1);
+});
+
+test.each([
+  [undefined, 3],
+  ['16', 15],
+  ['1', 1],
+  ['0', 1],
+  ['many', 1],
+])('of %s threads, images are decoded by %d', (threads, wanted) => {
+  expect(decodersOf(threads)).toBe(wanted);
 });

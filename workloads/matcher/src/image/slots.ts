@@ -6,8 +6,10 @@ import { QuintetError } from '@quintet/runtime';
 /** Bytes of a file for each of which a millisecond's later arrivals go first, and how many milliseconds at most. */
 const bytesOfPatience = 100;
 const mostPatience = 2000;
-/** Of libuv, unless its environment variable says otherwise. */
-const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+/** Threads of libuv but one: it has four, unless its environment variable says otherwise; of what is no number, it makes one. */
+export function decodersOf(threads: string | undefined): number {
+  return Math.max(1, (threads === undefined ? 4 : Number.parseInt(threads, 10) || 1) - 1);
+}
 
 interface Waiting {
   /** Milliseconds on the clock of arrivals, later for larger files. */
@@ -21,7 +23,7 @@ export class Slots {
   readonly #waiting: Waiting[] = [];
   readonly #now: () => number;
 
-  constructor(atOnce = Math.max(1, threads - 1), now: () => number = () => performance.now()) {
+  constructor(atOnce = decodersOf(process.env['UV_THREADPOOL_SIZE']), now: () => number = () => performance.now()) {
     this.#free = atOnce;
     this.#now = now;
   }

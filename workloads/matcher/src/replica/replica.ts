@@ -36,7 +36,7 @@ export class Replica {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
-  /** What is kept has changed, so that all is to be read. */
+  /** Another shard is to be read, and what is held meanwhile says nothing. */
   #anew = false;
   #listener: pg.Client | undefined;
   #saving: Promise<void> = Promise.resolve();
@@ -128,10 +128,14 @@ export class Replica {
     return await this.#looking;
   }
 
-  /** Reads another shard in place of its own, which it holds until then. */
+  /** Reads another shard in place of its own, which goes at once: nobody asks for it, and both may be more than memory holds. */
   async take(shard: Shard): Promise<void> {
-    this.#options = { ...this.#options, shard };
-    this.#anew = true;
+    const { own, of } = this.#contents.kept.shard;
+    if (own !== shard.own || of !== shard.of) {
+      this.#options = { ...this.#options, shard };
+      this.#contents = this.#empty();
+      this.#anew = true;
+    }
     // A look under way may have passed the place where it would have been read.
     while (this.#anew) await this.look();
   }
@@ -139,7 +143,7 @@ export class Replica {
   /** Writes the snapshot, after one that is being written. */
   async save(): Promise<void> {
     const { snapshot } = this.#options;
-    if (snapshot === undefined) return;
+    if (snapshot === undefined || this.#anew) return;
     const saved = this.#saving.catch(() => undefined).then(() => writeSnapshot(snapshot, this.#contents));
     this.#saving = saved;
     await saved;
@@ -178,6 +182,7 @@ export class Replica {
     const contents = this.#empty();
     contents.at = await this.#options.record.position();
     for await (const part of this.#options.record.all(contents.kept)) {
+      if (this.#closed) throw new Error('the replica was closed while it was read');
       if ('columns' in part) await contents.load(part.columns);
       else for (const item of part.items) contents.apply(item);
     }
@@ -199,8 +204,12 @@ export class Replica {
         const changes = this.#anew ? undefined : await this.#options.record.changesAfter(this.#contents.at);
         if (!changes) {
           // The record was put back to an older state, or is another one; or another shard is to be held.
-          this.#anew = false;
-          this.#contents = await this.#readAll();
+          const contents = await this.#readAll();
+          const { own, of } = this.#options.shard ?? contents.kept.shard;
+          // Meanwhile another one may have been asked for.
+          this.#anew = own !== contents.kept.shard.own || of !== contents.kept.shard.of;
+          if (this.#anew) continue;
+          this.#contents = contents;
           this.#generation++;
           void this.#settle(false);
           await this.#readBanks();
@@ -216,7 +225,7 @@ export class Replica {
         else this.#current = started;
       } while (this.#again && !this.#closed);
     } catch (error) {
-      this.#options.onError?.(error as Error);
+      if (!this.#closed) this.#options.onError?.(error as Error);
       throw error;
     }
   }
