@@ -11,6 +11,8 @@ export interface Moment {
 export interface PodSignals {
   /** Of the process, in seconds: differs after a restart. */
   startedAt: number | undefined;
+  /** Over which rates are; left out: not known. */
+  seconds?: number;
   queueDepth: number | undefined;
   concurrency: number | undefined;
   /** Since the process started. */
@@ -50,6 +52,7 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
   };
   return {
     startedAt: figures.startedAt,
+    ...(seconds > 0 && { seconds }),
     queueDepth: level(figures.queueDepth, before?.figures.queueDepth),
     concurrency: level(figures.inFlight, before?.figures.inFlight),
     requests: figures.requests,

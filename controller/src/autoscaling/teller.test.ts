@@ -9,7 +9,6 @@ import { Cache } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { resourceIndex, resourceIndexValue } from '../reconcile/ownership.ts';
 import { Teller } from './teller.ts';
-import { differs, trafficOf } from './traffic.ts';
 
 const caches = () => new Cache({ [resourceIndex]: resourceIndexValue });
 let [resources, pods] = [caches(), caches()];
@@ -19,6 +18,8 @@ let now: number;
 let items: number;
 let requests: number;
 let silent: boolean;
+/** Pages to come that are lost. */
+let lost: number;
 let changed: string[];
 let version = 0;
 
@@ -62,8 +63,12 @@ quintet_matcher_shard 0
 
 beforeEach(async () => {
   [resources, pods] = [caches(), caches()];
-  [now, items, requests, silent, changed] = [Date.parse('2026-01-01T12:00:00Z'), 3, 0, false, []];
-  server = createServer((_, response) => void (silent ? response.writeHead(500).end() : response.end(page())));
+  [now, items, requests, silent, lost, changed] = [Date.parse('2026-01-01T12:00:00Z'), 3, 0, false, 0, []];
+  server = createServer((_, response) => {
+    const isLost = silent || lost-- > 0;
+    if (isLost) response.writeHead(500).end();
+    else response.end(page());
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   teller = new Teller({
@@ -108,6 +113,24 @@ describe('the teller', () => {
     expect(status()).toMatchObject({ index: { items: 4 } });
   });
 
+  it('does not take half of the pages for half of the traffic, unless they stay away', async () => {
+    for (const name of ['guard-1', 'guard-2']) addPod(name);
+    const looks = async (count: number, lostOfEach = 0) => {
+      for (let i = 0; i < count; i++) {
+        requests += 300;
+        lost = lostOfEach;
+        await look();
+      }
+    };
+    await looks(20);
+    const before = changed.length;
+    await looks(9, 1);
+    await looks(20);
+    expect([changed.length, status().traffic]).toEqual([before, expect.objectContaining({ requestsPerSecond: '20' })]);
+    await looks(20, 1);
+    expect(status()).toMatchObject({ traffic: { requestsPerSecond: '10' } });
+  });
+
   it('leaves what was told where no pod is heard, and no traffic without pods', async () => {
     const traffic = { requestsPerSecond: '5' };
     apply({ index: { items: 9 }, traffic });
@@ -118,17 +141,5 @@ describe('the teller', () => {
     expect(status()).toMatchObject({ index: { items: 9 }, traffic });
     const { index, traffic: none } = status(0);
     expect([index, none]).toEqual([{ items: 9 }, undefined]);
-  });
-});
-
-describe('traffic', () => {
-  it('is unknown before a rate is, and news only when it is another by a tenth', () => {
-    expect(trafficOf([])).toBeUndefined();
-    const rate = (requestsPerSecond: string) => ({ requestsPerSecond });
-    expect(differs(undefined, rate('0'))).toBe(true);
-    expect(differs(rate('0'), rate('0'))).toBe(false);
-    expect(differs(rate('100'), rate('105'))).toBe(false);
-    expect(differs(rate('100'), rate('120'))).toBe(true);
-    expect(differs(rate('1'), { ...rate('1'), latencyP95: '5ms' })).toBe(true);
   });
 });

@@ -18,7 +18,7 @@ import { type Figures, readPage } from './page.ts';
 import { PageScraper, type ScrapeOptions } from './scrape.ts';
 import type { PodSignals } from './signals.ts';
 import { targetOf } from './targets.ts';
-import { differs, trafficOf } from './traffic.ts';
+import { measuredOf, TrafficNews } from './traffic.ts';
 
 export interface TellerOptions {
   kinds: readonly { definition: AnyDefinition; resources: Store }[];
@@ -50,6 +50,19 @@ interface Service {
   pods: readonly Pod[];
 }
 
+interface State {
+  uid: string;
+  told: Told;
+  news: TrafficNews;
+  /** Looks in a row in which a ready pod was not heard. */
+  partial: number;
+}
+
+/** Half the traffic is no news because a page was lost; a pod that is silent for five minutes serves nobody. */
+const mostPartial = 10;
+/** Milliseconds between two reconciles, at most, where one look has news of many. */
+const apartMs = 100;
+
 /** Of the kinds whose columns show traffic. */
 export function tellerOf({
   watches,
@@ -68,7 +81,7 @@ export class Teller {
   readonly #now: () => number;
   readonly #scraper: PageScraper<Page>;
   readonly #history = new History();
-  readonly #told = new Map<string, { uid: string; told: Told }>();
+  readonly #states = new Map<string, State>();
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -82,7 +95,7 @@ export class Teller {
 
   /** For the reconcile. */
   of(kind: string, key: string, uid: string | undefined): Told | undefined {
-    const known = this.#told.get(`${kind} ${key}`);
+    const known = this.#states.get(`${kind} ${key}`);
     return known?.uid === uid ? known?.told : undefined;
   }
 
@@ -96,8 +109,11 @@ export class Teller {
     await this.#running;
   }
 
-  /** One look at all services. */
-  async look(): Promise<void> {
+  /**
+   * One look at all services.
+   * @param spreadMs Over which those that have news are reconciled.
+   */
+  async look(spreadMs = 0): Promise<void> {
     const services = this.#services();
     const targets = services.flatMap(({ pods }) => pods.flatMap((pod) => targetOf(pod, this.#options.port)));
     const pages = await this.#scraper.all(targets);
@@ -109,16 +125,25 @@ export class Teller {
       heard.set(id, { signals: this.#history.note(id, now, page.figures), index: page.index });
     }
     this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
-    for (const service of services) this.#hear(service, heard);
+    const changed = services.filter((service) => this.#hear(service, heard, now));
     this.#forget(services);
+    const gap = Math.min(apartMs, spreadMs / changed.length);
+    for (const { kind, key } of changed) {
+      if (this.#stop.signal.aborted) return;
+      this.#options.onChange(kind, key);
+      if (gap > 0) await pause(gap, this.#stop.signal);
+    }
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await pause(this.#options.intervalMs ?? 30_000, signal);
+      const intervalMs = this.#options.intervalMs ?? 30_000;
+      await pause(intervalMs, signal);
       if (signal.aborted) return;
-      await this.look().catch((error: unknown) => this.#log.error({ err: error }, 'a look of the teller failed'));
+      await this.look(intervalMs / 2).catch((error: unknown) =>
+        this.#log.error({ err: error }, 'a look of the teller failed'),
+      );
     }
   }
 
@@ -141,29 +166,35 @@ export class Teller {
     return services;
   }
 
+  /** @returns Whether there is something to tell. */
   #hear(
-    { id, key, kind, resource, definition, pods }: Service,
+    { id, kind, resource, definition, pods }: Service,
     heard: ReadonlyMap<string, { signals: PodSignals; index: PodIndex | undefined }>,
-  ): void {
-    const { uid = '' } = resource.metadata;
+    now: number,
+  ): boolean {
     const said = pods.flatMap(({ metadata }) => heard.get(metadata.uid ?? '') ?? []);
-    if (said.length === 0) return;
-    const known = this.#told.get(id);
-    const before = known?.uid === uid ? known.told : toldBefore(resource);
-    const traffic = trafficOf(said.map(({ signals }) => signals));
-    const index =
-      kind === 'MatcherPool'
-        ? this.#indexOf(
-            definition,
-            resource,
-            said.flatMap((each) => each.index ?? []),
-          )
-        : undefined;
-    const isNews = traffic !== undefined && differs(before.traffic, traffic);
-    const told: Told = { ...before, ...(isNews && { traffic }), ...(index && { index }) };
-    this.#told.set(id, { uid, told });
-    const hasChanged = isNews || (index && JSON.stringify(index) !== JSON.stringify(before.index));
-    if (hasChanged) this.#options.onChange(kind, key);
+    if (said.length === 0) return false;
+    const state = this.#stateOf(id, resource);
+    state.partial = said.length < pods.length ? state.partial + 1 : 0;
+    const isTrusted = state.partial === 0 || state.partial > mostPartial;
+    const measured = isTrusted ? measuredOf(said.map(({ signals }) => signals)) : undefined;
+    const isNews = measured !== undefined && state.news.note(measured, now);
+    const indexes = said.flatMap((each) => each.index ?? []);
+    const index = kind === 'MatcherPool' ? this.#indexOf(definition, resource, indexes) : undefined;
+    const before = state.told;
+    const traffic = state.news.told;
+    state.told = { ...before, ...(traffic && { traffic }), ...(index && { index }) };
+    return isNews || (index !== undefined && JSON.stringify(index) !== JSON.stringify(before.index));
+  }
+
+  #stateOf(id: string, resource: KubeObject): State {
+    const { uid = '' } = resource.metadata;
+    const known = this.#states.get(id);
+    if (known?.uid === uid) return known;
+    const told = toldBefore(resource);
+    const state: State = { uid, told, news: new TrafficNews(told.traffic), partial: 0 };
+    this.#states.set(id, state);
+    return state;
   }
 
   #indexOf(definition: AnyDefinition, stored: KubeObject, pods: readonly PodIndex[]): Told['index'] {
@@ -178,7 +209,7 @@ export class Teller {
 
   #forget(services: readonly Service[]): void {
     const ids = new Set(services.map(({ id }) => id));
-    for (const id of this.#told.keys()) if (!ids.has(id)) this.#told.delete(id);
+    for (const id of this.#states.keys()) if (!ids.has(id)) this.#states.delete(id);
   }
 }
 
