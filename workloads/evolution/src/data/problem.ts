@@ -1,7 +1,7 @@
 // A learning problem: features, target, weights, and what rows must not be parted or mixed.
 import { createHash } from 'node:crypto';
 import { EvolutionError } from '../errors.ts';
-import type { FrozenModel } from '../frozen/model.ts';
+import { type FrozenModel, refuseLarge } from '../frozen/model.ts';
 import type { CategoricalColumn, Column, Note, Table } from './columns.ts';
 import { type Feature, featuresOf } from './features.ts';
 import { isIdentifier } from './identifier.ts';
@@ -95,9 +95,13 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
   return { problem: { ...problem, hash: hashOf(problem) }, notes };
 }
 
-/** The same with models that join the ensemble as they are: another problem, for another hash. */
+/**
+ * The same with models that join the ensemble as they are: another problem, for another hash.
+ * @throws EvolutionError DataTooLarge where the models are
+ */
 export function withFrozen(problem: Problem, frozen: readonly FrozenModel[]): Problem {
   if (frozen.length === 0) return problem;
+  refuseLarge(frozen);
   const { hash: _, ...rest } = problem;
   return { ...rest, frozen, hash: hashOf({ ...rest, frozen }) };
 }

@@ -172,6 +172,17 @@ describe('a frozen model', () => {
     });
   });
 
+  it('of too many bytes is refused, alone or with others', async () => {
+    const data = await problem();
+    const sized = (name: string, mebibytes: number) => ({ name, sha256: name, bytes: new Uint8Array(mebibytes << 20) });
+    expect(() => withFrozen(data, [sized('huge', 65)])).toThrow(/the frozen model huge has 68157440 bytes, more than/);
+    const some = ['a', 'b', 'c', 'd'].map((name) => sized(name, 60));
+    expect(withFrozen(data, some).frozen).toHaveLength(4);
+    expect(() => withFrozen(data, [...some, sized('e', 60)])).toThrow(
+      /up to e have 314572800 bytes together, more than/,
+    );
+  });
+
   it('makes another problem of the table', async () => {
     const data = await problem();
     const one = withFrozen(data, [frozenModel('one', byColumn)]).hash;
