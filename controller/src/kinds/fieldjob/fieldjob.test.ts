@@ -16,7 +16,7 @@ const plan = {
   bytes: 8_000_000,
   memoryBytes: 200_000_000,
   solution: { residual: '0.01', targets: [{ name: 'bead', pressure: '4kPa' }] },
-  safety: { verdict: 'Safe', maxPressure: '4.4kPa' },
+  safety: { verdict: 'Safe', maxPressure: '4.4kPa', message: 'a part of the volume lies behind the elements' },
   warnings: [],
 };
 const finish = {

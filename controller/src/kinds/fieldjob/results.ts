@@ -5,7 +5,15 @@ import { firstSuccess } from '../jobs/termination.ts';
 
 const target = z.object({ name: z.string(), pressure: z.string() }).partial({ pressure: true }).loose();
 const solution = z.object({ residual: z.string(), iterations: z.int().optional(), targets: z.array(target).max(64) });
-const safety = z.object({ verdict: z.string(), maxPressure: z.string().optional(), margin: z.string().optional() });
+const safety = z.object({
+  verdict: z.string(),
+  maxPressure: z.string().optional(),
+  margin: z.string().optional(),
+  message: z
+    .string()
+    .transform((text) => text.slice(0, 1024))
+    .optional(),
+});
 
 const plan = z.object({
   step: z.literal('plan'),
