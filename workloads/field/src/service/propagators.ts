@@ -34,7 +34,7 @@ export async function openPropagators(
   const propagatorOf = async (tenant: string, target: Target): Promise<Propagator | undefined> => {
     if (!isWorth(target)) return undefined;
     const found = await kept.get({ tenant, input: propagatorKey(target) });
-    // Others may write to a shared cache.
+    // What lies on the disk may be of another length: as good as none.
     if (found?.value.byteLength !== bytesOf(target)) return undefined;
     // Its bytes may begin anywhere in a larger buffer.
     return new Float64Array(Uint8Array.from(found.value).buffer);
