@@ -160,6 +160,27 @@ describe('the search', () => {
     expect(replayed.cut).toEqual(cut.cut);
   });
 
+  it('asks a replay for nothing that the cut does not hold', async () => {
+    const clock = new AbortController();
+    const answered = new Set<string>();
+    const nameOf = ({ key, fold, fraction }: EvaluationTask) => `${key} ${fold} ${fraction}`;
+    let count = 0;
+    const paced = evaluatorOf(3, 'x', () => ++count === 90 && clock.abort());
+    const evaluate = async (task: EvaluationTask): Promise<Outcome> => {
+      const outcome = await paced.evaluate(task);
+      if (clock.signal.aborted) return { ok: false, kind: 'Stopped', reason: 'the clock' };
+      answered.add(nameOf(task));
+      return outcome;
+    };
+    const cut = await search({ evaluate }, options, clock.signal);
+    const known = {
+      evaluate: (task: EvaluationTask) =>
+        answered.has(nameOf(task)) ? Promise.resolve(outcomeOf(task)) : new Promise<Outcome>(() => undefined),
+    };
+    const replayed = await search(known, { ...options, replay: cut.cut }, never);
+    expect(summary(replayed)).toEqual(summary(cut));
+  });
+
   it('stops after the number of pipelines it was given, and when nothing gets better', async () => {
     const few = await search(evaluatorOf(2, 'a'), { ...options, evaluations: 17 }, never);
     expect([few.placed, few.reason]).toEqual([17, 'Evaluations']);

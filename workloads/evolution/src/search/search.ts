@@ -141,7 +141,9 @@ class Search {
     while (flying.length > 0) {
       if (replay && this.#placed >= replay.placed) {
         this.#milestones.end();
-        ready = this.#placeLate(await Promise.all(flying), new Set(replay.ready));
+        const only = new Set(replay.ready);
+        // The others were not ready then: nobody waits for what would be thrown away.
+        ready = this.#placeLate(await Promise.all(flying.filter((_, i) => only.has(this.#placed + i))));
         reason = 'Clock';
         break;
       }
@@ -240,10 +242,10 @@ class Search {
   }
 
   /** Pipelines that were ready when the clock struck, out of turn; no other is bred from them. */
-  #placeLate(finishes: readonly Finish[], only?: ReadonlySet<number>): number[] {
+  #placeLate(finishes: readonly Finish[]): number[] {
     const placed: number[] = [];
     for (const finish of finishes) {
-      if (finish.kind !== 'Complete' || (only && !only.has(finish.candidate.index))) continue;
+      if (finish.kind !== 'Complete') continue;
       this.#settle(finish);
       placed.push(finish.candidate.index);
     }
