@@ -81,7 +81,7 @@ export class Calls {
       }
     } catch (error) {
       this.#options.log.warn({ err: error, waiting: this.#waiting.length }, 'webhook calls are not written yet');
-      this.#later = setTimeout(() => (this.#writing ??= this.#write()), again);
+      this.#later = setTimeout(() => void (this.#writing ??= this.#write()), again);
       this.#later.unref();
     } finally {
       this.#writing = undefined;

@@ -259,41 +259,6 @@ describe('webhooks', () => {
     expect(await deliver(record, [webhook()])).toBe(0);
   });
 
-  test('say which shards are not in the verdict', async () => {
-    const kept = new Calls({ record, webhooks: [webhook()], log: silent });
-    kept.add(query(), { matches: [found('shared')], shards: { of: 2, missing: [1] } });
-    await kept.close();
-    await deliver(record, [webhook()]);
-    expect(JSON.parse(calls[0]?.body ?? '')).toMatchObject({ shards: { of: 2, missing: [1] } });
-  });
-
-  test('wait for a record that is away, bounded, are written together, and at the end', async () => {
-    const written: number[] = [];
-    const warned: object[] = [];
-    let away = true;
-    const transaction: Recorded['transaction'] = async (work) => {
-      if (away) throw new Error('PostgreSQL is away');
-      const query = (_: string, [names]: unknown[][]) => {
-        written.push(names?.length ?? 0);
-        return Promise.resolve({});
-      };
-      return await work({ query } as never);
-    };
-    const log = { warn: (said: object) => void warned.push(said) };
-    const one = JSON.stringify({ type: 'match', id: '0'.repeat(36), ...query(), matches: [found('shared')] }).length;
-    const kept = new Calls({ record: { transaction }, webhooks: [webhook()], log, most: 3 * one });
-    for (let i = 0; i < 5; i++) kept.add(query(), { matches: [found('shared')] });
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(warned).toMatchObject([{ waiting: 3 }, { lost: 2 }]);
-    away = false;
-    await kept.close();
-    expect(written).toEqual([3]);
-    away = true;
-    kept.add(query(), { matches: [found('shared')] });
-    await kept.close();
-    expect(warned.at(-1)).toEqual({ lost: 1 });
-  });
-
   test('are not called for other banks', async () => {
     await enqueue(record, [webhook()], query(), [found('other')]);
     expect(await deliver(record, [webhook()])).toBe(0);

@@ -60,7 +60,7 @@ test('an import holds no image that it has looked at', async () => {
     headers: { 'content-type': 'application/x-ndjson' },
     body: body(),
     duplex: 'half',
-  } as RequestInit);
+  });
   expect(JSON.parse((await response.text()).trim())).toMatchObject({ done: 60, refused: 60 });
   expect(most).toBeLessThan(60 << 20);
 });
