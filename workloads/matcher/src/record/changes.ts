@@ -3,21 +3,39 @@ import { columns, indexed } from './columns.ts';
 import type { Query } from './everything.ts';
 import type { Changes, IndexedItem, Item, Position } from './record.ts';
 
+/** Changes of all tenants that are looked at together, and how often for one page: some seconds at most. */
+const slice = 20_000;
+const mostSlices = 25;
+
 /**
  * A page of a tenant's own items in order of their changes, removed ones too, as withdrawals: what a feed is made of.
- * Items that came by a feed are not passed on: two pools that read each other would do so for ever.
+ * Items that came by a feed are not passed on: two pools that read each other would do so for ever. The position is that of
+ * the last change looked at, whosever it is, so that what others change is looked at once.
  */
 export async function page(
   query: Query,
   { tenant, after, limit }: { tenant: string; after: number; limit: number },
 ): Promise<{ items: Item[]; position: number }> {
-  const rows = await query<Item & { position: number }>(
-    `select c.position::float8 as position, i.* from changes c
-     join lateral (select ${columns} from items where items.number = c.item) i on i.tenant = $1 and i.source is null
-     where c.position > $2 order by c.position limit $3`,
-    [tenant, after, limit],
-  );
-  return { items: rows, position: rows.at(-1)?.position ?? after };
+  const items: Item[] = [];
+  let position = after;
+  for (let i = 0; i < mostSlices && items.length < limit; i++) {
+    const [looked] = await query<{ last: number | null; count: number }>(
+      `select max(position)::float8 as last, count(*)::int as count
+       from (select position from changes where position > $1 order by position limit $2) as looked`,
+      [position, slice],
+    );
+    if (!looked || looked.last === null) break;
+    const rows = await query<Item & { position: number }>(
+      `select c.position::float8 as position, i.* from changes c
+       join lateral (select ${columns} from items where items.number = c.item) i on i.tenant = $1 and i.source is null
+       where c.position > $2 and c.position <= $3 order by c.position limit $4`,
+      [tenant, position, looked.last, limit - items.length],
+    );
+    items.push(...rows);
+    position = items.length < limit ? looked.last : (rows.at(-1)?.position ?? position);
+    if (looked.count < slice) break;
+  }
+  return { items, position };
 }
 
 /**
