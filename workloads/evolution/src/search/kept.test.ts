@@ -9,7 +9,7 @@ function offered(count: number, folds: number): Individual[] {
   const all = Array.from({ length: count }, (_, index) => ({
     index,
     score: (index * 7) % count,
-    predictions: new Array(folds).fill(shared),
+    predictions: Array.from({ length: folds }, () => shared),
     models: [],
   })) as unknown as Individual[];
   const kept = new Kept();
