@@ -152,7 +152,8 @@ Examples:
   $ quintet evolve churn.csv --target churned --budget 2m --out churn
   $ quintet predict churn/model.quintet new.csv > predictions.csv
 
-The folder then holds model.quintet, its schema, metrics and an HTML report.`,
+The folder then holds model.quintet, its schema, metrics and an HTML report. It must be new, empty, or of an earlier
+run, whose files are replaced; whatever else lies in it stays. A file, or a folder of other things, is refused.`,
   )
   .action(async (file: string, flags: EvolveFlags) => {
     const { evolveCommand } = await import('./evolve.ts');

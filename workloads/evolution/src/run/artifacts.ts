@@ -1,16 +1,15 @@
 // What a run leaves behind: model, schema, metrics and report, with their digests, written whole or not at all.
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { EvolutionRunSpec } from '@quintet/crds';
 import type { Note } from '../data/columns.ts';
 import { type Problem, tableHashOf } from '../data/problem.ts';
-import { EvolutionError, messageOf } from '../errors.ts';
+import { EvolutionError } from '../errors.ts';
 import { honesty } from '../frozen/members.ts';
 import { shown } from '../metrics/metrics.ts';
 import { exportOnnx } from '../onnx/export.ts';
 import { frontsOf } from '../search/nsga2.ts';
 import { packModel, type StoredModel } from './model.ts';
+import { fillFolder } from './outputFolder.ts';
 import { renderReport } from './report.ts';
 import type { RunResult } from './run.ts';
 
@@ -28,10 +27,13 @@ export interface Artifacts {
   readonly files: readonly string[];
 }
 
-/** Replaces the folder as a whole. @throws EvolutionError OutputUnwritable */
+/**
+ * Replaces earlier results in the folder, and nothing else.
+ * @throws EvolutionError OutputUnwritable; InvalidResource where something else stands
+ */
 export async function writeArtifacts(folder: string, record: RunRecord): Promise<Artifacts> {
   const files = artifactFiles(record);
-  await replaced(folder, files);
+  await fillFolder(folder, files);
   return { folder, ...sizeOf(files) };
 }
 
@@ -42,29 +44,6 @@ export function sizeOf(files: ReadonlyMap<string, string | Uint8Array>): Omit<Ar
     sha256: digest(files.get('model.quintet')!),
     files: [...files.keys()],
   };
-}
-
-async function replaced(folder: string, files: ReadonlyMap<string, string | Uint8Array>): Promise<void> {
-  try {
-    await mkdir(dirname(folder), { recursive: true });
-    const fresh = await mkdtemp(join(dirname(folder), '.quintet-'));
-    try {
-      for (const [name, content] of files) await writeFile(join(fresh, name), content);
-      await rm(folder, { recursive: true, force: true });
-      await rename(fresh, folder);
-    } catch (cause) {
-      // Nothing half-written stays on the volume.
-      await rm(fresh, { recursive: true, force: true }).catch(() => undefined);
-      throw cause;
-    }
-  } catch (cause) {
-    throw new EvolutionError(
-      'OutputUnwritable',
-      `${folder} cannot be written: ${messageOf(cause)}`,
-      { field: 'spec.output' },
-      cause,
-    );
-  }
 }
 
 export function artifactFiles(record: RunRecord): Map<string, string | Uint8Array> {

@@ -12,6 +12,7 @@ import { frozenModel } from '../frozen/model.ts';
 import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
 import type { Cut } from '../search/search.ts';
 import { type Artifacts, writeArtifacts } from './artifacts.ts';
+import { checkOutput } from './outputFolder.ts';
 import { type RunProgress, type RunResult, runEvolution } from './run.ts';
 import { heapOf, tableOptionsOf } from './settings.ts';
 
@@ -46,6 +47,8 @@ export interface LocalResult extends RunResult {
 export async function evolve(options: LocalOptions): Promise<LocalResult> {
   const started = performance.now();
   const format = formatOf(options.file);
+  // Known now rather than after the whole budget.
+  if (options.output !== undefined) await checkOutput(options.output);
   const { spec, table } = await specAndTable(options, format);
   const { problem: bare, notes } = problemOf(table, problemOptionsOf(spec));
   const frozen = (options.frozen ?? []).map(async ({ name, file }) => frozenModel(name, await readFile(file)));

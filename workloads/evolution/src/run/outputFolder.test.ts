@@ -1,0 +1,77 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { evolve } from './local.ts';
+import { fillFolder } from './outputFolder.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'quintet-output-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const sum = '0'.repeat(64);
+const results = (text: string, ...more: string[]) =>
+  new Map(
+    ['model.quintet', ...more, 'SHA256SUMS'].map((name) => [
+      name,
+      name === 'SHA256SUMS' ? ['model.quintet', ...more].map((each) => `${sum}  ${each}\n`).join('') : text,
+    ]),
+  );
+
+it('a new folder is made with those above it, readable as other folders of this user are', async () => {
+  const out = join(folder, 'a', 'b', 'c');
+  await fillFolder(out, results('one'));
+  expect((await readdir(out)).toSorted()).toEqual(['SHA256SUMS', 'model.quintet']);
+  await mkdir(join(folder, 'plain'));
+  const mode = async (path: string) => (await stat(path)).mode;
+  expect(await mode(out)).toBe(await mode(join(folder, 'plain')));
+  expect(await readdir(join(folder, 'a', 'b'))).toEqual(['c']);
+});
+
+it('earlier results are replaced, and what else lies beside them stays', async () => {
+  const out = join(folder, 'again');
+  await fillFolder(out, results('one', 'model.onnx'));
+  await writeFile(join(out, 'notes.md'), 'mine');
+  await fillFolder(out, results('two'));
+  expect((await readdir(out)).toSorted()).toEqual(['SHA256SUMS', 'model.quintet', 'notes.md']);
+  expect(await readFile(join(out, 'model.quintet'), 'utf8')).toBe('two');
+  expect(await readFile(join(out, 'notes.md'), 'utf8')).toBe('mine');
+});
+
+it('an empty folder is filled', async () => {
+  const out = join(folder, 'empty');
+  await mkdir(out);
+  await fillFolder(out, results('one'));
+  expect((await readdir(out)).toSorted()).toEqual(['SHA256SUMS', 'model.quintet']);
+});
+
+it('a file and a folder of other things are refused and stay as they are', async () => {
+  const file = join(folder, 'data.csv');
+  await writeFile(file, 'a,y\n1,2\n');
+  const thesis = join(folder, 'thesis');
+  await mkdir(thesis);
+  await writeFile(join(thesis, 'chapter.txt'), 'years of work');
+  await expect(fillFolder(file, results('one'))).rejects.toMatchObject({
+    reason: 'InvalidResource',
+    message: expect.stringMatching(/data\.csv is a file, which stays/) as string,
+  });
+  await expect(fillFolder(thesis, results('one'))).rejects.toMatchObject({
+    reason: 'InvalidResource',
+    message: expect.stringMatching(/holds other files, such as chapter\.txt/) as string,
+  });
+  expect(await readFile(file, 'utf8')).toBe('a,y\n1,2\n');
+  expect(await readFile(join(thesis, 'chapter.txt'), 'utf8')).toBe('years of work');
+});
+
+it('a run is refused before it begins when its output is its own input', async () => {
+  const file = join(folder, 'input.csv');
+  await writeFile(file, 'a,y\n1,2\n');
+  await expect(evolve({ file, target: 'y', output: file })).rejects.toThrow(/input\.csv is a file/);
+  expect(await readFile(file, 'utf8')).toBe('a,y\n1,2\n');
+});
+
+it('a folder that cannot be made says so instead of being tried for ever', async () => {
+  await expect(fillFolder('/proc/quintet/out', results('one'))).rejects.toMatchObject({ reason: 'OutputUnwritable' });
+});
