@@ -106,7 +106,10 @@ export class Shards {
   async find(question: Question, own: number | undefined): Promise<Found> {
     const asked = Array.from({ length: this.count }, (_, shard) => shard).filter((shard) => shard !== own);
     const body = serialize(question);
-    const answers = await Promise.all(asked.map(async (shard) => ({ shard, answer: await this.#ask(shard, body) })));
+    const turn = this.#turn++;
+    const answers = await Promise.all(
+      asked.map(async (shard) => ({ shard, answer: await this.#ask(shard, body, turn) })),
+    );
     return {
       findings: answers.flatMap(({ answer }) => answer?.findings ?? []),
       age: Math.max(0, ...answers.map(({ answer }) => answer?.age ?? 0)),
@@ -114,8 +117,8 @@ export class Shards {
     };
   }
 
-  async #ask(shard: number, body: Buffer): Promise<PeerAnswer | undefined> {
-    for (const { pod, url } of this.#holdersOf(shard)) {
+  async #ask(shard: number, body: Buffer, turn: number): Promise<PeerAnswer | undefined> {
+    for (const { pod, url } of this.#holdersOf(shard, turn)) {
       try {
         const response = await fetch(url + peerPath, {
           method: 'POST',
@@ -135,13 +138,13 @@ export class Shards {
   }
 
   /** By turns; who did not answer lately is asked last: a dead pod is taken for one that lives until its claim ends. */
-  #holdersOf(shard: number): Holder[] {
+  #holdersOf(shard: number, turn: number): Holder[] {
     const now = Date.now();
     for (const [pod, until] of this.#silent) if (until < now) this.#silent.delete(pod);
     const holders = this.#held.holders.filter(
       (each) => each.shard === shard && each.ready && each.pod !== this.#options.pod,
     );
-    const first = this.#turn++ % Math.max(1, holders.length);
+    const first = turn % Math.max(1, holders.length);
     const byTurns = [...holders.slice(first), ...holders.slice(0, first)];
     const doubtful = ({ pod, late }: Holder) => Number(late || this.#silent.has(pod));
     return byTurns.sort((a, b) => doubtful(a) - doubtful(b));
