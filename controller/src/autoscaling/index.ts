@@ -9,6 +9,7 @@ import { types } from '../objects/types.ts';
 import type { Recorder } from '../reconcile/events.ts';
 import type { Watches } from '../reconcile/watches.ts';
 import { Autoscaler, type AutoscalerOptions } from './autoscaler.ts';
+import { noPrices } from './bill.ts';
 import { evict } from './evict.ts';
 import { Fronts } from './fronts.ts';
 import { Healer } from './healer.ts';
@@ -74,6 +75,8 @@ export function autoscalerOf(wiring: Wiring): Wired {
       slices: watches.own(types.endpointSlice).store,
       queues: new Queues({ port: activatorPort, onAlarm: (service) => autoscaler.wake(service) }),
     });
+  const { cpuHour, gpuHour } = options.prices ?? noPrices;
+  const isPriced = cpuHour > 0 || gpuHour > 0;
   const autoscaler = new Autoscaler({
     ...options,
     kinds,
@@ -82,7 +85,7 @@ export function autoscalerOf(wiring: Wiring): Wired {
     configMaps: watches.own(types.configMap).store,
     rivals: watches.foreign(types.horizontalPodAutoscaler, aimOf).store,
     mark: (chosen) => mark(client, chosen),
-    scraper: new Scraper(),
+    scraper: new Scraper({}, isPriced),
     prometheus: new Prometheus(),
     ...(fronts && { fronts }),
     ...(limitToFreeGpus && { places: new Places({ client, pods, namespaces, log: options.log }) }),

@@ -1,4 +1,6 @@
 // Metrics pages as engines write them, and as broken or hostile ones would.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PageError, readPage } from './page.ts';
@@ -26,7 +28,7 @@ const page = (over: Record<string, string> = {}): string =>
 
 const moment = (seconds: number, over: Record<string, string> = {}) => ({
   at: seconds * 1000,
-  figures: readPage(page(over)),
+  figures: readPage(page(over), true),
 });
 const requests = 'quintet_requests_total{route="/v1/compress",method="POST",status="200"}';
 
@@ -45,6 +47,42 @@ describe('a metrics page', () => {
         { le: Number.POSITIVE_INFINITY, count: 100 },
       ],
     });
+  });
+
+  it('is not kept alive by the name of a tenant', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = () => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const rest = 'another_metric 1\n'.repeat(10_000);
+    const kept: unknown[] = [];
+    const before = used();
+    for (let i = 0; i < 100; i++) {
+      const units = `quintet_tenant_units_total{tenant="a-tenant-with-a-long-name-${i}"} 1\n`;
+      kept.push(readPage(Buffer.from(`quintet_requests_in_flight 0\n${units}${rest}`).toString(), true));
+    }
+    expect((used() - before) / kept.length).toBeLessThan(rest.length / 4);
+  });
+
+  it('tells of units only who bills', () => {
+    const text = page({ 'quintet_tenant_units_total{tenant="news"}': '1' });
+    expect(readPage(text)).not.toHaveProperty('units');
+    expect(readPage(text, true).units).toEqual(new Map([['news', 1]]));
+  });
+
+  it('gives no rate that is not finite', () => {
+    const huge = { [requests]: '1.7e308', 'quintet_tenant_units_total{tenant="news"}': '1.7e308' };
+    const signals = signalsOf(
+      moment(1_010.2, { ...huge, process_start_time_seconds: '1010' }),
+      moment(1_009),
+      undefined,
+    );
+    expect([signals.requestsPerSecond, signals.units]).toEqual([undefined, new Map()]);
+    expect(
+      readPage(page({ [requests]: '1.7e308', 'quintet_requests_total{status="204"}': '1.7e308' })).requests,
+    ).toBeUndefined();
   });
 
   it('gives units by tenant, of which signals make rates, also of who is new', () => {

@@ -44,8 +44,11 @@ export class PageError extends Error {
   override readonly name = 'PageError';
 }
 
-/** @throws PageError where the page is not one, or a figure that decisions need is nonsense. */
-export function readPage(text: string): Figures {
+/**
+ * @param withUnits Whether those of tenants are read: who bills alone needs them.
+ * @throws PageError where the page is not one, or a figure that decisions need is nonsense.
+ */
+export function readPage(text: string, withUnits = false): Figures {
   const found = new Map<string, Sample[]>();
   const seen = new Set<string>();
   let lines = 0;
@@ -64,7 +67,7 @@ export function readPage(text: string): Figures {
     else found.set(sample.name, [sample]);
   }
   if (found.size === 0) throw new PageError('no metric of an engine');
-  return figuresOf(found);
+  return figuresOf(found, withUnits);
 }
 
 interface Sample {
@@ -140,12 +143,12 @@ function numberOf(text: string): number | undefined {
   return /^NaN$/i.test(text) ? Number.NaN : undefined;
 }
 
-function figuresOf(found: ReadonlyMap<string, Sample[]>): Figures {
+function figuresOf(found: ReadonlyMap<string, Sample[]>, withUnits: boolean): Figures {
   const of = (name: string, keep?: (labels: string) => boolean) => sum(found.get(name), keep);
   const requests = of('quintet_requests_total');
   const gpus = found.get('quintet_gpu_utilization');
   const busy = sum(gpus);
-  const units = found.get('quintet_tenant_units_total');
+  const units = withUnits ? found.get('quintet_tenant_units_total') : undefined;
   return {
     startedAt: of('process_start_time_seconds'),
     // A pod that measures its requests and has no queue has nothing waiting.
@@ -184,7 +187,8 @@ function unitsOf(samples: readonly Sample[]): Map<string, number> {
   for (const { labels, value } of samples) {
     const tenant = /(?:^|,)\s*tenant="([^"\\]{1,128})"/.exec(labels)?.[1];
     if (tenant === undefined || !Number.isFinite(value) || value < 0 || units.size >= mostTenants) continue;
-    units.set(tenant, value);
+    // A copy: a part of the page would keep the whole of it alive.
+    units.set(Buffer.from(tenant).toString(), value);
   }
   return units;
 }
@@ -203,7 +207,7 @@ function sum(samples: readonly Sample[] | undefined, keep?: (labels: string) => 
     if (!Number.isFinite(value) || value < 0) return undefined;
     if (!keep || keep(labels)) total += value;
   }
-  return total;
+  return Number.isFinite(total) ? total : undefined;
 }
 
 function hottest(samples: readonly Sample[] | undefined): number | undefined {

@@ -74,8 +74,9 @@ export class PageScraper<T> {
 }
 
 export class Scraper extends PageScraper<Figures> {
-  constructor(options: ScrapeOptions = {}) {
-    super(readPage, options);
+  /** @param withUnits Whether those of tenants are read as well. */
+  constructor(options: ScrapeOptions = {}, withUnits = false) {
+    super((text) => readPage(text, withUnits), options);
   }
 }
 

@@ -48,7 +48,7 @@ export function signalsOf(now: Moment, then: Moment | undefined, before: Moment 
   const seconds = since ? (now.at - since.at) / 1000 : 0;
   const rate = (name: CounterName): number | undefined => {
     const gained = since && gain(figures[name], since.figures[name]);
-    return gained === undefined || seconds <= 0 ? undefined : gained / seconds;
+    return gained === undefined || seconds <= 0 ? undefined : finite(gained / seconds);
   };
   return {
     startedAt: figures.startedAt,
@@ -88,6 +88,9 @@ function restarted(now: Moment, then: Moment): boolean {
   return a !== undefined && b !== undefined && a - b > 0.5 && a * 1000 < now.at;
 }
 
+/** Of what a page says in good faith every rate is. */
+const finite = (rate: number): number | undefined => (Number.isFinite(rate) ? rate : undefined);
+
 /** A counter that goes back without a restart lies: unknown, not a rate. */
 function gain(now: number | undefined, then: number | undefined): number | undefined {
   return now === undefined || then === undefined || now < then ? undefined : now - then;
@@ -102,7 +105,8 @@ function unitRates(
   const rates = new Map<string, number>();
   for (const [tenant, units] of now) {
     const gained = units - (then?.get(tenant) ?? 0);
-    if (gained > 0) rates.set(tenant, gained / seconds);
+    const rate = finite(gained / seconds);
+    if (rate !== undefined && rate > 0) rates.set(tenant, rate);
   }
   return rates;
 }
