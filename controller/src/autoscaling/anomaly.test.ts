@@ -53,7 +53,23 @@ describe('what is unusual of a service', () => {
 
   it('is nothing that was not heard', () => {
     const known = looks(usual, 100);
-    expect(looks(() => [], 50, known)).toEqual(known);
+    const silence = looks(() => [], 50, known);
+    for (const [figure, { usual: before, off }] of known)
+      expect(silence.get(figure)).toEqual({ usual: before, off, sigmas: undefined });
+    const slow = looks(() => [busy(100, 0, 5)], 1, known);
+    expect(sigmas(slow, 'LatencyP95')).toBeGreaterThan(2);
+    expect(
+      sigmas(
+        looks(() => [busy(0), silent], 1, slow),
+        'RequestsPerSecond',
+      ),
+    ).toBeLessThan(-2);
+    expect(
+      sigmas(
+        looks(() => [{ ...busy(0), latency: [] }], 1, slow),
+        'LatencyP95',
+      ),
+    ).toBeUndefined();
     expect(looks(() => [silent], 50).get('RequestsPerSecond')).toBeUndefined();
   });
 });

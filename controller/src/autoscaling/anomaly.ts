@@ -11,7 +11,7 @@ export interface Watched {
   usual: Usual;
   /** Looks in a row in which it was unusual. */
   off: number;
-  /** Standard deviations from the mean; undefined: what is usual is not known yet. */
+  /** Standard deviations from the mean; undefined: what is usual is not known yet, or what is now is not. */
   sigmas: number | undefined;
 }
 
@@ -38,9 +38,10 @@ const leastChange: Record<Figure, (mean: number) => number> = {
   Memory: () => 0.1,
 };
 
-/** One look at all pods that were heard. A figure that is not known says nothing, and is not forgotten. */
+/** One look at all pods that were heard. A figure that is not known now has no deviation; what is usual of it is not forgotten. */
 export function anomaliesOf(pods: readonly PodSignals[], before: Anomalies = new Map()): Anomalies {
-  const now = new Map(before);
+  const now = new Map<Figure, Watched>();
+  for (const [figure, { usual, off }] of before) now.set(figure, { usual, off, sigmas: undefined });
   for (const [figure, value] of figuresOf(pods)) now.set(figure, watched(figure, value, before.get(figure)));
   return now;
 }

@@ -339,11 +339,12 @@ export class Autoscaler {
   ): void {
     const { account, scaled } = this.#states.get(id) ?? {};
     const { metrics } = this.#options;
-    const isToBeTold = account?.add(
-      { ...stretch, resource, pods, scaling: scaled?.scaling, metrics },
-      () => scaled?.learnt,
-    );
-    if (isToBeTold) this.#options.onChange(resource.kind, key);
+    try {
+      const seen = { ...stretch, resource, pods, scaling: scaled?.scaling, metrics };
+      if (account?.add(seen, () => scaled?.learnt)) this.#options.onChange(resource.kind, key);
+    } catch (error) {
+      this.#log.warn({ err: error, key, kind: resource.kind }, 'its use is not accounted for');
+    }
   }
 
   /** Who is scaled no more leaves nothing behind. */

@@ -61,6 +61,30 @@ describe('the bill of a service', () => {
     expect([of('news'), of('sport'), of('')]).toEqual([0.03, 0.01, 0.02].map((cost) => expect.closeTo(cost, 9)));
   });
 
+  it('has no more than 500 tenants over its life, and leaves none behind', async () => {
+    const metrics = createScalingMetrics(new Registry());
+    const bill = new Bill({ cpuHour: 1, gpuHour: 0 }, undefined, 0);
+    for (let i = 0; i < 3; i++) {
+      const units = new Map(Array.from({ length: 400 }, (_, j) => [`t${i}-${j}`, 1]));
+      bill.add(resource(), [pod('Running')], 3600, 1, metrics, units);
+    }
+    const { values } = await metrics.tenantCost.get();
+    expect(values).toHaveLength(501);
+    expect(values.find(({ labels }) => labels.tenant === 'other')?.value).toBeCloseTo(0.5 * (700 / 400), 9);
+    metrics.forget({ kind: 'CompressionService', namespace: 'team', name: 'notes' });
+    for (const each of [metrics.tenantCost, metrics.cost, metrics.podSeconds, metrics.cpuSeconds])
+      expect((await each.get()).values).toEqual([]);
+  });
+
+  it('is nobody’s where units are told that cannot be', async () => {
+    const metrics = createScalingMetrics(new Registry());
+    const bill = new Bill({ cpuHour: 1, gpuHour: 0 }, undefined, 0);
+    for (const units of [[Number.POSITIVE_INFINITY], [1.7e308, 1.7e308]])
+      bill.add(resource(), [pod('Running')], 3600, 1, metrics, new Map(units.map((each, i) => [`t${i}`, each])));
+    const { values } = await metrics.tenantCost.get();
+    expect(values.map(({ labels, value }) => [labels.tenant, value])).toEqual([['', 1]]);
+  });
+
   it('goes on from what the status says, and tells every quarter of an hour', () => {
     const bill = new Bill(noPrices, { cpuHours: '10.5', gpuHours: 'many', cost: '-1' }, 0);
     expect(bill.add(resource(), [pod('Running')], 60, 60_000)).toBe(false);

@@ -65,7 +65,7 @@ export class Bill {
     if (gpuSeconds > 0) metrics?.gpuSeconds.inc(labels, gpuSeconds);
     if (cost > 0) {
       metrics?.cost.inc(labels, cost);
-      for (const [tenant, share] of sharesOf(units)) metrics?.tenantCost.inc({ ...labels, tenant }, cost * share);
+      metrics?.charge(labels, new Map(sharesOf(units).map(([tenant, share]) => [tenant, cost * share])));
     }
     this.#usage = {
       cpuHours: this.#usage.cpuHours + cpuSeconds / 3600,
@@ -81,7 +81,7 @@ export class Bill {
 
 function sharesOf(units: ReadonlyMap<string, number>): [string, number][] {
   const total = [...units.values()].reduce((sum, each) => sum + each, 0);
-  return total > 0 ? [...units].map(([tenant, used]) => [tenant, used / total]) : [['', 1]];
+  return total > 0 && Number.isFinite(total) ? [...units].map(([tenant, used]) => [tenant, used / total]) : [['', 1]];
 }
 
 /** Whatever a status says that is no figure is nothing. */

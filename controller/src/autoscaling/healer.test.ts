@@ -142,6 +142,19 @@ describe('the healer', () => {
     expect(events).toHaveLength(1);
   });
 
+  it('tells nothing of what is unusual once no pod is looked at', async () => {
+    ask();
+    used = 20;
+    await looks(22);
+    used = 60;
+    await looks(1);
+    const unusual = async () => /quintet_anomaly_sigmas\{.*figure="Memory"\} (.*)/.exec(await registry.metrics())?.[1];
+    expect(Number(await unusual())).toBeGreaterThan(2);
+    pods.remove('team/notes-1');
+    await looks(1);
+    expect(await unusual()).toBeUndefined();
+  });
+
   it('leaves alone what is well', async () => {
     ask();
     used = 70;

@@ -123,8 +123,9 @@ export class Healer {
     for (const [id, page] of pages) if (!(page instanceof Error)) signals.set(id, this.#history.note(id, now, page));
     this.#history.keepOnly(new Set(targets.map(({ id }) => id)));
     await Promise.all(wards.map((ward) => this.#treat(ward, signals, now)));
-    this.#forget();
-    this.#endGrowth(new Set(wards.map(({ id }) => id)), now);
+    const looked = new Set(wards.map(({ id }) => id));
+    this.#forget(looked);
+    this.#endGrowth(looked, now);
   }
 
   async #run(): Promise<void> {
@@ -136,17 +137,17 @@ export class Healer {
     }
   }
 
-  /** Who has no ready pod for a while is remembered: a sole pod that was replaced, above all. */
-  #forget(): void {
+  /** Of whom no pod was looked at nothing is told, but who has none for a while is remembered: a sole pod that was replaced, above all. */
+  #forget(looked: ReadonlySet<string>): void {
     const there = new Set<string>();
     for (const { definition, resources } of this.#options.kinds)
       for (const { metadata } of resources.values()) there.add(`${definition.kind} ${keyOf(metadata)}`);
     for (const id of this.#states.keys()) {
-      if (there.has(id)) continue;
-      this.#states.delete(id);
+      if (looked.has(id)) continue;
       const [kind = '', key = ''] = id.split(' ');
       const [namespace = '', name = ''] = key.split('/');
       this.#options.metrics?.forget({ kind, namespace, name });
+      if (!there.has(id)) this.#states.delete(id);
     }
   }
 

@@ -8,6 +8,7 @@ export interface ScalingMetrics {
   value: Gauge<'kind' | 'namespace' | 'name' | 'metric'>;
   forecast: Gauge<'kind' | 'namespace' | 'name'>;
   forecastError: Gauge<'kind' | 'namespace' | 'name'>;
+  forecastFollowed: Gauge<'kind' | 'namespace' | 'name'>;
   changes: Counter<'kind' | 'namespace' | 'name' | 'direction'>;
   podSeconds: Counter<'kind' | 'namespace' | 'name'>;
   cpuSeconds: Counter<'kind' | 'namespace' | 'name'>;
@@ -18,9 +19,15 @@ export interface ScalingMetrics {
   cycleSeconds: Histogram;
   /** What was decided about one resource. */
   note(labels: Labels, decided: Pick<Outcome, 'scaling' | 'by' | 'ratios' | 'forecast'>): void;
+  /** What tenants are to pay of one resource. */
+  charge(labels: Labels, costs: ReadonlyMap<string, number>): void;
   /** Of one that is scaled no more nothing is told. */
   forget(labels: Labels): void;
 }
+
+/** Each is a series: those that come after so many share one, whatever pods say of themselves. */
+const mostTenants = 500;
+const otherTenants = 'other';
 
 interface Labels {
   kind: string;
@@ -64,24 +71,64 @@ export function createHealingMetrics(registry: Registry): HealingMetrics {
 
 export function createScalingMetrics(registry: Registry): ScalingMetrics {
   const metrics = scalingSeries(registry);
+  const named = new Map<string, { ratios: ReadonlySet<string>; tenants: Set<string> }>();
+  const of = ({ kind, namespace, name }: Labels) => {
+    const key = `${kind} ${namespace}/${name}`;
+    const known = named.get(key) ?? { ratios: new Set<string>(), tenants: new Set<string>() };
+    named.set(key, known);
+    return known;
+  };
   return {
     ...metrics,
     note: (labels, { scaling, by, ratios, forecast }) => {
-      if (scaling.replicas !== undefined) metrics.desired.set(labels, scaling.replicas);
+      if (scaling.replicas === undefined) metrics.desired.remove(labels);
+      else metrics.desired.set(labels, scaling.replicas);
+      const known = of(labels);
+      // What is not known now is not told as it was.
+      for (const metric of known.ratios) if (!ratios.has(metric)) metrics.value.remove({ ...labels, metric });
       for (const [metric, ratio] of ratios) metrics.value.set({ ...labels, metric }, ratio);
+      known.ratios = new Set(ratios.keys());
       if (by !== 0) metrics.changes.inc({ ...labels, direction: by > 0 ? 'Up' : 'Down' });
-      if (!forecast) return;
+      if (!forecast) {
+        forgetForecast(metrics, labels);
+        return;
+      }
       metrics.forecast.set(labels, forecast.replicas);
       metrics.forecastError.set(labels, forecast.error);
+      metrics.forecastFollowed.set(labels, forecast.isFollowed ? 1 : 0);
+    },
+    charge: (labels, costs) => {
+      const { tenants } = of(labels);
+      for (const [tenant, cost] of costs) {
+        if (tenants.size < mostTenants) tenants.add(tenant);
+        metrics.tenantCost.inc({ ...labels, tenant: tenants.has(tenant) ? tenant : otherTenants }, cost);
+      }
     },
     forget: (labels) => {
-      metrics.desired.remove(labels);
-      metrics.forecast.remove(labels);
+      const { desired, podSeconds, cpuSeconds, gpuSeconds, cost, changes, value, tenantCost } = metrics;
+      for (const each of [desired, podSeconds, cpuSeconds, gpuSeconds, cost]) each.remove(labels);
+      forgetForecast(metrics, labels);
+      for (const direction of ['Up', 'Down']) changes.remove({ ...labels, direction });
+      const { ratios, tenants } = of(labels);
+      for (const metric of ratios) value.remove({ ...labels, metric });
+      for (const tenant of [...tenants, otherTenants]) tenantCost.remove({ ...labels, tenant });
+      named.delete(`${labels.kind} ${labels.namespace}/${labels.name}`);
     },
   };
 }
 
-function scalingSeries(registry: Registry): Omit<ScalingMetrics, 'note' | 'forget'> {
+function forgetForecast(
+  {
+    forecast,
+    forecastError,
+    forecastFollowed,
+  }: Pick<ScalingMetrics, 'forecast' | 'forecastError' | 'forecastFollowed'>,
+  labels: Labels,
+): void {
+  for (const each of [forecast, forecastError, forecastFollowed]) each.remove(labels);
+}
+
+function scalingSeries(registry: Registry): Omit<ScalingMetrics, 'note' | 'charge' | 'forget'> {
   const registers = [registry];
   const resource = ['kind', 'namespace', 'name'] as const;
   return {
@@ -106,6 +153,12 @@ function scalingSeries(registry: Registry): Omit<ScalingMetrics, 'note' | 'forge
     forecastError: new Gauge({
       name: 'quintet_autoscaling_forecast_error_ratio',
       help: 'Measured error of the forecast as a share of the mean demand',
+      labelNames: resource,
+      registers,
+    }),
+    forecastFollowed: new Gauge({
+      name: 'quintet_autoscaling_forecast_followed',
+      help: '1 while the forecast is acted on: it beats the naive one, and the mode lets it',
       labelNames: resource,
       registers,
     }),

@@ -37,7 +37,8 @@ export interface Outcome {
   /** By how many pods the count changed. */
   by: number;
   ratios: ReadonlyMap<string, number>;
-  forecast: { replicas: number; error: number } | undefined;
+  /** And whether it is acted on. */
+  forecast: { replicas: number; error: number; isFollowed: boolean } | undefined;
 }
 
 export class ScaledResource {
@@ -76,6 +77,7 @@ export class ScaledResource {
   #followLoad(spec: Autoscaling, seen: Seen, current: number, zero: ZeroDecision | undefined): Outcome {
     const readings = readingsOf(seen, spec);
     const ahead = this.#foresee(spec, seen, readings, current);
+    const isFollowed = ahead?.isBetter === true && spec.predictive?.mode === 'WhenBetter';
     const { holds, ...bounds } = boundsOf(spec, current, seen);
     const decided = decide({
       now: seen.now,
@@ -83,7 +85,7 @@ export class ScaledResource {
       ...bounds,
       behavior: behaviorOf(spec),
       readings,
-      forecast: ahead?.isBetter === true && spec.predictive?.mode === 'WhenBetter' ? ahead.value : undefined,
+      forecast: isFollowed ? ahead.value : undefined,
       memory: this.#memory,
     });
     const decision = atLeast(zero, seen.front?.waiting ?? 0, decided, seen.now);
@@ -95,7 +97,11 @@ export class ScaledResource {
     if (front) scaling.front = front;
     const forecast = ahead && { replicas: Math.ceil(ahead.value), error: ahead.error };
     if (forecast) scaling.forecast = { at: new Date(seen.now + this.#lead * 1000), ...forecast };
-    return { ...this.#tell(scaling, decision.desired - current), ratios: ratiosOf(readings, current), forecast };
+    return {
+      ...this.#tell(scaling, decision.desired - current),
+      ratios: ratiosOf(readings, current),
+      forecast: forecast && { ...forecast, isFollowed },
+    };
   }
 
   #mayBeZero(spec: Autoscaling, seen: Seen, current: number): ZeroDecision | undefined {
