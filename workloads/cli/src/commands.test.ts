@@ -15,10 +15,20 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function quintet(...args: string[]): Promise<{ code: unknown; out: string; err: string }> {
+interface Ended {
+  readonly code: unknown;
+  readonly out: string;
+  readonly err: string;
+}
+
+function quintet(...args: string[]): Promise<Ended> {
+  return run(process.execPath, bin, ...args);
+}
+
+function run(program: string, ...args: string[]): Promise<Ended> {
   return new Promise((done) => {
     const environment = { ...process.env, QUINTET_POSTGRES_URL: '' };
-    execFile(process.execPath, [bin, ...args], { cwd: folder, env: environment }, (error, out, err) =>
+    execFile(program, args, { cwd: folder, env: environment }, (error, out, err) =>
       done({ code: error?.code ?? 0, out, err }),
     );
   });
@@ -42,6 +52,21 @@ describe('the command line', { timeout: 120_000 }, () => {
     const { code, out, err } = await quintet('predict', 'model/model.quintet', 'churn.csv');
     expect({ code, err }).toMatchObject({ code: 0, err: expect.stringContaining('120 rows predicted') as string });
     expect(out.trimEnd().split('\n')).toHaveLength(121);
+    const header = 'id,calls,churned\n';
+    writeFileSync(join(folder, 'many.csv'), `${header}${`${rows.join('\n')}\n`.repeat(40)}`);
+    const shell = 'set -o pipefail; "$0" "$@" | head -1';
+    const first = await run('bash', '-c', shell, process.execPath, bin, 'predict', 'model/model.quintet', 'many.csv');
+    expect(first).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/^churned,[^\n]*\n$/) as string });
+    const to = (file: string) => quintet('predict', 'model/model.quintet', 'churn.csv', '--out', file);
+    expect(await to('churn.csv')).toMatchObject({ code: 2, err: expect.stringMatching(/^--out: churn\.csv is read/) });
+    expect(readFileSync(join(folder, 'churn.csv'), 'utf8')).toBe(`${header}${rows.join('\n')}\n`);
+    expect(await to('model')).toMatchObject({ code: 2, err: '--out: model is a folder, not a file\n' });
+    expect(await to('/proc/x.csv')).toMatchObject({
+      code: 75,
+      err: expect.stringMatching(/^OutputUnwritable: --out: \/proc\/x\.csv cannot be written: [^\n]*\n$/) as string,
+    });
+    expect(await to('predicted.csv')).toMatchObject({ code: 0 });
+    expect(readFileSync(join(folder, 'predicted.csv'), 'utf8')).toBe(out);
   });
 
   it('finds the copies of images', async () => {

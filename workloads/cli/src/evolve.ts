@@ -1,9 +1,8 @@
 // `quintet evolve` and `predict`: AutoML on this machine.
-import { createWriteStream } from 'node:fs';
 import { parse } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { evolve, predict, type RunProgress } from '@quintet/evolution';
 import { guarded } from './guarded.ts';
+import { type Write, writeFileWhole, writeTo } from './output.ts';
 import { columns } from './table.ts';
 
 export interface EvolveFlags {
@@ -71,10 +70,20 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
 
 /** @returns the exit code. Predictions go to standard output, or to a file. */
 export function predictCommand(model: string, file: string, flags: { out?: string }): Promise<number> {
-  return guarded(async () => {
-    const target = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
-    const summary = await predict({ model, file, write: (line) => target.write(`${line.replace(/\n$/, '')}\n`) });
-    if (target !== process.stdout) await finished(target.end());
+  return guarded(async (signal) => {
+    const rowsTo = (write: Write) =>
+      predict({
+        model,
+        file,
+        write: (line) => {
+          signal.throwIfAborted();
+          return write(`${line}\n`);
+        },
+      });
+    const summary =
+      flags.out === undefined
+        ? await rowsTo(writeTo(process.stdout))
+        : await writeFileWhole(flags.out, [model, file], rowsTo);
     for (const problem of summary.problems) console.error(`${file}: ${problem}`);
     if (summary.drifted.length > 0) console.error(`moved away from training: ${summary.drifted.join(', ')}`);
     console.error(`${summary.rows} rows predicted`);

@@ -53,7 +53,7 @@ function explained(error: Failure): number {
     console.error(error.path === undefined ? error.message : `${error.path}: ${message}`);
     return code;
   }
-  const kinds = ['CompressionError', 'EvolutionError', 'MatcherError', 'UsageError'];
+  const kinds = ['CompressionError', 'EvolutionError', 'MatcherError', 'UnwritableError', 'UsageError'];
   if (!kinds.includes(error.name)) {
     console.error(error);
     return 1;
@@ -70,5 +70,17 @@ export class UsageError extends Error {
   constructor(message: string) {
     super(message);
     this.name = 'UsageError';
+  }
+}
+
+/** The way out is closed, which may pass. */
+export class UnwritableError extends Error {
+  readonly reason = 'OutputUnwritable';
+  readonly field = '--out';
+  readonly retryable = true;
+
+  constructor(path: string, cause: Error) {
+    super(`${path} cannot be written: ${cause.message}`, { cause });
+    this.name = 'UnwritableError';
   }
 }

@@ -6,6 +6,7 @@ import type { CopyOptions } from './copy.ts';
 import type { EvolveFlags } from './evolve.ts';
 import type { MatchFlags } from './match.ts';
 import type { RegistryFlags } from './models.ts';
+import { endWithStandardOutput } from './output.ts';
 import { runField } from './run.ts';
 
 const program = new Command('quintet')
@@ -165,7 +166,7 @@ program
   .description('Predict the rows of a table with a model of quintet evolve.')
   .argument('<model>', 'model.quintet')
   .argument('<file>', 'CSV or Parquet with the columns that the model was taught with')
-  .option('-o, --out <file>', 'where predictions go (default: standard output)')
+  .option('-o, --out <file>', 'where predictions go, replaced once all rows are predicted (default: standard output)')
   .addHelpText('after', '\nExample:\n  $ quintet predict churn/model.quintet new.csv --out predictions.csv')
   .action(async (model: string, file: string, flags: { out?: string }) => {
     const { predictCommand } = await import('./evolve.ts');
@@ -237,6 +238,7 @@ program
   });
 
 for (const command of program.commands) pointToItsHelp(command);
+endWithStandardOutput();
 await program.parseAsync(nothingBesideUnknown(process.argv));
 
 /** A mistake in the flags of a command is explained by the help of that command. */

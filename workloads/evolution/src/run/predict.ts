@@ -8,8 +8,8 @@ export interface PredictOptions {
   readonly model: string;
   /** CSV or Parquet with the columns of the schema; others are passed over. */
   readonly file: string;
-  /** Receives the header and then a line for each row. */
-  readonly write: (line: string) => void;
+  /** Receives the header and then a line for each row; a promise is waited for. */
+  readonly write: (line: string) => unknown;
   /** Digest that the model must have. */
   readonly sha256?: string;
 }
@@ -43,7 +43,7 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
             .drift(batch)
             .filter((each) => each.index > clearlyMoved)
             .map((each) => each.feature);
-    for (let i = 0; i < batch.length; i++) write(lineOf(model, found.values, i));
+    for (let i = 0; i < batch.length; i++) await write(lineOf(model, found.values, i));
     rows += batch.length;
   };
   /** Between two chunks of the file. */
@@ -52,7 +52,7 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
     read = [];
   };
   try {
-    write(headerOf(model));
+    await write(headerOf(model));
     await readCells(
       file,
       formatOf(file),
