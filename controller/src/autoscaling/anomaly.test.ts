@@ -51,6 +51,16 @@ describe('what is unusual of a service', () => {
     for (const { sigmas: deviations } of next.values()) expect(Math.abs(deviations ?? 0)).toBeLessThanOrEqual(2);
   });
 
+  it('is no hit rate of caches that have just begun', () => {
+    const cached = (hits: number, startedAt: number) => [
+      { ...busy(100), cacheRequests: 100, cacheHits: hits, startedAt },
+    ];
+    const known = looks(() => cached(80, 0), 100);
+    const next = (startedAt: number) => sigmas(anomaliesOf(cached(5, startedAt), known, 10_000_000), 'HitRate');
+    expect(next(9_500)).toBeUndefined();
+    expect(next(9_000)).toBeLessThan(-2);
+  });
+
   it('is nothing that was not heard', () => {
     const known = looks(usual, 100);
     const silence = looks(() => [], 50, known);

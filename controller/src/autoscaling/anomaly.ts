@@ -28,6 +28,8 @@ const newNormalLooks = 40;
 /** Answers and requests a second below which a share of them says nothing. */
 const leastAnswers = 20;
 const leastRate = 0.2;
+/** Caches begin empty: so long after its start the hit rate of a pod says nothing of the service. */
+const coldMs = 600_000;
 
 /** What statistics call unusual and nobody would notice is not: the least fall or rise, from the mean. */
 const leastChange: Record<Figure, (mean: number) => number> = {
@@ -39,10 +41,10 @@ const leastChange: Record<Figure, (mean: number) => number> = {
 };
 
 /** One look at all pods that were heard. A figure that is not known now has no deviation; what is usual of it is not forgotten. */
-export function anomaliesOf(pods: readonly PodSignals[], before: Anomalies = new Map()): Anomalies {
+export function anomaliesOf(pods: readonly PodSignals[], before: Anomalies = new Map(), at = Date.now()): Anomalies {
   const now = new Map<Figure, Watched>();
   for (const [figure, { usual, off }] of before) now.set(figure, { usual, off, sigmas: undefined });
-  for (const [figure, value] of figuresOf(pods)) now.set(figure, watched(figure, value, before.get(figure)));
+  for (const [figure, value] of figuresOf(pods, at)) now.set(figure, watched(figure, value, before.get(figure)));
   return now;
 }
 
@@ -56,19 +58,20 @@ function watched(figure: Figure, value: number, before: Watched | undefined): Wa
   return off + 1 < newNormalLooks ? { usual, off: off + 1, sigmas } : { usual: unknown, off: 0, sigmas: undefined };
 }
 
-function figuresOf(pods: readonly PodSignals[]): [Figure, number][] {
+function figuresOf(pods: readonly PodSignals[], at: number): [Figure, number][] {
   const sum = (of: (signals: PodSignals) => number | undefined) => pods.reduce((all, each) => all + (of(each) ?? 0), 0);
   const latency = mergeBuckets(pods.map((each) => each.latency ?? []));
   const requests = sum(({ requestsPerSecond }) => requestsPerSecond);
   const asked = sum(({ cacheRequests }) => cacheRequests);
   const shares = pods.map(memoryShare).filter((share) => share !== undefined);
   const p95 = (latency.at(-1)?.count ?? 0) >= leastAnswers ? quantile(0.95, latency) : undefined;
+  const isCold = pods.some(({ startedAt = 0 }) => at - startedAt * 1000 < coldMs);
   const isRated = pods.some(({ requestsPerSecond }) => requestsPerSecond !== undefined);
   const found: [Figure, number | undefined][] = [
     ['LatencyP95', p95],
     ['RequestsPerSecond', isRated ? requests : undefined],
     ['ErrorRate', requests >= leastRate ? sum(({ errorsPerSecond }) => errorsPerSecond) / requests : undefined],
-    ['HitRate', asked >= leastRate ? sum(({ cacheHits }) => cacheHits) / asked : undefined],
+    ['HitRate', asked >= leastRate && !isCold ? sum(({ cacheHits }) => cacheHits) / asked : undefined],
     ['Memory', shares.length > 0 ? Math.max(...shares) : undefined],
   ];
   return found.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as [Figure, number]]));

@@ -197,6 +197,7 @@ export class Healer {
     state.anomalies = anomaliesOf(
       patients.map((patient) => patient.signals),
       state.anomalies,
+      now,
     );
     this.#options.metrics?.note({ kind: resource.kind, namespace, name }, state.anomalies);
     const latencyP95 = slowestOf(resource);
