@@ -10,7 +10,6 @@ import { type Log, silentLog } from '../kube/log.ts';
 import { keyOf } from '../kube/paths.ts';
 import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
-import type { ConfigMap } from '../objects/configmap.ts';
 import type { Deployment } from '../objects/deployment.ts';
 import type { ObjectCondition, Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
@@ -306,7 +305,7 @@ export class Autoscaler {
     const known = this.#states.get(id);
     if (known?.uid === uid) return known;
     const left = this.#options.configMaps?.get(`${namespace}/${forecastName(resource)}`);
-    const scaled = new ScaledResource(learntIn(left as ConfigMap | undefined, uid));
+    const scaled = new ScaledResource(learntIn(left, uid));
     const account = new Account(this.#options.prices ?? noPrices, resource, now);
     const state: State = { uid, scaled, account };
     this.#states.set(id, state);

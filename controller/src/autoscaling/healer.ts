@@ -11,7 +11,6 @@ import { type Log, silentLog } from '../kube/log.ts';
 import { keyOf } from '../kube/paths.ts';
 import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
-import type { ConfigMap } from '../objects/configmap.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
 import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
@@ -228,7 +227,7 @@ export class Healer {
   /** What a predecessor did counts in the budget. */
   #admit(resource: Served, uid: string): State {
     const key = `${resource.metadata.namespace ?? ''}/${mainName(resource)}`;
-    const live = this.#options.configMaps.get(key) as ConfigMap | undefined;
+    const live = this.#options.configMaps.get(key);
     const isOwn = live?.metadata.ownerReferences?.some((owner) => owner.uid === uid);
     const done = (isOwn ? commandsOf(live) : []).map((command) => ({
       at: Date.parse(command.at),
