@@ -1,6 +1,6 @@
 // `quintet evolve` and `predict`: AutoML on this machine.
 import { parse } from 'node:path';
-import { evolve, predict, type RunProgress } from '@quintet/evolution';
+import { evolve, isError, type LocalResult, predict, type RunProgress } from '@quintet/evolution';
 import { guarded } from './guarded.ts';
 import { type Write, writeFileWhole, writeTo } from './output.ts';
 import { columns } from './table.ts';
@@ -23,7 +23,7 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
   return guarded(async (signal) => {
     const { target, task, metric, budget, out, seed, workers, cache, frozen = [] } = flags;
     const show = progressLine();
-    const { score, holdout, notes, artifacts, seconds, ensemble, spec } = await evolve({
+    const result = await evolve({
       file,
       target,
       output: out,
@@ -42,30 +42,36 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
     if (process.stderr.isTTY) process.stderr.write('\n');
     // Stopped early, the best so far is still a model.
     if (signal.aborted) console.error('stopped: the best that was found until then is kept');
-    for (const { column, row, text } of notes)
+    for (const { column, row, text } of result.notes)
       console.error(`${file}${row === undefined ? '' : `:${row}`}: column ${column}: ${text}`);
-    const { metric: judged } = spec.objective;
-    if (flags.json) {
-      console.log(
-        JSON.stringify({
-          metric: judged,
-          score,
-          holdout,
-          seconds,
-          folder: artifacts?.folder,
-          sha256: artifacts?.sha256,
-        }),
-      );
-      return;
-    }
-    const rows: [string, string][] = [
-      [judged ?? 'score', `${figure(score)}, on rows never seen ${figure(holdout)}`],
-      ['model', ensemble ? `${ensemble.members.length} pipelines mixed` : 'one pipeline'],
-      ['time', `${seconds.toFixed(0)} s`],
-      ['files', `${artifacts?.folder}: ${artifacts?.files.join(', ')}`],
-    ];
-    console.log(columns(rows).join('\n'));
+    if (!result.ensemble)
+      console.error(`no pipeline was finished in ${budget}: the model says the same for every row; give --budget more`);
+    console.log(flags.json ? JSON.stringify(figuresOf(result)) : tableOf(result));
   });
+}
+
+function figuresOf({ judging, score, holdout, ensemble, seconds, artifacts }: LocalResult) {
+  return {
+    metric: judging.metric,
+    score,
+    holdout,
+    pipelines: ensemble?.members.length ?? 0,
+    seconds,
+    folder: artifacts?.folder,
+    sha256: artifacts?.sha256,
+  };
+}
+
+function tableOf({ judging: { metric }, score, holdout, ensemble, seconds, artifacts }: LocalResult): string {
+  const pipelines = ensemble?.members.length ?? 0;
+  const better = isError(metric) ? 'less' : 'more';
+  const rows: [string, string][] = [
+    [metric, `${figure(score)}, on rows never seen ${figure(holdout)} (${better} is better)`],
+    ['model', ['no pipeline', 'one pipeline'][pipelines] ?? `${pipelines} pipelines mixed`],
+    ['time', `${seconds.toFixed(0)} s`],
+    ['files', `${artifacts?.folder}: ${artifacts?.files.join(', ')}`],
+  ];
+  return columns(rows).join('\n');
 }
 
 /** @returns the exit code. Predictions go to standard output, or to a file. */

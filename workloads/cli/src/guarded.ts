@@ -61,7 +61,9 @@ function explained(error: Failure): number {
   const { field, column, row }: NonNullable<Failure['where']> =
     error.where ?? (error.field ? { field: error.field } : {});
   const place = [field, column && `column ${column}`, row && `line ${row}`].filter(Boolean).join(', ');
-  console.error([error.reason, place, error.message].filter(Boolean).join(': '));
+  // Some say the line themselves, for callers that have nothing else.
+  const said = row === undefined ? error.message : error.message.replace(new RegExp(`^(line|row) ${row}: `), '');
+  console.error([error.reason, place, said].filter(Boolean).join(': '));
   return error.retryable ? again : 2;
 }
 

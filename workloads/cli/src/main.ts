@@ -229,7 +229,7 @@ program
       ['Speed', 'Balanced', 'Accuracy'],
     ),
   )
-  .option('--max-distance <bits>', 'largest distance of two hashes that match, of 256 (default: 31)', positiveInteger)
+  .option('--max-distance <bits>', 'largest distance of two hashes that match, of 256 (default: 31)', distance)
   .option('--json', 'print matches with their evidence as one JSON object')
   .addHelpText('after', '\nExample:\n  $ quintet match uploads --against originals --json | jq .matches')
   .action(async (folder: string, flags: MatchFlags) => {
@@ -285,6 +285,11 @@ function tokens(text: string): number {
 
 function positiveInteger(text: string): number {
   return wholeNumber(text, 1, 1024);
+}
+
+/** Of hashes of 256 bits. */
+function distance(text: string): number {
+  return wholeNumber(text, 0, 256);
 }
 
 function variantCount(text: string): number {

@@ -28,6 +28,7 @@ export function matchCommand(folder: string, { against, level, maxDistance, json
     });
     bar.end();
     for (const { file, reason } of result.skipped) console.error(`skipped ${file}: ${reason}`);
+    if (result.known === 0) console.error(`${against} holds no image: there is nothing to match with`);
     if (json) {
       console.log(JSON.stringify(result));
       return;

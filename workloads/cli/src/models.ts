@@ -16,6 +16,10 @@ function inRegistry(flags: RegistryFlags, work: Work): Promise<number> {
   return guarded(async () => {
     const url = flags.postgres ?? process.env['QUINTET_POSTGRES_URL'];
     if (!url) throw new UsageError('say where the registry is, by --postgres or QUINTET_POSTGRES_URL');
+    if (!/^postgres(ql)?:\/\/./.test(url))
+      throw new UsageError(
+        'the address of the registry is none: it begins with postgres://, such as postgres://user@host/registry',
+      );
     const registry = await Registry.open(url);
     try {
       const { text, value } = await work(registry);

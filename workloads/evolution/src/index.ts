@@ -1,5 +1,6 @@
 // Evolutionary AutoML: tables in, the best pipelines and their report out.
 export { EvolutionError, type Reason } from './errors.ts';
+export { isError } from './metrics/metrics.ts';
 export { exportOnnx } from './onnx/export.ts';
 export { Registry } from './registry/registry.ts';
 export type { AuditRow, Deployment, ModelRow } from './registry/rows.ts';

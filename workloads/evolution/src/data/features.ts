@@ -89,14 +89,18 @@ export function featuresOfRows(
   rows: readonly Readonly<Record<string, Cell>>[],
   problem: (row: number, column: string, text: string) => void,
 ): Feature[] {
+  const told = new Set<string>();
   return specs.map((spec) => {
+    // What is wrong with a cell is wrong for every feature of its column.
+    const again = told.has(spec.column);
+    told.add(spec.column);
     if (spec.kind === 'Category') {
       const places = new Map(spec.levels?.map((level, i) => [level, i]));
       const codes = Int32Array.from(rows, (row, i) => {
         const text = String(row[spec.column] ?? '');
         if (isMissing(text)) return -1;
         const code = places.get(text);
-        if (code === undefined) problem(i, spec.column, `“${text.slice(0, 80)}” was not there in training`);
+        if (code === undefined && !again) problem(i, spec.column, `“${text.slice(0, 80)}” was not there in training`);
         return code ?? unseen;
       });
       return { ...spec, codes };
@@ -104,7 +108,7 @@ export function featuresOfRows(
     const values = Float32Array.from(rows, (row, i) => {
       const cell = row[spec.column];
       const value = numberOfCell(spec, cell);
-      if (value === undefined) problem(i, spec.column, `“${String(cell).slice(0, 80)}” is no ${spec.type}`);
+      if (value === undefined && !again) problem(i, spec.column, `“${String(cell).slice(0, 80)}” is no ${spec.type}`);
       return value ?? Number.NaN;
     });
     return { ...spec, values };

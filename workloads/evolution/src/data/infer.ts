@@ -66,11 +66,11 @@ export class ColumnProfile {
     return 'Categorical';
   }
 
-  /** Set when a column that is nearly all numbers is taken as words because of some cells. */
+  /** Set when a column that is mostly numbers is taken as words because of other cells. */
   get mixed(): { row: number; text: string; cells: number } | undefined {
     const present = this.rows - this.missing;
     const others = present - this.numeric;
-    if (others === 0 || this.numeric < present * 0.8 || !this.firstText) return undefined;
+    if (others === 0 || this.numeric < present / 2 || !this.firstText) return undefined;
     return { ...this.firstText, cells: others };
   }
 }

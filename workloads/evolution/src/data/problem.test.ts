@@ -55,6 +55,11 @@ describe('a target', () => {
       /a regression cannot predict/,
     ],
     'that never changes': [`a,y\n${rowsOf(12, (i) => `${i},3`)}`, 'Regression', /is 3 in every row/],
+    'whose classes are met once each': [
+      `a,y\n${rowsOf(12, (i) => `${i},w${i}`)}`,
+      'Multiclass',
+      /12 classes, each in one row/,
+    ],
     'in three rows': ['a,y\n1,0\n2,1\n3,0\n', 'Binary', /3 rows with a target are too few/],
     'that is always missing': [`a,y\n${rowsOf(12, (i) => `${i},`)}`, 'Binary', /empty in every row/],
   };
@@ -63,6 +68,21 @@ describe('a target', () => {
       await expect(problemIn(text, { target: 'y', task })).rejects.toThrow(message);
     });
   }
+
+  it('with a class of one row is taken, and a note says which', async () => {
+    const { notes } = await problemIn(`a,y\n${rowsOf(20, (i) => `${i},${i === 3 ? 'rare' : i % 2}`)}`, {
+      target: 'y',
+      task: 'Multiclass',
+    });
+    expect(notes.map(({ text }) => text)).toEqual([
+      'the class “rare” has one row: either to learn from, or to be judged by',
+    ]);
+  });
+
+  it('with no column beside it says what is lacking', async () => {
+    const alone = problemIn(`y\n${rowsOf(20, (i) => `${i % 2}`)}`, { target: 'y', task: 'Binary' });
+    await expect(alone).rejects.toThrow(/anything to learn from; add columns to predict it from$/);
+  });
 
   it('makes the rarer class positive, and leaves out rows without one', async () => {
     const { problem, notes } = await problemIn(
@@ -82,6 +102,18 @@ it('columns that are constant, empty or identifiers are left out with a note', a
   });
   expect(problem.features.map((feature) => feature.name)).toEqual(['a']);
   expect(notes.map((note) => note.column)).toEqual(['id', 'same', 'none']);
+});
+
+it('a column of numbers with words in a third of its cells is taken as categories, and a note says why', async () => {
+  const { notes } = await problemIn(`depth,y\n${rowsOf(300, (i) => `${i % 3 === 2 ? 'five' : i},${i % 2}`)}`, {
+    target: 'y',
+    task: 'Binary',
+  });
+  expect(notes).toContainEqual({
+    column: 'depth',
+    row: 4,
+    text: 'taken as categories because 100 of 300 cells are no numbers, such as “five”',
+  });
 });
 
 it('a wrong weight, a missing group and a missing time are named by their line in the file', async () => {

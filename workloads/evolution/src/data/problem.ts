@@ -56,7 +56,7 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
   const { y, classes } =
     options.task === 'Regression'
       ? valuesOf(target, rows)
-      : classesOf(target, rows, options.task, options.positiveClass);
+      : classesOf(target, rows, notes, options.task, options.positiveClass);
   const weights =
     options.weight === undefined
       ? undefined
@@ -77,7 +77,7 @@ export function problemOf(table: Table, options: ProblemOptions): { problem: Pro
   const features = columns.flatMap(featuresOf);
   if (features.length === 0) {
     throw new EvolutionError('DataInvalid', `no column besides ${options.target} holds anything to learn from`, {
-      fix: notes.map((note) => `${note.column}: ${note.text}`).join(', '),
+      fix: notes.map((note) => `${note.column}: ${note.text}`).join(', ') || 'add columns to predict it from',
     });
   }
   const problem = {
@@ -172,6 +172,7 @@ function valuesOf(target: Column, rows: Int32Array): { y: Float64Array; classes:
 function classesOf(
   target: Column,
   rows: Int32Array,
+  notes: Note[],
   task: Task,
   positive?: string,
 ): { y: Float64Array; classes: string[] } {
@@ -186,6 +187,14 @@ function classesOf(
   if (task === 'Binary' && levels.length > 2) refuse(`has ${levels.length} classes`, 'set task: Multiclass');
   if (levels.length > mostClasses)
     refuse(`has ${levels.length} classes, more than ${mostClasses}`, 'set task: Regression if it is a number');
+  const single = levels.filter((level) => counts.get(target.levels.indexOf(level)) === 1);
+  if (single.length === levels.length)
+    refuse(`has ${levels.length} classes, each in one row: none is met twice`, 'choose a column whose values repeat');
+  if (single.length > 0) {
+    const what =
+      single.length === 1 ? `the class “${single[0]}” has` : `${single.length} classes, such as “${single[0]}”, have`;
+    notes.push({ column: target.name, text: `${what} one row: either to learn from, or to be judged by` });
+  }
   if (positive !== undefined && !levels.includes(positive)) {
     refuse(`has no class ${positive}`, `its classes are ${levels.join(', ')}`, 'spec.dataset.positiveClass');
   }

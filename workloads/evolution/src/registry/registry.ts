@@ -313,7 +313,7 @@ async function insertIndividuals(
 function unavailable(cause: unknown): EvolutionError {
   return new EvolutionError(
     'RegistryUnavailable',
-    `PostgreSQL: ${messageOf(cause)}`,
+    `PostgreSQL: ${messageOf(cause).replace(/^PostgreSQL: /, '')}`,
     { field: 'spec.registry.postgres' },
     cause,
   );

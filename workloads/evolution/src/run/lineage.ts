@@ -4,7 +4,7 @@ import type { Individual } from '../search/population.ts';
 
 /** More would be a thicket. */
 const mostShown = 48;
-const box = { width: 108, height: 34, across: 150, down: 46 };
+const box = { width: 142, height: 34, across: 184, down: 46 };
 
 /**
  * @param figure how a score is written

@@ -108,7 +108,7 @@ it.skipIf(!browserPath)(
       const headings = "[...document.querySelectorAll('h1, h2')].map((each) => each.textContent)";
       expect(await page.evaluate(headings)).toEqual([
         expect.stringMatching(/^y: RocAUC (0\.9|1$)/),
-        'Confusion on judged rows',
+        'Confusion on rows out of fold',
         'Importance of columns',
         'The ensemble',
         'Pareto front of score and cost',
@@ -174,6 +174,28 @@ it('a model that somebody else has made joins the ensemble as it is, and is part
   expect(again.cacheHits.hits).toBe(again.cacheHits.asked);
   expect(again.model.stored).toEqual(result.model.stored);
 }, 60_000);
+
+it('what cannot be read as a time is told once for a column, however many features are made of it', async () => {
+  const times = join(folder, 'times.csv');
+  const rows = Array.from({ length: 60 }, (_, i) => `2026-0${1 + (i % 9)}-1${i % 7}T0${i % 8}:00:00Z,${i % 9}`);
+  await writeFile(times, `at,y\n${rows.join('\n')}\n`);
+  const { model } = await evolve({
+    file: times,
+    target: 'y',
+    task: 'Regression',
+    spec: { ...spec, search: { ...spec.search, learners: ['Linear'] } },
+    workers: 1,
+  });
+  expect((await model.predict([{ at: '2026-01-01' }, { at: 'noon' }])).problems).toEqual([
+    'row 2, column at: “noon” is no DateTime',
+  ]);
+  model.close();
+}, 60_000);
+
+it('no budget at all is refused', async () => {
+  const none = evolve({ file, target: 'y', workers: 1, spec: { budget: { time: '0s' } } });
+  await expect(none).rejects.toMatchObject({ reason: 'InvalidResource', where: { field: 'spec.budget.time' } });
+});
 
 it('a budget that nothing can meet still ends with a model, in time', async () => {
   const result = await evolve({

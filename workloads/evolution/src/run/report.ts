@@ -108,7 +108,7 @@ function confusion({ problem, result }: RunRecord): string {
     (name, i) =>
       `<tr><th>${text(name)}</th>${total[i]!.map((count) => `<td class="number">${count}</td>`).join('')}</tr>`,
   );
-  return `<h2>Confusion on judged rows</h2><table><tr><th>true \\ predicted</th>${head}</tr>${rows.join('')}</table>`;
+  return `<h2>Confusion on rows out of fold</h2><table><tr><th>true \\ predicted</th>${head}</tr>${rows.join('')}</table>`;
 }
 
 /** Bars of what the score loses when a column's cells are dealt anew. */

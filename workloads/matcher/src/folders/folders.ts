@@ -34,6 +34,7 @@ export interface FolderResult {
   readonly matches: readonly FolderMatch[];
   /** Files that are no images that can be decoded, with the reason. */
   readonly skipped: readonly { readonly file: string; readonly reason: string }[];
+  /** Images of either folder, without what was skipped. */
   readonly compared: number;
   readonly known: number;
 }
@@ -73,6 +74,7 @@ export async function matchFolders(
       if (level === 'Accuracy') features.add(number, extractor.extract(pixels, cornersOfItem));
     });
   }
+  const unknown = skipped.length;
   for (const file of files) {
     await each(folder, file, async (bytes) => {
       const same = byDigest.get(digest(bytes));
@@ -99,7 +101,8 @@ export async function matchFolders(
       matches.push(...found.values());
     });
   }
-  return { matches, skipped, compared: files.length, known: known.length };
+  const compared = files.length - (skipped.length - unknown);
+  return { matches, skipped, compared, known: known.length - unknown };
 }
 
 /** Regular files below a folder, by name; links are not followed. */
