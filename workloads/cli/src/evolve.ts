@@ -40,12 +40,11 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
       },
     });
     if (process.stderr.isTTY) process.stderr.write('\n');
-    // Stopped early, the best so far is still a model.
-    if (signal.aborted) console.error('stopped: the best that was found until then is kept');
     for (const { column, row, text } of result.notes)
       console.error(`${file}${row === undefined ? '' : `:${row}`}: column ${column}: ${text}`);
     if (!result.ensemble)
       console.error(`no pipeline was finished in ${budget}: the model says the same for every row; give --budget more`);
+    if (result.artifacts?.onnx !== undefined) console.error(`no model.onnx: ${result.artifacts.onnx}`);
     console.log(flags.json ? JSON.stringify(figuresOf(result)) : tableOf(result));
   });
 }

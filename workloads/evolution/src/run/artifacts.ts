@@ -25,6 +25,8 @@ export interface Artifacts {
   readonly bytes: number;
   readonly sha256: string;
   readonly files: readonly string[];
+  /** Why there is no form for other runtimes, where there is none. */
+  readonly onnx?: string;
 }
 
 /**
@@ -32,9 +34,9 @@ export interface Artifacts {
  * @throws EvolutionError OutputUnwritable; InvalidResource where something else stands
  */
 export async function writeArtifacts(folder: string, record: RunRecord): Promise<Artifacts> {
-  const files = artifactFiles(record);
+  const { files, onnx } = filesOf(record);
   await fillFolder(folder, files);
-  return { folder, ...sizeOf(files) };
+  return { folder, ...sizeOf(files), ...(onnx === undefined ? {} : { onnx }) };
 }
 
 /** What is said of files wherever they are kept. */
@@ -47,6 +49,10 @@ export function sizeOf(files: ReadonlyMap<string, string | Uint8Array>): Omit<Ar
 }
 
 export function artifactFiles(record: RunRecord): Map<string, string | Uint8Array> {
+  return filesOf(record).files;
+}
+
+function filesOf(record: RunRecord): { files: Map<string, string | Uint8Array>; onnx: string | undefined } {
   const { result } = record;
   const onnx = onnxOf(result.model.stored);
   const files = new Map<string, string | Uint8Array>([
@@ -65,7 +71,7 @@ export function artifactFiles(record: RunRecord): Map<string, string | Uint8Arra
     ['report.html', renderReport(record)],
   ]);
   files.set('SHA256SUMS', [...files].map(([name, content]) => `${digest(content)}  ${name}\n`).join(''));
-  return files;
+  return { files, onnx: 'refused' in onnx ? onnx.refused : undefined };
 }
 
 /** The model for other runtimes, or why it has no form there. */

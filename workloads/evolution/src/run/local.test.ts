@@ -154,6 +154,7 @@ it('a model that somebody else has made joins the ensemble as it is, and is part
   expect(frontsOf(result.search.complete)[0]!.map((i) => result.search.complete[i]!.index)).toContain(-1);
 
   expect(result.artifacts!.files).not.toContain('model.onnx');
+  expect(result.artifacts!.onnx).toContain('theirs is a graph of its own');
   const metrics = JSON.parse(await readFile(join(output, 'metrics.json'), 'utf8')) as Record<string, unknown>;
   expect(metrics).toMatchObject({
     onnx: expect.stringContaining('theirs is a graph of its own') as string,
