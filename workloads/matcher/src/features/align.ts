@@ -72,23 +72,31 @@ export function align(query: Features, item: Features, pairs: readonly Pair[]): 
  * The same alignment with all corners for it that lie where it says, also those that looks alone did not bring together: a small
  * crop shows few corners of its item, and tables meet half of them.
  */
-export function complete(query: Features, item: Features, alignment: Alignment): Alignment {
-  const columns = columnsOf(query, item, guided(query, item, alignment.transform));
+export function complete(query: Features, item: Features, alignment: Alignment): Completed {
+  const { pairs, expected } = guided(query, item, alignment.transform);
+  const columns = columnsOf(query, item, pairs);
   const transform = fit(columns, inliersOf(columns, alignment.transform, 1));
-  if (!transform) return alignment;
+  if (!transform) return { ...alignment, expected };
   const agreeing = witnesses(columns, inliersOf(columns, transform, 1));
-  return { agreeing, transform, ...overlap(query, item, transform) };
+  return { agreeing, expected, transform, ...overlap(query, item, transform) };
+}
+
+export interface Completed extends Alignment {
+  /** Places of the item's corners within the query, were the alignment right. */
+  expected: number;
 }
 
 /** Of each corner of the item that the query should show, the corner there that looks most like it. */
-function guided(query: Features, item: Features, transform: Similarity): Pair[] {
+function guided(query: Features, item: Features, transform: Similarity): { pairs: Pair[]; expected: number } {
   const [cos, sin] = [transform.scale * Math.cos(transform.turn), transform.scale * Math.sin(transform.turn)];
   const [turned, scaled] = [stepsOf(transform), levelsOf(transform)];
   const pairs: Pair[] = [];
+  const places: [number, number][] = [];
   for (let i = 0; i < item.count; i++) {
     const x = cos * (item.x[i] as number) - sin * (item.y[i] as number) + transform.dx;
     const y = sin * (item.x[i] as number) + cos * (item.y[i] as number) + transform.dy;
     if (x < 0 || y < 0 || x > query.width || y > query.height) continue;
+    if (!places.some(([px, py]) => Math.abs(px - x) < apart && Math.abs(py - y) < apart)) places.push([x, y]);
     const looks = item.descriptors.subarray(32 * i, 32 * i + 32);
     let best: Pair | undefined;
     for (let q = 0; q < query.count; q++) {
@@ -102,7 +110,8 @@ function guided(query: Features, item: Features, transform: Similarity): Pair[] 
     }
     if (best) pairs.push(best);
   }
-  return pairs.sort((a, b) => a.distance - b.distance || a.query - b.query || a.item - b.item);
+  pairs.sort((a, b) => a.distance - b.distance || a.query - b.query || a.item - b.item);
+  return { pairs, expected: places.length };
 }
 
 /** What is known of each pair, side by side. */

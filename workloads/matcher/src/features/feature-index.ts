@@ -24,6 +24,8 @@ const mostPairs = 600;
 /** Agreeing pairs below which a match is coincidence, and of those that looks brought together, from which on others are looked for. */
 export const fewestAgreeing = 8;
 const fewestSeen = 6;
+/** Of the corners that would have to be there: pictures drawn on one grid have corners at the same places, and few that look alike. */
+const smallestShare = 0.18;
 /** Features of one segment; a tail this large costs a scan for each corner, so it is kept small. */
 const tailSize = 2048;
 
@@ -122,8 +124,8 @@ export class FeatureIndex {
       .flatMap(({ owner: { number, features }, pairs }) => {
         const seen = align(query, features, nearest(pairs));
         if (!seen || seen.agreeing < fewestSeen) return [];
-        const alignment = seen.agreeing < fewestAgreeing ? complete(query, features, seen) : seen;
-        return alignment.agreeing >= fewestAgreeing ? [{ number, alignment }] : [];
+        const alignment = seen.agreeing < fewestAgreeing ? completed(query, features, seen) : seen;
+        return alignment ? [{ number, alignment }] : [];
       })
       .sort((a, b) => b.alignment.agreeing - a.alignment.agreeing || a.number - b.number);
   }
@@ -251,4 +253,10 @@ function append({ segment, ownerOf, cornerOf, owners }: Part, owner: Owner): voi
     cornerOf[slot] = i;
   }
   owners.push(owner);
+}
+
+function completed(query: Features, item: Features, seen: Alignment): Alignment | undefined {
+  const { expected, ...alignment } = complete(query, item, seen);
+  const isEnough = alignment.agreeing >= Math.max(fewestAgreeing, smallestShare * expected);
+  return isEnough ? alignment : undefined;
 }
