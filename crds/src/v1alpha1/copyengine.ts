@@ -200,7 +200,7 @@ const spec = ruled(
       .enum(['Prefix', 'LeastLoad'])
       .default('Prefix')
       .describe(
-        'How one of openai.endpoints is chosen: Prefix sends prompts that begin alike to the same one, LeastLoad to the one with least in work. Between pods the Service chooses.',
+        'How one of openai.endpoints is chosen: prompts that begin alike to the same one, or the one with least in work; never a pod.',
       ),
     batching: batching(64, 512, '5ms').prefault({}).describe('Sequences in work at once.'),
     priorities: toggle().default('Enabled').describe('Requests may state a priority and a deadline.'),
