@@ -51,7 +51,7 @@ const lives: Record<string, readonly [kind: string, first: object, then: object]
   ],
   search: [
     'EvolutionRun',
-    { ...run, gpu: devices, output: made },
+    { ...run, output: made },
     { ...run, output: given, activeDeadline: '1m', ttlAfterFinished: '1s' },
   ],
   notes: ['CompressionService', { gpu: devices, pod: { image } }, { pod: { image, serviceAccountName: 'own' } }],
