@@ -98,3 +98,12 @@ test('letters are folded, measures are known ones', () => {
   expect(jaroWinkler('dixon', 'dicksonx')).toBeCloseTo(0.813, 3);
   expect(trigramSimilarity('night', 'nacht')).toBeLessThan(0.5);
 });
+
+test.each([0xad, 0x200b, 0x200c, 0x200d, 0x2060, 0xfeff, 0])(
+  'a name is read past marks that nobody sees: U+%s',
+  (mark) => {
+    const hidden = 'Konstantina Papadopoulou'.split('').join(String.fromCodePoint(mark));
+    expect(normalize(hidden)).toBe(normalize('Konstantina Papadopoulou'));
+    expect(normalize('Konstantina\tPapadopoulou')).toBe(normalize('Konstantina Papadopoulou'));
+  },
+);

@@ -174,14 +174,18 @@ function wordSimilarity({ text: a, sound: soundA }: Word, { text: b, sound: soun
 
 /** Lower case without accents, every run of anything but letters and digits one space. */
 export function normalize(text: string): string {
-  return text
-    .slice(0, 512)
-    .normalize('NFKD')
-    .replace(/\p{M}+/gu, '')
-    .toLowerCase()
-    .replace(/[øðþłßæœđıħ]/g, (letter) => plain[letter] ?? letter)
-    .replace(/[^\p{L}\p{N}]+/gu, ' ')
-    .trim();
+  return (
+    text
+      .slice(0, 512)
+      // Marks that nobody sees would be breaks between words.
+      .replace(/\p{Cf}|(?!\s)\p{Cc}/gu, '')
+      .normalize('NFKD')
+      .replace(/\p{M}+/gu, '')
+      .toLowerCase()
+      .replace(/[øðþłßæœđıħ]/g, (letter) => plain[letter] ?? letter)
+      .replace(/[^\p{L}\p{N}]+/gu, ' ')
+      .trim()
+  );
 }
 
 const plain: Readonly<Record<string, string>> = {

@@ -60,12 +60,14 @@ test('registers what can be of many, and says of the others why not', async () =
   const items = Array.from({ length: 40 }, (_, i) => item(`i${i}`, 4000 + i));
   items[7] = { ...item('i7', 1), bank: 'nowhere' };
   items[20] = item('zero\u0000byte', 2);
+  items[21] = item('half\udc11pair', 4);
   items[33] = { ...item('i33', 3), metadata: { text: 'x'.repeat(20_000) } };
   const { added, refused } = await record.registerEach(actor, items);
-  expect(added).toHaveLength(37);
+  expect(added).toHaveLength(36);
   expect(refused).toEqual([
     { index: 7, reason: 'bank nowhere does not exist' },
-    { index: 20, reason: expect.stringContaining('not storable') as string },
+    { index: 20, reason: expect.stringContaining('not well-formed') as string },
+    { index: 21, reason: expect.stringContaining('not well-formed') as string },
     { index: 33, reason: expect.stringContaining('metadata has more than 16384 bytes') as string },
   ]);
 });

@@ -21,6 +21,8 @@ export function check({ id, metadata, profile }: NewItem): void {
   const refuse = (reason: string) => {
     throw new MatcherError('ItemInvalid', `item ${id.slice(0, 100)}: ${reason}`);
   };
+  // It would be kept under another one, of which nobody is told.
+  if (!id.isWellFormed() || id.includes('\0')) refuse('its identifier is not well-formed Unicode');
   if (Buffer.byteLength(id) > mostIdentifier) refuse(`its identifier has more than ${mostIdentifier} bytes`);
   if (bytesOf(metadata) > mostMetadata) refuse(`metadata has more than ${mostMetadata} bytes`);
   if (bytesOf(profile) > mostProfile) refuse(`the profile has more than ${mostProfile} bytes`);

@@ -87,7 +87,7 @@ describe('items', () => {
       done: 5,
       added: 2,
       refused: 3,
-      refusals: [{ index: 2 }, { index: 1, reason: 'bank nowhere does not exist' }, { index: 3 }],
+      refusals: [{ index: 2 }, { index: 3 }, { index: 1, reason: 'bank nowhere does not exist' }],
     });
     expect((await pool.call('GET', '/api/v1/items/line-4')).status).toBe(200);
   });

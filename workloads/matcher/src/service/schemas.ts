@@ -2,23 +2,31 @@
 import { z } from 'zod';
 import { levels } from '../match/matcher.ts';
 
+/** PostgreSQL would keep other text than was given: half a surrogate pair becomes U+FFFD, and U+0000 is refused or lost. */
+const isKept = (value: string) => value.isWellFormed() && !value.includes('\0');
+const text = (most: number) =>
+  z.string().max(most).refine(isKept, 'it holds U+0000, or half of a surrogate pair: send well-formed Unicode');
+
 /** Items of feeds have its name before theirs. */
-const identifier = z.string().min(1).max(1024);
-const bankName = z.string().min(1).max(253);
+const identifier = text(1024).min(1);
+const bankName = text(253).min(1);
 
 export const profile = z
   .strictObject({
-    name: z.string().max(512).optional(),
-    aliases: z.array(z.string().max(512)).max(64).optional(),
+    name: text(512).optional(),
+    aliases: z.array(text(512)).max(64).optional(),
     attributes: z
-      .record(z.string().max(128), z.string().max(512))
+      .record(text(128), text(512))
       .refine((attributes) => Object.keys(attributes).length <= 64, 'at most 64 attributes')
       .optional(),
   })
   .refine(({ name, aliases, attributes }) => name ?? aliases?.[0] ?? Object.keys(attributes ?? {})[0], 'it is empty');
 
 /** How much of it there may be, the record says. */
-const metadata = z.record(z.string().max(128), z.unknown()).optional();
+const metadata = z
+  .record(text(128), z.unknown())
+  .refine((value) => !isDeeperThan(value, 32), 'it is nested more than 32 levels deep')
+  .optional();
 const hash = z.string().regex(/^[0-9a-fA-F]{64}$/, 'a PDQ hash is 64 hexadecimal digits');
 
 /** That came with a hash; left out, 100. */
@@ -63,7 +71,7 @@ export const itemBody = z
   .refine(({ sha256, hash: ofImage, image }) => !sha256 || ofImage || image, 'sha256 needs the hash of the same image');
 
 /** Items of a feed have its name before theirs. */
-export const itemParams = z.object({ id: z.string().min(1).max(1024) });
+export const itemParams = z.object({ id: identifier });
 export const bankParams = z.object({ name: bankName });
 export const stateBody = z.strictObject({
   state: z.enum(['Enabled', 'Disabled']),
@@ -71,7 +79,7 @@ export const stateBody = z.strictObject({
 });
 export const opinionBody = z.strictObject({
   opinion: z.enum(['Confirm', 'Reject']),
-  note: z.string().max(2000).optional(),
+  note: text(2000).optional(),
 });
 export const bankBody = z.strictObject({
   kind: z.enum(['Positive', 'Negative']).optional(),
@@ -89,3 +97,12 @@ export const listQuery = z.object({
   bank: bankName.optional(),
   state: z.enum(['Enabled', 'Disabled', 'Quarantined']).optional(),
 });
+
+function isDeeperThan(value: unknown, most: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; depth < most; depth++) {
+    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? Object.values(each) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
+}
