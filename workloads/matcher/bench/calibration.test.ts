@@ -1,18 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type Finding, judge } from '../src/match/verdict.ts';
-import type { Bank } from '../src/record/record.ts';
+import { plainBank as bank } from '../src/testing/bank.ts';
 import { type Measured, profilePairs } from './calibration.ts';
 
-const bank: Bank = {
-  number: 0,
-  tenant: 'default',
-  name: 'default',
-  kind: 'Positive',
-  maxDistance: null,
-  enabledRatio: 1,
-  suppresses: null,
-  spec: null,
-};
 const rules = { maxDistance: 31, profileWeight: 0.3, minProfileSimilarity: 0.81, minEmbeddingSimilarity: 1 };
 
 /** Scores of findings beside the share of those with such a score that are right. */

@@ -1,18 +1,8 @@
 import { expect, test } from 'vitest';
 import { compareProfiles, type Profile } from '../profile/similarity.ts';
-import type { Bank } from '../record/record.ts';
+import { plainBank as bank } from '../testing/bank.ts';
 import { type Finding, judge } from './verdict.ts';
 
-const bank: Bank = {
-  number: 0,
-  tenant: 'default',
-  name: 'default',
-  kind: 'Positive',
-  maxDistance: null,
-  enabledRatio: 1,
-  suppresses: null,
-  spec: null,
-};
 const rules = { maxDistance: 31, profileWeight: 0.3, minProfileSimilarity: 0.85, minEmbeddingSimilarity: 1 };
 
 function scoreOf(query: Profile, item: Profile, beside: readonly Finding[] = []): number | undefined {
