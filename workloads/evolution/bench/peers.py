@@ -2,7 +2,7 @@
 
 A process answers one request a line on stdin, {"call": NAME, "args": [...]}, until stdin ends:
   data FOLDER SPLITS ROWS NAMES               writes NAME-SPLIT-{train,test}.csv and lists them; all sets where NAMES is null
-  run PEER TRAIN TEST TASK SECONDS SEED       the score on TEST, and the seconds that learning took
+  run PEER TRAIN TEST TASK SECONDS SEED       the score on TEST, the seconds that learning took, and those after which the best was found where a peer tells
   lightgbm ROWS COLUMNS TREES                 the seconds that training takes
 Each answer is a line {"result": ...} or {"error": ...}; lines {"phase": "run"} and {"phase": "finish"} before it stand around what has a time limit.
 """
@@ -177,7 +177,8 @@ def run(peer, train_path, test_path, task, seconds, seed, phase):
         value = float(score(task, ty, np.asarray(predicted)))
     if not np.isfinite(value):
         raise ValueError(f"its score is {value}")
-    return {"score": value, "seconds": spent}
+    found = getattr(model, "time_to_find_best_model", None)
+    return {"score": value, "seconds": spent, **({} if found is None else {"found": float(found)})}
 
 
 @contextmanager

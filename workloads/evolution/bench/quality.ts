@@ -4,7 +4,7 @@ import { scoreOf } from '../src/metrics/metrics.ts';
 import { evolve } from '../src/run/local.ts';
 import { type Data, dataSets } from './data.ts';
 import { Peer } from './python.ts';
-import { type Answer, type Competition, rankRow, setRow, timeRow } from './ranks.ts';
+import { type Answer, type Competition, type Level, rankRow, setRow, timeRows } from './ranks.ts';
 import type { Results } from './results.ts';
 
 export interface QualityBench extends Competition {
@@ -18,7 +18,7 @@ export async function quality(bench: QualityBench, results: Results): Promise<vo
   const all = await dataSets({ folder, splits, rows, names });
   const peers = bench.peers.map((name) => new Peer(name));
   const played: Record<string, Answer>[] = [];
-  const toFlaml: number[] = [];
+  const levels: Level[] = [];
   try {
     for (const sets of Map.groupBy(all, ({ name }) => name).values()) {
       const here: Record<string, Answer>[] = [];
@@ -38,9 +38,10 @@ export async function quality(bench: QualityBench, results: Results): Promise<vo
         results.add(setRow(bench, data, here));
         const { ours, flaml } = answers;
         if (data !== sets[0] || ours?.score === undefined || flaml?.score === undefined) continue;
-        toFlaml.push(await secondsTo(flaml.score, data, ours.score, seconds, say));
+        const level = await secondsTo(flaml.score, data, ours.score, seconds, say);
+        levels.push({ ours: level, found: flaml.found ?? flaml.seconds });
       }
-      results.add(rankRow(bench, played), ...(toFlaml.length > 0 ? [timeRow(bench, toFlaml)] : []));
+      results.add(rankRow(bench, played), ...(levels.length > 0 ? timeRows(bench, levels) : []));
     }
   } finally {
     for (const peer of peers) peer.close();
@@ -68,7 +69,7 @@ async function ourAnswer(data: Data, seconds: number): Promise<Answer> {
   }
 }
 
-/** Seconds of the smallest budget, of a quarter, a half and the whole, whose model is level with FLAML's final one; infinite when none is. */
+/** Seconds of the smallest budget, of a tenth, a quarter, a half and the whole, whose model is level with FLAML's final one; infinite when none is. */
 async function secondsTo(
   goal: number,
   data: Data,
@@ -77,7 +78,7 @@ async function secondsTo(
   say: (who: string, answer: Answer) => void,
 ): Promise<number> {
   let least = whole >= goal - 1e-4 ? seconds : Number.POSITIVE_INFINITY;
-  for (const budget of [seconds / 2, seconds / 4].map((each) => Math.max(1, Math.round(each)))) {
+  for (const budget of [seconds / 2, seconds / 4, seconds / 10].map((each) => Math.max(1, Math.round(each)))) {
     if (least === Number.POSITIVE_INFINITY) break;
     const answer = await ourAnswer(data, budget);
     say(`ours with ${budget} s`, answer);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Data } from './data.ts';
-import { rankRow, setRow, timeRow } from './ranks.ts';
+import { rankRow, setRow, timeRows } from './ranks.ts';
 
 const bench = { seconds: 10, splits: 5, peers: ['flaml', 'tpot'] };
 const data: Data = { name: 'noise', task: 'Binary', split: 0, rows: 100, columns: 3, train: '', test: '' };
@@ -48,11 +48,17 @@ describe('ranks of a bench', () => {
   });
 
   it('count a score that was never reached as missed, with the whole time', () => {
-    expect(timeRow(bench, [Number.POSITIVE_INFINITY, 5, Number.POSITIVE_INFINITY])).toMatchObject({
-      ours: 10,
-      met: false,
-      size: 'first split of 3, level in 1',
-    });
-    expect(timeRow(bench, [2, 5, 10])).toMatchObject({ ours: 5, met: true });
+    const never = { ours: Number.POSITIVE_INFINITY, found: 8 };
+    const [whole, found] = timeRows(bench, [never, { ours: 5, found: 9 }, never]);
+    expect(whole).toMatchObject({ ours: 10, peers: { flaml: 10 }, met: false, size: 'first split of 3, level in 1' });
+    expect(found).toMatchObject({ ours: 10, peers: { flaml: 8 }, met: false });
+  });
+
+  it('compare the budget with all of that of FLAML, and with what FLAML needed of it', () => {
+    const levels = [2, 5, 10].map((ours) => ({ ours, found: 4 }));
+    expect(timeRows(bench, levels).map(({ ours, peers, met }) => ({ ours, peers, met }))).toEqual([
+      { ours: 5, peers: { flaml: 10 }, met: true },
+      { ours: 5, peers: { flaml: 4 }, met: false },
+    ]);
   });
 });
