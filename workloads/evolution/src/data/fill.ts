@@ -2,6 +2,7 @@
 import { EvolutionError } from '../errors.ts';
 import { apart, type Column, type ColumnType, isMissing, type Note, numberIn, secondsIn } from './columns.ts';
 import { textKinds } from './features.ts';
+import { mebibytes } from './size.ts';
 
 export interface Filler {
   set: (at: number, text: string, row: number) => void;
@@ -9,8 +10,15 @@ export interface Filler {
   column: () => Column | undefined;
 }
 
+/** What the words of all columns may take together. */
+export interface WordRoom {
+  readonly bytes: number;
+  taken: number;
+}
+
 interface FillOptions {
   readonly rows: number;
+  readonly room: WordRoom;
   readonly exact?: readonly string[];
   readonly categorical?: readonly string[];
   /** Gets what is passed over. */
@@ -21,11 +29,11 @@ interface FillOptions {
 export function fillerOf(
   name: string,
   type: ColumnType,
-  { rows, exact, categorical, notes }: FillOptions,
+  { rows, room, exact, categorical, notes }: FillOptions,
 ): Filler | undefined {
   if (type === 'Ignore') return undefined;
   const needed = (exact?.includes(name) ?? false) || (categorical?.includes(name) ?? false);
-  if (type === 'Categorical') return categories(name, rows, needed, notes);
+  if (type === 'Categorical') return categories(name, rows, needed, room, notes);
   if (type === 'Text') return lengths(name, rows);
   const values = type === 'DateTime' || needed ? new Float64Array(rows) : new Float32Array(rows);
   const parse = type === 'DateTime' ? (text: string) => secondsIn(text) ?? numberIn(text) : numberIn;
@@ -53,7 +61,7 @@ export function fillerOf(
       if (Number.isFinite(Math.fround(value))) values[at] = value;
       else {
         values[at] = Number.NaN;
-        infinite ??= { column: name, row, text: 'infinite values are taken as missing' };
+        infinite ??= { column: name, row, text: 'infinite values, or beyond 3.4e38, are taken as missing' };
       }
     },
     column: () => {
@@ -68,10 +76,29 @@ const mostLevels = 2_000_000;
 /** A Map holds no more. */
 const mostOfAll = 2 ** 24 - 1;
 
-function categories(name: string, rows: number, needed: boolean, notes: Note[]): Filler {
+/** Bytes of a word beside its characters: it is a text of its own, a key of a map, and a level. */
+const bytesOfWord = 32;
+
+function categories(name: string, rows: number, needed: boolean, room: WordRoom, notes: Note[]): Filler {
   const most = needed ? mostOfAll : mostLevels;
+  let taken = 0;
   let codes: Int32Array | undefined = new Int32Array(rows);
   const places = new Map<string, number>();
+  const take = (bytes: number, row: number): void => {
+    taken += bytes;
+    room.taken += bytes;
+    if (room.taken <= room.bytes) return;
+    throw new EvolutionError(
+      'DataTooLarge',
+      `column ${name}, row ${row}: its ${places.size} different words take ${mebibytes(taken)} so far; beside the rest of the table there are ${mebibytes(room.bytes)} for words`,
+      {
+        column: name,
+        row,
+        field: 'spec.resources.limits.memory',
+        fix: 'raise it, use fewer rows, or declare the column Ignore',
+      },
+    );
+  };
   return {
     set: (at, text, row) => {
       if (!codes) return;
@@ -88,9 +115,13 @@ function categories(name: string, rows: number, needed: boolean, notes: Note[]):
           });
         codes = undefined;
         places.clear();
+        room.taken -= taken;
         return;
       }
-      if (place === undefined) places.set(apart(text), (place = places.size));
+      if (place === undefined) {
+        take(bytesOfWord + text.length, row);
+        places.set(apart(text), (place = places.size));
+      }
       codes[at] = place;
     },
     column: () => {

@@ -1,8 +1,8 @@
 // Which type a column has, seen over the whole of it: bounded memory whatever the column holds.
 import { apart, type ColumnType, isMissing, numberIn, secondsIn } from './columns.ts';
 
-/** Distinct values that are counted exactly; more are "many". */
-const distinctLimit = 100_000;
+/** Distinct values that are told from "many": as many columns as there are remember theirs while the file is read. */
+const distinctLimit = 1000;
 
 /** Whole numbers up to this are exact in single precision. */
 const largestSingle = 2 ** 24;
@@ -62,7 +62,8 @@ export class ColumnProfile {
     if (this.numeric === present) return 'Numeric';
     if (this.dates === present) return 'DateTime';
     const texts = present - this.numeric;
-    if (texts === present && this.words / texts > 4 && this.distinct > Math.min(1000, present / 2)) return 'Text';
+    if (texts === present && this.words / texts > 4 && this.distinct > Math.min(distinctLimit, present / 2))
+      return 'Text';
     return 'Categorical';
   }
 

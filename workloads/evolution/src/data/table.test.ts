@@ -104,7 +104,7 @@ describe('a CSV file', () => {
     const table = await readTableText(`a,b\n${'1,1\n'.repeat(9)}inf,oops\n`, {});
     expect(table.notes).toEqual([
       { column: 'b', row: 11, text: expect.stringContaining('such as “oops”') },
-      { column: 'a', row: 11, text: 'infinite values are taken as missing' },
+      { column: 'a', row: 11, text: 'infinite values, or beyond 3.4e38, are taken as missing' },
     ]);
   });
 
@@ -134,6 +134,16 @@ describe('a CSV file', () => {
       message: expect.stringContaining('50 rows of 2 columns take') as string,
       where: { field: 'spec.resources.limits.memory' },
     });
+  });
+
+  it('whose words memory cannot hold is refused by column and row', async () => {
+    const text = `a,b\n${Array.from({ length: 50 }, (_, i) => `1,${'w'.repeat(200)}${i}\n`).join('')}`;
+    await expect(readTableText(text, { memory: 6000 })).rejects.toMatchObject({
+      reason: 'DataTooLarge',
+      message: expect.stringMatching(/^column b, row 8: its 6 different words take/) as string,
+      where: { column: 'b', row: 8, field: 'spec.resources.limits.memory' },
+    });
+    await expect(readTableText(text, { memory: 60_000 })).resolves.toMatchObject({ rows: 50 });
   });
 
   it('knows where its rows stand, over blank lines and cells of several lines', async () => {

@@ -4,10 +4,11 @@ import { stat } from 'node:fs/promises';
 import { EvolutionError, messageOf } from '../errors.ts';
 import type { ColumnType, Note, Table } from './columns.ts';
 import { readCsv } from './csv.ts';
-import { fillerOf } from './fill.ts';
+import { fillerOf, type WordRoom } from './fill.ts';
 import { ColumnProfile } from './infer.ts';
 import { openParquet } from './parquet.ts';
 import { RowPlaces } from './places.ts';
+import { mebibytes } from './size.ts';
 
 export interface TableOptions {
   readonly format: 'CSV' | 'Parquet';
@@ -83,8 +84,8 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
   const types = profiles.map((profile) => typeOf(profile, options, notes));
   const wide = profiles.filter((profile, i) => types[i] === 'Numeric' && profile.wide).map(({ name }) => name);
   const filling = { ...options, exact: [...(options.exact ?? []), ...wide] };
-  refuseTooLarge(profiles, types, rows, filling);
-  const fillers = profiles.map((profile, i) => fillerOf(profile.name, types[i]!, { rows, notes, ...filling }));
+  const room = roomForWords(profiles, types, rows, filling);
+  const fillers = profiles.map((profile, i) => fillerOf(profile.name, types[i]!, { rows, room, notes, ...filling }));
   const places = new RowPlaces();
   let at = 0;
   await read(
@@ -103,19 +104,18 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
 export const copies = 3;
 
 /** @throws EvolutionError DataTooLarge before anything is made that would not fit */
-function refuseTooLarge(
+function roomForWords(
   profiles: readonly ColumnProfile[],
   types: readonly ColumnType[],
   rows: number,
   { memory = Number.POSITIVE_INFINITY, exact = [] }: Omit<TableOptions, 'format'>,
-): void {
+): WordRoom {
   const bytesOf = (profile: ColumnProfile, type: ColumnType): number => {
     if (type === 'Ignore') return 0;
     return type === 'DateTime' || type === 'Text' || exact.includes(profile.name) ? 8 : 4;
   };
   const bytes = rows * profiles.reduce((sum, profile, i) => sum + bytesOf(profile, types[i]!), 0);
-  if (copies * bytes <= memory) return;
-  const mebibytes = (each: number) => `${Math.ceil(each / 2 ** 20)} MiB`;
+  if (copies * bytes <= memory) return { bytes: memory / copies - bytes, taken: 0 };
   throw new EvolutionError(
     'DataTooLarge',
     `${rows} rows of ${profiles.length} columns take ${mebibytes(bytes)}, and working with them ${mebibytes(copies * bytes)}; there are ${mebibytes(memory)}`,

@@ -1,18 +1,12 @@
 // Gradient boosting, DART, linear trees, random forests and extra trees, all by LightGBM.
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
 import { type Fit, type FitOptions, type FittedLearner, type LearnerState } from './learner.ts';
+import { Datasets, datasetBytes, type KeptDataset } from './lightgbm/datasets.ts';
 import { lightgbm } from './lightgbm/library.ts';
 
-/** Cells of prepared (binned) matrices that are kept for further learners on the same rows: about a byte each. */
-const cellsKept = 128 << 20;
-const datasets = new Map<string, Dataset>();
-
-interface Dataset {
-  readonly handle: bigint;
-  readonly cells: number;
-  users: number;
-  dropped: boolean;
-}
+/** Bytes of binned matrices that are kept for further learners on the same rows. */
+const bytesKept = 128 << 20;
+const datasets = new Datasets(bytesKept, (handle) => lightgbm().datasetFree(handle));
 
 /** One thread an evaluation: results are the same on every machine, and the cores are for other evaluations. */
 const always = 'num_threads=1 deterministic=true force_col_wise=true verbosity=-1 feature_pre_filter=false';
@@ -27,7 +21,7 @@ export const fitTrees: Fit = (matrix, targets, options) => {
     if (closed) return;
     closed = true;
     if (booster !== undefined) library.boosterFree(booster);
-    release(dataset);
+    datasets.giveBack(dataset);
   };
   try {
     booster = library.boosterCreate(dataset.handle, `${always} ${parametersOf(options)}`);
@@ -121,42 +115,15 @@ function parametersOf({ task, outputs, genes, seed }: FitOptions): string {
   ].join(' ');
 }
 
-function datasetOf(matrix: Matrix, targets: Targets, { genes, dataKey }: FitOptions): Dataset {
-  const library = lightgbm();
-  const binning = `max_bin=${genes['maxBin']}${genes['boosting'] === 'Linear' ? ' linear_tree=true' : ''}`;
-  const key = `${dataKey} ${binning}`;
-  const known = dataKey === undefined ? undefined : datasets.get(key);
-  if (known) {
-    datasets.delete(key);
-    datasets.set(key, known);
-    known.users++;
-    return known;
-  }
-  const handle = library.datasetFromMatrix(matrix.data, matrix.rows, matrix.columns, `${always} ${binning}`);
-  library.datasetSetField(handle, 'label', Float32Array.from(targets.y));
-  if (targets.weights) library.datasetSetField(handle, 'weight', Float32Array.from(targets.weights));
-  const made = { handle, cells: matrix.rows * matrix.columns, users: 1, dropped: dataKey === undefined };
-  if (dataKey !== undefined) {
-    datasets.set(key, made);
-    trim();
-  }
-  return made;
-}
-
-/** Drops those that were not used for longest. */
-function trim(): void {
-  let cells = 0;
-  for (const each of datasets.values()) cells += each.cells;
-  for (const [oldest, entry] of datasets) {
-    if (cells <= cellsKept || datasets.size === 1) break;
-    cells -= entry.cells;
-    datasets.delete(oldest);
-    entry.dropped = true;
-    if (entry.users === 0) lightgbm().datasetFree(entry.handle);
-  }
-}
-
-function release(dataset: Dataset): void {
-  dataset.users--;
-  if (dataset.dropped && dataset.users === 0) lightgbm().datasetFree(dataset.handle);
+function datasetOf(matrix: Matrix, targets: Targets, { genes, dataKey }: FitOptions): KeptDataset {
+  const linear = genes['boosting'] === 'Linear';
+  const binning = `max_bin=${genes['maxBin']}${linear ? ' linear_tree=true' : ''}`;
+  const key = dataKey === undefined ? undefined : `${dataKey} ${binning}`;
+  return datasets.take(key, datasetBytes(matrix, linear), () => {
+    const library = lightgbm();
+    const handle = library.datasetFromMatrix(matrix.data, matrix.rows, matrix.columns, `${always} ${binning}`);
+    library.datasetSetField(handle, 'label', Float32Array.from(targets.y));
+    if (targets.weights) library.datasetSetField(handle, 'weight', Float32Array.from(targets.weights));
+    return handle;
+  });
 }

@@ -137,11 +137,16 @@ describe('an exported model predicts raw rows as ours does:', () => {
     }
   }
 
-  it('refuses more words than a file should have', async () => {
-    const model = modelFor(await problem('Binary'), 'Linear', { penalty: 0.1, l1Ratio: 0, encode: 'Target' });
-    const levels = Array.from({ length: 1_000_001 }, (_, i) => `w${i}`);
+  it.each([
+    // Two folds, a table each.
+    ['Target', 1_000_001, 2_000_002],
+    // One code for all levels of all folds.
+    ['OneHot', 2_000_001, 2_000_001],
+  ])('refuses more words than a file should have (%s)', async (encode, length, words) => {
+    const model = modelFor(await problem('Binary'), 'Linear', { penalty: 0.1, l1Ratio: 0, encode });
+    const levels = new Array<string>(length).fill('w');
     const features = model.features.map((each) => (each.levels ? { ...each, levels } : each));
-    expect(() => exportOnnx({ ...model, features })).toThrow('tables of 2000002 words are more than');
+    expect(() => exportOnnx({ ...model, features })).toThrow(`tables of ${words} words are more than`);
   });
 
   it('refuses by name what ONNX cannot express', async () => {

@@ -47,19 +47,26 @@ export function exportOnnx(model: StoredModel): Uint8Array {
   });
 }
 
-/** A graph has its words in full, for each table that looks them up. */
+/** A graph has its words in full: for each table of a step, and once for all steps that ask for a column's code. */
 const mostWords = 2_000_000;
 
 function refuseTooLarge({ features, members }: StoredModel): void {
+  const wordsOf = (feature: number) => features[feature]?.levels?.length ?? 0;
+  const coded = new Set<number>();
   let words = 0;
   for (const { pipelines } of members) {
     for (const packed of pipelines) {
       const pipeline = unpackPipeline(Buffer.from(packed, 'base64'));
       if ('frozen' in pipeline) continue;
-      for (const step of pipeline.preprocessing.steps)
-        if (step.kind === 'Table') words += features[step.feature]?.levels?.length ?? 0;
+      const used = new Set(pipeline.preprocessing.outputs.flat());
+      for (const [i, { kind, feature }] of pipeline.preprocessing.steps.entries()) {
+        if (!used.has(i)) continue;
+        if (kind === 'Table') words += wordsOf(feature);
+        else coded.add(feature);
+      }
     }
   }
+  for (const feature of coded) words += wordsOf(feature);
   if (words <= mostWords) return;
   throw new EvolutionError(
     'Unsupported',
