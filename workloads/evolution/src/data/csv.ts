@@ -9,7 +9,6 @@ export interface CsvRecord {
 
 /** Characters of one record. A longer one is nearly always a quote that nobody closed. */
 const recordLimit = 4 << 20;
-const columnLimit = 20_000;
 
 /**
  * Calls `each` with every record, blank lines left out. The delimiter (comma, semicolon, tab or bar) is found in the first line.
@@ -94,6 +93,11 @@ class CsvParser {
   }
 
   push(more: string): void {
+    const nul = more.indexOf('\0');
+    if (nul >= 0) {
+      this.line += linesIn(this.#text) + linesIn(more.slice(0, nul));
+      throw this.#invalid('a NUL byte', 'the file may be damaged, or not text: write it again as CSV');
+    }
     this.#text += more;
     this.#take(false);
     if (this.#text.length > recordLimit)
@@ -155,7 +159,7 @@ class CsvParser {
           return -1;
         }
         value = text.slice(at + 1, close);
-        if (value.includes('\n')) lines += value.split('\n').length - 1;
+        lines += linesIn(value);
         value = value.replaceAll('""', '"');
         at = close + 1;
         if (at >= text.length && !last) return -1;
@@ -177,7 +181,6 @@ class CsvParser {
   }
 
   #emit(fields: string[]): void {
-    if (fields.length > columnLimit) throw this.#invalid(`more than ${columnLimit} columns`);
     this.#each({ fields, line: this.line });
   }
 
@@ -192,6 +195,10 @@ class CsvParser {
 function closingQuote(text: string, from: number): number {
   for (let at = text.indexOf('"', from); at >= 0; at = text.indexOf('"', at + 2)) if (text[at + 1] !== '"') return at;
   return -1;
+}
+
+function linesIn(text: string): number {
+  return text.includes('\n') ? text.split('\n').length - 1 : 0;
 }
 
 function unquotedLineEnd(text: string): number {

@@ -108,7 +108,12 @@ export function featuresOfRows(
     const values = Float32Array.from(rows, (row, i) => {
       const cell = row[spec.column];
       const value = numberOfCell(spec, cell);
-      if (value === undefined && !again) problem(i, spec.column, `“${String(cell).slice(0, 80)}” is no ${spec.type}`);
+      if (value === undefined && !again)
+        problem(
+          i,
+          spec.column,
+          `“${String(cell).slice(0, 80)}” ${infinite(cell) ? 'is infinite' : `is no ${spec.type}`}`,
+        );
       return value ?? Number.NaN;
     });
     return { ...spec, values };
@@ -118,14 +123,17 @@ export function featuresOfRows(
 function numberOfCell(spec: FeatureSpec, cell: Cell): number | undefined {
   if (cell === null || cell === undefined || (typeof cell === 'string' && isMissing(cell))) return Number.NaN;
   if (spec.kind === 'Characters' || spec.kind === 'Words') return textKinds[spec.kind](String(cell));
-  if (spec.kind === 'Value') {
-    const value = typeof cell === 'boolean' ? undefined : numberIn(String(cell));
-    return value !== undefined && Number.isFinite(Math.fround(value))
-      ? value
-      : value === undefined
-        ? undefined
-        : Number.NaN;
-  }
-  const seconds = secondsIn(String(cell)) ?? numberIn(String(cell));
+  if (spec.kind === 'Value') return typeof cell === 'boolean' ? undefined : finite(numberIn(String(cell)));
+  const seconds = secondsIn(String(cell)) ?? finite(numberIn(String(cell)));
   return seconds === undefined || spec.kind === 'Category' ? undefined : timeKinds[spec.kind](seconds);
+}
+
+/** Undefined for what is infinite, or as good as that in single precision. */
+function finite(value: number | undefined): number | undefined {
+  return value !== undefined && Number.isFinite(Math.fround(value)) ? value : undefined;
+}
+
+function infinite(cell: Cell): boolean {
+  const value = typeof cell === 'boolean' ? undefined : numberIn(String(cell));
+  return value !== undefined && finite(value) === undefined;
 }

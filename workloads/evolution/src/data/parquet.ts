@@ -77,43 +77,77 @@ async function readRows(
   const names = parquetSchema(metadata).children.map((child) => child.element.name);
   let start = 0;
   for (const group of metadata.row_groups) {
-    const end = start + Number(group.num_rows);
-    const columns = names.map(() => new Array<unknown>(end - start));
-    try {
-      // A whole group at a time: any part of it would decode all of it.
-      await parquetRead({
-        file,
-        metadata,
-        rowStart: start,
-        rowEnd: end,
-        compressors,
-        onChunk: ({ columnName, columnData, rowStart }) => {
-          const column = columns[names.indexOf(columnName)]!;
-          for (let i = 0; i < columnData.length; i++) column[rowStart - start + i] = columnData[i];
-        },
-      });
-    } catch (cause) {
-      throw new EvolutionError(
-        'DataDamaged',
-        `rows ${start + 1} to ${end} cannot be read (${messageOf(cause)})`,
-        { row: start + 1, fix: 'the file may be damaged: upload it again' },
-        cause,
-      );
-    }
-    for (let i = 0; i < end - start; i++) {
+    const rows = Number(group.num_rows);
+    const columns = await groupOf(file, metadata, names, start, rows);
+    for (let i = 0; i < rows; i++) {
+      const row = start + i + 1;
       each(
-        columns.map((column) => textOf(column[i])),
-        start + i + 1,
+        columns.map((column, j) => textOf(column.at(i), names[j]!, row)),
+        row,
       );
       if (between && (i + 1) % rowsBetween === 0) await between();
     }
-    start = end;
+    start += rows;
   }
 }
 
-function textOf(value: unknown): string {
+/** All columns of a row group: any part of it would decode all of it. */
+async function groupOf(
+  file: AsyncBuffer,
+  metadata: FileMetaData,
+  names: readonly string[],
+  start: number,
+  rows: number,
+): Promise<GroupColumn[]> {
+  const columns = names.map(() => new GroupColumn());
+  const damaged = (what: string, cause?: unknown) =>
+    new EvolutionError(
+      'DataDamaged',
+      `rows ${start + 1} to ${start + rows} cannot be read (${what})`,
+      { row: start + 1, fix: 'the file may be damaged: upload it again' },
+      cause,
+    );
+  try {
+    await parquetRead({
+      file,
+      metadata,
+      rowStart: start,
+      rowEnd: start + rows,
+      compressors,
+      onChunk: ({ columnName, columnData }) => columns[names.indexOf(columnName)]!.push(columnData),
+    });
+  } catch (cause) {
+    throw damaged(messageOf(cause), cause);
+  }
+  const short = columns.findIndex((column) => column.length !== rows);
+  if (short >= 0) throw damaged(`column ${names[short]} has ${columns[short]!.length} cells`);
+  return columns;
+}
+
+/** Cells as they were decoded, page after page; asked for in their order. */
+class GroupColumn {
+  readonly #pages: ArrayLike<unknown>[] = [];
+  #page = 0;
+  #before = 0;
+  length = 0;
+
+  push(page: ArrayLike<unknown>): void {
+    this.#pages.push(page);
+    this.length += page.length;
+  }
+
+  at(row: number): unknown {
+    while (row - this.#before >= this.#pages[this.#page]!.length) this.#before += this.#pages[this.#page++]!.length;
+    return this.#pages[this.#page]![row - this.#before];
+  }
+}
+
+function textOf(value: unknown, column: string, row: number): string {
   if (value === null || value === undefined) return '';
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') {
+    if (!value.includes('\0')) return value;
+    throw new EvolutionError('DataInvalid', `column ${column}, row ${row}: a NUL byte`, { column, row });
+  }
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');

@@ -27,6 +27,8 @@ export interface TableOptions {
 /** Calls `header` once, then `each` with the cells of every row; `row` is the line of a CSV, counted from 1 in Parquet. */
 type Read = (header: (names: string[]) => void, each: (cells: string[], row: number) => void) => Promise<void>;
 
+const columnLimit = 20_000;
+
 /** By its name. */
 export function formatOf(path: string): TableOptions['format'] {
   return /\.(parquet|pq)$/i.test(path) ? 'Parquet' : 'CSV';
@@ -65,13 +67,12 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
   let profiles: ColumnProfile[] = [];
   let rows = 0;
   await read(
-    (names) => (profiles = checkedNames(names).map((name) => new ColumnProfile(name))),
+    (names) => (profiles = allNamed(names).map((name) => new ColumnProfile(name))),
     (cells, row) => {
       rows++;
       for (const [i, profile] of profiles.entries()) profile.see(cells[i]!, row);
     },
   );
-  if (profiles.length === 0) throw new EvolutionError('DataInvalid', 'the file is empty');
   if (rows === 0) throw new EvolutionError('DataInvalid', 'the file has a header and no rows');
   const notes: Note[] = [];
   const unknown = Object.keys(options.types ?? {}).find((name) => !profiles.some((profile) => profile.name === name));
@@ -139,14 +140,33 @@ function typeOf(profile: ColumnProfile, options: Omit<TableOptions, 'format'>, n
   return profile.type === 'Text' && needed ? 'Categorical' : profile.type;
 }
 
+function allNamed(names: string[]): string[] {
+  const nameless = names.indexOf('');
+  if (nameless < 0) return names;
+  throw new EvolutionError('DataInvalid', `header: column ${nameless + 1} has no name`, {
+    row: 1,
+    fix: 'give it one, or leave the column out',
+  });
+}
+
+/** What a header must be whatever it is read for. */
 function checkedNames(names: string[]): string[] {
+  if (names.some((name) => name.includes('\r'))) {
+    throw new EvolutionError('DataInvalid', 'header: lines end in carriage returns alone', {
+      row: 1,
+      fix: 'save the file with line feeds',
+    });
+  }
+  if (names.length > columnLimit) {
+    throw new EvolutionError('DataInvalid', `header: ${names.length} columns are more than ${columnLimit}`, {
+      row: 1,
+      fix: 'leave some out',
+    });
+  }
   const seen = new Map<string, number>();
   for (const [i, name] of names.entries()) {
-    if (name === '') {
-      throw new EvolutionError('DataInvalid', `header: column ${i + 1} has no name`, { row: 1 });
-    }
     const before = seen.get(name);
-    if (before !== undefined) {
+    if (name !== '' && before !== undefined) {
       throw new EvolutionError('DataInvalid', `header: columns ${before + 1} and ${i + 1} are both called ${name}`, {
         column: name,
         row: 1,
@@ -203,8 +223,8 @@ async function csvCells(
   let names: string[] | undefined;
   await readCsv(chunks, ({ fields, line }) => {
     if (!names) {
-      names = fields;
-      header(fields);
+      names = checkedNames(fields);
+      header(names);
       return;
     }
     if (fields.length !== names.length) {
@@ -219,6 +239,7 @@ async function csvCells(
     }
     each(fields, line);
   });
+  if (!names) throw new EvolutionError('DataInvalid', 'the file is empty');
 }
 
 async function parquetRows(
@@ -229,7 +250,7 @@ async function parquetRows(
 ) {
   const file = await openParquet(path);
   try {
-    header(file.names);
+    header(checkedNames(file.names));
     await file.read(each, between);
   } finally {
     await file.close();
