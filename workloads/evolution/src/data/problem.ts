@@ -132,10 +132,14 @@ function presentRows(target: Column, placeOf: Table['placeOf'], notes: Note[]): 
   const missing = gapsOf(target);
   const { length } = cellsOf(target);
   const rows = Int32Array.from({ length }, (_, i) => i).filter((i) => !missing(i));
-  if (rows.length === 0)
-    throw new EvolutionError('TargetInvalid', `the target ${target.name} is empty in every row`, {
-      column: target.name,
-    });
+  if (rows.length === 0) {
+    const why = notes.find(({ column }) => column === target.name)?.text;
+    throw new EvolutionError(
+      'TargetInvalid',
+      `the target ${target.name} is empty in every row${why === undefined ? '' : `: ${why}`}`,
+      { column: target.name },
+    );
+  }
   if (rows.length < length) {
     let first = 0;
     while (!missing(first)) first++;
