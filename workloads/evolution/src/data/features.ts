@@ -95,7 +95,7 @@ export function featuresOfRows(
     const again = told.has(spec.column);
     told.add(spec.column);
     if (spec.kind === 'Category') {
-      const places = new Map(spec.levels?.map((level, i) => [level, i]));
+      const places = placesOf(spec.levels ?? []);
       const codes = Int32Array.from(rows, (row, i) => {
         const text = String(row[spec.column] ?? '');
         if (isMissing(text)) return -1;
@@ -118,6 +118,15 @@ export function featuresOfRows(
     });
     return { ...spec, values };
   });
+}
+
+const known = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
+
+/** Made once: of a million levels it takes longer than the predictions of many rows. */
+function placesOf(levels: readonly string[]): ReadonlyMap<string, number> {
+  const made = known.get(levels) ?? new Map(levels.map((level, i) => [level, i]));
+  known.set(levels, made);
+  return made;
 }
 
 function numberOfCell(spec: FeatureSpec, cell: Cell): number | undefined {

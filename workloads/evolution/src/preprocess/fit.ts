@@ -135,7 +135,7 @@ function encode(steps: Step[], apart: Map<number, Float32Array>, encoding: Encod
     const order = Array.from({ length: levels }, (_, code) => code).sort(
       (a, b) => counts[b + 1]! - counts[a + 1]! || a - b,
     );
-    const values = new Array<number>(levels).fill(0);
+    const values = new Float32Array(levels);
     for (const [place, code] of order.entries()) values[code] = counts[code + 1] === 0 ? present : place;
     steps.push({
       kind: 'Table',
@@ -154,31 +154,35 @@ function targetEncode(steps: Step[], apart: Map<number, Float32Array>, encoding:
   const prior = meanOf(target);
   const sums = new Float64Array(levels + 1);
   const counts = new Float64Array(levels + 1);
-  const innerSums = new Map<number, { sum: number; count: number }>();
-  const innerKey = (i: number) => (codes[rows[i]!]! + 1) * innerFolds + inner[i]!;
+  const innerSums = new Float64Array((levels + 1) * innerFolds);
+  const innerCounts = new Float64Array((levels + 1) * innerFolds);
   for (let i = 0; i < rows.length; i++) {
     const place = codes[rows[i]!]! + 1;
+    const own = place * innerFolds + inner[i]!;
     sums[place]! += target[i]!;
     counts[place]!++;
-    const own = innerSums.get(innerKey(i));
-    if (own) {
-      own.sum += target[i]!;
-      own.count++;
-    } else innerSums.set(innerKey(i), { sum: target[i]!, count: 1 });
+    innerSums[own]! += target[i]!;
+    innerCounts[own]!++;
   }
   const smooth = (sum: number, count: number, towards = prior) =>
     Math.fround((sum + genes.smoothing * towards) / (count + genes.smoothing));
   const innerPriors = priorsWithout(target, inner);
-  const [missing = 0, ...values] = Array.from(sums, (sum, place) => smooth(sum, counts[place]!));
+  const values = Float32Array.from(sums, (sum, place) => smooth(sum, counts[place]!));
   apart.set(
     steps.length,
     Float32Array.from(rows, (row, i) => {
       const place = codes[row]! + 1;
-      const own = innerSums.get(innerKey(i))!;
-      return smooth(sums[place]! - own.sum, counts[place]! - own.count, innerPriors[inner[i]!]);
+      const own = place * innerFolds + inner[i]!;
+      return smooth(sums[place]! - innerSums[own]!, counts[place]! - innerCounts[own]!, innerPriors[inner[i]!]);
     }),
   );
-  steps.push({ kind: 'Table', feature: index, values, missing, other: Math.fround(prior) });
+  steps.push({
+    kind: 'Table',
+    feature: index,
+    values: values.slice(1),
+    missing: values[0]!,
+    other: Math.fround(prior),
+  });
 }
 
 /** Mean of the target over all rows but those of each inner fold. */

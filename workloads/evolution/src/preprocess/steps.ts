@@ -22,7 +22,7 @@ export type Step =
   | {
       readonly kind: 'Table';
       readonly feature: number;
-      readonly values: readonly number[];
+      readonly values: Float32Array;
       readonly missing: number | null;
       readonly other: number;
     };
