@@ -203,6 +203,11 @@ inRegistry('history', 'Scores of all versions of a name, and who did what to the
   .action(async (model: string, flags: RegistryFlags) => {
     process.exitCode = await (await import('./models.ts')).modelHistory(model, flags);
   });
+inRegistry('runs', 'List runs: at work, interrupted, cancelled, lost, succeeded or failed, and why.')
+  .option('--name <name>', 'of this EvolutionRun alone')
+  .action(async (flags: RegistryFlags & { name?: string }) => {
+    process.exitCode = await (await import('./models.ts')).listRuns(flags);
+  });
 inRegistry('promote', 'Make a model the champion of its name, or its challenger with a share of requests.')
   .argument('<model>', 'id, NAME or NAME@VERSION')
   .addOption(new Option('--as <role>', 'what it becomes').choices(['Champion', 'Challenger']).default('Champion'))

@@ -39,6 +39,13 @@ it('shows one by id, by name or by version', async () => {
   expect(JSON.parse((await models('show', 'run-2-m1', '--json')).out)).toMatchObject({ version: 2, dataset: 'data-1' });
 });
 
+it('lists runs, with why they are not at work any more', async () => {
+  const { out } = await models('runs');
+  expect(out).toMatch(/churn +Succeeded .* run-2/);
+  expect(out).toMatch(/stock +Interrupted +40 +12s .* run-3 +the coordinator was told to end/);
+  expect((await models('runs', '--name', 'stock')).out).not.toContain('run-2');
+});
+
 it('compares two, and says why that may mislead', async () => {
   const { out } = await models('compare', 'churn@1', 'churn@2');
   expect(out).toMatch(/RocAUC on holdout +0\.8000 +0\.9000 +\+0\.1000/);

@@ -96,6 +96,24 @@ export function modelHistory(reference: string, flags: RegistryFlags): Promise<n
   });
 }
 
+export function listRuns(flags: RegistryFlags & { name?: string }): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    const runs = await registry.runs(flags.name);
+    const head = ['NAME', 'STATE', 'PIPELINES', 'USED', 'STARTED', 'LAST SEEN', 'RUN', 'WHY'];
+    const rows = runs.map((each) => [
+      each.name,
+      each.state,
+      String(each.placed),
+      `${Math.round(each.seconds)}s`,
+      minute(each.startedAt),
+      minute(each.seenAt),
+      each.runId,
+      each.reason ?? '',
+    ]);
+    return { value: runs, text: runs.length === 0 ? 'no runs' : columns([head, ...rows]).join('\n') };
+  });
+}
+
 export function promoteModel(
   reference: string,
   flags: RegistryFlags & { as: 'Champion' | 'Challenger'; weight?: number },

@@ -49,10 +49,13 @@ async function coordinator(resource: EvolutionRun): Promise<number> {
     latest &&
     progressOf(runId, { ...latest, secondsLeft: Math.max(0, latest.secondsLeft - (performance.now() - heard) / 1000) });
   let logged = 0;
+  // It stops nothing, and so needs no proof of who says it: it is only the word for an end that the kubelet brings.
+  let cancelled = false;
   const server = await openPage({
     port: Number(process.env['PORT'] ?? 8080),
     ready: () => true,
     progress: page,
+    onCancelled: () => (cancelled = true),
     figures: {
       quintet_evolution_placed_total: { help: 'Pipelines that have taken their place.', read: () => latest?.placed },
       quintet_evolution_generation: { help: 'Generation at work.', read: () => latest?.generation },
@@ -67,6 +70,7 @@ async function coordinator(resource: EvolutionRun): Promise<number> {
     output: process.env['QUINTET_OUTPUT'],
     processes: Math.max(1, Math.min(availableParallelism(), cpuThreads())),
     signal: stopping.signal,
+    isCancelled: () => cancelled,
     onProgress: (progress) => {
       latest = progress;
       heard = performance.now();

@@ -101,4 +101,23 @@ export const migrations: readonly { readonly name: string; readonly sql: string 
         ADD COLUMN cut jsonb;
     `,
   },
+  {
+    // How a run that goes on no more has ended, and when one at work was last heard of.
+    name: '0003-endings',
+    sql: `
+      ALTER TABLE runs
+        DROP CONSTRAINT runs_phase_check,
+        ADD CONSTRAINT runs_phase_check CHECK (phase IN ('Running', 'Interrupted', 'Cancelled', 'Succeeded', 'Failed')),
+        ADD COLUMN namespace text,
+        ADD COLUMN resource_uid text,
+        ADD COLUMN attempts integer NOT NULL DEFAULT 1,
+        ADD COLUMN seen_at timestamptz NOT NULL DEFAULT now();
+      CREATE INDEX runs_by_name ON runs (name, started_at DESC);
+      -- A coordinator at work is heard of every few seconds: one that is not was killed, or cannot write.
+      CREATE VIEW run_states AS
+        SELECT run_id, name, namespace, seed, metric, attempts, placed, seconds, started_at, seen_at, completed_at, result ->> 'error' AS reason,
+          CASE WHEN phase = 'Running' AND seen_at < now() - interval '2 minutes' THEN 'Lost' ELSE phase END AS state
+        FROM runs;
+    `,
+  },
 ];

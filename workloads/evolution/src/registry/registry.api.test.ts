@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Registry } from './registry.ts';
 import type { RunRows } from './rows.ts';
 
@@ -98,18 +98,80 @@ it('compares no scores of different metrics, and says so', async () => {
   expect((await registry.deployment('churn'))!.champion).toBe('r3-m1');
 });
 
+const begin = (runId: string, resource: { namespace?: string; uid?: string } = {}) =>
+  registry.startRun({ runId, name: runId.replace(/-.*/, ''), spec: {}, seed: 0, teams: [], ...resource });
+const stateOf = async (runId: string) => (await registry.runs()).find((each) => each.runId === runId);
+
 it('remembers how far a run is, and where its clock cut it', async () => {
-  const begin = { runId: 'paced', name: 'paced', spec: {}, seed: 0, teams: [] };
-  expect((await registry.startRun(begin)).before).toEqual({ seconds: 0, placed: 0 });
+  expect(await begin('paced')).toMatchObject({ attempt: 1, before: { seconds: 0, placed: 0 } });
   await registry.keepPace('paced', 12.5, 40);
   await registry.keepPace('paced', 3, 7);
-  expect((await registry.startRun(begin)).before).toEqual({ seconds: 12.5, placed: 40 });
+  expect((await begin('paced')).before).toEqual({ seconds: 12.5, placed: 40 });
   await registry.keepCut('paced', { placed: 44, ready: [45, 47] });
   await registry.failRun('paced', 'no more room');
-  expect(await registry.phaseOf('paced')).toBe('Failed');
-  expect(await registry.startRun(begin)).toEqual({
+  expect(await stateOf('paced')).toMatchObject({ state: 'Failed', reason: 'no more room', attempts: 2, placed: 44 });
+  expect(await begin('paced')).toEqual({
+    runId: 'paced',
+    attempt: 3,
     finished: false,
     before: { seconds: 12.5, placed: 44, cut: { placed: 44, ready: [45, 47] } },
+  });
+});
+
+describe('a run that is not at work any more', () => {
+  const silentFor = (runId: string, seconds: number) =>
+    run('psql', [
+      postgres.url,
+      '-c',
+      `UPDATE runs SET seen_at = now() - interval '${seconds} s' WHERE run_id = '${runId}'`,
+    ]);
+
+  it('says how its coordinator left it, and that it is at work again', async () => {
+    const first = await begin('left');
+    await registry.leaveRun(first, 'Interrupted', 'told to end');
+    expect(await stateOf('left')).toMatchObject({ state: 'Interrupted', reason: 'told to end', completedAt: null });
+    const second = await begin('left');
+    expect(await stateOf('left')).toMatchObject({ state: 'Running', reason: null, attempts: 2 });
+    // One that ends late has no say in what another is at.
+    await registry.leaveRun(first, 'Cancelled', 'late');
+    expect(await stateOf('left')).toMatchObject({ state: 'Running' });
+    await registry.leaveRun(second, 'Cancelled', 'its resource was deleted');
+    expect(await stateOf('left')).toMatchObject({ state: 'Cancelled', completedAt: expect.any(Date) as Date });
+  });
+
+  it('is Lost when nobody has heard of it for two minutes, until somebody does', async () => {
+    const at = await begin('lost');
+    await silentFor('lost', 100);
+    expect(await stateOf('lost')).toMatchObject({ state: 'Running' });
+    await silentFor('lost', 130);
+    expect(await stateOf('lost')).toMatchObject({ state: 'Lost' });
+    await registry.seeRun({ ...at, attempt: at.attempt + 1 });
+    expect(await stateOf('lost')).toMatchObject({ state: 'Lost' });
+    await registry.seeRun(at);
+    expect(await stateOf('lost')).toMatchObject({ state: 'Running' });
+  });
+
+  it('is Cancelled once another run of its resource begins, or of a new resource of its name', async () => {
+    await begin('spec-1', { namespace: 'team', uid: 'u1' });
+    await begin('spec-2', { namespace: 'team', uid: 'u1' });
+    expect(await stateOf('spec-1')).toMatchObject({ state: 'Cancelled', reason: 'the run spec-2 has taken its place' });
+    // Made anew, and nothing says that the other is not at work, in another cluster maybe.
+    await begin('spec-3', { namespace: 'team', uid: 'u2' });
+    expect(await stateOf('spec-2')).toMatchObject({ state: 'Running' });
+    await silentFor('spec-2', 130);
+    await begin('spec-4', { namespace: 'other', uid: 'u3' });
+    expect(await stateOf('spec-2')).toMatchObject({ state: 'Lost' });
+    await begin('spec-3', { namespace: 'team', uid: 'u2' });
+    expect(await stateOf('spec-2')).toMatchObject({ state: 'Cancelled' });
+    expect((await registry.runs('spec')).filter(({ state }) => state === 'Running')).toHaveLength(2);
+  });
+
+  it('stays what it was when it has ended', async () => {
+    const at = await registry.startRun({ runId: 'r2', name: 'r2', spec: {}, seed: 0, teams: [] });
+    expect(at.finished).toBe(true);
+    await registry.leaveRun(at, 'Cancelled', 'too late');
+    await registry.failRun('r2', 'too late');
+    expect(await stateOf('r2')).toMatchObject({ state: 'Succeeded', reason: null });
   });
 });
 

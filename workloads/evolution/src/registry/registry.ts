@@ -5,10 +5,12 @@ import type { Before } from '../run/clock.ts';
 import type { Genome } from '../search/genome.ts';
 import type { Cut } from '../search/search.ts';
 import { migrations } from './migrations.ts';
-import { audit, deploy, promoteIfBetter } from './promotion.ts';
-import type { AuditRow, Deployment, ModelRow, Promotion, RunRows, RunStart } from './rows.ts';
+import { audit, deploy } from './promotion.ts';
+import type { AuditRow, Deployment, ModelRow, Promotion, RunAttempt, RunRow, RunRows, RunStart } from './rows.ts';
+import { finishRun, startRun } from './runs.ts';
 
 const migrationLock = 7_215_331;
+
 export class Registry {
   readonly #pool: pg.Pool;
 
@@ -60,17 +62,8 @@ export class Registry {
   }
 
   /** What earlier coordinators of the run have done: one that comes back goes on from there. */
-  async startRun(run: RunStart): Promise<{ finished: boolean; before: Before }> {
-    const { rows } = await this.#query<{ phase: string; seconds: number; placed: number; cut: Cut | null }>(
-      `INSERT INTO runs (run_id, name, spec, seed, teams, phase) VALUES ($1, $2, $3, $4, $5, 'Running')
-       ON CONFLICT (run_id) DO UPDATE SET phase = CASE WHEN runs.phase = 'Failed' THEN 'Running' ELSE runs.phase END,
-         result = CASE WHEN runs.phase = 'Failed' THEN NULL ELSE runs.result END,
-         completed_at = CASE WHEN runs.phase = 'Failed' THEN NULL ELSE runs.completed_at END
-       RETURNING phase, seconds, placed, cut`,
-      [run.runId, run.name, JSON.stringify(run.spec), run.seed, run.teams],
-    );
-    const { phase, seconds, placed, cut } = rows[0]!;
-    return { finished: phase === 'Succeeded', before: { seconds, placed, ...(cut ? { cut } : {}) } };
+  async startRun(run: RunStart): Promise<RunAttempt & { finished: boolean; before: Before }> {
+    return this.#transaction((client) => startRun(client, run));
   }
 
   /** How much of its budget the run has used, and where its search was then. */
@@ -90,16 +83,40 @@ export class Registry {
     ]);
   }
 
-  async phaseOf(runId: string): Promise<string | undefined> {
-    const { rows } = await this.#query<{ phase: string }>('SELECT phase FROM runs WHERE run_id = $1', [runId]);
-    return rows[0]?.phase;
+  /** The run's coordinator is at work. */
+  async seeRun({ runId, attempt }: RunAttempt): Promise<void> {
+    await this.#query(`UPDATE runs SET seen_at = now() WHERE run_id = $1 AND attempts = $2 AND phase = 'Running'`, [
+      runId,
+      attempt,
+    ]);
   }
 
+  /** The coordinator goes, and the run is not done. Nothing changes where it is, or where a later coordinator is at work. */
+  async leaveRun({ runId, attempt }: RunAttempt, as: 'Interrupted' | 'Cancelled', reason: string): Promise<void> {
+    await this.#query(
+      `UPDATE runs SET phase = $3, result = $4, seen_at = now(), completed_at = CASE WHEN $3 = 'Cancelled' THEN now() END
+       WHERE run_id = $1 AND attempts = $2 AND phase IN ('Running', 'Interrupted')`,
+      [runId, attempt, as, JSON.stringify({ error: reason })],
+    );
+  }
+
+  /** No other attempt can help. */
   async failRun(runId: string, reason: string): Promise<void> {
     await this.#query(
-      `UPDATE runs SET phase = 'Failed', result = $2, completed_at = now() WHERE run_id = $1 AND phase = 'Running'`,
+      `UPDATE runs SET phase = 'Failed', result = $2, seen_at = now(), completed_at = now() WHERE run_id = $1 AND phase = 'Running'`,
       [runId, JSON.stringify({ error: reason })],
     );
+  }
+
+  /** Latest first. */
+  async runs(name?: string): Promise<RunRow[]> {
+    const { rows } = await this.#query<RunRow>(
+      `SELECT run_id AS "runId", name, namespace, state, reason, seed, attempts, placed, seconds, started_at AS "startedAt", seen_at AS "seenAt",
+         completed_at AS "completedAt"
+       FROM run_states WHERE $1::text IS NULL OR name = $1 ORDER BY started_at DESC, run_id LIMIT 1000`,
+      [name ?? null],
+    );
+    return rows;
   }
 
   async resultOf(runId: string): Promise<unknown> {
@@ -113,62 +130,7 @@ export class Registry {
     rows: RunRows,
     promotion: Promotion,
   ): Promise<{ version: number; role: 'None' | 'Champion' | 'Challenger' }> {
-    return this.#transaction(async (client) => {
-      const { rows: found } = await client.query<{ phase: string }>(
-        'SELECT phase FROM runs WHERE run_id = $1 FOR UPDATE',
-        [runId],
-      );
-      if (found[0]?.phase === 'Succeeded') {
-        const { rows: known } = await client.query<{ version: number }>(
-          'SELECT version FROM model_metadata WHERE model_id = $1',
-          [rows.model.modelId],
-        );
-        return { version: known[0]?.version ?? 0, role: 'None' };
-      }
-      const { dataset, model } = rows;
-      await client.query(
-        'INSERT INTO datasets (hash, rows, features, target, schema) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
-        [dataset.hash, dataset.rows, dataset.features, dataset.target, JSON.stringify(dataset.schema)],
-      );
-      await insertIndividuals(client, runId, rows);
-      // Versions of one name are counted one after another.
-      await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [model.name]);
-      const { rows: versions } = await client.query<{ next: number }>(
-        'SELECT coalesce(max(version), 0) + 1 AS next FROM model_metadata WHERE model_name = $1',
-        [model.name],
-      );
-      const version = versions[0]!.next;
-      await client.query(
-        `INSERT INTO model_metadata (model_id, model_name, model_type, version, metric, score, holdout, roc_auc, f1_score, parameters, evolution_id, dataset_hash, sha256)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-        [
-          model.modelId,
-          model.name,
-          model.type,
-          version,
-          rows.metric,
-          model.score,
-          model.holdout,
-          model.rocAuc,
-          model.f1Score,
-          JSON.stringify(model.parameters),
-          runId,
-          dataset.hash,
-          model.sha256,
-        ],
-      );
-      await client.query('INSERT INTO model_artifacts (model_id, content) VALUES ($1, $2)', [
-        model.modelId,
-        Buffer.from(model.content),
-      ]);
-      const { role, why } = await promoteIfBetter(client, rows, promotion);
-      await client.query(
-        `UPDATE runs SET phase = 'Succeeded', metric = $2, result = $3, dataset_hash = $4, completed_at = now() WHERE run_id = $1`,
-        [runId, rows.metric, JSON.stringify(rows.result), dataset.hash],
-      );
-      await audit(client, 'coordinator', 'register', model.modelId, { version, role, ...(why ? { why } : {}) });
-      return { version, role };
-    });
+    return this.#transaction((client) => finishRun(client, runId, rows, promotion));
   }
 
   /** @param team Only those of runs that are shared with it */
@@ -290,25 +252,6 @@ export class Registry {
 
 const selectModels = `SELECT model_id AS "modelId", model_name AS name, model_type AS type, version, metric, score, holdout, roc_auc AS "rocAuc", f1_score AS "f1Score",
   parameters, evolution_id AS "evolutionId", dataset_hash AS dataset, sha256, created_at AS "createdAt", is_active AS active, is_deployed AS deployed FROM model_metadata`;
-
-async function insertIndividuals(
-  client: pg.PoolClient,
-  runId: string,
-  { generations, individuals }: RunRows,
-): Promise<void> {
-  await client.query(
-    `INSERT INTO generations (run_id, generation, complete, best)
-     SELECT $1, g.generation, g.complete, g.best FROM jsonb_to_recordset($2::jsonb) AS g (generation integer, complete integer, best double precision)`,
-    [runId, JSON.stringify(generations)],
-  );
-  await client.query(
-    `INSERT INTO individuals (run_id, index, generation, island, genome_key, learner, genes, parents, score, fold_scores, cost, on_front)
-     SELECT $1, i.index, i.generation, i.island, i.key, i.learner, i.genes, i.parents, i.score, i."foldScores", i.cost, i."onFront"
-     FROM jsonb_to_recordset($2::jsonb) AS i (index integer, generation integer, island integer, key text, learner text, genes jsonb, parents integer[],
-       score double precision, "foldScores" double precision[], cost double precision, "onFront" boolean)`,
-    [runId, JSON.stringify(individuals)],
-  );
-}
 
 function unavailable(cause: unknown): EvolutionError {
   return new EvolutionError(

@@ -43,9 +43,43 @@ export interface AuditRow {
 export interface RunStart {
   readonly runId: string;
   readonly name: string;
+  readonly namespace?: string | undefined;
+  /** Of the resource. It has one run at a time: an unfinished one of an earlier spec is over. */
+  readonly uid?: string | undefined;
   readonly spec: unknown;
   readonly seed: number;
   readonly teams: readonly string[];
+}
+
+/** One coordinator's time with a run; a later one has a greater number, and the word. */
+export interface RunAttempt {
+  readonly runId: string;
+  readonly attempt: number;
+}
+
+/**
+ * Interrupted was told to end, or met what may pass: its resource goes on from there. Cancelled goes on only if somebody asks for it again. Lost has not been
+ * heard of for two minutes: it was killed, or cannot write.
+ */
+type RunState = 'Running' | 'Interrupted' | 'Cancelled' | 'Lost' | 'Succeeded' | 'Failed';
+
+export interface RunRow {
+  readonly runId: string;
+  readonly name: string;
+  readonly namespace: string | null;
+  readonly state: RunState;
+  /** Why it is no longer at work. */
+  readonly reason: string | null;
+  readonly seed: number;
+  /** Coordinators that have worked on it. */
+  readonly attempts: number;
+  /** Pipelines. */
+  readonly placed: number;
+  /** Of its budget. */
+  readonly seconds: number;
+  readonly startedAt: Date;
+  readonly seenAt: Date;
+  readonly completedAt: Date | null;
 }
 
 export interface RunRows {

@@ -1,10 +1,11 @@
 // Real Redis, real PostgreSQL, real processes: what a run in a cluster goes through.
 import '../testing/pg.ts';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type EvolutionRun, evolutionRun, parseStored } from '@quintet/crds';
 import {
   eventually,
@@ -19,6 +20,7 @@ import { openRedis } from '../queue/store.ts';
 import { randomOf } from '../random.ts';
 import { Registry } from '../registry/registry.ts';
 import { openModel } from '../run/model.ts';
+import { lagOf } from '../search/search.ts';
 import { runIdOf } from './coordinator.ts';
 
 /** Milliseconds for a process to start on a machine that does much else. */
@@ -80,6 +82,16 @@ async function served(): Promise<string> {
   await once(server, 'listening');
   server.unref();
   return `http://127.0.0.1:${(server.address() as { port: number }).port}/data.csv`;
+}
+
+/** The results of a run are gone from the registry, as when its last transaction did not come about. */
+async function unwrite(runId: string): Promise<void> {
+  const statement = `
+    DELETE FROM model_metadata WHERE evolution_id = '${runId}';
+    DELETE FROM individuals WHERE run_id = '${runId}';
+    DELETE FROM generations WHERE run_id = '${runId}';
+    UPDATE runs SET phase = 'Running', result = NULL, completed_at = NULL WHERE run_id = '${runId}'`;
+  await promisify(execFile)('psql', [postgres.url, '-c', statement]);
 }
 
 interface Started {
@@ -227,28 +239,86 @@ describe('a run in a cluster', () => {
     await registry.close();
   }, 240_000);
 
-  it('that its clock has cut is repeated to the same cut when what it found could not be written', async () => {
+  it('that its clock has cut is repeated to the same end, and hardly anything of it is worked on twice', async () => {
+    const search = { population: 8, generations: 1000, islands: 2, learners: ['Linear', 'NearestNeighbors'], seed: 9 };
     const cut = resourceOf('cut', await served(), {
-      search: { population: 8, generations: 1000, islands: 2, learners: ['Linear', 'NearestNeighbors'], seed: 9 },
+      search,
       earlyStopping: { generations: 1000 },
       budget: { time: '6s' },
+      promotion: { model: 'cut' },
     });
-    await start('worker', cut);
-    await writeFile(join(folder, 'no-folder'), '');
-    const first = await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'no-folder', 'out') });
-    expect(await first.ended).toBe(75);
-    expect(await first.said()).toMatchObject({ error: { reason: 'OutputUnwritable' } });
-    const registry = await Registry.open(postgres.url);
-    const before = (await registry.startRun({ runId: runIdOf(cut), name: 'cut', spec: {}, seed: 9, teams: [] })).before;
-    const second = await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'out') });
-    expect(await second.ended).toBe(0);
-    const metrics = JSON.parse(await readFile(join(folder, 'out', runIdOf(cut), 'metrics.json'), 'utf8')) as {
-      cut: unknown;
-      evaluations: { complete: number };
+    const runId = runIdOf(cut);
+    const worker = await start('worker', cut);
+    const tasksDone = async () => {
+      const page = await fetch(`http://127.0.0.1:${worker.port}/progress`);
+      return ((await page.json()) as { done: number }).done;
     };
-    expect(metrics.cut).toEqual(before.cut);
-    expect(before.placed).toBeGreaterThan(10);
-    expect(await registry.individuals(runIdOf(cut))).toHaveLength(metrics.evaluations.complete);
+    const registry = await Registry.open(postgres.url);
+    const outcome = async (out: string) => {
+      const text = await readFile(join(folder, out, runId, 'metrics.json'), 'utf8');
+      const {
+        seconds: _s,
+        inferenceMilliseconds: _i,
+        importance: _m,
+        tasks: _t,
+        evaluations,
+        ...found
+      } = JSON.parse(text) as Record<string, unknown>;
+      // How much was found in the cache is all that may differ.
+      const counts = { ...(evaluations as object), cached: 0 };
+      const [model] = await registry.models('cut');
+      return { ...found, counts, individuals: await registry.individuals(runId), sha256: model?.sha256 };
+    };
+    expect(await (await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'once') })).ended).toBe(0);
+    const first = await outcome('once');
+    const done = await tasksDone();
+    expect(first).toMatchObject({ reason: 'Clock', cut: { placed: expect.any(Number) as number } });
+    expect(first.individuals.length).toBeGreaterThan(10);
+
+    // As if the first had died before it could write, and the second had nowhere to.
+    await unwrite(runId);
+    await writeFile(join(folder, 'no-folder'), '');
+    const nowhere = await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'no-folder', 'out') });
+    expect(await nowhere.ended).toBe(75);
+    expect(await nowhere.said()).toMatchObject({ error: { reason: 'OutputUnwritable' } });
+    expect((await registry.runs('cut'))[0]).toMatchObject({ state: 'Interrupted', attempts: 2 });
+    expect(await (await start('coordinator', cut, { QUINTET_OUTPUT: join(folder, 'again') })).ended).toBe(0);
+    expect(await outcome('again')).toEqual(first);
+    const folds = 3;
+    expect((await tasksDone()) - done).toBeLessThanOrEqual(folds * lagOf(search.population));
+    await registry.close();
+  }, 240_000);
+
+  it('says in the registry whether it goes on, or was cancelled, when its coordinator is told to end', async () => {
+    const told = resourceOf('told', await served(), {
+      search: { population: 8, generations: 1000, islands: 2, learners: ['Linear', 'NearestNeighbors'], seed: 12 },
+      earlyStopping: { generations: 1000 },
+    });
+    await start('worker', told);
+    const registry = await Registry.open(postgres.url);
+    const searching = async () => {
+      const coordinator = await start('coordinator', told);
+      await eventually(async () => {
+        const page = await fetch(`http://127.0.0.1:${coordinator.port}/progress`).then((answer) => answer.json());
+        expect((page as { placed?: number }).placed).toBeGreaterThan(1);
+      }, patience);
+      expect((await registry.runs('told'))[0]).toMatchObject({ runId: runIdOf(told), state: 'Running', reason: null });
+      return coordinator;
+    };
+    const interrupted = await searching();
+    interrupted.child.kill('SIGTERM');
+    expect(await interrupted.ended).toBe(143);
+    expect((await registry.runs('told'))[0]).toMatchObject({ state: 'Interrupted', attempts: 1, completedAt: null });
+    const cancelled = await searching();
+    const word = await fetch(`http://127.0.0.1:${cancelled.port}/cancelled`, { method: 'POST' });
+    expect(word.status).toBe(202);
+    cancelled.child.kill('SIGTERM');
+    expect(await cancelled.ended).toBe(143);
+    expect((await registry.runs('told'))[0]).toMatchObject({
+      state: 'Cancelled',
+      attempts: 2,
+      reason: 'its resource was deleted',
+    });
     await registry.close();
   }, 240_000);
 
@@ -281,7 +351,7 @@ describe('a run in a cluster', () => {
       error: { reason: 'DataInvalid', field: 'spec.dataset.target', message: expect.stringContaining('no column z') },
     });
     const registry = await Registry.open(postgres.url);
-    expect(await registry.phaseOf(runIdOf(resource))).toBe('Failed');
+    expect((await registry.runs('wrong'))[0]).toMatchObject({ runId: runIdOf(resource), state: 'Failed' });
     await registry.close();
   }, 120_000);
 

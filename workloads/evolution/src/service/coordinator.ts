@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type EvolutionRun, type EvolutionRunSpec, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
 import { type Problem, problemOf, withFrozen } from '../data/problem.ts';
 import { readTable } from '../data/table.ts';
-import { EvolutionError, messageOf } from '../errors.ts';
+import { EvolutionError } from '../errors.ts';
 import type { EvaluationCache } from '../evaluate/cache.ts';
 import { startPool } from '../evaluate/pool.ts';
 import type { Judging } from '../evaluate/task.ts';
@@ -19,6 +19,7 @@ import { problemOptionsOf } from '../run/local.ts';
 import { type RunProgress, runEvolution } from '../run/run.ts';
 import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import type { Cut } from '../search/search.ts';
+import { type Attempt, beginAttempt } from './attempt.ts';
 import { upload } from './bucket.ts';
 import { type DataFile, dataFileOf } from './data.ts';
 import { frozenModelsOf } from './frozen.ts';
@@ -33,6 +34,8 @@ export interface CoordinatorOptions {
   /** Processes, where there is no queue. */
   readonly processes: number;
   readonly signal?: AbortSignal;
+  /** Whether whoever stops it has said that nobody wants the run any more. */
+  readonly isCancelled?: () => boolean;
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
@@ -51,24 +54,26 @@ export function runIdOf({ metadata, spec }: EvolutionRun): string {
 }
 
 export async function coordinate(options: CoordinatorOptions): Promise<RunSummary> {
-  const { resource, postgresUrl, signal } = options;
+  const { resource, postgresUrl } = options;
   const { spec, metadata } = resource;
   const runId = runIdOf(resource);
   const registry = postgresUrl === undefined ? undefined : await Registry.open(postgresUrl);
+  let attempt: Attempt | undefined;
   try {
-    const { name } = metadata;
-    const start = await registry?.startRun({ runId, name, spec, seed: spec.search.seed, teams: spec.share ?? [] });
+    const { name, namespace, uid } = metadata;
+    const teams = spec.share ?? [];
+    const start = await registry?.startRun({ runId, name, namespace, uid, spec, seed: spec.search.seed, teams });
+    attempt = registry && start && beginAttempt(registry, start, options);
     const summary = start?.finished
       ? ((await registry!.resultOf(runId)) as RunSummary)
       : await searched(options, runId, registry, start?.before);
     const deployment = await registry?.deployment(modelNameOf(resource));
     return { ...summary, ...(deployment?.champion ? { deployment: deploymentOf(deployment) } : {}) };
   } catch (error) {
-    // What may pass, or was told to stop, is not over.
-    const over = !(error instanceof EvolutionError && error.retryable) && !signal?.aborted;
-    if (over) await registry?.failRun(runId, messageOf(error)).catch(() => undefined);
+    await attempt?.fail(error);
     throw error;
   } finally {
+    await attempt?.end();
     await registry?.close();
   }
 }

@@ -6,6 +6,8 @@ export interface PageOptions {
   readonly port: number;
   readonly ready: () => boolean;
   readonly progress: () => unknown;
+  /** Told by the controller, just before the pod is told to end, that its resource is gone. */
+  readonly onCancelled?: () => void;
   /** Gauges by name. */
   readonly figures: Readonly<Record<string, { readonly help: string; readonly read: () => number | undefined }>>;
 }
@@ -30,7 +32,10 @@ export async function openPage(options: PageOptions): Promise<Page> {
     if (path === '/healthz') answer(200, 'text/plain', 'ok\n');
     else if (path === '/readyz')
       answer(options.ready() ? 200 : 503, 'text/plain', options.ready() ? 'ready\n' : 'starting\n');
-    else if (path === '/progress') answer(200, 'application/json', `${JSON.stringify(options.progress() ?? {})}\n`);
+    else if (path === '/cancelled' && request.method === 'POST' && options.onCancelled) {
+      options.onCancelled();
+      answer(202, 'text/plain', 'noted\n');
+    } else if (path === '/progress') answer(200, 'application/json', `${JSON.stringify(options.progress() ?? {})}\n`);
     else if (path === '/metrics') {
       void registry.metrics().then(
         (text) => answer(200, registry.contentType, text),
