@@ -79,7 +79,7 @@ function enginesOf(values: z.infer<typeof schema>): KindSettings {
   const engine = (name: string) => ({ image: name, ...(policy && { imagePullPolicy: policy }), stores });
   return {
     field: engine(values.QUINTET_FIELD_IMAGE),
-    evolution: engine(values.QUINTET_EVOLUTION_IMAGE),
+    evolution: { ...engine(values.QUINTET_EVOLUTION_IMAGE), cpuHourPrice: values.QUINTET_PRICE_CPU_HOUR },
     compression: engine(values.QUINTET_COMPRESSION_IMAGE),
     matcher: engine(values.QUINTET_MATCHER_IMAGE),
     copy: engine(values.QUINTET_COPY_IMAGE),

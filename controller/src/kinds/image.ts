@@ -9,6 +9,8 @@ export interface EngineSettings {
   env?: Record<string, string>;
   /** What resources get that name no store of their own. */
   stores?: Stores;
+  /** For what tells its cost by itself; left out or 0: no cost is told. */
+  cpuHourPrice?: number;
 }
 
 /** @throws TerminalError when neither names one. */

@@ -72,6 +72,11 @@ export interface Kind<R extends KubeObject> {
   /** @throws TerminalError when the spec cannot be carried out until somebody changes it. */
   desired(resource: R, observed: Observed): Desired;
   status(resource: R, observed: Observed): StatusDecision;
+  /**
+   * The resource is gone, and its children are about to be: a last word to its pods, which nobody waits for. Not said of one
+   * that went while no controller led.
+   */
+  gone?(observed: Observed): void;
 }
 
 /** Set on every child: which resource it belongs to, and how a change of it is carried out. */

@@ -543,6 +543,24 @@ test('a spec mended while the status is written is carried out, though our own w
   server.muted = false;
 });
 
+test('the kind has a last word to the pods of a resource that is gone', async () => {
+  const told: number[] = [];
+  const polite = { ...kind, gone: (observed: Observed) => void told.push(observed.list(pods).length) };
+  client = new Client(server.connection, { timeoutMs: 2000 });
+  watches = new Watches({ client, backoff: [5, 50] });
+  controller = new Controller(polite, { client, watches });
+  putThing('one', { maps: [] });
+  const own = { [labels.managedBy]: managedBy, [labels.kind]: 'Thing', [labels.name]: 'one' };
+  server.put(pods, { metadata: { namespace: 'a', name: 'p', labels: own } });
+  watches.start();
+  await watches.synced();
+  controller.start();
+  await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+  expect(told).toEqual([]);
+  server.remove(things, 'a', 'one');
+  await until(() => expect(told).toEqual([1]));
+});
+
 test('a standby queues nothing; all that is there is queued at the start', async () => {
   client = new Client(server.connection, { timeoutMs: 2000 });
   watches = new Watches({ client, backoff: [5, 50] });

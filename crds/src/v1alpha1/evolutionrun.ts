@@ -352,12 +352,11 @@ const status = z.object({
     .describe('Result.'),
   usage: z
     .object({
-      gpuHours: figure().describe('GPU-hours.'),
-      cpuHours: figure().describe('CPU-hours.'),
-      cost: figure().describe('Price of both.'),
+      cpuHours: figure().describe('CPUs that coordinator and workers asked for, by the hours they ran.'),
+      cost: figure().describe('Their price, where the installation has one.'),
     })
     .exactOptional()
-    .describe('Cost since creation.'),
+    .describe('Cost of all searches since creation.'),
 });
 
 export const evolutionRun = defineKind({

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../../kube/types.ts';
 import type { Deployment } from '../../objects/deployment.ts';
-import { type ObservedBuilder, observed, stores } from '../testing.ts';
+import { type Pod, types } from '../../objects/types.ts';
+import { noon, type ObservedBuilder, observed, stores } from '../testing.ts';
 import { evolutionRun } from './index.ts';
 import type { Progress } from './progress.ts';
 
@@ -137,7 +138,8 @@ describe('a search that goes on', () => {
     secondsLeft: 754.2,
     percent: 58,
   };
-  const speaking = (page: Progress) => evolutionRun({ image: 'example.test/evolution:1', stores }, () => page);
+  const speaking = (page: Progress) =>
+    evolutionRun({ image: 'example.test/evolution:1', stores }, { progress: () => page, cancel: () => undefined });
 
   it('is reported while it runs, and looked at again soon', () => {
     const run = resource();
@@ -186,6 +188,43 @@ describe('a search that goes on', () => {
       status: 'True',
       message: expect.stringContaining('row, copy'),
     });
+  });
+});
+
+describe('an end', () => {
+  it('by the deletion of the resource is told to its coordinator alone', () => {
+    const told: string[] = [];
+    const kindly = evolutionRun(
+      { image: 'example.test/evolution:1', stores },
+      { progress: () => undefined, cancel: ({ metadata }) => void told.push(metadata.name) },
+    );
+    const run = resource();
+    const worker = find(run, running(run), 'Deployment') as Deployment;
+    const seen = running(run).with({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'w', labels: worker.spec.template.metadata.labels ?? {} },
+    });
+    kindly.gone?.(seen);
+    expect(told).toEqual([expect.stringMatching(/^churn-evolution-\d/)]);
+  });
+
+  it('leaves what the search has used in the status', () => {
+    const run = resource({ resources: { requests: { cpu: '2' } } });
+    const pod = (state: object) => {
+      const [found] = running(run).list<Pod>(types.pod);
+      const status = { phase: 'Running', containerStatuses: [{ name: 'engine', restartCount: 0, state }] };
+      return observed()
+        .withJob(coordinator(run), 'Active', { active: 1 })
+        .with({ ...found!, status } as KubeObject);
+    };
+    const startedAt = noon.toISOString();
+    const metered = evolutionRun({ image: 'example.test/evolution:1', stores, cpuHourPrice: 0.5 });
+    const seen = pod({ running: { startedAt } }).at(1800);
+    expect(metered.status(run, seen).fields).toMatchObject({ usage: { cpuHours: '1.000', cost: '0.50' } });
+    const ended = { ...run, status: { phase: 'Succeeded', revision: metered.status(run, seen).fields['revision'] } };
+    const { fields } = metered.status(ended as EvolutionRun, observed().at(3600));
+    expect(fields).toMatchObject({ phase: 'Succeeded', usage: { cpuHours: '1.000', cost: '0.50' } });
   });
 });
 

@@ -1,17 +1,22 @@
 // The page of a coordinator, read beside the reconciling.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { afterEach, expect, it } from 'vitest';
+import { afterAll, afterEach, expect, it } from 'vitest';
 import type { Pod } from '../../objects/types.ts';
-import { progressReader, timeLeft } from './progress.ts';
+import { coordinatorsOf, timeLeft } from './progress.ts';
 
 let answer = '{}';
-const server = createServer((_, response) => response.end(answer)).listen(0, '127.0.0.1');
+const heardOf: string[] = [];
+const server = createServer(({ method, url }, response) => {
+  heardOf.push(`${method} ${url}`);
+  response.end(answer);
+}).listen(0, '127.0.0.1');
 await once(server, 'listening');
 const { port } = server.address() as { port: number };
 afterEach(() => {
   answer = '{}';
 });
+afterAll(() => server.close());
 
 const pod = (podIP = '127.0.0.1'): Pod => ({
   apiVersion: 'v1',
@@ -31,7 +36,7 @@ async function heard(read: () => unknown): Promise<unknown> {
 }
 
 it('gives what was heard last, and asks anew only after a while', async () => {
-  const read = progressReader({ port });
+  const { progress: read } = coordinatorsOf({ port });
   answer = JSON.stringify({ generation: 2, percent: 10, phase: 'Search' });
   const now = new Date();
   expect(read(pod(), now)).toBeUndefined();
@@ -43,12 +48,19 @@ it('gives what was heard last, and asks anew only after a while', async () => {
 });
 
 it('believes no page that is of another kind', async () => {
-  const read = progressReader({ port });
+  const { progress: read } = coordinatorsOf({ port });
   answer = JSON.stringify({ generation: 'many' });
   read(pod(), new Date());
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(read(pod(), new Date())).toBeUndefined();
-  server.close();
+});
+
+it('tells a coordinator that runs, also one that is told to end already, that its resource is gone', async () => {
+  const { cancel } = coordinatorsOf({ port });
+  cancel({ ...pod(), status: { phase: 'Pending' } });
+  cancel({ ...pod(), metadata: { ...pod().metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+  expect(await heard(() => heardOf.find((each) => each.startsWith('POST')))).toBe('POST /cancelled');
+  expect(heardOf.filter((each) => each.startsWith('POST'))).toHaveLength(1);
 });
 
 it.each([

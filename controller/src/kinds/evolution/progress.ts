@@ -1,4 +1,4 @@
-// How far a coordinator is, as its page says. Reconciling never waits for it: a look at what was heard last asks for the next answer.
+// Coordinators' pages: how far one is, and the last word to one. Reconciling never waits for them: a look at what was heard last asks for the next answer.
 import { Agent, request } from 'undici';
 import { z } from 'zod';
 import { httpPort } from '../../objects/service.ts';
@@ -23,8 +23,12 @@ const progress = z.object({
 });
 export type Progress = z.infer<typeof progress>;
 
-/** What a coordinator said last; undefined when nothing was heard yet. */
-export type ReadProgress = (pod: Pod, now: Date) => Progress | undefined;
+export interface Coordinators {
+  /** What a coordinator said last; undefined when nothing was heard yet. */
+  progress: (pod: Pod, now: Date) => Progress | undefined;
+  /** Tells one that its resource is gone, so that the registry does not take its end for an interruption. */
+  cancel: (pod: Pod) => void;
+}
 
 export interface ProgressOptions {
   /** Milliseconds after which an answer is asked for anew. */
@@ -44,38 +48,49 @@ interface Known {
   said: Progress | undefined;
 }
 
-export function progressReader({
+export function coordinatorsOf({
   every = progressEvery - 1000,
   timeoutMs = 1500,
   port = httpPort,
-}: ProgressOptions = {}): ReadProgress {
+}: ProgressOptions = {}): Coordinators {
   const known = new Map<string, Known>();
   let agent: Agent | undefined;
-  const ask = async (url: string): Promise<Progress> => {
+  const ask = async (host: string, method: 'GET' | 'POST', path: string): Promise<string> => {
     agent ??= new Agent({ connections: 1, connect: { timeout: timeoutMs }, maxResponseSize: largestPage });
-    const { statusCode, body } = await request(url, { dispatcher: agent, signal: AbortSignal.timeout(timeoutMs) });
+    const options = { method, dispatcher: agent, signal: AbortSignal.timeout(timeoutMs) };
+    const { statusCode, body } = await request(`http://${host}:${port}${path}`, options);
     const text = await body.text();
-    if (statusCode !== 200) throw new Error(`answered ${statusCode}`);
-    return progress.parse(JSON.parse(text));
+    if (statusCode >= 300) throw new Error(`answered ${statusCode}`);
+    return text;
   };
-  return ({ metadata, status }, now) => {
-    const id = metadata.uid;
-    if (id === undefined || !status?.podIP || status.phase !== 'Running' || metadata.deletionTimestamp)
-      return undefined;
-    const at = now.getTime();
-    for (const [other, { asked }] of known) if (at - asked > forgetAfter) known.delete(other);
-    const last = known.get(id);
-    if (last && at - last.asked < every) return last.said;
-    const entry: Known = { asked: at, said: last?.said };
-    known.set(id, entry);
-    const host = status.podIP.includes(':') ? `[${status.podIP}]` : status.podIP;
-    // A coordinator that does not answer has said nothing new.
-    void ask(`http://${host}:${port}/progress`).then(
-      (said) => (entry.said = said),
-      () => undefined,
-    );
-    return entry.said;
+  return {
+    progress: (pod, now) => {
+      const id = pod.metadata.uid;
+      const host = hostOf(pod);
+      if (id === undefined || host === undefined || pod.metadata.deletionTimestamp) return undefined;
+      const at = now.getTime();
+      for (const [other, { asked }] of known) if (at - asked > forgetAfter) known.delete(other);
+      const last = known.get(id);
+      if (last && at - last.asked < every) return last.said;
+      const entry: Known = { asked: at, said: last?.said };
+      known.set(id, entry);
+      // A coordinator that does not answer has said nothing new.
+      void ask(host, 'GET', '/progress')
+        .then((text) => (entry.said = progress.parse(JSON.parse(text))))
+        .catch(() => undefined);
+      return entry.said;
+    },
+    cancel: (pod) => {
+      const host = hostOf(pod);
+      if (host !== undefined) void ask(host, 'POST', '/cancelled').catch(() => undefined);
+    },
   };
+}
+
+/** Of its page, while there is one. */
+function hostOf({ status }: Pod): string | undefined {
+  if (!status?.podIP || status.phase !== 'Running') return undefined;
+  return status.podIP.includes(':') ? `[${status.podIP}]` : status.podIP;
 }
 
 /** Such as `1h5m` or `40s`. */

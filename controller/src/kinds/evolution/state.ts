@@ -12,9 +12,10 @@ import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/s
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import { coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
-import type { Progress, ReadProgress } from './progress.ts';
+import type { Coordinators, Progress } from './progress.ts';
+import type { Meter, Usage } from './usage.ts';
 
-export type EvolutionSettings = EngineSettings & { readonly readProgress: ReadProgress };
+export type EvolutionSettings = EngineSettings & { readonly coordinators: Coordinators; readonly meter: Meter };
 
 const count = z.number().int().min(0);
 
@@ -56,6 +57,7 @@ export interface State {
   trouble: Trouble | undefined;
   startTime: Date | undefined;
   deadline: Date | undefined;
+  usage: Usage | undefined;
 }
 
 interface Workers {
@@ -80,7 +82,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const ofRevision = pods.filter((pod) => pod.metadata.labels?.[labelOfRevision] === revision);
   const progress =
     coordinator === 'Active'
-      ? coordinators.map((pod) => settings.readProgress(pod, observed.now)).find((said) => said !== undefined)
+      ? coordinators.map((pod) => settings.coordinators.progress(pod, observed.now)).find((said) => said !== undefined)
       : undefined;
   const workers = workersOf(resource, observed, live, progress);
   return {
@@ -100,7 +102,16 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
       }) ?? queueTrouble([live], resource.spec.scheduling.queueName, observed),
     startTime,
     deadline,
+    usage: settings.meter(
+      resource,
+      pods.filter((pod) => isOf('coordinator', pod) || isOf('worker', pod)),
+      observed.now,
+    ),
   };
+}
+
+export function isOf(component: 'coordinator' | 'worker', { metadata }: Pod): boolean {
+  return metadata.labels?.['app.kubernetes.io/component'] === component;
 }
 
 function workersOf(

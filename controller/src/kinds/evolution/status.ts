@@ -73,7 +73,7 @@ function searching(_resource: EvolutionRun, { live, workers: { ready } }: State)
 }
 
 function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Date): Record<string, unknown> {
-  if (state.finished) return whatIsStored(resource.status, state.revision);
+  if (state.finished) return { ...whatIsStored(resource.status, state.revision), ...usageOf(state) };
   const old = resource.status?.revision === state.revision ? resource.status : undefined;
   const over = verdict.phase === 'Succeeded' || verdict.phase === 'Failed';
   const { step: _step, ...found } = state.outcome ?? { step: 'coordinator' };
@@ -90,7 +90,13 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     workers: over ? 0 : state.workers.ready,
     // What answers predictions goes on while another search runs.
     deployment: deploymentStatus(resource, state.outcome?.deployment ?? resource.status?.deployment),
+    ...usageOf(state),
   });
+}
+
+/** Of all searches of this resource, whatever their spec was. */
+function usageOf({ usage }: State): Record<string, unknown> {
+  return usage ? { usage } : {};
 }
 
 /** What the coordinator says of a search that goes on. */
