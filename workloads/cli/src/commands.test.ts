@@ -90,8 +90,10 @@ describe('the command line', { timeout: 120_000 }, () => {
     { args: ['compress', 'short.csv', '--ratio', '8', '--target-tokens', '9'], err: /cannot be used with/ },
     {
       args: ['evolve', 'short.csv', '--target', 'c', '--budget', '5s'],
-      err: /spec\.dataset\.target, column c.*columns are a, b/,
+      err: /^DataInvalid: --target, column c: .*columns are a, b/,
     },
+    { args: ['evolve', 'short.csv', '--target', 'b', '--budget', 'long'], err: /^InvalidResource: --budget: must be/ },
+    { args: ['evolve', 'missing.csv', '--target', 'b'], err: /^missing\.csv: there is no such file/ },
     { args: ['evolve', 'ragged.csv', '--target', 'b'], err: /^DataInvalid: line 3: 3 fields where/ },
     { args: ['evolve', 'short.csv', '--target', 'b', '--out', '.'], err: /holds other files, such as bytes\.bin/ },
     { args: ['match', '.', '--against', '.', '--max-distance', '300'], err: /whole number from 0 to 256/ },

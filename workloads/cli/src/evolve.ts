@@ -1,6 +1,6 @@
 // `quintet evolve` and `predict`: AutoML on this machine.
 import { parse } from 'node:path';
-import { evolve, isError, type LocalResult, predict, type RunProgress } from '@quintet/evolution';
+import { EvolutionError, evolve, isError, type LocalResult, predict, type RunProgress } from '@quintet/evolution';
 import { guarded } from './guarded.ts';
 import { type Write, writeFileWhole, writeTo } from './output.ts';
 import { columns } from './table.ts';
@@ -23,22 +23,24 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
   return guarded(async (signal) => {
     const { target, task, metric, budget, out, seed, workers, cache, frozen = [] } = flags;
     const show = progressLine();
-    const result = await evolve({
-      file,
-      target,
-      output: out,
-      signal,
-      onProgress: show,
-      ...(task && { task }),
-      ...(workers !== undefined && { workers }),
-      ...(cache !== undefined && { cache }),
-      frozen: frozen.map((path) => ({ name: parse(path).name, file: path })),
-      spec: {
-        budget: { time: budget },
-        ...(metric !== undefined && { objective: { metric } }),
-        ...(seed !== undefined && { search: { seed } }),
-      },
-    });
+    const result = await inFlags(() =>
+      evolve({
+        file,
+        target,
+        output: out,
+        signal,
+        onProgress: show,
+        ...(task && { task }),
+        ...(workers !== undefined && { workers }),
+        ...(cache !== undefined && { cache }),
+        frozen: frozen.map((path) => ({ name: parse(path).name, file: path })),
+        spec: {
+          budget: { time: budget },
+          ...(metric !== undefined && { objective: { metric } }),
+          ...(seed !== undefined && { search: { seed } }),
+        },
+      }),
+    );
     if (process.stderr.isTTY) process.stderr.write('\n');
     for (const { column, row, text } of result.notes)
       console.error(`${file}${row === undefined ? '' : `:${row}`}: column ${column}: ${text}`);
@@ -47,6 +49,28 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
     if (result.artifacts?.onnx !== undefined) console.error(`no model.onnx: ${result.artifacts.onnx}`);
     console.log(flags.json ? JSON.stringify(figuresOf(result)) : tableOf(result));
   });
+}
+
+/** Where others write a spec, flags say the same: what is wrong is said in their terms. */
+const flagOf: Readonly<Record<string, string>> = {
+  'spec.dataset.target': '--target',
+  'spec.dataset.task': '--task',
+  'spec.objective.metric': '--metric',
+  'spec.budget.time': '--budget',
+  'spec.output': '--out',
+  'spec.search.frozen': '--frozen',
+};
+
+async function inFlags<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof EvolutionError)) throw error;
+    const flag = flagOf[error.where.field ?? ''];
+    if (flag !== undefined) error.where.field = flag;
+    for (const [field, name] of Object.entries(flagOf)) error.message = error.message.replaceAll(field, name);
+    throw error;
+  }
 }
 
 function figuresOf({ judging, score, holdout, ensemble, seconds, artifacts }: LocalResult) {
@@ -91,7 +115,7 @@ export function predictCommand(model: string, file: string, flags: { out?: strin
         : await writeFileWhole(flags.out, [model, file], rowsTo);
     for (const problem of summary.problems) console.error(`${file}: ${problem}`);
     if (summary.drifted.length > 0) console.error(`moved away from training: ${summary.drifted.join(', ')}`);
-    console.error(`${summary.rows} rows predicted`);
+    console.error(`${summary.rows} ${summary.rows === 1 ? 'row' : 'rows'} predicted`);
   });
 }
 

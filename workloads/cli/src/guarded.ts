@@ -10,6 +10,7 @@ interface Failure {
   readonly reason?: string;
   readonly field?: string;
   readonly retryable?: boolean;
+  readonly cause?: unknown;
   readonly where?: { readonly field?: string; readonly column?: string; readonly row?: number };
 }
 
@@ -53,6 +54,9 @@ function explained(error: Failure): number {
     console.error(error.path === undefined ? error.message : `${error.path}: ${message}`);
     return code;
   }
+  // A file that is named wrong comes later in a cluster, and not here.
+  if (error.reason === 'DataUnreadable' && (error.cause as Failure | undefined)?.code !== undefined)
+    return explained(error.cause as Failure);
   const kinds = ['CompressionError', 'EvolutionError', 'MatcherError', 'UnwritableError', 'UsageError'];
   if (!kinds.includes(error.name)) {
     console.error(error);

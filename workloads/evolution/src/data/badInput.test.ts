@@ -101,7 +101,11 @@ describe('a prediction', () => {
     ['a quote that is not closed', 'n,big,word,flag\n1,1,"a,true\n', 'CSV', /line 2: a quote that is not closed/],
     ['Parquet that is cut off', threeRows.subarray(0, 700), 'Parquet', /no readable footer/],
   ] as const)('of a file with %s is refused by place', async (_, content, format, message) => {
-    await expect(predicted(content, format)).rejects.toThrow(message);
+    const written: string[] = [];
+    const file = await fileOf(content, format);
+    await expect(predict({ model, file, write: (line) => written.push(line) })).rejects.toThrow(message);
+    // The header is no answer to rows that cannot be predicted, but where some of them may have been already.
+    expect(written.length).toBeLessThan(2);
   });
 
   it('of a header alone is a header alone', async () => {

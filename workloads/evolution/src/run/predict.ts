@@ -46,13 +46,16 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
     for (let i = 0; i < batch.length; i++) await write(lineOf(model, found.values, i));
     rows += batch.length;
   };
+  let begun = false;
   /** Between two chunks of the file. */
   const flush = async (): Promise<void> => {
+    // Not before a first chunk was read: of a file that is none nothing is said but why.
+    if (!begun) await write(headerOf(model));
+    begun = true;
     for (let start = 0; start < read.length; start += batchRows) await predicted(read.slice(start, start + batchRows));
     read = [];
   };
   try {
-    await write(headerOf(model));
     await readCells(
       file,
       formatOf(file),
