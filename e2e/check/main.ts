@@ -44,15 +44,27 @@ if (unknown.length > 0) {
 const scratch = mkdtempSync(join(tmpdir(), 'quintet-check-'));
 const total: Outcome = { passed: 0, failed: 0, reasons: [] };
 const failures: string[] = [];
-for (const check of checks.filter(({ name, extra }) => only?.includes(name) ?? (values.all || !extra))) {
+const chosen = checks.filter(({ name, extra }) => only?.includes(name) ?? (values.all || !extra));
+await Promise.all(chosen.filter(({ isStatic }) => isStatic).map((check) => perform(check, 'afterwards')));
+for (const check of chosen.filter(({ isStatic }) => !isStatic)) await perform(check, 'at once');
+rmSync(scratch, { recursive: true, force: true });
+for (const reason of total.reasons) console.log(`\n✗ ${reason}`);
+if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exit(total.failed > 0 ? 1 : 0);
+
+/** Runs a check, counts what came of it, and says so; what it writes is shown at once, or in one piece when it has ended. */
+async function perform(check: (typeof checks)[number], shown: 'at once' | 'afterwards'): Promise<void> {
   const started = performance.now();
-  console.log(`\n▶ ${check.name}: ${check.shows}`);
+  const title = `\n▶ ${check.name}: ${check.shows}`;
+  if (shown === 'at once') console.log(title);
   if (check.vitest === 'unit') await ensureBrowser();
   const report = join(scratch, `${check.name}.json`);
   const args = check.vitest
     ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
     : check.args;
-  const code = await run(check.vitest ? 'vitest' : check.command, args);
+  const { code, output } = await run(check.vitest ? 'vitest' : check.command, args, shown);
+  if (shown === 'afterwards') console.log(`${title}\n${output.trimEnd()}`);
   const outcome = check.vitest
     ? tally(report, code)
     : { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, reasons: [] };
@@ -65,11 +77,6 @@ for (const check of checks.filter(({ name, extra }) => only?.includes(name) ?? (
     `${outcome.failed > 0 ? '✗' : '✓'} ${check.name} (${outcome.passed} passed, ${outcome.failed} failed, ${seconds} s)`,
   );
 }
-rmSync(scratch, { recursive: true, force: true });
-for (const reason of total.reasons) console.log(`\n✗ ${reason}`);
-if (failures.length > 0) console.log(`\nfailed: ${failures.join(', ')}`);
-console.log(`\n${total.passed} passed, ${total.failed} failed`);
-process.exit(total.failed > 0 ? 1 : 0);
 
 /** Pages are looked at in a browser; without one those tests are skipped. */
 async function ensureBrowser(): Promise<void> {
@@ -80,14 +87,22 @@ async function ensureBrowser(): Promise<void> {
   }
 }
 
-function run(command: string, args: readonly string[]): Promise<number> {
+function run(
+  command: string,
+  args: readonly string[],
+  shown: 'at once' | 'afterwards',
+): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    const to = shown === 'at once' ? 'inherit' : 'pipe';
+    const child = spawn(command, args, { stdio: ['ignore', to, to] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
     child.on('error', (error) => {
       console.error(`${command} cannot be started: ${error.message}`);
-      resolve(127);
+      resolve({ code: 127, output });
     });
-    child.on('close', (code) => resolve(code ?? 1));
+    child.on('close', (code) => resolve({ code: code ?? 1, output }));
   });
 }
 

@@ -1,7 +1,9 @@
 // The API server alone: started, ended, crashed and started again, two at once, with its audit log and its access rules.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
 import { auditEvents, isWrite } from '../cluster/audit.ts';
 import { clusterNames } from '../cluster/clusters.ts';
@@ -11,6 +13,11 @@ import { isAlive, type ProcessIdentity, runningDaemon, signal } from '../cluster
 
 /** Names of this run's own, so that another on the same machine is not met. */
 const named = (what: string) => `${what}-${process.pid}`;
+
+// Clusters of its own: a suite that starts another at the same time would sweep up what is left behind here.
+const state = mkdtempSync(join(tmpdir(), 'quintet-state-'));
+beforeAll(() => void vi.stubEnv('XDG_STATE_HOME', state));
+afterAll(() => rmSync(state, { recursive: true, force: true }));
 
 const kubectl = (api: ApiCluster, ...args: string[]) => run(api.kubectl, ['--kubeconfig', api.kubeconfig, ...args]);
 
