@@ -6,8 +6,6 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { bigramModel, letterAdapter } from '../testing/gguf.ts';
 import { clientOf, onClaim, post, workplace } from './fixtures/workplace.ts';
 
-// A busy machine takes its time.
-vi.setConfig({ testTimeout: 30_000 });
 const place = workplace();
 const inClaims = (name: string) => join(place.folder, 'claims/models', name);
 const adapter = (name: string, file = `${name}.gguf`, more: object = {}) => ({

@@ -4,12 +4,10 @@ import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import type { Engine } from '@quintet/runtime';
 import OpenAI from 'openai';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { bigramModel } from '../testing/gguf.ts';
 import { clientOf, onClaim, post, workplace } from './fixtures/workplace.ts';
 
-// A busy machine takes its time.
-vi.setConfig({ testTimeout: 30_000 });
 const place = workplace();
 const spec = { model: onClaim('bigram.gguf'), generation: { maxLength: 16 }, batching: { maxSize: 2 } };
 const tokens = { alice: 'a-token-of-alice-1234', bob: 'a-token-of-bob-123456' };

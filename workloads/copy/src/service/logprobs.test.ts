@@ -4,12 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Engine } from '@quintet/runtime';
 import type OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bigramModel } from '../testing/gguf.ts';
 import { clientOf, onClaim, post, workplace } from './fixtures/workplace.ts';
 
-// A busy machine takes its time.
-vi.setConfig({ testTimeout: 30_000 });
 const place = workplace();
 let table: Float64Array;
 let engine: Engine;

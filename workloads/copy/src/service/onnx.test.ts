@@ -1,13 +1,11 @@
 // Runtime Onnx over real HTTP: a folder on a claim, as transformers.js reads it, called by OpenAI's own client.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { endToken } from '../testing/gguf.ts';
 import { onnxLanguage } from '../testing/onnx.ts';
 import { clientOf, onClaim, post, workplace } from './fixtures/workplace.ts';
 
-// A busy machine takes its time.
-vi.setConfig({ testTimeout: 30_000 });
 const place = workplace();
 afterAll(place.end);
 

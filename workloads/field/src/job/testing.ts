@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type FieldJob, fieldJob, parseStored } from '@quintet/crds';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type Problem, resolve } from './problem.ts';
 
 type SpecChanges = Record<string, unknown>;
@@ -32,15 +32,10 @@ export function smallProblem(changes: SpecChanges = {}): Problem {
   });
 }
 
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
 /** A new folder that is removed after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'quintet-field-'));
-  folders.push(folder);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

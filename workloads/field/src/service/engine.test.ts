@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
 import { eventually } from '@quintet/runtime/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { smallJob, smallProblem, temporaryFolder } from '../job/testing.ts';
 import { derivativeCounts, derivativesAt, forceOf } from '../physics/derivatives.ts';
@@ -12,9 +12,6 @@ import { pressureAt } from '../physics/reference.ts';
 import { drivenSources } from '../physics/sources.ts';
 import { solve } from '../solver/solve.ts';
 import { fieldService } from './engine.ts';
-
-// Threads and processes of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const engines: Engine[] = [];
 let plain: Engine;

@@ -1,11 +1,8 @@
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Pixels } from '../pdq/pdq.ts';
 import { type Alignment, align, complete, type Pair } from './align.ts';
 import { FeatureExtractor, type Features, pack, unpack } from './extract.ts';
 import { FeatureIndex, fewestAgreeing } from './feature-index.ts';
-
-// Each query compares some hundred corners with thousands; a busy machine takes its time.
-vi.setConfig({ testTimeout: 30_000 });
 
 const extractor = new FeatureExtractor();
 

@@ -5,13 +5,10 @@ import { join } from 'node:path';
 import { startEngine } from '@quintet/runtime';
 import { eventually } from '@quintet/runtime/testing';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { colourModel, edge } from '../testing/onnx.ts';
 import { startPool, type TestPool } from '../testing/pool.ts';
 import { matcherEngine } from './engine.ts';
-
-// Two engines and a database take their time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 });
 
 let pool: TestPool;
 beforeAll(async () => {

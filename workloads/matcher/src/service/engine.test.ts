@@ -1,11 +1,8 @@
 import '../testing/commonjs.ts';
 import { eventually } from '@quintet/runtime/testing';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPool, type TestPool } from '../testing/pool.ts';
-
-// Two engines and a database take their time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 });
 
 let pool: TestPool;
 beforeAll(async () => {

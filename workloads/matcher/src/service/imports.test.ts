@@ -4,11 +4,9 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startPool, type TestPool } from '../testing/pool.ts';
 import { batches } from './lines.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let pool: TestPool;
 beforeAll(async () => {

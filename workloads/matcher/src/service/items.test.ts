@@ -2,12 +2,9 @@ import '../testing/commonjs.ts';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from '@quintet/runtime/testing';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { withinMinute } from '../testing/items.ts';
 import { startPool, type TestPool } from '../testing/pool.ts';
-
-// Two engines and a database take their time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 });
 
 let pool: TestPool;
 beforeAll(async () => {

@@ -1,14 +1,12 @@
 import '../testing/commonjs.ts';
 import { serialize } from 'node:v8';
 import { eventually } from '@quintet/runtime/testing';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRecord } from '../record/record.ts';
 import { claimantOf } from '../service/engine.ts';
 import { type Answer, startPool, type TestPool } from '../testing/pool.ts';
 import { type Holder, next } from './claims.ts';
 import { peerHeader, peerPath, Shards } from './shards.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 describe('the shard that a pod takes', () => {
   const holders = (...shards: number[]): Holder[] =>

@@ -2,15 +2,12 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectRedis, type RedisConnection } from '../redis.ts';
 import { eventually, startRedis, type TestRedis } from '../testing/index.ts';
 import { tenantQuotas } from './quota.ts';
 import { rateLimiter } from './rateLimit.ts';
 import { tokenDirectory } from './tokens.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 describe('tokens of a mounted Secret', () => {
   let root: string;

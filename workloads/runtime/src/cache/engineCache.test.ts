@@ -1,14 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectRedis } from '../redis.ts';
 import { redisPrefix, settingsSchema } from '../settings.ts';
 import { eventually, startMemcached, startRedis, type TestRedis, type TestServer } from '../testing/index.ts';
 import { engineCache } from './engineCache.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 let directory: string;
 beforeEach(async () => {

@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type FrameOptions, frame } from './frame.ts';
 import { cacheKey } from './key.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const key = (tenant: string) => cacheKey({ tenant, kind: 'k', version: '1', input: 1 });
 const secret = randomBytes(32);

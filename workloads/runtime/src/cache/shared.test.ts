@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { connectRedis, type RedisConnection } from '../redis.ts';
 import { eventually, startMemcached, startRedis, type TestRedis, type TestServer } from '../testing/index.ts';
 import { createCache } from './cache.ts';
@@ -8,9 +8,6 @@ import { epochs } from './epochs.ts';
 import { cacheKey } from './key.ts';
 import { memoryTier } from './memory.ts';
 import { memcachedTier, redisTier } from './shared.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 describe('caches of two replicas that share a Redis', () => {
   let server: TestRedis;

@@ -2,14 +2,11 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { diskTier } from './disk.ts';
 import { cacheKey } from './key.ts';
 import { memoryTier } from './memory.ts';
 import type { Entry } from './tier.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const key = (input: unknown, tenant = 't') => cacheKey({ tenant, kind: 'k', version: '1', input });
 const entry = (bytes: number | Buffer, cost = 1, expiresAt = Number.MAX_SAFE_INTEGER): Entry => ({

@@ -2,13 +2,10 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { chooseDevice, compareDevices, deviceMetrics } from './device.ts';
 import { parseGpus, readGpus } from './nvidia.ts';
 import { webgpuAdapter } from './webgpu.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const page = `0, NVIDIA H200, GPU-11111111-2222-3333-4444-555555555555, 143771, 1024, 37, 45, 312.55, 0
 1, NVIDIA H200, GPU-99999999-2222-3333-4444-555555555555, 143771, 143000, 99, 71, [N/A], [N/A]

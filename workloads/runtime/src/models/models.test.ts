@@ -6,13 +6,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { withLock } from './lock.ts';
 import { type Model, modelCache } from './models.ts';
 import { fileSource, type ModelSource } from './source.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 let root: string;
 let weights: Buffer;

@@ -6,13 +6,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually, freePort } from '../testing/index.ts';
 import { modelCache } from './models.ts';
 import { s3Source } from './source.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const credentials = { accessKeyId: 'test-access', secretAccessKey: 'test-secret' };
 const weights = randomBytes(3_000_000);

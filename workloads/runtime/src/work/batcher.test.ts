@@ -1,10 +1,7 @@
 import * as fc from 'fast-check';
 import { Registry } from 'prom-client';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { batcher } from './batcher.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const later = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

@@ -1,9 +1,6 @@
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { createPool, type Pool, type PoolOptions, shared, sharedOf } from './pool.ts';
-
-// Disk, processes and sockets of a busy machine are slow; nothing here asserts a time.
-vi.setConfig({ testTimeout: 60_000 });
 
 const open: Pool[] = [];
 const poolOf = (options: Partial<PoolOptions> = {}) => {
