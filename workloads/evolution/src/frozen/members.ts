@@ -8,12 +8,27 @@ import { truthOf } from '../evaluate/truth.ts';
 import { scoreOf } from '../metrics/metrics.ts';
 import { keyOf } from '../search/genome.ts';
 import type { Individual } from '../search/population.ts';
+import type { Cut } from '../search/search.ts';
 import { type FrozenModel, genomeOf, isFrozen, operationsOf } from './model.ts';
 import { openFrozen } from './session.ts';
 
-/** Said wherever scores of frozen models are. */
-export const honesty =
+const honesty =
   'judged as it came, on every fold: its scores are out of fold only if it has learned from none of these rows';
+
+export interface FrozenNote {
+  readonly name: string;
+  readonly sha256: string;
+  readonly note: string;
+}
+
+/** Said wherever scores of frozen models are. */
+export function frozenNotes({ frozen = [] }: Problem, cut: Cut): FrozenNote[] {
+  return frozen.map(({ name, sha256 }, i) => ({
+    name,
+    sha256,
+    note: cut.frozen?.includes(i) ? honesty : 'not judged: the clock came before',
+  }));
+}
 
 /** A bred pipeline is fitted and judged; a frozen model is only asked about the judged rows. */
 export async function evaluated(context: EvaluationContext, task: EvaluationTask): Promise<Evaluation> {
@@ -40,24 +55,41 @@ async function judged({ problem, judging, split }: EvaluationContext, task: Eval
   }
 }
 
+/** @throws EvolutionError naming the model that does not fit the table */
+export async function refuseUnfit(problem: Problem): Promise<void> {
+  for (const model of problem.frozen ?? []) {
+    const fitting = await openFrozen(model, problem.features, { ...problem, outputs: outputsOf(problem) });
+    await fitting.close();
+  }
+}
+
 /**
- * Those that the clock lets be judged, numbered downwards from -1: no generation has bred them.
- * @throws EvolutionError naming the model that does not fit the table, or fails on it
+ * Those that the clock lets be judged, numbered downwards from -1: no generation has bred them. Their tasks wait for no pipeline's.
+ * @param replay Where the clock of an earlier attempt left some out, these are left out again
+ * @throws EvolutionError naming the model that fails on the table
  */
 export async function frozenMembers(
   evaluator: Evaluator,
-  problem: Problem,
+  { frozen = [] }: Problem,
   { split }: Judging,
   countsCost: boolean,
+  replay: Cut | undefined,
 ): Promise<Individual[]> {
-  const found: Individual[] = [];
-  for (const [i, model] of (problem.frozen ?? []).entries()) {
-    const fitting = await openFrozen(model, problem.features, { ...problem, outputs: outputsOf(problem) });
-    await fitting.close();
-    const member = await memberOf(evaluator, model, -1 - i, split.folds, countsCost);
-    if (member) found.push(member);
-  }
-  return found;
+  const members = frozen.map(async (model, i) => {
+    if (replay?.frozen && !replay.frozen.includes(i)) return undefined;
+    return memberOf(evaluator, model, indexOf(i), split.folds, countsCost);
+  });
+  return (await Promise.all(members)).filter((member) => member !== undefined);
+}
+
+/** The cut, with the frozen models that were judged before it: they too are part of what is found. */
+export function withMembers(cut: Cut, { frozen }: Problem, members: readonly Individual[]): Cut {
+  return frozen ? { ...cut, frozen: members.map(({ index }) => indexOf(index)) } : cut;
+}
+
+/** Of the model in the problem from its number among pipelines, and back. */
+function indexOf(index: number): number {
+  return -1 - index;
 }
 
 async function memberOf(
@@ -69,7 +101,7 @@ async function memberOf(
 ): Promise<Individual | undefined> {
   const genome = genomeOf(model);
   const key = keyOf(genome);
-  const tasks = Array.from({ length: folds }, (_, fold) => ({ genome, key, fold, fraction: 1, priority: 0 }));
+  const tasks = Array.from({ length: folds }, (_, fold) => ({ genome, key, fold, fraction: 1, priority: -1 }));
   const scores: number[] = [];
   const predictions: Float32Array[] = [];
   let seconds = 0;

@@ -4,7 +4,7 @@ import type { EvolutionRunSpec } from '@quintet/crds';
 import type { Note } from '../data/columns.ts';
 import { type Problem, tableHashOf } from '../data/problem.ts';
 import { EvolutionError } from '../errors.ts';
-import { honesty } from '../frozen/members.ts';
+import { frozenNotes } from '../frozen/members.ts';
 import { shown } from '../metrics/metrics.ts';
 import { exportOnnx } from '../onnx/export.ts';
 import { frontsOf } from '../search/nsga2.ts';
@@ -106,7 +106,7 @@ export function metricsOf({ problem, notes, result }: RunRecord): Record<string,
       cached: search.cached,
     },
     importance: result.importance,
-    ...(problem.frozen ? { frozen: problem.frozen.map(({ name, sha256 }) => ({ name, sha256, note: honesty })) } : {}),
+    ...(problem.frozen ? { frozen: frozenNotes(problem, search.cut) } : {}),
     tasks: result.cacheHits,
     failures: search.failures,
     suspects: result.suspects,

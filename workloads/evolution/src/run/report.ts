@@ -1,5 +1,5 @@
 // The report: one HTML file that needs no network, with what a person asks of a search first.
-import { honesty } from '../frozen/members.ts';
+import { frozenNotes } from '../frozen/members.ts';
 import { confusionOf, shown } from '../metrics/metrics.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { describe } from '../search/genome.ts';
@@ -25,7 +25,7 @@ export function renderReport(record: RunRecord): string {
 <p>${problem.task} on ${problem.rows} rows and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
 On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
 ${search.placed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
-${warnings([...frozenNotes(record), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...search.failures])}
+${warnings([...frozenNotes(record.problem, record.result.search.cut).map(({ name, note }) => `frozen model ${name}: ${note}`), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...search.failures])}
 <div class="grid">${charts(record)
     .map((each) => `<figure><figcaption>${text(each.title)}</figcaption>${chart(each)}</figure>`)
     .join('')}</div>
@@ -37,10 +37,6 @@ ${confusion(record)}
 <details><summary>Spec</summary><pre>${text(JSON.stringify(spec, null, 2))}</pre></details>
 </body></html>
 `;
-}
-
-function frozenNotes({ problem: { frozen = [] } }: RunRecord): string[] {
-  return frozen.map(({ name }) => `frozen model ${name}: ${honesty}`);
 }
 
 function charts(record: RunRecord): Chart[] {

@@ -1,13 +1,17 @@
 // A run from problem to model, with evaluators that behave as told.
 import { type EvolutionRunSpec, evolutionRun, parseStored } from '@quintet/crds';
+import { writeOnnx } from '@quintet/runtime/onnx';
 import { describe, expect, it } from 'vitest';
-import { type Problem, problemOf } from '../data/problem.ts';
+import { type Problem, problemOf, withFrozen } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import { EvaluationContext } from '../evaluate/context.ts';
 import type { EvaluationTask, Judging, Outcome } from '../evaluate/task.ts';
 import { evaluated } from '../frozen/members.ts';
+import { frozenModel } from '../frozen/model.ts';
+import type { Cut } from '../search/search.ts';
 import { runIdOf } from '../service/coordinator.ts';
-import { type RunOptions, runEvolution } from './run.ts';
+import { metricsOf } from './artifacts.ts';
+import { type RunOptions, type RunResult, runEvolution } from './run.ts';
 
 const resourceOf = (spec: object = {}, metadata: object = {}) =>
   parseStored(evolutionRun, {
@@ -104,6 +108,78 @@ describe('a run', () => {
       reason: 'SplitInvalid',
       message: expect.stringContaining('judges one target value'),
     });
+  });
+});
+
+describe('frozen models of a run', () => {
+  const graph = (name: string) =>
+    frozenModel(
+      name,
+      writeOnnx({
+        name,
+        inputs: [{ name: 'a', type: 'float32', shape: ['rows', 1] }],
+        outputs: [{ name: 'out', type: 'float32', shape: ['rows', 1] }],
+        nodes: [{ op: 'Identity', inputs: ['a'], outputs: ['out'] }],
+      }),
+    );
+  const quick = graph('quick');
+  const slow = graph('slow');
+  const nameOf = ({ genome }: EvaluationTask) => genome.genes['name'];
+  const twelve = resourceOf({ budget: { time: '30m', evaluations: 12 } }).spec;
+  const whatWasFound = ({ search, ensemble }: RunResult) => ({
+    cut: search.cut,
+    reason: search.reason,
+    complete: search.complete.map(({ index, score }) => [index, score]),
+    ensemble: ensemble?.members.map(({ individual, weight }) => [individual.index, weight]),
+  });
+
+  it('are asked for all at once before any pipeline, and hold none of them up', async () => {
+    const asked: EvaluationTask[] = [];
+    const bred = Promise.withResolvers<void>();
+    const result = await run(
+      twelve,
+      async (task, context) => {
+        asked.push(task);
+        // The slow one is judged when the search has long gone on without it.
+        if (nameOf(task) === 'slow') await bred.promise;
+        else if (asked.length > 20) bred.resolve();
+        return honest(task, context);
+      },
+      { problem: withFrozen(await problem(), [slow, quick]) },
+    );
+    expect(asked.slice(0, 4).map(nameOf)).toEqual(['slow', 'slow', 'quick', 'quick']);
+    expect(Math.max(...asked.slice(0, 4).map(({ priority }) => priority))).toBeLessThan(0);
+    expect(result.search.complete.slice(0, 2).map(({ index }) => index)).toEqual([-1, -2]);
+    expect(result.search.cut.frozen).toEqual([0, 1]);
+  });
+
+  it('that the clock has left out are left out by whoever repeats the run', async () => {
+    const { spec } = resourceOf({ budget: { time: '2s', evaluations: 8 } });
+    const data = withFrozen(await problem(), [slow, quick]);
+    const never = new Promise<Outcome>(() => undefined);
+    const cuts: Cut[] = [];
+    const first = await run(spec, (task, context) => (nameOf(task) === 'slow' ? never : honest(task, context)), {
+      problem: data,
+      onCut: async (cut) => void cuts.push(cut),
+    });
+    expect(first.search.cut.frozen).toEqual([1]);
+    expect(cuts).toEqual([first.search.cut]);
+    expect(metricsOf({ spec, problem: data, notes: [], result: first })['frozen']).toMatchObject([
+      { name: 'slow', note: 'not judged: the clock came before' },
+      { name: 'quick', note: expect.stringContaining('judged as it came') as string },
+    ]);
+    const again = await run(spec, honest, { problem: data, before: { seconds: 2, placed: 8, cut: cuts[0]! } });
+    expect(whatWasFound(again)).toEqual(whatWasFound(first));
+  });
+
+  it('that fail end the run, and its search', async () => {
+    const fails = run(
+      resourceOf().spec,
+      (task, context) =>
+        nameOf(task) === 'quick' ? { ok: false, kind: 'Failed', reason: 'row 3' } : honest(task, context),
+      { problem: withFrozen(await problem(), [quick]) },
+    );
+    await expect(fails).rejects.toMatchObject({ reason: 'TrainingFailed', message: 'the frozen model quick: row 3' });
   });
 });
 

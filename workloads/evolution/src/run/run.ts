@@ -1,29 +1,26 @@
 // One run from data to model, whoever evaluates: audit, search, ensemble, holdout, all within the budget.
 import type { EvolutionRunSpec } from '@quintet/crds';
-import type { Feature, FeatureSpec } from '../data/features.ts';
 import { auditLeakage, type Suspect } from '../data/leakage.ts';
-import { outputsOf, type Problem } from '../data/problem.ts';
+import type { Problem } from '../data/problem.ts';
 import { type Split, splitRows } from '../data/split.ts';
 import { EvolutionError } from '../errors.ts';
 import { type EvaluationCache, withCache } from '../evaluate/cache.ts';
-import { packPipeline } from '../evaluate/model.ts';
 import type { Evaluator, Judging } from '../evaluate/task.ts';
 import { truthOf } from '../evaluate/truth.ts';
-import { frozenMembers } from '../frozen/members.ts';
 import { isFrozen } from '../frozen/model.ts';
 import { lightgbm } from '../learners/lightgbm/library.ts';
 import { shown, type Truth } from '../metrics/metrics.ts';
 import { type Ensemble, type EnsembleMember, greedyEnsemble } from '../search/ensemble.ts';
 import { type Genome, keyOf } from '../search/genome.ts';
-import type { Individual } from '../search/population.ts';
-import { type Cut, type SearchProgress, type SearchResult, search } from '../search/search.ts';
+import type { Cut, SearchProgress, SearchResult } from '../search/search.ts';
 import { type Before, BudgetClock } from './clock.ts';
-import { statisticsOf } from './drift.ts';
+import { find } from './find.ts';
 import type { Importance } from './importance.ts';
 import { effortOf, judgeModel, refuseUnjudgeable } from './judge.ts';
-import { type Model, modelOf, type StoredModel } from './model.ts';
+import { type Model, modelOf } from './model.ts';
 import { refuseRoomless } from './room.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
+import { storedModel } from './stored.ts';
 
 export interface RunOptions {
   readonly spec: EvolutionRunSpec;
@@ -123,14 +120,20 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
       ...(first ? { first } : {}),
       ...(replay ? { replay } : {}),
     };
-    const frozen = await frozenMembers(evaluator, problem, judging, searchOptions.cost);
-    const bred = await search(evaluator, searchOptions, stop.signal, (progress) => report('Search', progress));
+    const found = await find({
+      evaluator,
+      problem,
+      judging,
+      options: searchOptions,
+      stopped: stop.signal,
+      strike,
+      onProgress: (progress) => report('Search', progress),
+    });
     options.signal?.throwIfAborted();
-    if (clock.lost) throw lostResults(before, bred);
-    requireResults(bred);
-    const found = { ...bred, complete: [...frozen, ...bred.complete] };
+    if (clock.lost) throw lostResults(before, found);
+    requireResults(found.bred);
     const origin = clock.end();
-    if (found.reason === 'Clock' && !replay) await options.onCut?.(found.cut);
+    if (found.isCut && !replay) await options.onCut?.(found.cut);
     report('Ensemble', found);
     const truths = split.folds.map((fold) => truthOf(problem, fold.test));
     const ensemble = ensembleOf(found, spec, judging, truths, budget);
@@ -263,55 +266,4 @@ async function refit(
   await Promise.race([all, late]);
   clearTimeout(timer);
   return models;
-}
-
-function storedModel(
-  problem: Problem,
-  judging: Judging,
-  split: Split,
-  ensemble: Ensemble | undefined,
-  refitted: ReadonlyMap<string, Uint8Array> | undefined,
-): StoredModel {
-  const pipelines = (individual: Individual): string[] => {
-    const whole = refitted?.get(individual.key);
-    // Without a fit on all rows the last fold has learned from most of them.
-    const models = whole ? [whole] : refitted ? individual.models.slice(-1) : individual.models;
-    return models.flatMap((model) => (model ? [Buffer.from(model).toString('base64')] : []));
-  };
-  const members = (ensemble?.members ?? []).map(({ individual, weight }) => ({
-    learner: individual.genome.learner,
-    weight,
-    pipelines: pipelines(individual),
-  }));
-  return {
-    format: 'quintet-model/1',
-    task: problem.task,
-    target: problem.target,
-    classes: problem.classes,
-    outputs: outputsOf(problem),
-    metric: judging.metric,
-    features: problem.features.map(specOf),
-    statistics: statisticsOf(problem.features, split.train),
-    members:
-      members.length > 0
-        ? members
-        : [{ learner: 'Constant', weight: 1, pipelines: [constantPipeline(problem, split)] }],
-  };
-}
-
-function specOf({ name, column, type, kind, levels }: Feature): FeatureSpec {
-  return { name, column, type, kind, ...(levels ? { levels } : {}) };
-}
-
-/** When no pipeline was done in time: class shares, or the mean. */
-function constantPipeline(problem: Problem, split: Split): string {
-  const outputs = outputsOf(problem);
-  const values = new Float32Array(outputs);
-  for (const row of split.train) {
-    if (outputs > 1) values[problem.y[row]!]! += 1 / split.train.length;
-    else values[0]! += problem.y[row]! / split.train.length;
-  }
-  return Buffer.from(
-    packPipeline({ preprocessing: { steps: [], outputs: [] }, learner: { kind: 'Constant', values } }),
-  ).toString('base64');
 }

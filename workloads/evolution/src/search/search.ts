@@ -43,6 +43,8 @@ export interface SearchOptions {
 export interface Cut {
   readonly placed: number;
   readonly ready: readonly number[];
+  /** Frozen models that were judged by then, by their place in the problem; undefined where there are none. */
+  readonly frozen?: readonly number[];
 }
 
 export interface SearchProgress {
