@@ -41,7 +41,7 @@ describe('what is an image', () => {
     expect(distance(hashOf(image), await referenceHash())).toBeLessThanOrEqual(16);
   });
 
-  test('an animation is judged by its first frame', async () => {
+  test('of an animation the first frame is decoded', async () => {
     const frames = await Promise.all(
       [0, 1, 2].map((seed) =>
         sharp(waves(64, 64, seed), raw(64, 64))
@@ -83,6 +83,12 @@ describe('what is refused', () => {
     for (const text of [svg, `<?xml version="1.0"?>${svg}`, '%PDF-1.7', 'hello', '']) {
       await expect(decode(Buffer.from(text))).rejects.toMatchObject({ code: 'ImageUnsupported' });
     }
+  });
+
+  test('an AVIF sequence, whose first frame alone could be read', async () => {
+    const file = await picture().avif({ effort: 0 }).toBuffer();
+    file.write('avis', 8, 'latin1');
+    await expect(decode(file)).rejects.toMatchObject({ code: 'ImageUnsupported' });
   });
 
   test('a small file that says it has more pixels than are taken', async () => {

@@ -1,7 +1,7 @@
 // Bytes from anywhere to a small RGB image: the format told by its first bytes, pixels bounded before they are
 // decoded, time bounded while they are, orientation applied, and metadata gone.
 import { createHash } from 'node:crypto';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { MatcherError } from '../errors.ts';
 import type { Pixels } from '../pdq/pdq.ts';
 
@@ -10,15 +10,17 @@ export interface DecodeLimits {
   readonly maxBytes: number;
   /** Pixels that the file says it has, of its first frame. */
   readonly maxPixels: number;
-  /** Whole seconds that decoding may take. */
+  /** Whole seconds that decoding may take, of all its frames. */
   readonly seconds: number;
 }
 
 export const defaultLimits: DecodeLimits = { maxBytes: 20 << 20, maxPixels: 50_000_000, seconds: 10 };
 
+/** Upright, sRGB, on white where it was transparent; neither edge above `workingEdge`. */
+export type WorkingPixels = Pixels & { readonly channels: 3 };
+
 export interface DecodedImage {
-  /** Upright, sRGB, on white where it was transparent; neither edge above `workingEdge`. */
-  readonly pixels: Pixels & { readonly channels: 3 };
+  readonly pixels: WorkingPixels;
   readonly format: ImageFormat;
 }
 
@@ -48,6 +50,7 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 /**
+ * A still, or the first frame of what moves.
  * @throws MatcherError `ImageTooLarge`, `ImageUnsupported`, `ImageUnreadable` or `ImageTimeout`.
  */
 export async function decode(file: Uint8Array, limits: DecodeLimits = defaultLimits): Promise<DecodedImage> {
@@ -58,18 +61,47 @@ export async function decode(file: Uint8Array, limits: DecodeLimits = defaultLim
   if (format === undefined) {
     throw new MatcherError('ImageUnsupported', 'not a JPEG, PNG, WebP, GIF, TIFF or AVIF image by its first bytes');
   }
-  const options = { limitInputPixels: limits.maxPixels, failOn: 'error', pages: 1, sequentialRead: true } as const;
-  try {
-    const { data, info } = await sharp(file, options)
-      .autoOrient()
+  if (isSequence(file)) {
+    throw new MatcherError('ImageUnsupported', 'of an AVIF sequence only the first frame can be read: send its frames');
+  }
+  return { pixels: await decodePage(file, 0, limits), format };
+}
+
+/** One page of a file of several; pages count from 0. */
+export async function decodePage(file: Uint8Array, page: number, limits: DecodeLimits): Promise<WorkingPixels> {
+  const options = {
+    limitInputPixels: limits.maxPixels,
+    failOn: 'error',
+    page,
+    pages: 1,
+    sequentialRead: true,
+  } as const;
+  return await working(sharp(file, options).autoOrient(), limits);
+}
+
+/** A picture that was opened, as the stages take it. */
+export async function working(picture: Sharp, limits: DecodeLimits): Promise<WorkingPixels> {
+  const { data, width, height } = await rawOf(
+    picture
       .resize({ width: workingEdge, height: workingEdge, fit: 'inside', withoutEnlargement: true, kernel: 'cubic' })
-      .flatten({ background: '#ffffff' })
+      .flatten({ background: '#ffffff' }),
+    limits,
+  );
+  return { data: rgb(data, width * height), width, height, channels: 3 };
+}
+
+/** Eight bits a channel, of as many channels as come out. */
+export async function rawOf(
+  picture: Sharp,
+  limits: DecodeLimits,
+): Promise<{ data: Buffer; width: number; height: number }> {
+  try {
+    const { data, info } = await picture
       .toColourspace('srgb')
       .timeout({ seconds: limits.seconds })
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
-    const { width, height } = info;
-    return { pixels: { data: rgb(data, width * height), width, height, channels: 3 }, format };
+    return { data, width: info.width, height: info.height };
   } catch (error) {
     throw refusal(error, limits);
   }
@@ -92,6 +124,11 @@ export function formatOf(file: Uint8Array): ImageFormat | undefined {
   const brands = head.slice(8, 40);
   if (/avi[fs]/.test(brands)) return 'AVIF';
   return /hei[cxs]|mif1/.test(brands) ? 'HEIC' : undefined;
+}
+
+/** Those who play it go by the major brand. */
+function isSequence(file: Uint8Array): boolean {
+  return Buffer.from(file.buffer, file.byteOffset, Math.min(file.length, 12)).toString('latin1', 4) === 'ftypavis';
 }
 
 /** One and two channels come out of grey images whatever is asked for. */

@@ -1,6 +1,7 @@
 // A match as a verdict shows it: the item, its score and what speaks for it.
 import type { ShownItem } from '../record/record.ts';
-import type { Query } from './matcher.ts';
+import type { Fingerprint } from './fingerprint.ts';
+import { type OfFrame, printsOf } from './frames.ts';
 import type { Finding, Scored, Suppressed } from './verdict.ts';
 
 export interface MatchEntry {
@@ -12,6 +13,8 @@ export interface MatchEntry {
   readonly distance: number | null;
   readonly metadata: unknown;
   readonly evidence: {
+    /** Of an animation, the place of the frame that is like the item, from 0. */
+    readonly frame?: number;
     readonly variant?: string;
     readonly quality?: number;
     readonly region?: { readonly scale: number; readonly degrees: number; readonly x: number; readonly y: number };
@@ -26,7 +29,11 @@ export interface MatchEntry {
   };
 }
 
-export function entry(scored: Scored | Suppressed, item: ShownItem | undefined, query: Query): MatchEntry {
+export function entry(
+  scored: OfFrame<Scored | Suppressed>,
+  item: ShownItem | undefined,
+  fingerprint: Fingerprint | undefined,
+): MatchEntry {
   const hash = scored.findings.find((each) => each.hash)?.hash;
   const alignment = scored.findings.find((each) => each.alignment)?.alignment;
   const embedding = scored.findings.find((each) => each.embedding)?.embedding;
@@ -41,7 +48,8 @@ export function entry(scored: Scored | Suppressed, item: ShownItem | undefined, 
     distance: hash?.distance ?? null,
     metadata: item?.metadata ?? null,
     evidence: {
-      ...(hash && { variant: hash.variant, quality: query.fingerprint?.quality ?? 0 }),
+      ...(fingerprint?.animation && frameOf(scored)),
+      ...(hash && { variant: hash.variant, quality: qualityOf(fingerprint, scored.frame) }),
       ...(alignment && {
         region: {
           scale: round(alignment.transform.scale),
@@ -59,4 +67,13 @@ export function entry(scored: Scored | Suppressed, item: ShownItem | undefined, 
       ...('reason' in scored && { suppressedBecause: scored.reason }),
     },
   };
+}
+
+/** Names and bytes are of no frame. */
+function frameOf({ findings, frame }: OfFrame<Scored>): { frame?: number } {
+  return findings.some(({ hash, alignment, embedding }) => hash ?? alignment ?? embedding) ? { frame } : {};
+}
+
+function qualityOf(fingerprint: Fingerprint | undefined, frame: number): number {
+  return (fingerprint && printsOf(fingerprint).find((print) => print.frame === frame)?.quality) ?? 0;
 }

@@ -125,7 +125,7 @@ test('the distance and ratio of a bank hold before the nearest are taken', async
 
 test('a fingerprint is kept by everything that it depends on', () => {
   const of = (more: Partial<MatcherOptions>, level: 'Speed' | 'Balanced' | 'Accuracy' = 'Accuracy') =>
-    JSON.stringify(new Matcher(options(more)).fingerprintOf(level));
+    JSON.stringify(new Matcher(options(more)).fingerprints.keyOf(level));
   const embedder = (version: string) => ({ version, embed: () => Promise.resolve(new Float32Array(2)) });
   const kinds = [
     of({}),

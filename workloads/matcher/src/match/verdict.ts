@@ -13,6 +13,8 @@ export interface Finding {
   readonly number: number;
   readonly bank: number;
   readonly stage: Stage;
+  /** Of an animation, the place of the frame that it was found in. */
+  readonly frame?: number;
   readonly hash?: { readonly distance: number; readonly variant: Variant };
   readonly alignment?: Alignment & { readonly mirrored: boolean };
   readonly embedding?: { readonly similarity: number };

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { EmbedderOptions } from '../embedding/embedder.ts';
 import type { Feed } from '../exchange/feeds.ts';
 import type { Webhook } from '../exchange/webhooks.ts';
-import { levels } from '../match/matcher.ts';
+import { levels } from '../match/fingerprint.ts';
 
 /** The controller mounts the Secret by the path of its reference; `directory` replaces where. */
 const secretRef = z.looseObject({ key: z.string().max(253).optional(), directory: z.string().optional() });

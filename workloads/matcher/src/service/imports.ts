@@ -65,7 +65,7 @@ export function importRoute({ server, context, started, ensureBanks, bodyLimit }
 
       async function readOne(each: unknown): Promise<NewItem | string> {
         try {
-          const item = await readItem(each);
+          const { item } = await readItem(each);
           check(item);
           return item;
         } catch (error) {

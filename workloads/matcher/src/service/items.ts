@@ -17,12 +17,14 @@ export function itemRoutes({ server, context, started, ensureBanks, bodyLimit }:
   server.post('/api/v1/items', { bodyLimit }, async ({ body, identity }, reply) => {
     const { record } = await started;
     await ensureBanks(identity.tenant);
-    const item = await readItem(body);
+    const { item, frame } = await readItem(body);
     const { added } = await record.register(actorOf(identity), [item], shareOf(config, identity));
     if (!added[0]) throw new MatcherError('ItemExists', `item ${item.id} is registered already`);
     return await reply.code(201).send({
       ...shown(added[0], await bankNames(await started, identity.tenant)),
       findableBy: findableBy(added[0], config),
+      // Which of an animation's frames it is found by.
+      ...(frame && { frame }),
     });
   });
 

@@ -1,14 +1,12 @@
 import '../testing/commonjs.ts';
 import { eventually } from '@quintet/runtime/testing';
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decode } from '../image/decode.ts';
 import { formatHash, PdqHasher } from '../pdq/pdq.ts';
+import { animationOf, moving } from '../testing/animation.ts';
 import { picture } from '../testing/picture.ts';
 import { type Answer, startPool, type TestPool } from '../testing/pool.ts';
-
-// Two engines and a database take their time on a busy machine.
-vi.setConfig({ testTimeout: 60_000 });
 
 let pool: TestPool;
 beforeAll(async () => {
@@ -94,6 +92,86 @@ test('a picture too plain for its hash is found by the same bytes, and its regis
   expect((await pool.match({ hash, quality })).matched).toBe(false);
 });
 
+test.each(moving)('a picture that is hidden in a later frame of %s is found, and the frame named', async (format) => {
+  const { id, png } = await pool.registered();
+  const blank = await flat('#fff');
+  const file = await animationOf(format, [blank, await flat('#888'), png, blank, await picture(950)]);
+  for (const level of ['Speed', 'Accuracy']) {
+    expect(await pool.match({ image: file, level })).toMatchObject({
+      decidedBy: 'Hash',
+      frames: { of: 5, read: 5, judged: [0, 1, 2, 4] },
+      matches: [{ item: id, evidence: { frame: 2 } }],
+    });
+  }
+  const half = await sharp(png).extract({ left: 0, top: 0, width: 400, height: 300 }).png().toBuffer();
+  const shown = await sharp(blank)
+    .composite([{ input: half }])
+    .png()
+    .toBuffer();
+  const cropped = await animationOf(format, [blank, shown]);
+  expect(await pool.match({ image: cropped, level: 'Accuracy' })).toMatchObject({
+    decidedBy: 'Features',
+    matches: [{ item: id, evidence: { frame: 1 } }],
+  });
+});
+
+test('an animation of which no frame is known matches nothing, and a still tells of no frames', async () => {
+  const { png } = await pool.registered();
+  const strangers = await Promise.all(
+    Array.from(
+      { length: 12 },
+      async (_, i) =>
+        await sharp(await picture(970 + i))
+          .resize(280)
+          .png()
+          .toBuffer(),
+    ),
+  );
+  const answer = await pool.match({ image: await animationOf('GIF', strangers), level: 'Accuracy' });
+  expect(answer).toMatchObject({ matched: false, frames: { of: 12, read: 12 } });
+  expect(answer.frames?.judged).toHaveLength(8);
+  const still = await pool.match({ image: png });
+  expect(still).not.toHaveProperty('frames');
+  expect(still.matches[0]?.evidence).not.toHaveProperty('frame');
+});
+
+test('an animation is registered by its first frame that says something, and found again as another format', async () => {
+  const frames = [await flat('#000'), await picture(990), await picture(991)];
+  const image = (await animationOf('GIF', frames)).toString('base64');
+  const { status, body } = await pool.call('POST', '/api/v1/items', { id: 'clip', image });
+  expect({ status, body }).toMatchObject({
+    status: 201,
+    body: { frame: { index: 1, of: 3 }, findableBy: ['Exact', 'Hash', 'Features'] },
+  });
+  const again = await animationOf('WebP', frames);
+  await eventually(async () =>
+    expect(await pool.match({ image: again })).toMatchObject({ matches: [{ item: 'clip', evidence: { frame: 1 } }] }),
+  );
+  expect(await pool.match({ image: Buffer.from(image, 'base64') })).toMatchObject({ decidedBy: 'Exact' });
+});
+
+test('what a negative bank knows of one frame does not hide what another frame shows', async () => {
+  await pool.call('PUT', '/api/v1/banks/consented', { kind: 'Negative' });
+  const { id, png } = await pool.registered();
+  const harmless = await picture(1000);
+  const item = { id: 'harmless', bank: 'consented', image: harmless.toString('base64') };
+  expect((await pool.call('POST', '/api/v1/items', item)).status).toBe(201);
+  const file = await animationOf('APNG', [harmless, png]);
+  await eventually(async () => expect(await pool.match({ image: harmless })).toMatchObject({ matched: false }));
+  expect(await pool.match({ image: file })).toMatchObject({
+    matched: true,
+    matches: [{ item: id, evidence: { frame: 1 } }],
+    suppressed: [],
+  });
+});
+
+test('a hash beside an image is refused by its name, as it would not be looked at', async () => {
+  const { png } = await pool.registered();
+  const hash = '0'.repeat(64);
+  const refusal = { status: 400, body: { error: { code: 'INVALID_REQUEST', field: 'hash' } } };
+  expect(await pool.call('POST', '/api/v1/match', { image: png.toString('base64'), hash })).toMatchObject(refusal);
+});
+
 test('an item that its bank’s ratio leaves out is found by no stage', async () => {
   await pool.call('PUT', '/api/v1/banks/half', { enabledRatio: 0.5 });
   const found: string[][] = [];
@@ -151,13 +229,27 @@ test('an image asked for again comes from the cache, with the same verdict', asy
 
 test('a batch answers each query, the refused ones with their error', async () => {
   const { id, png } = await pool.registered();
-  const queries = [{ image: png.toString('base64') }, { image: 'bm8gaW1hZ2U=' }, { profile: { name: 'nobody' } }];
+  const image = png.toString('base64');
+  const malformed = [{ image, topK: 0 }, { image, colour: 'red' }, 7, {}];
+  const queries = [{ image }, { image: 'bm8gaW1hZ2U=' }, { profile: { name: 'nobody' } }, ...malformed];
   const { status, body } = await pool.call('POST', '/api/v1/match/batch', { queries });
   expect(status).toBe(200);
   expect(body).toMatchObject({
-    results: [{ matches: [{ item: id }] }, { error: { code: 'UNPROCESSABLE' } }, { matched: false }],
+    results: [
+      { matches: [{ item: id }] },
+      { error: { code: 'UNPROCESSABLE' } },
+      { matched: false },
+      { error: { code: 'INVALID_REQUEST', field: 'topK' } },
+      ...[1, 2, 3].map(() => ({ error: { code: 'INVALID_REQUEST' } })),
+    ],
   });
 });
+
+async function flat(background: string): Promise<Buffer> {
+  return await sharp({ create: { width: 560, height: 420, channels: 3, background } })
+    .png()
+    .toBuffer();
+}
 
 async function hashOf(image: Buffer): Promise<string> {
   const { pixels } = await decode(image);

@@ -5,7 +5,8 @@ import { counter, engineCache, QuintetError } from '@quintet/runtime';
 import type { z } from 'zod';
 import { MatcherError } from '../errors.ts';
 import { digest } from '../image/decode.ts';
-import type { Fingerprint, Level, Verdict } from '../match/matcher.ts';
+import type { Fingerprint, Level } from '../match/fingerprint.ts';
+import type { Verdict } from '../match/matcher.ts';
 import { formatHash, parseHash, type Variant } from '../pdq/pdq.ts';
 import { turned } from '../pdq/turn.ts';
 import { asHttp, fromBase64, readBody } from './bodies.ts';
@@ -41,9 +42,9 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
       );
     }
     const { value, source } = await prints.getOrMake(
-      { tenant, input: [digest(file), matcher.fingerprintOf(level)] },
+      { tenant, input: [digest(file), matcher.fingerprints.keyOf(level)] },
       // Others may wait for the same image when this caller has gone.
-      async (wanted) => await matcher.fingerprint(file, level, wanted),
+      async (wanted) => await matcher.fingerprints.of(file, level, wanted),
       { signal },
     );
     return { value, hit: source !== 'miss' };
@@ -55,6 +56,10 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
     const level = body.level ?? config.level;
     if (!file && !body.hash && !body.profile)
       throw new MatcherError('QueryEmpty', 'an image, a hash or a profile is needed');
+    if (file && body.hash !== undefined) {
+      const reason = 'hash: beside an image it would not be looked at; send one of them';
+      throw new QuintetError('INVALID_REQUEST', { reason, field: 'hash' });
+    }
     // While PostgreSQL is away, the banks are as they were.
     await ensureBanks(tenant).catch(() => undefined);
     const names = new Set(replica.banksOf(tenant).map(({ name }) => name));
@@ -72,7 +77,8 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
       banks,
       profile,
       fingerprint:
-        print?.value ?? (body.hash ? ofHash(body.hash, body.quality ?? 100, matcher.waysOf(level)) : undefined),
+        print?.value ??
+        (body.hash ? ofHash(body.hash, body.quality ?? 100, matcher.fingerprints.waysOf(level)) : undefined),
     });
     calls.add({ tenant, sha256: print?.value.sha256 ?? null }, verdict);
     verdicts.inc({ stage: verdict.decidedBy ?? 'None' });
@@ -107,8 +113,9 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
     const results = await Promise.all(
       queries.map(async (query) => {
         try {
-          const file = query.image === undefined ? undefined : fromBase64(query.image);
-          return await measured(query, file, identity.tenant, signal);
+          const asked = parse(schemas.matchBody, query);
+          const file = asked.image === undefined ? undefined : fromBase64(asked.image);
+          return await measured(asked, file, identity.tenant, signal);
         } catch (error) {
           const known = asHttp(error);
           if (!(known instanceof QuintetError)) throw error;

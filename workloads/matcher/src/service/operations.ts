@@ -1,7 +1,7 @@
 // What operators ask: health, performance, the work of hashing and models, service levels with alerts and anomalies.
 import { type Cache, cpuQuota, type EngineContext, type EngineServer, memoryLimit } from '@quintet/runtime';
 import type { Embedder } from '../embedding/embedder.ts';
-import type { Fingerprint } from '../match/matcher.ts';
+import type { Fingerprint } from '../match/fingerprint.ts';
 import type { MatcherConfig } from './config.ts';
 import type { Parts } from './routes.ts';
 import { type ServiceLevels, thresholds } from './sla.ts';

@@ -31,7 +31,7 @@ export function peerRoute(
       throw new QuintetError('DEPENDENCY_UNAVAILABLE', { dependency: 'shards', reason, retryAfter: 1 });
     }
     if (!isRaw(body)) throw new QuintetError('MALFORMED_BODY', { reason: 'not a question' });
-    const answer: PeerAnswer = { shard: own, ...matcher.find(deserialize(body.bytes) as Question) };
+    const answer: PeerAnswer = { shard: own, ...(await matcher.find(deserialize(body.bytes) as Question)) };
     return await reply.type('application/octet-stream').send(serialize(answer));
   });
 }

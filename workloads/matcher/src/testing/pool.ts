@@ -14,7 +14,8 @@ export interface Answer {
   matched: boolean;
   score: number;
   cached: boolean;
-  matches: { item: string; score: number; evidence: { variant?: string } }[];
+  frames?: { of: number; read: number; judged: number[] };
+  matches: { item: string; score: number; evidence: { frame?: number; variant?: string } }[];
 }
 
 /** @param more Of the configuration of both. */
