@@ -1,5 +1,5 @@
-// An EvolutionRun on the chart's Redis and PostgreSQL while workers, the coordinator and both stores are killed at random: what the registry
-// then holds is what an undisturbed run leaves there. STORMS=4,5,6 names other seeds of the killing.
+// An EvolutionRun on the chart's Redis and PostgreSQL while workers, the coordinator and both stores are killed at random, or while it is suspended: what
+// the registry then holds is what an undisturbed run leaves there. And one that is cancelled. STORMS=4,5,6 names other seeds of the killing.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -28,6 +28,7 @@ interface Run {
     progress?: { percent?: number };
     evaluations?: { done?: number; cached?: number };
     best?: { score?: string; holdout?: string };
+    usage?: { cpuHours?: string };
   };
 }
 
@@ -114,6 +115,29 @@ async function found(runId: string): Promise<Record<string, string[][]>> {
     ),
   };
 }
+
+/** Pods of the run, whatever they do. */
+async function left(name: string): Promise<string> {
+  const types = 'deployments,jobs,services,configmaps,pods';
+  return kubectl.run(['get', types, '-n', namespace, '-l', `quintet.dev/name=${name}`, '-o', 'name']);
+}
+
+/** Waits until the registry tells this of the run that a resource of the name began last. */
+function registered(name: string, state: string): Promise<string> {
+  const statement = `select state, coalesce(reason, ''), run_id from run_states where name = '${name}' order by started_at desc limit 1`;
+  let last: string[] = [];
+  return eventually(
+    `the registry says that ${name} is ${state}`,
+    async () => {
+      last = (await rows(kubectl, schema, statement))[0] ?? [];
+      return last[0] === state ? last[1] : undefined;
+    },
+    { timeoutMs: 60_000, everyMs: 1000, describe: async () => last.join(' | ') },
+  );
+}
+
+const suspend = (name: string, yes: boolean) =>
+  kubectl.run(['patch', 'evolutionrun', name, '-n', namespace, '--type=merge', '-p', `{"spec":{"suspend":${yes}}}`]);
 
 type Victim = 'worker' | 'coordinator' | 'redis' | 'postgres';
 const victims: readonly Victim[] = ['worker', 'coordinator', 'redis', 'postgres'];
@@ -208,4 +232,39 @@ describe('an EvolutionRun in a storm', () => {
     },
     600_000,
   );
+});
+
+describe('an EvolutionRun', () => {
+  it('that is suspended has no pods, says so in the registry, and goes on to the end of an undisturbed run', async () => {
+    await emptyRedis(kubectl);
+    await start('rested');
+    await placed('rested', 20);
+    await suspend('rested', true);
+    await eventually('no pod of rested is left', async () => !(await left('rested')).includes('pod/'), {
+      timeoutMs: 90_000,
+      everyMs: 500,
+      describe: () => left('rested'),
+    });
+    expect((await get('rested')).status?.phase).toBe('Suspended');
+    expect(await registered('rested', 'Interrupted')).toBe('the coordinator was told to end');
+    await suspend('rested', false);
+    await registered('rested', 'Running');
+    const { status } = await ended('rested');
+    expect(await found(status?.runId ?? '')).toEqual(calm);
+    expect(await registered('rested', 'Succeeded')).toBe('');
+    expect(Number(status?.usage?.cpuHours)).toBeGreaterThan(0);
+  }, 600_000);
+
+  it('that is deleted leaves nothing behind but that it was cancelled', async () => {
+    await emptyRedis(kubectl);
+    await start('unwanted');
+    await placed('unwanted', 5);
+    await kubectl.run(['delete', 'evolutionrun', 'unwanted', '-n', namespace, '--wait=false']);
+    expect(await registered('unwanted', 'Cancelled')).toBe('its resource was deleted');
+    await eventually('nothing of unwanted is left', async () => (await left('unwanted')).trim() === '', {
+      timeoutMs: 90_000,
+      everyMs: 500,
+      describe: () => left('unwanted'),
+    });
+  }, 300_000);
 });
