@@ -84,9 +84,9 @@ async function inOnnx(model: StoredModel, rows: Rows): Promise<number[]> {
           ),
     ]),
   );
-  const { prediction } = await session.run(feeds);
+  const answer = await session.run(feeds);
   await session.release();
-  return Array.from(prediction!.data as Float32Array);
+  return Array.from(answer[session.outputNames[0]!]!.data as Float32Array);
 }
 
 const trees = {
@@ -136,6 +136,17 @@ describe('an exported model predicts raw rows as ours does:', () => {
       });
     }
   }
+
+  it('whatever the columns are called', async () => {
+    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'prediction', site: 'v3' };
+    const renamed = (row: Rows[number]) =>
+      Object.fromEntries(Object.entries(row).map(([name, cell]) => [names[name]!, cell]));
+    const genes = { penalty: 0.01, l1Ratio: 0.2, indicate: 'Yes', encode: 'Target' };
+    const plain = modelFor(await problem('Binary'), 'Linear', genes);
+    const features = plain.features.map((each) => ({ ...each, name: names[each.name]!, column: names[each.column]! }));
+    const rows = rowsOf(50, ['north', 'south', '']);
+    expect(await inOnnx({ ...plain, features }, rows.map(renamed))).toEqual(await inOnnx(plain, rows));
+  });
 
   it.each([
     // Two folds, a table each.

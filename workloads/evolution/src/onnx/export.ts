@@ -10,7 +10,8 @@ import { GraphWriter } from './graph.ts';
 import { writeTrees } from './trees.ts';
 
 /**
- * Output `prediction` is rows × outputs: values, or probabilities (Binary: of the positive class; the classes stand in the metadata).
+ * The one output, `prediction` (`prediction_` where a column is called so), is rows × outputs: values, or probabilities
+ * (Binary: of the positive class; the classes stand in the metadata).
  * @throws EvolutionError Unsupported naming the learner or column that ONNX cannot express
  */
 export function exportOnnx(model: StoredModel): Uint8Array {
@@ -20,7 +21,7 @@ export function exportOnnx(model: StoredModel): Uint8Array {
         column,
       });
   refuseTooLarge(model);
-  const graph = new GraphWriter();
+  const graph = new GraphWriter(model.features.map(({ name }) => name));
   const parts = model.members.flatMap(({ weight, pipelines }) =>
     pipelines.map((packed) => {
       const pipeline = unpackPipeline(Buffer.from(packed, 'base64'));
@@ -32,7 +33,7 @@ export function exportOnnx(model: StoredModel): Uint8Array {
       return graph.op('Mul', [prediction, graph.number(weight / pipelines.length)]);
     }),
   );
-  graph.nodes.push({ op: 'Sum', inputs: parts, outputs: ['prediction'] });
+  const output = graph.output('Sum', parts, 'prediction');
   return writeOnnx({
     name: 'quintet',
     inputs: model.features.map(({ name, kind }: FeatureSpec) => ({
@@ -40,7 +41,7 @@ export function exportOnnx(model: StoredModel): Uint8Array {
       type: kind === 'Category' ? 'string' : 'float32',
       shape: ['rows', 1],
     })),
-    outputs: [{ name: 'prediction', type: 'float32', shape: ['rows', model.outputs] }],
+    outputs: [{ name: output, type: 'float32', shape: ['rows', model.outputs] }],
     nodes: graph.nodes,
     initializers: graph.initializers,
     metadata: { task: model.task, target: model.target, classes: JSON.stringify(model.classes), metric: model.metric },

@@ -5,7 +5,13 @@ export class GraphWriter {
   readonly nodes: GraphNode[] = [];
   readonly initializers: Initializer[] = [];
   readonly #known = new Map<string, string>();
+  readonly #inputs: ReadonlySet<string>;
   #names = 0;
+
+  /** @param inputs Names that are the caller's, in the one space of names that a graph has */
+  constructor(inputs: readonly string[]) {
+    this.#inputs = new Set(inputs);
+  }
 
   /** What is computed once however often it is asked for. */
   once(key: string, make: () => string): string {
@@ -20,13 +26,13 @@ export class GraphWriter {
     attributes: Readonly<Record<string, AttributeValue>> = {},
     domain?: 'ai.onnx.ml',
   ): string {
-    const output = `v${this.#names++}`;
+    const output = this.#fresh('v');
     this.nodes.push({ op, inputs, outputs: [output], attributes, ...(domain ? { domain } : {}) });
     return output;
   }
 
   numbers(values: ArrayLike<number>, dims: readonly number[] = [values.length]): string {
-    const name = `c${this.#names++}`;
+    const name = this.#fresh('c');
     this.initializers.push({ name, dims, values: Float32Array.from(values) });
     return name;
   }
@@ -36,13 +42,28 @@ export class GraphWriter {
   }
 
   places(...values: number[]): string {
-    const name = `c${this.#names++}`;
+    const name = this.#fresh('c');
     this.initializers.push({ name, dims: [values.length], values: BigInt64Array.from(values, BigInt) });
     return name;
+  }
+
+  /** The node's name, or where an input has it, the next after it that none has. */
+  output(op: string, inputs: readonly string[], name: string): string {
+    let output = name;
+    while (this.#inputs.has(output)) output += '_';
+    this.nodes.push({ op, inputs, outputs: [output], attributes: {} });
+    return output;
   }
 
   /** 1 where the condition holds. */
   indicator(condition: string): string {
     return this.op('Cast', [condition], { to: { int: 1 } });
+  }
+
+  #fresh(prefix: string): string {
+    let name: string;
+    do name = `${prefix}${this.#names++}`;
+    while (this.#inputs.has(name));
+    return name;
   }
 }
