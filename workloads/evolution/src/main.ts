@@ -21,6 +21,8 @@ const longestMessage = 3500;
 const temporary = 75;
 /** EX_CONFIG: only another spec, or other data, can help, and the Job need not try again. */
 const refused = 78;
+/** Requests for predictions at once: they are computed one after the other, and each may be 1 MiB. */
+const mostPredicting = '64';
 
 const role = process.argv[2] as (typeof roles)[number];
 const stopping = new AbortController();
@@ -129,7 +131,11 @@ async function serve(resource: EvolutionRun): Promise<number> {
     drift: promotion.serving?.drift !== 'Disabled',
   });
   await runEngine(engine, {
-    env: { ...process.env, ...(tokens && { QUINTET_CONFIG__AUTH__DIRECTORY: tokens.mountPath }) },
+    env: {
+      QUINTET_CONFIG__RATE_LIMITS__MAX_CONCURRENT: mostPredicting,
+      ...process.env,
+      ...(tokens && { QUINTET_CONFIG__AUTH__DIRECTORY: tokens.mountPath }),
+    },
   });
   return 0;
 }

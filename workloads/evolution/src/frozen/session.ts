@@ -55,7 +55,7 @@ export async function openFrozen(
           const answer = await session.run(feeds, [output]).catch((cause: unknown) => {
             throw new EvolutionError('InputInvalid', `${titleOf(model)} fails: ${firstLine(cause)}`, where, cause);
           });
-          values.set(read(model, answer[output]!, part.length, target, start), start * target.outputs);
+          values.set(read(model, answer[output]!, part, target), start * target.outputs);
         }
         return values;
       },
@@ -160,36 +160,36 @@ function outputOf(model: FrozenModel, outputs: readonly InferenceSession.ValueMe
 }
 
 /** One column of a binary task is the positive class; several are the classes in their order, as scikit-learn has them. */
-function read(model: FrozenModel, answer: Tensor, rows: number, target: Target, before: number): Float64Array {
+function read(model: FrozenModel, answer: Tensor, rows: Int32Array, target: Target): Float64Array {
   const { task, outputs, classes } = target;
   const data = answer.data as Float32Array | Float64Array;
-  const width = data.length / rows;
+  const width = data.length / rows.length;
   if (width !== outputs && !(task === 'Binary' && width === 2))
     throw unfit(model, `it gives ${width} numbers a row, not ${outputs}`);
   const positive = width > outputs && byNumberOrText(classes[0]!, classes[1]!) < 0 ? 1 : 0;
   const isProbability = task !== 'Regression';
-  const values = Float64Array.from({ length: rows * outputs }, (_, i) => {
+  const values = Float64Array.from({ length: rows.length * outputs }, (_, i) => {
     const value = data[width > outputs ? 2 * i + positive : i]!;
     const wrong = !Number.isFinite(value) || (isProbability && (value < -tolerance || value > 1 + tolerance));
     if (!wrong) return isProbability ? Math.min(1, Math.max(0, value)) : value;
     throw new EvolutionError(
       'InputInvalid',
-      `${titleOf(model)} gives ${value} for row ${before + Math.floor(i / outputs) + 1}, which is no ${isProbability ? 'probability' : 'number'}`,
+      `${titleOf(model)} gives ${value} for row ${rows[Math.floor(i / outputs)]! + 1}, which is no ${isProbability ? 'probability' : 'number'}`,
       { ...where, fix: 'let the graph impute missing cells, and end in probabilities' },
     );
   });
-  if (task === 'Multiclass') refuseUnnormalised(model, values, outputs, before);
+  if (task === 'Multiclass') refuseUnnormalised(model, values, outputs, rows);
   return values;
 }
 
 /** A model that gives every class 1 would win every log loss. */
-function refuseUnnormalised(model: FrozenModel, values: Float64Array, outputs: number, before: number): void {
+function refuseUnnormalised(model: FrozenModel, values: Float64Array, outputs: number, rows: Int32Array): void {
   for (let start = 0; start < values.length; start += outputs) {
     const sum = values.subarray(start, start + outputs).reduce((all, value) => all + value, 0);
     if (Math.abs(sum - 1) <= tolerance) continue;
     throw new EvolutionError(
       'InputInvalid',
-      `${titleOf(model)} gives probabilities for row ${before + start / outputs + 1} that sum to ${sum}, not 1`,
+      `${titleOf(model)} gives probabilities for row ${rows[start / outputs]! + 1} that sum to ${sum}, not 1`,
       { ...where, fix: 'let the graph end in a softmax, or divide each row by its sum' },
     );
   }

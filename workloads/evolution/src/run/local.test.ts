@@ -62,7 +62,7 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
     'row 2, column colour: “violet” was not there in training',
   ]);
   await expect(model.predict([{ b: 1, colour: 'red' }])).rejects.toThrow(/no row has the column a/);
-  const [worst] = model.drift(Array.from({ length: 100 }, () => ({ a: 9, b: 0, colour: 'red' })));
+  const [worst] = model.drift(model.read(Array.from({ length: 100 }, () => ({ a: 9, b: 0, colour: 'red' }))).features);
   expect(worst!.index).toBeGreaterThan(0.25);
 
   const lines: string[] = [];

@@ -25,11 +25,16 @@ export interface StoredModel {
   }[];
 }
 
-export interface Predictions {
-  /** Rows × outputs. */
-  readonly values: Float64Array;
+/** Rows as the model sees them. */
+export interface Reading {
+  readonly features: readonly Feature[];
   /** Cells that were not what their column held in training; they count as missing. */
   readonly problems: readonly string[];
+}
+
+export interface Predictions extends Reading {
+  /** Rows × outputs. */
+  readonly values: Float64Array;
 }
 
 export interface Model {
@@ -38,10 +43,12 @@ export interface Model {
    * @param before Rows that went before these, for the numbers in problems
    * @throws EvolutionError InputInvalid when a column of the schema is in no row
    */
+  read: (rows: readonly Readonly<Record<string, Cell>>[], before?: number) => Reading;
+  /** Of rows as `read` takes them. */
   predict: (rows: readonly Readonly<Record<string, Cell>>[], before?: number) => Promise<Predictions>;
   predictFeatures: (features: readonly Feature[], rows: Int32Array) => Promise<Float64Array>;
   /** How far the rows are from those of training, worst first. */
-  drift: (rows: readonly Readonly<Record<string, Cell>>[]) => Drift[];
+  drift: (features: readonly Feature[]) => Drift[];
   close: () => void;
 }
 
@@ -83,19 +90,23 @@ export function modelOf(stored: StoredModel): Model {
     }
     return values;
   };
+  const read: Model['read'] = (rows, before = 0) => {
+    requireColumns(stored, rows);
+    const problems: string[] = [];
+    const features = featuresOfRows(stored.features, rows, (row, column, text) => {
+      if (problems.length < 100) problems.push(`row ${before + row + 1}, column ${column}: ${text}`);
+    });
+    return { features, problems };
+  };
   return {
     stored,
+    read,
     predictFeatures,
-    predict: async (rows, before = 0) => {
-      requireColumns(stored, rows);
-      const problems: string[] = [];
-      const features = featuresOfRows(stored.features, rows, (row, column, text) => {
-        if (problems.length < 100) problems.push(`row ${before + row + 1}, column ${column}: ${text}`);
-      });
-      return { values: await predictFeatures(features, Int32Array.from(rows.keys())), problems };
+    predict: async (rows, before) => {
+      const reading = read(rows, before);
+      return { ...reading, values: await predictFeatures(reading.features, Int32Array.from(rows.keys())) };
     },
-    drift: (rows) =>
-      driftOf(stored.statistics, describeFeatures(featuresOfRows(stored.features, rows, () => undefined))),
+    drift: (features) => driftOf(stored.statistics, describeFeatures(features)),
     close: () => {
       for (const { pipelines } of members) for (const pipeline of pipelines) pipeline.close();
     },

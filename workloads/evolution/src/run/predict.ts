@@ -40,7 +40,7 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
       batch.length < 50
         ? []
         : model
-            .drift(batch)
+            .drift(found.features)
             .filter((each) => each.index > clearlyMoved)
             .map((each) => each.feature);
     for (let i = 0; i < batch.length; i++) await write(lineOf(model, found.values, i));

@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 /** A model that says yes with one probability, whatever it is asked. */
-async function register(modelId: string, yes: number): Promise<void> {
+async function register(modelId: string, yes: number, name = 'churn'): Promise<void> {
   const learner = { kind: 'Constant' as const, values: Float32Array.of(yes) };
   const pipeline = Buffer.from(packPipeline({ preprocessing: { steps: [], outputs: [] }, learner })).toString('base64');
   const { bytes, sha256 } = packModel({
@@ -51,7 +51,7 @@ async function register(modelId: string, yes: number): Promise<void> {
   await registry.startRun({ runId: modelId, name: modelId, spec: {}, seed: 0, teams: [] });
   const scores = { score: 0.5, holdout: 0.5, rocAuc: 0.5, f1Score: 0.5 };
   const dataset = { hash: 'abc', rows: 10, features: 1, target: 'y', schema: [] };
-  const model = { modelId, name: 'churn', type: 'Linear', ...scores, parameters: {}, sha256, content: bytes };
+  const model = { modelId, name, type: 'Linear', ...scores, parameters: {}, sha256, content: bytes };
   await registry.finishRun(
     modelId,
     { metric: 'RocAUC', result: {}, dataset, generations: [], individuals: [], model },
@@ -65,6 +65,7 @@ async function call(path: string, body?: unknown, token = 'a-token-of-the-shop')
   const response = await fetch(`${engine.url}${path}`, init);
   return { status: response.status, body: (await response.json()) as Record<string, any> };
 }
+const wide = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [i === 0 ? 'a' : `other ${i}`, i]));
 const isReady = async (status: number) =>
   eventually(async () => expect((await fetch(`${engine.url}/readyz`)).status).toBe(status));
 
@@ -114,11 +115,24 @@ it('lists models and who did what to them', async () => {
   expect(await call('/v1/models/m9')).toMatchObject({ status: 404 });
 });
 
+it('knows no model of another name, and lets no admin of its own promote one', async () => {
+  await register('b1', 0.5, 'billing');
+  await register('b2', 0.5, 'billing');
+  await registry.promote('b1', 'Champion', 0, 'ann');
+  expect(await call('/v1/models/b2')).toMatchObject({ status: 404 });
+  expect(await call('/v1/models/b2/history')).toMatchObject({ status: 404 });
+  const promoted = await call('/v1/models/b2/promote', { role: 'Champion' }, 'a-token-of-the-admin');
+  expect(promoted).toMatchObject({ status: 404 });
+  expect((await registry.deployment('billing'))!.champion).toBe('b1');
+  expect((await registry.deployment('churn'))!.champion).toBe('m1');
+});
+
 it.each([
   [{ rows: [] }, 'rows'],
   [{ rows: [{ b: 1 }] }, 'no row has the column a'],
   [{ rows: [{ a: { deep: 1 } }] }, 'rows'],
   [{ rows: Array.from({ length: 1001 }, () => ({ a: 1 })) }, 'rows'],
+  [{ rows: [{ a: 1 }, wide] }, 'row 2 has 101 columns, more than 100; the model knows 1'],
 ])('refuses %j', async (body, why) => {
   const answer = await call('/v1/predict', body);
   expect(answer.status).toBe(400);

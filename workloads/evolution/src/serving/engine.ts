@@ -4,8 +4,10 @@ import { z } from 'zod';
 import { EvolutionError } from '../errors.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ModelRow } from '../registry/rows.ts';
+import type { Reading } from '../run/model.ts';
 import { driftMeter } from './drift.ts';
 import { type ServedModel, type ServedModels, servedModels } from './models.ts';
+import { predictInTurns } from './turns.ts';
 
 export interface PredictOptions {
   /** Opens the registry; called again until it answers. */
@@ -18,6 +20,8 @@ export interface PredictOptions {
 }
 
 const mostRows = 1000;
+/** Of a row: as many as this, or four times those of the model, where that is more. */
+const mostColumns = 100;
 const cell = z.union([z.string().max(100_000), z.number(), z.boolean(), z.null()]);
 const row = z.record(z.string().max(256), cell);
 const role = z.enum(['Champion', 'Challenger']);
@@ -32,6 +36,7 @@ export function predictEngine({
   let served: ServedModels | undefined;
   let timer: NodeJS.Timeout | undefined;
   const meter = driftMeter();
+  const predict = predictInTurns();
   const connected = (): { registry: Registry; served: ServedModels } => {
     if (!registry || !served) throw new QuintetError('NOT_READY', { reason: 'the registry is not open yet' });
     return { registry, served };
@@ -64,16 +69,17 @@ export function predictEngine({
         key: z.string().min(1).max(256).optional().describe('Requests of one key always meet the same model.'),
         role: role.optional().describe('Asks for this one, whatever the shares.'),
       });
-      server.post('/v1/predict', { schema: { body } }, async ({ body: { rows: asked, key, role: wanted } }) => {
+      server.post('/v1/predict', { schema: { body } }, async ({ body: { rows: asked, key, role: wanted }, signal }) => {
         const chosen = chosenOf(connected().served, wanted, key);
         const labels = { role: chosen.role, model: chosen.modelId };
         const stop = seconds.startTimer(labels);
-        const answer = await predicted(chosen, asked);
+        const reading = readRows(chosen, asked);
+        const values = await predict(chosen.model, reading.features, asked.length, signal).catch(refuse);
         stop();
         rows.inc(labels, asked.length);
-        problems.inc(labels, answer.problems.length);
-        if (drift) meter.see(chosen, asked);
-        return answer;
+        problems.inc(labels, reading.problems.length);
+        if (drift) meter.see(chosen, reading.features);
+        return answerOf(chosen, asked.length, values, reading.problems);
       });
       server.get('/v1/models', async () => {
         const now = connected();
@@ -81,17 +87,17 @@ export function predictEngine({
       });
       const params = z.object({ id: z.string().min(1).max(64) });
       server.get('/v1/models/:id', { schema: { params } }, async ({ params: { id } }) =>
-        shown(await found(connected().registry, id)),
+        shown(await found(connected().registry, name, id)),
       );
       server.get('/v1/models/:id/history', { schema: { params } }, async ({ params: { id } }) => {
         const now = connected();
-        return { history: await now.registry.history((await found(now.registry, id)).modelId) };
+        return { history: await now.registry.history((await found(now.registry, name, id)).modelId) };
       });
       const promotion = z.object({ role, weight: z.number().min(0).max(1).default(0) });
       const admin = { config: { admin: true }, schema: { params, body: promotion } };
       server.post('/v1/models/:id/promote', admin, async ({ params: { id }, body: wish, identity }) => {
         const now = connected();
-        const { modelId } = await found(now.registry, id);
+        const { modelId } = await found(now.registry, name, id);
         await now.registry.promote(modelId, wish.role, wish.weight, identity.client);
         await now.served.refresh();
         return { deployed: shares(now.served) };
@@ -132,27 +138,44 @@ function chosenOf(
   return chosen;
 }
 
-async function predicted({ model, modelId, role: as }: ServedModel, rows: readonly z.output<typeof row>[]) {
+/** A row may have columns that the model does not know, though not any number of them. */
+function readRows({ model }: ServedModel, rows: readonly z.output<typeof row>[]): Reading {
+  const columns = new Set(model.stored.features.map((feature) => feature.column)).size;
+  const most = Math.max(mostColumns, 4 * columns);
+  for (const [i, each] of rows.entries()) {
+    const count = Object.keys(each).length;
+    if (count <= most) continue;
+    const reason = `row ${i + 1} has ${count} columns, more than ${most}; the model knows ${columns}`;
+    throw new QuintetError('INVALID_REQUEST', { reason, field: 'rows' });
+  }
+  try {
+    return model.read(rows);
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+/** What the caller sent is the caller's to mend. */
+function refuse(error: unknown): never {
+  if (error instanceof EvolutionError && error.reason === 'InputInvalid')
+    throw new QuintetError('INVALID_REQUEST', { reason: error.message, field: 'rows' });
+  throw error;
+}
+
+function answerOf(
+  { model, modelId, role: as }: ServedModel,
+  rows: number,
+  values: Float64Array,
+  problems: readonly string[],
+) {
   const { task, classes, outputs } = model.stored;
-  const { values, problems } = await attempt(() => model.predict(rows));
-  const predictions = rows.map((_, i) => {
+  const predictions = Array.from({ length: rows }, (_, i) => {
     if (task === 'Regression') return { value: values[i]! };
     const own = outputs === 1 ? [1 - values[i]!, values[i]!] : [...values.subarray(i * outputs, (i + 1) * outputs)];
     const best = own.indexOf(Math.max(...own));
     return { class: classes[best]!, probabilities: Object.fromEntries(classes.map((each, k) => [each, own[k]!])) };
   });
   return { model: { id: modelId, role: as }, predictions, problems };
-}
-
-/** What the caller sent is the caller's to mend. */
-async function attempt<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof EvolutionError && error.reason === 'InputInvalid')
-      throw new QuintetError('INVALID_REQUEST', { reason: error.message, field: 'rows' });
-    throw error;
-  }
 }
 
 function shares({ champion, challenger, weight }: ServedModels) {
@@ -164,9 +187,10 @@ function shares({ champion, challenger, weight }: ServedModels) {
   );
 }
 
-async function found(registry: Registry, id: string): Promise<ModelRow> {
+/** Models of other names have services, and admins, of their own. */
+async function found(registry: Registry, name: string, id: string): Promise<ModelRow> {
   const model = await registry.model(id);
-  if (!model) throw new QuintetError('NOT_FOUND', { what: `the model ${id}` });
+  if (model?.name !== name) throw new QuintetError('NOT_FOUND', { what: `the model ${id}` });
   return model;
 }
 
