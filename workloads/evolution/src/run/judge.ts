@@ -7,6 +7,7 @@ import { truthOf } from '../evaluate/truth.ts';
 import { scoreOf, shown } from '../metrics/metrics.ts';
 import { type Importance, importances } from './importance.ts';
 import type { Model } from './model.ts';
+import { fairSample } from './sample.ts';
 
 export interface Judged {
   /** As people know the metric. */
@@ -49,14 +50,15 @@ export async function judgeModel(
 ): Promise<Judged> {
   // Without a holdout the rows that the last fold judged come nearest.
   const pool = split.holdout.length > 0 ? split.holdout : split.folds.at(-1)!.test;
+  const sampled = (most: number) => fairSample(problem, pool, most, judging.seed);
   const inferenceTime = await timeOfRow(model, problem, pool);
   const scored = async (rows: Int32Array, features = problem.features, places = rows) =>
     scoreOf(judging.metric, truthOf(problem, rows), await model.predictFeatures(features, places));
   const affordable = Math.max(64, Math.floor((effortOf(budget) * 2e-4) / Math.max(inferenceTime, 1e-6)));
-  const score = split.holdout.length > 0 ? await scored(split.holdout.slice(0, affordable)) : Number.NaN;
+  const score = split.holdout.length > 0 ? await scored(sampled(affordable)) : Number.NaN;
   const columns = new Set(problem.features.map((feature) => feature.column)).size;
   const milliseconds = Math.min(importanceTime, 1000 * budget * importanceShare);
-  const some = pool.slice(0, Math.min(importanceRows.most, Math.floor(milliseconds / ((columns + 1) * inferenceTime))));
+  const some = sampled(Math.min(importanceRows.most, Math.floor(milliseconds / ((columns + 1) * inferenceTime))));
   const places = Int32Array.from(some.keys());
   return {
     holdout: Number.isNaN(score) ? undefined : shown(judging.metric, score),
