@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
+import { animationOf } from '../testing/animation.ts';
 import { matchFolders } from './folders.ts';
 
 test('images of a folder are found among those of another, and what is no image is named', async () => {
@@ -24,6 +25,34 @@ test('images of a folder are found among those of another, and what is no image 
       { file: 'same.png', against: 'a.png', stage: 'Exact' },
     ]);
     expect(skipped).toMatchObject([{ file: join(ours, 'notes.txt') }]);
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+});
+
+test('a picture that an animation shows later is found in it, and the frame named', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'quintet-folders-'));
+  try {
+    const [ours, theirs] = [join(root, 'ours'), join(root, 'theirs')];
+    await mkdir(ours);
+    await mkdir(theirs);
+    const flat = await sharp({ create: { width: 320, height: 240, channels: 3, background: '#fff' } })
+      .png()
+      .toBuffer();
+    const known = await picture(1).png().toBuffer();
+    await writeFile(join(theirs, 'a.png'), known);
+    await writeFile(join(theirs, 'b.gif'), await animationOf('GIF', [flat, await picture(2).png().toBuffer()]));
+    await writeFile(
+      join(ours, 'moves.gif'),
+      await animationOf('GIF', [flat, await picture(3).png().toBuffer(), known]),
+    );
+    await writeFile(join(ours, 'still.webp'), await picture(2).webp().toBuffer());
+    const { matches } = await matchFolders(ours, theirs);
+    expect(matches).toMatchObject([
+      { file: 'moves.gif', against: 'a.png', stage: 'Hash', frame: 2 },
+      { file: 'still.webp', against: 'b.gif', stage: 'Hash' },
+    ]);
+    expect(matches[1]).not.toHaveProperty('frame');
   } finally {
     await rm(root, { recursive: true, force: true });
   }

@@ -5,8 +5,10 @@ import { MatcherError } from '../errors.ts';
 import type { Alignment } from '../features/align.ts';
 import { FeatureExtractor } from '../features/extract.ts';
 import { FeatureIndex } from '../features/feature-index.ts';
-import { decode, digest } from '../image/decode.ts';
+import { digest, type WorkingPixels } from '../image/decode.ts';
+import { decodeFrames } from '../image/frames.ts';
 import { HashIndex } from '../index/hash-index.ts';
+import { telling } from '../match/fingerprint.ts';
 import { PdqHasher, type Variant, variants } from '../pdq/pdq.ts';
 
 export interface FolderOptions {
@@ -25,6 +27,8 @@ export interface FolderMatch {
   readonly file: string;
   readonly against: string;
   readonly stage: 'Exact' | 'Hash' | 'Features';
+  /** Of an animation, the place of the frame that is like the known image, from 0. */
+  readonly frame?: number;
   readonly distance?: number;
   readonly variant?: Variant;
   readonly alignment?: Alignment;
@@ -38,6 +42,8 @@ export interface FolderResult {
   readonly compared: number;
   readonly known: number;
 }
+
+type Found = Omit<FolderMatch, 'file' | 'against'>;
 
 const cornersOfItem = 300;
 const cornersOfQuery = 500;
@@ -65,15 +71,33 @@ export async function matchFolders(
     }
     onProgress?.(++done, total);
   };
+  const suffices = (pixels: WorkingPixels) => hasher.hash(pixels).quality >= minQuality;
   for (const [number, file] of known.entries()) {
     await each(against, file, async (bytes) => {
-      const { pixels } = await decode(bytes);
-      const { hash, quality } = hasher.hash(pixels);
+      const { frames } = await decodeFrames(bytes, undefined, { suffices });
+      const { pixels, hash, quality } = telling(frames, hasher, minQuality);
       byDigest.set(digest(bytes), number);
       if (quality >= minQuality) hashes.add({ number, hash, bank: 0, flags: 0 });
       if (level === 'Accuracy') features.add(number, extractor.extract(pixels, cornersOfItem));
     });
   }
+  const find = (pixels: WorkingPixels): Map<number, Found> => {
+    const turned = hasher.dihedral(pixels);
+    const found = new Map<number, Found>();
+    const asked = turned.quality < minQuality ? [] : level === 'Speed' ? turned.hashes.slice(0, 1) : turned.hashes;
+    asked.forEach((hash, i) => {
+      for (const { number, distance } of hashes.search(hash, maxDistance)) {
+        if ((found.get(number)?.distance ?? 256) <= distance) continue;
+        found.set(number, { stage: 'Hash', distance, variant: variants[i] as Variant });
+      }
+    });
+    const aligned = level === 'Accuracy' ? features.search(extractor.extract(pixels, cornersOfQuery)) : [];
+    for (const { number, alignment } of aligned) {
+      const hashed = found.get(number);
+      found.set(number, { stage: 'Features', ...hashed, alignment });
+    }
+    return found;
+  };
   const unknown = skipped.length;
   for (const file of files) {
     await each(folder, file, async (bytes) => {
@@ -82,27 +106,25 @@ export async function matchFolders(
         matches.push({ file, against: known[same] as string, stage: 'Exact' });
         return;
       }
-      const { pixels } = await decode(bytes);
-      const turned = hasher.dihedral(pixels);
-      const found = new Map<number, FolderMatch>();
-      const asked = turned.quality < minQuality ? [] : level === 'Speed' ? turned.hashes.slice(0, 1) : turned.hashes;
-      asked.forEach((hash, i) => {
-        for (const { number, distance } of hashes.search(hash, maxDistance)) {
-          if ((found.get(number)?.distance ?? 256) <= distance) continue;
-          const variant = variants[i] as Variant;
-          found.set(number, { file, against: known[number] as string, stage: 'Hash', distance, variant });
+      const { frames, of } = await decodeFrames(bytes);
+      const best = new Map<number, Found>();
+      for (const { index, pixels } of frames) {
+        for (const [number, found] of find(pixels)) {
+          const before = best.get(number);
+          if (!before || nearer(found, before)) best.set(number, { ...found, ...(of > 1 && { frame: index }) });
         }
-      });
-      const aligned = level === 'Accuracy' ? features.search(extractor.extract(pixels, cornersOfQuery)) : [];
-      for (const { number, alignment } of aligned) {
-        const hashed = found.get(number);
-        found.set(number, { file, against: known[number] as string, stage: 'Features', ...hashed, alignment });
       }
-      matches.push(...found.values());
+      for (const [number, found] of best) matches.push({ file, against: known[number] as string, ...found });
     });
   }
   const compared = files.length - (skipped.length - unknown);
   return { matches, skipped, compared, known: known.length - unknown };
+}
+
+/** Of two frames, the one whose hash is nearer; where neither's is near, whose corners agree more. */
+function nearer(a: Found, b: Found): boolean {
+  const [left, right] = [a.distance ?? 256, b.distance ?? 256];
+  return left === right ? (a.alignment?.agreeing ?? 0) > (b.alignment?.agreeing ?? 0) : left < right;
 }
 
 /** Regular files below a folder, by name; links are not followed. */

@@ -7,7 +7,16 @@ import { framesOf } from './animation/animation.ts';
 import { Canvas } from './animation/canvas.ts';
 import { Distinct, sketchOf } from './animation/distinct.ts';
 import type { Animation } from './animation/part.ts';
-import { type DecodeLimits, decode, decodePage, defaultLimits, rawOf, type WorkingPixels, working } from './decode.ts';
+import {
+  type DecodeLimits,
+  decode,
+  decodePage,
+  defaultLimits,
+  formatOf,
+  rawOf,
+  type WorkingPixels,
+  working,
+} from './decode.ts';
 
 export interface Frame {
   /** Place in the file, from 0. */
@@ -54,6 +63,12 @@ export async function decodeFrames(
   return found.pages
     ? await judgedPages(file, found.pages, { first, limits, turn })
     : await judgedParts(found.animation, { first, limits, turn });
+}
+
+/** Whether there is more than one frame to be judged, by the container alone. */
+export function moves(file: Uint8Array): boolean {
+  const format = formatOf(file);
+  return format !== undefined && framesOf(file, format) !== undefined;
 }
 
 interface Reading {

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { Embedder } from '../embedding/embedder.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, defaultLimits, digest, type WorkingPixels } from '../image/decode.ts';
-import { decodeFrames, type Frame, type FramesOptions, mostJudged, type Shown } from '../image/frames.ts';
-import { Slots } from '../image/slots.ts';
+import { decodeFrames, type Frame, type FramesOptions, mostJudged, moves, type Shown } from '../image/frames.ts';
+import { decodersOf, Slots } from '../image/slots.ts';
 import { formatHash, type PdqHash, PdqHasher, type Variant, variants } from '../pdq/pdq.ts';
 import type { NewItem } from '../record/record.ts';
 
@@ -60,6 +60,8 @@ export class Fingerprinter {
   readonly #hasher = new PdqHasher();
   readonly #extractor = new FeatureExtractor();
   readonly #slots = new Slots();
+  /** Animations that are worked on at once: however many come, a decoder is left to stills. */
+  readonly #moving = new Slots(Math.max(1, decodersOf(process.env['UV_THREADPOOL_SIZE']) - 1));
   readonly #keys = new Map<Level, string>();
 
   constructor(options: FingerprinterOptions) {
@@ -90,6 +92,15 @@ export class Fingerprinter {
 
   /** @throws MatcherError when the image is refused. */
   async of(file: Uint8Array, level: Level, signal?: AbortSignal): Promise<Fingerprint> {
+    return await this.#inTurn(file, async () => await this.#of(file, level, signal), signal);
+  }
+
+  /** Of an animation, what its first frame is whose hash is worth something; where none is, the best of them. */
+  async describe(file: Uint8Array): Promise<Described> {
+    return await this.#inTurn(file, async () => await this.#describe(file));
+  }
+
+  async #of(file: Uint8Array, level: Level, signal?: AbortSignal): Promise<Fingerprint> {
     const { frames, of, read } = await this.#decode(file, { signal });
     const [first, ...rest] = frames;
     const print = await this.#print(first.pixels, level, signal);
@@ -102,21 +113,20 @@ export class Fingerprinter {
     return { sha256: digest(file), ...print, ...(of > 1 && { animation: { of, read, others } }) };
   }
 
-  /** Of an animation, what its first frame is whose hash is worth something; where none is, the best of them. */
-  async describe(file: Uint8Array): Promise<Described> {
+  async #describe(file: Uint8Array): Promise<Described> {
     const { crops, embedder, minQuality } = this.#options;
     const suffices = (pixels: WorkingPixels) => this.#hasher.hash(pixels).quality >= minQuality;
     const { frames, of } = await this.#decode(file, { suffices });
-    const hashed = (frame: Frame) => ({ ...frame, ...this.#hasher.hash(frame.pixels) });
-    const [first, ...rest] = frames;
-    const { index, pixels, hash, quality } = rest
-      .map(hashed)
-      .reduce((best, each) => (best.quality < minQuality && each.quality > best.quality ? each : best), hashed(first));
+    const { index, pixels, hash, quality } = telling(frames, this.#hasher, minQuality);
     const features = crops ? pack(this.#extractor.extract(pixels, cornersOfItem)) : undefined;
     const vector = await embedder?.embed(pixels);
     const embedding = vector && Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
     const item = { sha256: digest(file), hash, quality, features, embedding, embeddingModel: embedder?.version };
     return { item, ...(of > 1 && { frame: { index, of } }) };
+  }
+
+  async #inTurn<T>(file: Uint8Array, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return moves(file) ? await this.#moving.run(file.length, work, signal) : await work();
   }
 
   #taken(level: Level): { turned: boolean; corners: boolean } {
@@ -145,6 +155,17 @@ export class Fingerprinter {
       mirrored: corners && dihedral ? this.#extractor.extract(mirror(pixels), cornersOfQuery) : null,
     };
   }
+}
+
+/** The first frame whose hash has enough quality, else the one whose has most. */
+export function telling(frames: Shown['frames'], hasher: PdqHasher, minQuality: number): Frame & PdqHash {
+  const hashed = (frame: Frame) => ({ ...frame, ...hasher.hash(frame.pixels) });
+  const [first, ...rest] = frames;
+  return rest.reduce<Frame & PdqHash>((best, frame) => {
+    if (best.quality >= minQuality) return best;
+    const each = hashed(frame);
+    return each.quality > best.quality ? each : best;
+  }, hashed(first));
 }
 
 function oneOf({ hash, quality }: PdqHash) {
