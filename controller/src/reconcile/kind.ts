@@ -73,8 +73,8 @@ export interface Kind<R extends KubeObject> {
   desired(resource: R, observed: Observed): Desired;
   status(resource: R, observed: Observed): StatusDecision;
   /**
-   * The resource is gone, and its children are about to be: a last word to its pods, which nobody waits for. Not said of one
-   * that went while no controller led.
+   * The resource is gone, or waits for its children to go: a last word to its pods, which nobody waits for, said once or
+   * more. Not said of one that went while no controller led.
    */
   gone?(observed: Observed): void;
 }

@@ -557,8 +557,12 @@ test('the kind has a last word to the pods of a resource that is gone', async ()
   controller.start();
   await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
   expect(told).toEqual([]);
-  server.remove(things, 'a', 'one');
+  // Foreground deletion: the resource waits for its children.
+  const stored = server.get(things, 'a', 'one') as KubeObject;
+  server.put(things, { ...stored, metadata: { ...stored.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
   await until(() => expect(told).toEqual([1]));
+  server.remove(things, 'a', 'one');
+  await until(() => expect(told).toEqual([1, 1]));
 });
 
 test('a standby queues nothing; all that is there is queued at the start', async () => {

@@ -154,10 +154,9 @@ export class Controller<R extends KubeObject = KubeObject> {
       if (deleted) this.#longNames.delete(id);
       else this.#longNames.set(id, key);
     }
-    if (deleted) {
-      this.#forget(key);
-      if (this.#isStarted && this.#isOurs(key)) this.#kind.gone?.(this.#observe(object, this.#now()));
-    }
+    if (deleted) this.#forget(key);
+    const isGone = deleted || object.metadata.deletionTimestamp !== undefined;
+    if (isGone && this.#isStarted && this.#isOurs(key)) this.#kind.gone?.(this.#observe(object, this.#now()));
     this.#enqueue(key, isObservedIn(object) && !this.#resources.isSynced ? priorities.low : priorities.normal);
   }
 
