@@ -1,17 +1,11 @@
 // What pipelines see of a row: numbers and categories derived from its cells without any fitting.
+import { startOf } from '../text.ts';
 import type { Column, ColumnType } from './columns.ts';
 import { isMissing, numberIn, secondsIn } from './columns.ts';
 
 /** A DateTime gives four numbers and a Text two, each plain arithmetic on the cell. */
-export type FeatureKind =
-  | 'Value'
-  | 'Category'
-  | 'Days'
-  | 'HourOfDay'
-  | 'DayOfWeek'
-  | 'YearFraction'
-  | 'Characters'
-  | 'Words';
+export type FeatureKind = 'Value' | 'Category' | TimeKind | 'Characters' | 'Words';
+export type TimeKind = 'Days' | 'HourOfDay' | 'DayOfWeek' | 'YearFraction';
 
 export interface FeatureSpec {
   readonly name: string;
@@ -29,14 +23,13 @@ export type Feature = FeatureSpec & { readonly values?: Float32Array; readonly c
 /** Code of a level that training did not have. */
 const unseen = -2;
 
-const day = 86_400;
+/** Seconds. */
+export const day = 86_400;
 /** Mean Gregorian year. */
-const year = 31_556_952;
+export const year = 31_556_952;
 
 /** Seconds since 1970 → the number of that kind. The ONNX export repeats these formulas. */
-export const timeKinds: Readonly<
-  Record<'Days' | 'HourOfDay' | 'DayOfWeek' | 'YearFraction', (seconds: number) => number>
-> = {
+const timeKinds: Readonly<Record<TimeKind, (seconds: number) => number>> = {
   Days: (seconds) => seconds / day,
   HourOfDay: (seconds) => (seconds - Math.floor(seconds / day) * day) / 3600,
   DayOfWeek: (seconds) => {
@@ -45,6 +38,10 @@ export const timeKinds: Readonly<
   },
   YearFraction: (seconds) => seconds / year - Math.floor(seconds / year),
 };
+
+export function isTime(kind: FeatureKind): kind is TimeKind {
+  return kind in timeKinds;
+}
 
 /** The number of that kind in a text. */
 export const textKinds = {
@@ -62,7 +59,7 @@ export function featuresOf(column: Column): Feature[] {
     return Object.entries(timeKinds).map(([kind, of]) => ({
       ...base,
       name: `${name} ${kind}`,
-      kind: kind as keyof typeof timeKinds,
+      kind: kind as TimeKind,
       values: Float32Array.from(column.values, of),
     }));
   }
@@ -100,7 +97,7 @@ export function featuresOfRows(
         const text = String(row[spec.column] ?? '');
         if (isMissing(text)) return -1;
         const code = places.get(text);
-        if (code === undefined && !again) problem(i, spec.column, `“${text.slice(0, 80)}” was not there in training`);
+        if (code === undefined && !again) problem(i, spec.column, `“${startOf(text, 80)}” was not there in training`);
         return code ?? unseen;
       });
       return { ...spec, codes };
@@ -112,7 +109,7 @@ export function featuresOfRows(
         problem(
           i,
           spec.column,
-          `“${String(cell).slice(0, 80)}” ${infinite(cell) ? 'is infinite' : `is no ${spec.type}`}`,
+          `“${startOf(String(cell), 80)}” ${infinite(cell) ? 'is infinite' : `is no ${spec.type}`}`,
         );
       return value ?? Number.NaN;
     });

@@ -1,5 +1,6 @@
 // The second pass over a file: cells of a column, one after the other, into arrays of their exact size.
 import { EvolutionError } from '../errors.ts';
+import { startOf } from '../text.ts';
 import { apart, type Column, type ColumnType, isMissing, type Note, numberIn, secondsIn } from './columns.ts';
 import { textKinds } from './features.ts';
 import { mebibytes } from './size.ts';
@@ -48,7 +49,7 @@ export function fillerOf(
       if (value === undefined) {
         throw new EvolutionError(
           'DataInvalid',
-          `column ${name}, row ${row}: “${text.slice(0, 80)}” is no ${type === 'DateTime' ? 'date' : 'number'}`,
+          `column ${name}, row ${row}: “${startOf(text, 80)}” is no ${type === 'DateTime' ? 'date' : 'number'}`,
           {
             column: name,
             row,

@@ -1,4 +1,5 @@
 // Which type a column has, seen over the whole of it: bounded memory whatever the column holds.
+import { startOf } from '../text.ts';
 import { apart, type ColumnType, isMissing, numberIn, secondsIn } from './columns.ts';
 
 /** Distinct values that are told from "many": as many columns as there are remember theirs while the file is read. */
@@ -37,7 +38,7 @@ export class ColumnProfile {
       else if (Math.abs(value) > this.#largest) this.#largest = Math.abs(value);
       return;
     }
-    this.firstText ??= { row, text: text.slice(0, 80) };
+    this.firstText ??= { row, text: startOf(text, 80) };
     if (secondsIn(text) !== undefined) this.dates++;
     this.characters += text.length;
     if (text.length > 20) this.words += text.split(/\s+/).length;

@@ -1,6 +1,6 @@
 // Raw cells to the matrix that a learner sees, with the operations of `preprocess/steps.ts` in the same order and precision.
 import { missingWords } from '../data/columns.ts';
-import type { FeatureSpec } from '../data/features.ts';
+import { day, type FeatureSpec, isTime, type TimeKind, year } from '../data/features.ts';
 import type { Preprocessing, Step } from '../preprocess/steps.ts';
 import type { GraphWriter } from './graph.ts';
 
@@ -27,7 +27,7 @@ export function writePreprocessing(
 }
 
 function stepOf(graph: GraphWriter, step: Step, feature: FeatureSpec): string {
-  const input = feature.name;
+  const input = isTime(feature.kind) ? timeOf(graph, feature.column, feature.kind) : feature.column;
   switch (step.kind) {
     case 'Number':
       return numberOf(graph, step, input);
@@ -44,6 +44,23 @@ function stepOf(graph: GraphWriter, step: Step, feature: FeatureSpec): string {
       return looked(graph, input, levels, step.missing ?? Number.NaN, step.other);
     }
   }
+}
+
+/** What `timeKinds` makes of seconds since 1970, in double precision until the end. */
+function timeOf(graph: GraphWriter, column: string, kind: TimeKind): string {
+  const quotient = (value: string, by: number) => graph.op('Div', [value, graph.double(by)]);
+  const rest = (value: string, by: number) =>
+    graph.op('Sub', [value, graph.op('Mul', [graph.op('Floor', [quotient(value, by)]), graph.double(by)])]);
+  const formulas: Readonly<Record<TimeKind, () => string>> = {
+    Days: () => quotient(column, day),
+    HourOfDay: () => quotient(rest(column, day), 3600),
+    DayOfWeek: () => rest(graph.op('Add', [graph.op('Floor', [quotient(column, day)]), graph.double(4)]), 7),
+    YearFraction: () => {
+      const years = quotient(column, year);
+      return graph.op('Sub', [years, graph.op('Floor', [years])]);
+    },
+  };
+  return graph.once(`${kind} of ${column}`, () => graph.cast(formulas[kind](), 'float32'));
 }
 
 function numberOf(graph: GraphWriter, step: Step & { kind: 'Number' }, input: string): string {

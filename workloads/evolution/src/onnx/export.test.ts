@@ -1,7 +1,7 @@
 // Exported models in onnxruntime, on raw rows, beside our own predictions.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import type { Cell } from '../data/features.ts';
+import { type Cell, isTime } from '../data/features.ts';
 import { outputsOf, type Problem, problemOf } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import { EvaluationContext } from '../evaluate/context.ts';
@@ -16,12 +16,13 @@ import { exportOnnx } from './export.ts';
 type Rows = Record<string, Cell>[];
 const random = randomOf('onnx');
 
-/** Numbers with gaps over many sizes, categories with gaps, and levels that training lacks. */
+/** Numbers and times with gaps over many sizes, categories with gaps, and levels that training lacks. */
 const rowsOf = (n: number, sites: readonly string[]): Rows =>
   Array.from({ length: n }, () => ({
     a: random.int(8) === 0 ? null : random.normal() * 10,
     b: Math.exp(4 * random.normal()),
     c: random.int(5) === 0 ? null : random.int(30) - 15,
+    at: random.int(9) === 0 ? null : new Date(1e12 + random.int(1e9) * 900 + random.int(1000)).toISOString(),
     site: random.pick(sites),
   }));
 
@@ -32,8 +33,8 @@ async function problem(task: Problem['task']): Promise<Problem> {
     if (task === 'Regression') return value;
     return task === 'Binary' ? Number(value > 0) : value < -6 ? 'low' : value < 6 ? 'mid' : 'high';
   };
-  const lines = rows.map((row) => [row['a'] ?? '', row['b'], row['c'] ?? '', row['site'], target(row)].join(','));
-  const text = `a,b,c,site,y\n${lines.join('\n')}\n`;
+  const lines = rows.map((row) => [row['a'], row['b'], row['c'], row['at'], row['site'], target(row)].join(','));
+  const text = `a,b,c,at,site,y\n${lines.join('\n')}\n`;
   const table = await readTableText(text, { categorical: task === 'Regression' ? [] : ['y'] });
   return problemOf(table, { target: 'y', task }).problem;
 }
@@ -69,24 +70,44 @@ function modelFor(data: Problem, learner: LearnerName, genes: Record<string, num
 async function inOnnx(model: StoredModel, rows: Rows): Promise<number[]> {
   const session = await InferenceSession.create(exportOnnx(model), { logSeverityLevel: 3 });
   const feeds = Object.fromEntries(
-    model.features.map(({ name, kind }) => [
-      name,
-      kind === 'Category'
-        ? new Tensor(
+    model.features.map(({ column, kind }) => {
+      const cells = rows.map((row) => row[column] ?? null);
+      const dims = [rows.length, 1];
+      if (kind === 'Category')
+        return [
+          column,
+          new Tensor(
             'string',
-            rows.map((row) => String(row[name] ?? '')),
-            [rows.length, 1],
-          )
-        : new Tensor(
-            'float32',
-            Float32Array.from(rows, (row) => (row[name] === null ? Number.NaN : Number(row[name]))),
-            [rows.length, 1],
+            cells.map((cell) => String(cell ?? '')),
+            dims,
           ),
-    ]),
+        ];
+      if (isTime(kind))
+        return [
+          column,
+          new Tensor(
+            'float64',
+            Float64Array.from(cells, (cell) => secondsOf(cell)),
+            dims,
+          ),
+        ];
+      return [
+        column,
+        new Tensor(
+          'float32',
+          Float32Array.from(cells, (cell) => (cell === null ? Number.NaN : Number(cell))),
+          dims,
+        ),
+      ];
+    }),
   );
   const answer = await session.run(feeds);
   await session.release();
   return Array.from(answer[session.outputNames[0]!]!.data as Float32Array);
+}
+
+function secondsOf(cell: Cell): number {
+  return cell === null ? Number.NaN : Date.parse(String(cell)) / 1000;
 }
 
 const trees = {
@@ -102,8 +123,16 @@ const trees = {
 const genomes: [string, LearnerName, Record<string, number | string>, boolean][] = [
   ['gradient boosting on gaps', 'GradientBoosting', { ...trees, boosting: 'Plain', encode: 'Ordinal' }, true],
   ['gradient boosting on target encodings', 'GradientBoosting', { ...trees, boosting: 'Dart', encode: 'Target' }, true],
+  ['linear trees', 'GradientBoosting', { ...trees, trees: 70, boosting: 'Linear', encode: 'Target' }, true],
   ['a random forest', 'RandomForest', { ...trees, indicate: 'Yes', encode: 'OneHot' }, true],
   ['extra trees', 'ExtraTrees', { ...trees, impute: 'Mean' }, true],
+  [
+    'near neighbours by squares',
+    'NearestNeighbors',
+    { k: 7, byDistance: 'Yes', power: 2, scale: 'Standard', impute: 'Mean', select: 0.8 },
+    false,
+  ],
+  ['near neighbours, all alike', 'NearestNeighbors', { k: 5, byDistance: 'No', power: 1, encode: 'OneHot' }, false],
   [
     'a linear model',
     'Linear',
@@ -137,8 +166,19 @@ describe('an exported model predicts raw rows as ours does:', () => {
     }
   }
 
+  it.skipIf(!lightgbmAvailable())('an ensemble of several learners', async () => {
+    const data = await problem('Multiclass');
+    const weights = [0.5, 0.3, 0.2];
+    const models = [4, 6, 0].map((i) => modelFor(data, genomes[i]![1], genomes[i]![2]));
+    const members = models.map(({ members: [member] }, i) => ({ ...member!, weight: weights[i]! }));
+    const rows = rowsOf(100, ['north', 'south', '', 'west']);
+    const { values } = await modelOf({ ...models[0]!, members }).predict(rows);
+    const theirs = await inOnnx({ ...models[0]!, members }, rows);
+    expect(Math.max(...theirs.map((value, i) => Math.abs(value - values[i]!)))).toBeLessThan(1e-5);
+  });
+
   it('whatever the columns are called', async () => {
-    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'prediction', site: 'v3' };
+    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'prediction', at: 'c2', site: 'v3' };
     const renamed = (row: Rows[number]) =>
       Object.fromEntries(Object.entries(row).map(([name, cell]) => [names[name]!, cell]));
     const genes = { penalty: 0.01, l1Ratio: 0.2, indicate: 'Yes', encode: 'Target' };
@@ -161,7 +201,9 @@ describe('an exported model predicts raw rows as ours does:', () => {
   });
 
   it('refuses by name what ONNX cannot express', async () => {
-    const model = modelFor(await problem('Binary'), 'NearestNeighbors', { k: 5, byDistance: 'No', power: 2 });
-    expect(() => exportOnnx(model)).toThrow(/Neighbors has no form in ONNX/);
+    const model = modelFor(await problem('Binary'), 'Linear', { penalty: 0.1, l1Ratio: 0 });
+    const [first, ...rest] = model.features;
+    const features = [{ ...first!, type: 'Text' as const, kind: 'Words' as const }, ...rest];
+    expect(() => exportOnnx({ ...model, features })).toThrow('column a is Text, which has no exact form in ONNX');
   });
 });

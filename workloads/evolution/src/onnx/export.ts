@@ -1,12 +1,16 @@
-// A whole model as one ONNX graph, from raw cells to predictions: an input for each column, numbers with NaN and text with '' where a cell is missing.
+// A whole model as one ONNX graph, from raw cells to predictions: an input for each column. Numbers are float, times double (seconds since 1970), NaN where
+// a cell is missing; categories are text, '' where one is.
 import { writeOnnx } from '@quintet/runtime/onnx';
-import type { FeatureSpec } from '../data/features.ts';
+import { type FeatureKind, isTime } from '../data/features.ts';
 import { EvolutionError } from '../errors.ts';
 import { unpackPipeline } from '../evaluate/model.ts';
 import type { LearnerState } from '../learners/learner.ts';
+import type { Preprocessing } from '../preprocess/steps.ts';
 import type { StoredModel } from '../run/model.ts';
 import { writePreprocessing } from './columns.ts';
 import { GraphWriter } from './graph.ts';
+import { isLinear, writeLinearTrees } from './linearTrees.ts';
+import { writeNeighbors } from './neighbors.ts';
 import { writeTrees } from './trees.ts';
 
 /**
@@ -16,29 +20,30 @@ import { writeTrees } from './trees.ts';
  */
 export function exportOnnx(model: StoredModel): Uint8Array {
   for (const { column, kind, type } of model.features)
-    if (kind !== 'Value' && kind !== 'Category')
+    if (kind === 'Characters' || kind === 'Words')
       throw new EvolutionError('Unsupported', `column ${column} is ${type}, which has no exact form in ONNX`, {
         column,
       });
   refuseTooLarge(model);
-  const graph = new GraphWriter(model.features.map(({ name }) => name));
+  const graph = new GraphWriter(model.features.map(({ column }) => column));
   const parts = model.members.flatMap(({ weight, pipelines }) =>
     pipelines.map((packed) => {
       const pipeline = unpackPipeline(Buffer.from(packed, 'base64'));
       if ('frozen' in pipeline) throw foreign(pipeline.frozen.name);
       const { preprocessing, learner } = pipeline;
       if (preprocessing.outputs.length === 0) throw unsupported(learner.kind);
+      if (leavesGaps(preprocessing) && needsWhole(learner)) throw unsupported(`${learner.kind} on gaps`);
       const matrix = writePreprocessing(graph, preprocessing, model.features);
-      const prediction = learnerOf(graph, matrix, learner, model);
+      const prediction = learnerOf(graph, matrix, learner, model, preprocessing.outputs.length);
       return graph.op('Mul', [prediction, graph.number(weight / pipelines.length)]);
     }),
   );
   const output = graph.output('Sum', parts, 'prediction');
   return writeOnnx({
     name: 'quintet',
-    inputs: model.features.map(({ name, kind }: FeatureSpec) => ({
+    inputs: [...new Map(model.features.map(({ column, kind }) => [column, inputTypeOf(kind)]))].map(([name, type]) => ({
       name,
-      type: kind === 'Category' ? 'string' : 'float32',
+      type,
       shape: ['rows', 1],
     })),
     outputs: [{ name: output, type: 'float32', shape: ['rows', model.outputs] }],
@@ -46,6 +51,12 @@ export function exportOnnx(model: StoredModel): Uint8Array {
     initializers: graph.initializers,
     metadata: { task: model.task, target: model.target, classes: JSON.stringify(model.classes), metric: model.metric },
   });
+}
+
+function inputTypeOf(kind: FeatureKind): 'string' | 'float32' | 'float64' {
+  if (kind === 'Category') return 'string';
+  // Single precision has no seconds of this century.
+  return isTime(kind) ? 'float64' : 'float32';
 }
 
 /** A graph has its words in full: for each table of a step, and once for all steps that ask for a column's code. */
@@ -78,7 +89,24 @@ function refuseTooLarge({ features, members }: StoredModel): void {
   );
 }
 
-function learnerOf(graph: GraphWriter, matrix: string, learner: LearnerState, model: StoredModel): string {
+function leavesGaps({ steps }: Preprocessing): boolean {
+  return steps.some(
+    (step) => (step.kind === 'Number' && step.fill === null) || (step.kind === 'Table' && step.missing === null),
+  );
+}
+
+/** Learners whose answer to a gap has no form here; none of them is ever taught with one. */
+function needsWhole(learner: LearnerState): boolean {
+  return learner.kind === 'Neighbors' || (learner.kind === 'Trees' && isLinear(learner.model));
+}
+
+function learnerOf(
+  graph: GraphWriter,
+  matrix: string,
+  learner: LearnerState,
+  model: StoredModel,
+  columns: number,
+): string {
   const { outputs, task } = model;
   const regression = task === 'Regression';
   const linked = (scores: string): string => {
@@ -89,6 +117,7 @@ function learnerOf(graph: GraphWriter, matrix: string, learner: LearnerState, mo
     graph.op('Gemm', [x, graph.numbers(weights, [weights.length / bias.length, bias.length]), graph.numbers(bias)]);
   switch (learner.kind) {
     case 'Trees':
+      if (isLinear(learner.model)) return linked(writeLinearTrees(graph, matrix, learner.model, outputs, columns));
       return linked(writeTrees(graph, matrix, learner.model, outputs));
     case 'Linear':
       return linked(affine(matrix, learner.weights, learner.bias));
@@ -101,6 +130,8 @@ function learnerOf(graph: GraphWriter, matrix: string, learner: LearnerState, mo
       if (!regression) return linked(x);
       return graph.op('Add', [graph.op('Div', [x, graph.number(learner.factor)]), graph.number(learner.shift)]);
     }
+    case 'Neighbors':
+      return writeNeighbors(graph, matrix, learner, outputs);
     case 'Bayes':
       return linked(bayes(graph, matrix, learner, outputs));
     default:

@@ -1,6 +1,9 @@
 // A graph that is written node by node: each call gives the name of what it computes.
 import type { AttributeValue, GraphNode, Initializer } from '@quintet/runtime/onnx';
 
+/** As the proto numbers them. */
+const elementTypes = { float32: 1, int64: 7, float64: 11 } as const;
+
 export class GraphWriter {
   readonly nodes: GraphNode[] = [];
   readonly initializers: Initializer[] = [];
@@ -31,9 +34,22 @@ export class GraphWriter {
     return output;
   }
 
+  /** Of operators with two outputs. */
+  pair(op: string, inputs: readonly string[], attributes: Readonly<Record<string, AttributeValue>>): [string, string] {
+    const outputs: [string, string] = [this.#fresh('v'), this.#fresh('v')];
+    this.nodes.push({ op, inputs, outputs, attributes });
+    return outputs;
+  }
+
   numbers(values: ArrayLike<number>, dims: readonly number[] = [values.length]): string {
     const name = this.#fresh('c');
     this.initializers.push({ name, dims, values: Float32Array.from(values) });
+    return name;
+  }
+
+  doubles(values: Float64Array, dims: readonly number[]): string {
+    const name = this.#fresh('c');
+    this.initializers.push({ name, dims, values });
     return name;
   }
 
@@ -55,9 +71,17 @@ export class GraphWriter {
     return output;
   }
 
+  double(value: number): string {
+    return this.once(`double ${value}`, () => this.doubles(Float64Array.of(value), [1]));
+  }
+
+  cast(value: string, to: keyof typeof elementTypes): string {
+    return this.op('Cast', [value], { to: { int: elementTypes[to] } });
+  }
+
   /** 1 where the condition holds. */
   indicator(condition: string): string {
-    return this.op('Cast', [condition], { to: { int: 1 } });
+    return this.cast(condition, 'float32');
   }
 
   #fresh(prefix: string): string {

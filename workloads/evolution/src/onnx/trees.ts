@@ -14,25 +14,52 @@ interface Nodes {
   readonly gaps: number[];
 }
 
+export interface Tree {
+  readonly fields: ReadonlyMap<string, string>;
+  readonly leaves: readonly number[];
+}
+
+/** Which of the outputs a leaf adds to, and what. */
+type LeafOf = (tree: number, leaf: number, value: number) => { readonly place: number; readonly weight: number };
+
 /** @returns the name of raw scores, rows × outputs */
 export function writeTrees(graph: GraphWriter, matrix: string, model: string, outputs: number): string {
+  const { trees, averaged } = treesOf(model);
+  const share = averaged ? outputs / trees.length : 1;
+  return writeSums(graph, matrix, trees, outputs, (tree, _, value) => ({
+    place: tree % outputs,
+    weight: value * share,
+  }));
+}
+
+export function treesOf(model: string): { trees: Tree[]; averaged: boolean } {
   const [head = '', ...blocks] = model.split(/\n(?=Tree=\d+\n)/);
-  const averaged = /^average_output$/m.test(head);
+  const trees = blocks.map(fieldsOf).map((fields) => ({ fields, leaves: numbersIn(fields.get('leaf_value')) }));
+  return { trees, averaged: /^average_output$/m.test(head) };
+}
+
+export function numbersIn(field = ''): number[] {
+  return field.split(' ').filter(Boolean).map(numberIn);
+}
+
+/** @returns the name of rows × outputs: for each row the sums of what the leaves add that it falls into */
+export function writeSums(
+  graph: GraphWriter,
+  matrix: string,
+  trees: readonly Tree[],
+  outputs: number,
+  leafOf: LeafOf,
+): string {
   const nodes: Nodes = { trees: [], ids: [], features: [], values: [], modes: [], yes: [], no: [], gaps: [] };
   const leaves = { trees: [] as number[], ids: [] as number[], places: [] as number[], weights: [] as number[] };
-  const share = averaged ? outputs / blocks.length : 1;
-  for (const [tree, block] of blocks.entries()) {
-    const fields = fieldsOf(block);
-    if (fields.get('is_linear') === '1')
-      throw new EvolutionError('Unsupported', 'linear trees have no form in ONNX', { field: 'spec.search.learners' });
-    const numbers = (name: string) => (fields.get(name) ?? '').split(' ').filter(Boolean).map(numberIn);
-    const values = numbers('leaf_value');
-    const inner = numbers('split_feature').length;
+  for (const [tree, { fields, leaves: values }] of trees.entries()) {
+    const numbers = (name: string) => numbersIn(fields.get(name));
+    const features = numbers('split_feature');
+    const inner = features.length;
     const left = numbers('left_child');
     const right = numbers('right_child');
     const thresholds = numbers('threshold');
     const kinds = numbers('decision_type');
-    const features = numbers('split_feature');
     // A leaf k is child −k − 1 in the text; here it follows the inner nodes.
     const idOf = (child: number) => (child >= 0 ? child : inner - child - 1);
     for (let i = 0; i < inner; i++) {
@@ -45,10 +72,11 @@ export function writeTrees(graph: GraphWriter, matrix: string, model: string, ou
     for (const [k, value] of values.entries()) {
       node(nodes, tree, inner + k, 0, 0, 'LEAF', 0, 0);
       nodes.gaps.push(0);
+      const { place, weight } = leafOf(tree, k, value);
       leaves.trees.push(tree);
       leaves.ids.push(inner + k);
-      leaves.places.push(tree % outputs);
-      leaves.weights.push(value * share);
+      leaves.places.push(place);
+      leaves.weights.push(weight);
     }
   }
   return graph.op(

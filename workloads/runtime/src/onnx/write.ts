@@ -5,7 +5,7 @@ import { TextEncoder } from 'node:util';
 export interface Initializer {
   readonly name: string;
   readonly dims: readonly number[];
-  readonly values: Float32Array | BigInt64Array;
+  readonly values: Float32Array | Float64Array | BigInt64Array;
 }
 
 export type AttributeValue =
@@ -28,7 +28,7 @@ export interface GraphNode {
 /** An input or output; a size that is free is given by a name. */
 export interface GraphValue {
   readonly name: string;
-  readonly type: 'float32' | 'int64' | 'string';
+  readonly type: 'float32' | 'float64' | 'int64' | 'string';
   readonly shape: readonly (number | string)[];
 }
 
@@ -42,7 +42,7 @@ export interface Graph {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-const elementTypes = { float32: 1, int64: 7, string: 8 } as const;
+const elementTypes = { float32: 1, int64: 7, string: 8, float64: 11 } as const;
 const opsetVersion = 17;
 const mlOpsetVersion = 3;
 
@@ -94,10 +94,15 @@ function attributeOf(name: string, value: AttributeValue): Uint8Array {
 function tensorOf({ name, dims, values }: Initializer): Uint8Array {
   return message([
     bytes(1, message(dims.map(number))),
-    varint(2, values instanceof Float32Array ? elementTypes.float32 : elementTypes.int64),
+    varint(2, elementTypes[typeOf(values)]),
     text(8, name),
     bytes(9, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)),
   ]);
+}
+
+function typeOf(values: Initializer['values']): 'float32' | 'float64' | 'int64' {
+  if (values instanceof Float32Array) return 'float32';
+  return values instanceof Float64Array ? 'float64' : 'int64';
 }
 
 function valueOf({ name, type, shape }: GraphValue): Uint8Array {
