@@ -16,6 +16,7 @@ export type Reason =
   | 'Unsupported'
   | 'QueueUnavailable'
   | 'RegistryUnavailable'
+  | 'RegistryRefused'
   | 'OutputUnwritable';
 
 /** Reasons that may be gone at the next attempt with the same spec. */

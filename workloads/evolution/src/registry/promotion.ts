@@ -1,5 +1,6 @@
 // Who answers under a name: whether a new model takes the place of another, and what is noted of it.
 import type pg from 'pg';
+import { jsonOf } from '../text.ts';
 import { constantType, type Promotion, type RunRows } from './rows.ts';
 
 /** Scores are compared only when they are of one metric, and both of a holdout or both of folds. */
@@ -72,6 +73,6 @@ export async function audit(
     actor,
     action,
     subject,
-    JSON.stringify(details),
+    jsonOf(details),
   ]);
 }

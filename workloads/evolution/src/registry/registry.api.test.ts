@@ -180,8 +180,24 @@ it('writes a run once, however often it is finished, and all of it or nothing', 
   expect(await registry.individuals('r1')).toHaveLength(1);
   await registry.startRun({ runId: 'bad', name: 'bad', spec: {}, seed: 0, teams: [] });
   const twice = rowsOf('r1-m1', 0.8);
-  await expect(registry.finishRun('bad', twice, challenger)).rejects.toMatchObject({ reason: 'RegistryUnavailable' });
+  await expect(registry.finishRun('bad', twice, challenger)).rejects.toMatchObject({
+    reason: 'RegistryRefused',
+    retryable: false,
+  });
   expect(await registry.individuals('bad')).toEqual([]);
+});
+
+it('keeps texts that have half of a character or U+0000', async () => {
+  await registry.startRun({ runId: 'half', name: 'half', spec: {}, seed: 0, teams: [] });
+  const rows = rowsOf('half-m1', 0.8);
+  const parameters = { notes: [{ column: 'a', text: '“cut\ud83d”, nul\0' }] };
+  await registry.finishRun('half', { ...rows, model: { ...rows.model, name: 'half', parameters } }, challenger);
+  expect((await registry.find('half')).parameters).toEqual({
+    notes: [{ column: 'a', text: '“cut\ufffd”, nul\ufffd' }],
+  });
+  await registry.startRun({ runId: 'halved', name: 'halved', spec: {}, seed: 0, teams: [] });
+  await registry.failRun('halved', 'cut\ud83d');
+  expect(await registry.resultOf('halved')).toEqual({ error: 'cut\ufffd' });
 });
 
 it('several coordinators may open a fresh registry at once', async () => {

@@ -4,6 +4,7 @@ import { EvolutionError, messageOf } from '../errors.ts';
 import type { Before } from '../run/clock.ts';
 import type { Genome } from '../search/genome.ts';
 import type { Cut } from '../search/search.ts';
+import { jsonOf } from '../text.ts';
 import { migrations } from './migrations.ts';
 import { audit, deploy } from './promotion.ts';
 import type { AuditRow, Deployment, ModelRow, Promotion, RunAttempt, RunRow, RunRows, RunStart } from './rows.ts';
@@ -78,7 +79,7 @@ export class Registry {
   async keepCut(runId: string, cut: Cut): Promise<void> {
     await this.#query(`UPDATE runs SET cut = $2, placed = $3 WHERE run_id = $1 AND phase = 'Running'`, [
       runId,
-      JSON.stringify(cut),
+      jsonOf(cut),
       cut.placed,
     ]);
   }
@@ -96,7 +97,7 @@ export class Registry {
     await this.#query(
       `UPDATE runs SET phase = $3, result = $4, seen_at = now(), completed_at = CASE WHEN $3 = 'Cancelled' THEN now() END
        WHERE run_id = $1 AND attempts = $2 AND phase IN ('Running', 'Interrupted')`,
-      [runId, attempt, as, JSON.stringify({ error: reason })],
+      [runId, attempt, as, jsonOf({ error: reason })],
     );
   }
 
@@ -104,7 +105,7 @@ export class Registry {
   async failRun(runId: string, reason: string): Promise<void> {
     await this.#query(
       `UPDATE runs SET phase = 'Failed', result = $2, seen_at = now(), completed_at = now() WHERE run_id = $1 AND phase = 'Running'`,
-      [runId, JSON.stringify({ error: reason })],
+      [runId, jsonOf({ error: reason })],
     );
   }
 
@@ -253,9 +254,13 @@ export class Registry {
 const selectModels = `SELECT model_id AS "modelId", model_name AS name, model_type AS type, version, metric, score, holdout, roc_auc AS "rocAuc", f1_score AS "f1Score",
   parameters, evolution_id AS "evolutionId", dataset_hash AS dataset, sha256, created_at AS "createdAt", is_active AS active, is_deployed AS deployed FROM model_metadata`;
 
+/** SQLSTATE classes of data that PostgreSQL refuses, and refuses again: of no such form, or against a constraint. */
+const refusals = /^2[23]/;
+
 function unavailable(cause: unknown): EvolutionError {
+  const { code } = cause as { code?: unknown };
   return new EvolutionError(
-    'RegistryUnavailable',
+    typeof code === 'string' && refusals.test(code) ? 'RegistryRefused' : 'RegistryUnavailable',
     `PostgreSQL: ${messageOf(cause).replace(/^PostgreSQL: /, '')}`,
     { field: 'spec.registry.postgres' },
     cause,

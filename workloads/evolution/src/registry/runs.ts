@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { Before } from '../run/clock.ts';
 import type { Cut } from '../search/search.ts';
+import { jsonOf } from '../text.ts';
 import { audit, promoteIfBetter } from './promotion.ts';
 import type { Promotion, RunAttempt, RunRows, RunStart } from './rows.ts';
 
@@ -23,7 +24,7 @@ export async function startRun(
        completed_at = CASE WHEN runs.phase = 'Succeeded' THEN runs.completed_at END,
        namespace = $3, resource_uid = $4, attempts = runs.attempts + 1, seen_at = now()
      RETURNING phase, attempts, seconds, placed, cut`,
-    [runId, name, namespace ?? null, uid ?? null, JSON.stringify(spec), seed, teams],
+    [runId, name, namespace ?? null, uid ?? null, jsonOf(spec), seed, teams],
   );
   await supersede(client, { runId, name, namespace, uid });
   const { phase, attempts, seconds, placed, cut } = rows[0]!;
@@ -45,7 +46,7 @@ async function supersede(
      WHERE run_id IN (
        SELECT run_id FROM run_states WHERE run_id <> $1 AND name = $2 AND namespace = $3 AND state IN ('Interrupted', 'Lost')
        UNION SELECT run_id FROM runs WHERE run_id <> $1 AND resource_uid = $4 AND phase IN ('Running', 'Interrupted'))`,
-    [runId, name, namespace ?? null, uid ?? null, JSON.stringify({ error: `the run ${runId} has taken its place` })],
+    [runId, name, namespace ?? null, uid ?? null, jsonOf({ error: `the run ${runId} has taken its place` })],
   );
 }
 
@@ -69,14 +70,14 @@ export async function finishRun(
   const { dataset, model } = rows;
   await client.query(
     'INSERT INTO datasets (hash, rows, features, target, schema) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
-    [dataset.hash, dataset.rows, dataset.features, dataset.target, JSON.stringify(dataset.schema)],
+    [dataset.hash, dataset.rows, dataset.features, dataset.target, jsonOf(dataset.schema)],
   );
   await insertIndividuals(client, runId, rows);
   const version = await insertModel(client, runId, rows);
   const { role, why } = await promoteIfBetter(client, rows, promotion);
   await client.query(
     `UPDATE runs SET phase = 'Succeeded', metric = $2, result = $3, dataset_hash = $4, seen_at = now(), completed_at = now() WHERE run_id = $1`,
-    [runId, rows.metric, JSON.stringify(rows.result), dataset.hash],
+    [runId, rows.metric, jsonOf(rows.result), dataset.hash],
   );
   await audit(client, 'coordinator', 'register', model.modelId, { version, role, ...(why ? { why } : {}) });
   return { version, role };
@@ -90,14 +91,14 @@ async function insertIndividuals(
   await client.query(
     `INSERT INTO generations (run_id, generation, complete, best)
      SELECT $1, g.generation, g.complete, g.best FROM jsonb_to_recordset($2::jsonb) AS g (generation integer, complete integer, best double precision)`,
-    [runId, JSON.stringify(generations)],
+    [runId, jsonOf(generations)],
   );
   await client.query(
     `INSERT INTO individuals (run_id, index, generation, island, genome_key, learner, genes, parents, score, fold_scores, cost, on_front)
      SELECT $1, i.index, i.generation, i.island, i.key, i.learner, i.genes, i.parents, i.score, i."foldScores", i.cost, i."onFront"
      FROM jsonb_to_recordset($2::jsonb) AS i (index integer, generation integer, island integer, key text, learner text, genes jsonb, parents integer[],
        score double precision, "foldScores" double precision[], cost double precision, "onFront" boolean)`,
-    [runId, JSON.stringify(individuals)],
+    [runId, jsonOf(individuals)],
   );
 }
 
@@ -123,7 +124,7 @@ async function insertModel(client: pg.PoolClient, runId: string, { metric, model
       model.holdout,
       model.rocAuc,
       model.f1Score,
-      JSON.stringify(model.parameters),
+      jsonOf(model.parameters),
       runId,
       dataset.hash,
       model.sha256,

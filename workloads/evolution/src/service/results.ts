@@ -10,6 +10,7 @@ import { packModel } from '../run/model.ts';
 import type { RunResult } from '../run/run.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { frontsOf } from '../search/nsga2.ts';
+import { startOf } from '../text.ts';
 
 /** What goes into the resource's status. */
 export interface RunSummary {
@@ -78,7 +79,7 @@ export function summaryOf(runId: string, result: RunResult, output: RunSummary['
 
 /** Those that fit into a status. */
 export function suspectColumns(suspects: readonly Suspect[]): string[] {
-  const columns = suspects.flatMap(({ column }) => (column === undefined ? [] : [column.slice(0, 256)]));
+  const columns = suspects.flatMap(({ column }) => (column === undefined ? [] : [startOf(column, 256)]));
   return [...new Set(columns)].slice(0, 8);
 }
 
