@@ -1,6 +1,6 @@
 import '../testing/pg.ts';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -207,20 +207,67 @@ it('several coordinators may open a fresh registry at once', async () => {
   await Promise.all(all.map((each) => each.close()));
 });
 
-it('comes back whole from pg_dump and pg_restore', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'quintet-dump-'));
-  try {
-    const file = join(folder, 'registry.dump');
-    await run('pg_dump', ['--format=custom', '--file', file, postgres.url]);
+describe('pg_dump and pg_restore as the docs have them', () => {
+  let folder: string;
+  let commands: string[];
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'quintet-dump-'));
+    const page = await readFile(new URL('../../../../docs/kinds/evolutionrun.md', import.meta.url), 'utf8');
+    commands = /### Backup[^]*?```sh\n([^]*?)```/.exec(page)![1]!.trim().split('\n');
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const shell = (part: string[], url: string) =>
+    run('bash', ['-ec', part.join('\n')], { cwd: folder, env: { ...process.env, QUINTET_POSTGRES_URL: url } });
+  const register = async (url: string, runId: string) => {
+    const opened = await Registry.open(url);
+    await opened.startRun({ runId, name: runId, spec: {}, seed: 0, teams: [] });
+    await opened.finishRun(runId, rowsOf(`${runId}-m1`, 0.8), challenger);
+    await opened.close();
+  };
+  const modelsIn = async (url: string) => {
+    const opened = await Registry.open(url);
+    const ids = (await opened.models()).map(({ modelId }) => modelId);
+    const content = await opened.content(ids.at(-1)!);
+    await opened.close();
+    return { ids, content: content && [...content] };
+  };
+
+  it('bring back one namespace, and leave the others of the database as they are', async () => {
+    const database = await newDatabase('shared');
+    const [ours, theirs] = ['evolutionrun_team_a_01', 'evolutionrun_team_b_02'].map(
+      (schema) => `${database}?options=-c%20search_path%3D${schema}`,
+    ) as [string, string];
+    for (const url of [ours, theirs, database]) await register(url, 'before');
+    await shell(commands.slice(0, -1), ours);
+    for (const url of [ours, theirs, database]) await register(url, 'after');
+    await shell(commands.slice(-1), ours);
+    expect(await modelsIn(ours)).toEqual({ ids: ['before-m1'], content: [1, 2, 3] });
+    const both = { ids: ['after-m1', 'before-m1'], content: [1, 2, 3] };
+    expect(await modelsIn(theirs)).toEqual(both);
+    expect(await modelsIn(database)).toEqual(both);
+  });
+
+  it('keep a registry in a database of its own, and fill an empty one', async () => {
+    await shell(commands.slice(0, -1), postgres.url);
     const url = await newDatabase('restored');
-    await run('pg_restore', ['--no-owner', '--dbname', url, file]);
+    await shell(commands.slice(-1), url);
     const restored = await Registry.open(url);
     expect(await restored.models()).toEqual(await registry.models());
+    expect(await restored.runs()).toEqual(await registry.runs());
     expect(Buffer.from((await restored.content('r3-m1'))!)).toEqual(Buffer.of(1, 2, 3));
     await restored.close();
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  });
+
+  it('change nothing where the dump is damaged', async () => {
+    const url = await newDatabase('kept');
+    await register(url, 'before');
+    await shell(commands.slice(0, -1), url);
+    const bytes = await readFile(join(folder, 'registry.dump'));
+    await writeFile(join(folder, 'registry.dump'), bytes.subarray(0, bytes.length - 2000));
+    await register(url, 'after');
+    await expect(shell(commands.slice(-1), url)).rejects.toThrow(/pg_restore/);
+    expect((await modelsIn(url)).ids).toEqual(['after-m1', 'before-m1']);
+  });
 });
 
 it.each([

@@ -63,7 +63,11 @@ it('holds a number and a code of each row, whatever a request was filled with', 
   let kept = 0;
   const watched = { ...model, drift: (features: Parameters<typeof model.drift>[0]) => ((kept = sizeOf(features)), []) };
   const junk = { load: 'x'.repeat(10_000), site: 'y'.repeat(10_000), other: 'z'.repeat(10_000) };
-  const features = featuresOfRows(specs, Array.from({ length: 1000 }, () => junk), () => undefined);
+  const features = featuresOfRows(
+    specs,
+    Array.from({ length: 1000 }, () => junk),
+    () => undefined,
+  );
   for (let i = 0; i < 5; i++) meter.see({ ...served('m1'), model: watched }, features);
   meter.read();
   expect(kept).toBe(2 * 4 * 1000);
