@@ -12,6 +12,7 @@ import { randomOf } from '../random.ts';
 import { modelOf, type StoredModel } from '../run/model.ts';
 import { keyOf } from '../search/genome.ts';
 import { exportOnnx } from './export.ts';
+import { GraphWriter } from './graph.ts';
 
 type Rows = Record<string, Cell>[];
 const random = randomOf('onnx');
@@ -198,6 +199,14 @@ describe('an exported model predicts raw rows as ours does:', () => {
     const levels = new Array<string>(length).fill('w');
     const features = model.features.map((each) => (each.levels ? { ...each, levels } : each));
     expect(() => exportOnnx({ ...model, features })).toThrow(`tables of ${words} words are more than`);
+  });
+
+  it('refuses a graph that nobody could load', () => {
+    const graph = new GraphWriter([]);
+    graph.numbers(new Float32Array(40 << 20));
+    expect(() => graph.doubles(new Float64Array(13 << 20), [13 << 20])).toThrow(
+      expect.objectContaining({ reason: 'Unsupported', message: expect.stringContaining('more than 256 MiB') }),
+    );
   });
 
   it('refuses by name what ONNX cannot express', async () => {

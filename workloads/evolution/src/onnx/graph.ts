@@ -1,5 +1,10 @@
 // A graph that is written node by node: each call gives the name of what it computes.
 import type { AttributeValue, GraphNode, Initializer } from '@quintet/runtime/onnx';
+import { mebibytes } from '../data/size.ts';
+import { EvolutionError } from '../errors.ts';
+
+/** Bytes of constants: a file holds at most 2 GiB, and long before that nobody wants to load it. */
+const mostBytes = 256 << 20;
 
 /** As the proto numbers them. */
 const elementTypes = { float32: 1, int64: 7, float64: 11 } as const;
@@ -10,6 +15,7 @@ export class GraphWriter {
   readonly #known = new Map<string, string>();
   readonly #inputs: ReadonlySet<string>;
   #names = 0;
+  #bytes = 0;
 
   /** @param inputs Names that are the caller's, in the one space of names that a graph has */
   constructor(inputs: readonly string[]) {
@@ -42,15 +48,11 @@ export class GraphWriter {
   }
 
   numbers(values: ArrayLike<number>, dims: readonly number[] = [values.length]): string {
-    const name = this.#fresh('c');
-    this.initializers.push({ name, dims, values: Float32Array.from(values) });
-    return name;
+    return this.#constant(Float32Array.from(values), dims);
   }
 
   doubles(values: Float64Array, dims: readonly number[]): string {
-    const name = this.#fresh('c');
-    this.initializers.push({ name, dims, values });
-    return name;
+    return this.#constant(values, dims);
   }
 
   number(value: number): string {
@@ -58,9 +60,7 @@ export class GraphWriter {
   }
 
   places(...values: number[]): string {
-    const name = this.#fresh('c');
-    this.initializers.push({ name, dims: [values.length], values: BigInt64Array.from(values, BigInt) });
-    return name;
+    return this.#constant(BigInt64Array.from(values, BigInt), [values.length]);
   }
 
   /** The node's name, or where an input has it, the next after it that none has. */
@@ -82,6 +82,20 @@ export class GraphWriter {
   /** 1 where the condition holds. */
   indicator(condition: string): string {
     return this.cast(condition, 'float32');
+  }
+
+  /** @throws EvolutionError Unsupported where the graph becomes too large */
+  #constant(values: Initializer['values'], dims: readonly number[]): string {
+    this.#bytes += values.byteLength;
+    if (this.#bytes > mostBytes)
+      throw new EvolutionError(
+        'Unsupported',
+        `the model's constants (such as lines of linear trees, or rows of neighbours) take more than ${mebibytes(mostBytes)} in ONNX`,
+        { field: 'spec.search.learners' },
+      );
+    const name = this.#fresh('c');
+    this.initializers.push({ name, dims, values });
+    return name;
   }
 
   #fresh(prefix: string): string {

@@ -1,10 +1,6 @@
 // k nearest neighbours: the same sums in the same order and precision as ours, so that ties fall alike.
-import { EvolutionError } from '../errors.ts';
 import type { LearnerState } from '../learners/learner.ts';
 import type { GraphWriter } from './graph.ts';
-
-/** A graph has the taught rows in full. */
-const mostCells = 4_000_000;
 
 /** The matrix has no gaps. @returns the name of values or probabilities, rows × outputs */
 export function writeNeighbors(
@@ -13,12 +9,6 @@ export function writeNeighbors(
   { data, y, weights, columns, k, byDistance, power }: LearnerState & { kind: 'Neighbors' },
   outputs: number,
 ): string {
-  if (data.length > mostCells)
-    throw new EvolutionError(
-      'Unsupported',
-      `neighbours of ${data.length} cells are more than the ${mostCells} that a graph may have of one pipeline`,
-      { field: 'spec.search.learners' },
-    );
   const [distances, places] = graph.pair('TopK', [distancesOf(graph, matrix, data, columns, power), graph.places(k)], {
     axis: { int: 1 },
     largest: { int: 0 },
@@ -49,8 +39,8 @@ function distancesOf(graph: GraphWriter, matrix: string, data: Float32Array, col
   let sum: string | undefined;
   for (let j = 0; j < columns; j++) {
     const own = graph.op('Gather', [cells, graph.places(j)], { axis: { int: 1 } });
-    const theirs = Float64Array.from({ length: data.length / columns }, (_, i) => data[i * columns + j]!);
-    const apart = graph.op('Sub', [own, graph.doubles(theirs, [1, theirs.length])]);
+    const theirs = Float32Array.from({ length: data.length / columns }, (_, i) => data[i * columns + j]!);
+    const apart = graph.op('Sub', [own, graph.cast(graph.numbers(theirs, [1, theirs.length]), 'float64')]);
     const part = power === 2 ? graph.op('Mul', [apart, apart]) : graph.op('Abs', [apart]);
     sum = sum === undefined ? part : graph.op('Add', [sum, part]);
   }
