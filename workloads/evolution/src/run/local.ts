@@ -101,7 +101,9 @@ async function specAndTable(
   const task = taskOf(table, options.target);
   if (task === 'Regression') return { spec: draft, table };
   const spec = specOf(options, format, task);
-  return { spec, table: await readTable(options.file, tableOptionsOf(spec)) };
+  // Words have been read as what they are; numbers that stand for classes are read again, as words.
+  const words = table.columns.some(({ name, type }) => name === options.target && type === 'Categorical');
+  return { spec, table: words ? table : await readTable(options.file, tableOptionsOf(spec)) };
 }
 
 /** Words are classes, and so are a few whole numbers. */
