@@ -19,6 +19,27 @@ describe('of what moves', () => {
     expect(distance(hashOf(shown?.pixels as WorkingPixels), hashOf((await decode(hidden)).pixels))).toBeLessThan(20);
   });
 
+  test('plain frames of many colours, or such as are hardly seen, take no place of a picture', async () => {
+    const plain = async (hue: number) => {
+      const background = { r: (hue * 83) % 256, g: (hue * 147) % 256, b: (hue * 211) % 256 };
+      return await sharp({ create: { width: 160, height: 120, channels: 3, background } })
+        .png()
+        .toBuffer();
+    };
+    const faint = async (seed: number) =>
+      await sharp(await shrunk(seed))
+        .linear(0.02, 120)
+        .png()
+        .toBuffer();
+    const others = await Promise.all([...Array(12).keys()].flatMap((i) => [plain(i), faint(i)]));
+    others[17] = await sharp(await shrunk(50))
+      .linear(0.4, 90)
+      .png()
+      .toBuffer();
+    const { frames } = await decodeFrames(await animationOf('APNG', others));
+    expect(frames.map(({ index }) => index)).toContain(17);
+  });
+
   test('the first frame is what it was for whoever decodes it alone', async () => {
     for (const format of moving) {
       const file = await animationOf(format, await clip(3));

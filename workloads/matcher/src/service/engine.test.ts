@@ -3,6 +3,7 @@ import { eventually } from '@quintet/runtime/testing';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPool, type TestPool } from '../testing/pool.ts';
+import * as answers from './answers.ts';
 
 let pool: TestPool;
 beforeAll(async () => {
@@ -32,6 +33,40 @@ describe('bad input', () => {
     const { id } = await pool.registered({ profile });
     expect(await pool.match({ profile })).toMatchObject({ matches: [{ item: id }] });
   });
+});
+
+test('the OpenAPI document says what is sent and answered, and answers are so', async () => {
+  const { body } = await pool.call('GET', '/openapi.json');
+  const { paths } = body as { paths: Record<string, Record<string, { requestBody?: object; responses: object }>> };
+  const described = Object.entries(paths)
+    .filter(([path]) => /\/api\/v1\/(match|items|banks|feed)/.test(path))
+    .flatMap(([path, methods]) => Object.entries(methods).map(([method, said]) => ({ path, method, ...said })));
+  expect(described).toHaveLength(14);
+  for (const { path, method, requestBody, responses } of described) {
+    const isRead = method === 'get' || method === 'delete';
+    expect([path, method, requestBody !== undefined]).toEqual([path, method, !isRead]);
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining([expect.stringMatching(/^20[014]$/) as string]));
+  }
+  expect(paths['/api/v1/match']?.['post']).toMatchObject({
+    requestBody: { content: { 'application/json': { schema: { properties: { image: {}, hash: {}, topK: {} } } } } },
+    responses: { 200: { content: { 'application/json': { schema: { properties: { matches: {}, frames: {} } } } } } },
+  });
+  const item = { id: 'described', hash: 'b'.repeat(64), profile: { name: 'Described' }, metadata: { a: 1 } };
+  answers.registered.parse((await pool.call('POST', '/api/v1/items', item)).body);
+  const at = async (path: string) => (await pool.call('GET', `/api/v1/${path}`)).body;
+  answers.itemWithOpinions.parse(await at('items/described'));
+  answers.audit.parse(await at('items/described/audit'));
+  answers.items.parse(await at('items'));
+  answers.banks.parse(await at('banks'));
+  answers.feed.parse(await at('feed'));
+  const until = new Date(Date.now() + 60_000).toISOString();
+  const state = { state: 'Disabled', until };
+  answers.item.parse((await pool.call('PUT', '/api/v1/items/described/state', state)).body);
+  answers.bank.parse((await pool.call('PUT', '/api/v1/banks/described', { enabledRatio: 0.5 })).body);
+  const imported = await pool.post('/api/v1/items/import', { items: [{ id: 'no hash' }] });
+  answers.imported.parse(JSON.parse(await imported.text()));
+  const batch = { queries: [{ hash: item.hash }, { hash: 'x' }] };
+  answers.verdicts.parse((await pool.call('POST', '/api/v1/match/batch', batch)).body);
 });
 
 test('verdicts on items seen before go on while PostgreSQL is away, and health says so', async () => {

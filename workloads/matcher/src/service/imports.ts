@@ -1,13 +1,17 @@
 // Imports of any length, told as they come. An image is held no longer than its hashing takes.
 import { Readable } from 'node:stream';
+import type { z } from 'zod';
 import { MatcherError } from '../errors.ts';
 import type { NewItem } from '../record/record.ts';
 import { check } from '../record/writes.ts';
+import { imported } from './answers.ts';
+import { answers, readByHandler, sentAsItIs } from './described.ts';
 import { batches, linesOf } from './lines.ts';
 import { itemReader } from './newItem.ts';
 import { shareOf } from './quarantine.ts';
 import { actorOf } from './requests.ts';
 import type { Service } from './routes.ts';
+import * as schemas from './schemas.ts';
 
 /** What is written together: items, and bytes of them. */
 const together = { items: 200, bytes: 8 << 20 };
@@ -22,9 +26,17 @@ export function importRoute({ server, context, started, ensureBanks, bodyLimit }
   const { config } = context;
   const readItem = itemReader(started);
 
+  const schema = {
+    summary: 'Register many items',
+    description:
+      'Also as application/x-ndjson, an item to a line, of any length. Progress comes as application/x-ndjson.',
+    body: schemas.importDescribed as z.ZodType,
+    response: answers(imported),
+  };
+
   server.post(
     '/api/v1/items/import',
-    { bodyLimit, config: { longBody: true } },
+    { bodyLimit, config: { longBody: true }, schema, ...readByHandler, ...sentAsItIs },
     async ({ body, identity, signal }, reply) => {
       const { record } = await started;
       await ensureBanks(identity.tenant);

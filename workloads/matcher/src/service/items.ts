@@ -1,9 +1,12 @@
 // Items: registered, looked at, enabled and disabled, judged, audited, fed to others.
+import type { z } from 'zod';
 import { MatcherError } from '../errors.ts';
 import type { Stage } from '../match/verdict.ts';
 import { formatHash } from '../pdq/pdq.ts';
 import type { Item } from '../record/record.ts';
+import { audit, done, feed, item as itemAnswer, itemWithOpinions, registered } from './answers.ts';
 import type { MatcherConfig } from './config.ts';
+import { answers, readByHandler, sentAsItIs } from './described.ts';
 import { itemReader } from './newItem.ts';
 import { shareOf } from './quarantine.ts';
 import { actorOf } from './requests.ts';
@@ -14,57 +17,83 @@ export function itemRoutes({ server, context, started, ensureBanks, bodyLimit }:
   const { config } = context;
   const readItem = itemReader(started);
 
-  server.post('/api/v1/items', { bodyLimit }, async ({ body, identity }, reply) => {
-    const { record } = await started;
-    await ensureBanks(identity.tenant);
-    const { item, frame } = await readItem(body);
-    const { added } = await record.register(actorOf(identity), [item], shareOf(config, identity));
-    if (!added[0]) throw new MatcherError('ItemExists', `item ${item.id} is registered already`);
-    return await reply.code(201).send({
-      ...shown(added[0], await bankNames(await started, identity.tenant)),
-      findableBy: findableBy(added[0], config),
-      // Which of an animation's frames it is found by.
-      ...(frame && { frame }),
-    });
-  });
+  const registration = {
+    summary: 'Register an item',
+    description: 'Also as multipart/form-data, the file in `image` and the other members as JSON in `item`.',
+    body: schemas.itemBody as z.ZodType,
+    response: answers(registered, 201),
+  };
+  server.post(
+    '/api/v1/items',
+    { bodyLimit, schema: registration, ...readByHandler, ...sentAsItIs },
+    async ({ body, identity }, reply) => {
+      const { record } = await started;
+      await ensureBanks(identity.tenant);
+      const { item, frame } = await readItem(body);
+      const { added } = await record.register(actorOf(identity), [item], shareOf(config, identity));
+      if (!added[0]) throw new MatcherError('ItemExists', `item ${item.id} is registered already`);
+      return await reply.code(201).send({
+        ...shown(added[0], await bankNames(await started, identity.tenant)),
+        findableBy: findableBy(added[0], config),
+        // Which of an animation's frames it is found by.
+        ...(frame && { frame }),
+      });
+    },
+  );
 
-  server.get('/api/v1/items/:id', { schema: { params: schemas.itemParams } }, async ({ params, identity }) => {
+  const params = schemas.itemParams;
+  const looked = { summary: 'An item, with counts of opinions', params, response: answers(itemWithOpinions) };
+  server.get('/api/v1/items/:id', { schema: looked, ...sentAsItIs }, async ({ params: { id }, identity }) => {
     const parts = await started;
-    const item = await parts.record.item(identity.tenant, params.id);
-    if (!item) throw new MatcherError('ItemUnknown', `item ${params.id} does not exist`);
+    const item = await parts.record.item(identity.tenant, id);
+    if (!item) throw new MatcherError('ItemUnknown', `item ${id} does not exist`);
     const opinions = await parts.record.opinions(item.number);
     return { ...shown(item, await bankNames(parts, identity.tenant)), opinions };
   });
 
   server.delete(
     '/api/v1/items/:id',
-    { schema: { params: schemas.itemParams } },
-    async ({ params, identity }, reply) => {
-      await (await started).record.setState(actorOf(identity), params.id, 'Removed');
+    { schema: { summary: 'Delete an item', params, response: answers(done, 204) } },
+    async ({ params: { id }, identity }, reply) => {
+      await (await started).record.setState(actorOf(identity), id, 'Removed');
       return await reply.code(204).send();
     },
   );
 
-  const stateSchema = { params: schemas.itemParams, body: schemas.stateBody };
-  server.put('/api/v1/items/:id/state', { schema: stateSchema }, async ({ params, body, identity }) => {
+  const stateSchema = {
+    summary: 'Enable an item, or disable it',
+    params,
+    body: schemas.stateBody,
+    response: answers(itemAnswer),
+  };
+  const stateOptions = { schema: stateSchema, ...sentAsItIs };
+  server.put('/api/v1/items/:id/state', stateOptions, async ({ params: { id }, body, identity }) => {
     const parts = await started;
     const until = body.until === undefined ? null : new Date(body.until);
-    const item = await parts.record.setState(actorOf(identity), params.id, body.state, until);
+    const item = await parts.record.setState(actorOf(identity), id, body.state, until);
     return shown(item, await bankNames(parts, identity.tenant));
   });
 
-  const opinionSchema = { params: schemas.itemParams, body: schemas.opinionBody };
-  server.post('/api/v1/items/:id/opinions', { schema: opinionSchema }, async ({ params, body, identity }, reply) => {
-    await (await started).record.giveOpinion(actorOf(identity), params.id, body.opinion, body.note);
+  const opinionSchema = {
+    summary: 'Confirm that an item is what it is registered as, or reject it',
+    params,
+    body: schemas.opinionBody,
+    response: answers(done, 204),
+  };
+  const opinionPath = '/api/v1/items/:id/opinions';
+  server.post(opinionPath, { schema: opinionSchema }, async ({ params: { id }, body, identity }, reply) => {
+    await (await started).record.giveOpinion(actorOf(identity), id, body.opinion, body.note);
     return await reply.code(204).send();
   });
 
-  server.get('/api/v1/items/:id/audit', { schema: { params: schemas.itemParams } }, async ({ params, identity }) => ({
-    entries: await (await started).record.audit(identity.tenant, `item/${params.id}`),
+  const audited = { summary: 'Who changed an item', params, response: answers(audit) };
+  server.get('/api/v1/items/:id/audit', { schema: audited, ...sentAsItIs }, async ({ params: { id }, identity }) => ({
+    entries: await (await started).record.audit(identity.tenant, `item/${id}`),
   }));
 
+  const fed = { summary: 'Own items and withdrawals', querystring: schemas.feedQuery, response: answers(feed) };
   if (config.exchange.export === 'Enabled')
-    server.get('/api/v1/feed', { schema: { querystring: schemas.feedQuery } }, async ({ query, identity }) => {
+    server.get('/api/v1/feed', { schema: fed, ...sentAsItIs }, async ({ query, identity }) => {
       const parts = await started;
       const page = await parts.record.page(identity.tenant, query.cursor, query.limit);
       const names = await bankNames(parts, identity.tenant);

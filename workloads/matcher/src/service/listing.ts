@@ -1,6 +1,8 @@
 // Looking through items: a page at a time, or all of them as lines that `/api/v1/items/import` takes again.
 import { Readable } from 'node:stream';
 import type { Item } from '../record/record.ts';
+import { items } from './answers.ts';
+import { answers, sentAsItIs } from './described.ts';
 import { bankNames, shown } from './items.ts';
 import type { Service } from './routes.ts';
 import * as schemas from './schemas.ts';
@@ -10,31 +12,33 @@ const lines = 'application/x-ndjson';
 const exportBatch = 500;
 
 export function listing({ server, started }: Service): void {
-  server.get(
-    '/api/v1/items',
-    { schema: { querystring: schemas.listQuery } },
-    async ({ query, headers, identity, signal }, reply) => {
-      const parts = await started;
-      const { cursor, limit, bank, state } = query;
-      const names = await bankNames(parts, identity.tenant);
-      const of = (after: number, most: number) =>
-        parts.record.list({ tenant: identity.tenant, after, limit: most, bank, state });
-      if (!headers.accept?.includes(lines)) {
-        const items = await of(cursor, limit);
-        return { cursor: items.at(-1)?.number ?? cursor, items: items.map((item) => shown(item, names)) };
+  const schema = {
+    summary: 'A page of items',
+    description: 'With accept: application/x-ndjson all of them, as lines that an import takes.',
+    querystring: schemas.listQuery,
+    response: answers(items),
+  };
+  server.get('/api/v1/items', { schema, ...sentAsItIs }, async ({ query, headers, identity, signal }, reply) => {
+    const parts = await started;
+    const { cursor, limit, bank, state } = query;
+    const names = await bankNames(parts, identity.tenant);
+    const of = (after: number, most: number) =>
+      parts.record.list({ tenant: identity.tenant, after, limit: most, bank, state });
+    if (!headers.accept?.includes(lines)) {
+      const page = await of(cursor, limit);
+      return { cursor: page.at(-1)?.number ?? cursor, items: page.map((item) => shown(item, names)) };
+    }
+    const all = async function* () {
+      for (let after = cursor; !signal.aborted; ) {
+        const batch = await of(after, exportBatch);
+        const last = batch.at(-1);
+        if (!last) return;
+        yield batch.map((item) => `${JSON.stringify(line(item, names))}\n`).join('');
+        after = last.number;
       }
-      const all = async function* () {
-        for (let after = cursor; !signal.aborted; ) {
-          const items = await of(after, exportBatch);
-          const last = items.at(-1);
-          if (!last) return;
-          yield items.map((item) => `${JSON.stringify(line(item, names))}\n`).join('');
-          after = last.number;
-        }
-      };
-      return await reply.type(lines).send(Readable.from(all()));
-    },
-  );
+    };
+    return await reply.type(lines).send(Readable.from(all()));
+  });
 }
 
 /** What an import needs to have the item again, as much in force as it was; features and vectors are of images, which nobody keeps. */

@@ -99,7 +99,7 @@ test.each(moving)('a picture that is hidden in a later frame of %s is found, and
   for (const level of ['Speed', 'Accuracy']) {
     expect(await pool.match({ image: file, level })).toMatchObject({
       decidedBy: 'Hash',
-      frames: { of: 5, read: 5, judged: [0, 1, 2, 4] },
+      frames: { of: 5, read: 5, judged: [0, 2, 4] },
       matches: [{ item: id, evidence: { frame: 2 } }],
     });
   }

@@ -9,7 +9,9 @@ import type { Fingerprint, Level } from '../match/fingerprint.ts';
 import type { Verdict } from '../match/matcher.ts';
 import { formatHash, parseHash, type Variant } from '../pdq/pdq.ts';
 import { turned } from '../pdq/turn.ts';
+import { verdict, verdicts } from './answers.ts';
 import { asHttp, fromBase64, readBody } from './bodies.ts';
+import { answers, readByHandler, sentAsItIs } from './described.ts';
 import { operations } from './operations.ts';
 import { parse } from './requests.ts';
 import type { Service } from './routes.ts';
@@ -29,9 +31,7 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
   });
   context.signal.addEventListener('abort', () => void prints.close(), { once: true });
   const levels = new ServiceLevels();
-  const verdicts = counter(registry, 'quintet_matcher_verdicts_total', 'Verdicts by the stage that decided.', [
-    'stage',
-  ]);
+  const counted = counter(registry, 'quintet_matcher_verdicts_total', 'Verdicts by the stage that decided.', ['stage']);
 
   const fingerprint = async (file: Uint8Array, level: Level, tenant: string, signal: AbortSignal) => {
     const { matcher } = await started;
@@ -69,7 +69,7 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
     const print = file && (await fingerprint(file, level, tenant, signal));
     const hashed = performance.now();
     const { topK, minScore, banks, profile } = body;
-    const verdict: Verdict = await matcher.match({
+    const decided: Verdict = await matcher.match({
       tenant,
       level,
       topK,
@@ -80,11 +80,11 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
         print?.value ??
         (body.hash ? ofHash(body.hash, body.quality ?? 100, matcher.fingerprints.waysOf(level)) : undefined),
     });
-    calls.add({ tenant, sha256: print?.value.sha256 ?? null }, verdict);
-    verdicts.inc({ stage: verdict.decidedBy ?? 'None' });
+    calls.add({ tenant, sha256: print?.value.sha256 ?? null }, decided);
+    counted.inc({ stage: decided.decidedBy ?? 'None' });
     const done = performance.now();
     const milliseconds = { image: hashed - begun, search: done - hashed, total: done - begun };
-    return { ...verdict, level, cached: print?.hit ?? false, milliseconds };
+    return { ...decided, level, cached: print?.hit ?? false, milliseconds };
   };
 
   const measured = async (query: MatchBody, file: Uint8Array | undefined, tenant: string, signal: AbortSignal) => {
@@ -102,13 +102,30 @@ export async function matching({ server, context, started, ensureBanks, bodyLimi
     }
   };
 
-  server.post('/api/v1/match', { bodyLimit }, async ({ body, identity, signal }) => {
-    const { fields, image } = await readBody(body, 'query');
-    const query = parse(schemas.matchBody, fields);
-    return await measured(query, image, identity.tenant, signal);
-  });
+  const one = {
+    summary: 'What an image, a hash or a profile matches',
+    description:
+      'Also as multipart/form-data, the file in `image` and the other members as JSON in `query`; or the file alone (image/*, application/octet-stream).',
+    body: schemas.matchBody as z.ZodType,
+    response: answers(verdict),
+  };
+  server.post(
+    '/api/v1/match',
+    { bodyLimit, schema: one, ...readByHandler, ...sentAsItIs },
+    async ({ body, identity, signal }) => {
+      const { fields, image } = await readBody(body, 'query');
+      const query = parse(schemas.matchBody, fields);
+      return await measured(query, image, identity.tenant, signal);
+    },
+  );
 
-  server.post('/api/v1/match/batch', { bodyLimit: 4 * bodyLimit }, async ({ body, identity, signal }) => {
+  const many = {
+    summary: 'What each of up to 64 queries matches, or why it is refused',
+    body: schemas.matchBatchDescribed as z.ZodType,
+    response: answers(verdicts),
+  };
+  const batchOptions = { bodyLimit: 4 * bodyLimit, schema: many, ...readByHandler, ...sentAsItIs };
+  server.post('/api/v1/match/batch', batchOptions, async ({ body, identity, signal }) => {
     const { queries } = parse(schemas.matchBatchBody, body);
     const results = await Promise.all(
       queries.map(async (query) => {

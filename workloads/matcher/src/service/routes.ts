@@ -6,9 +6,11 @@ import type { Matcher } from '../match/matcher.ts';
 import type { Bank, Recorded } from '../record/record.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Shards } from '../shards/shards.ts';
+import { audit, bank as bankAnswer, banks as banksAnswer } from './answers.ts';
 import { createBanks } from './banks.ts';
 import { asHttp } from './bodies.ts';
 import type { MatcherConfig } from './config.ts';
+import { answers, sentAsItIs } from './described.ts';
 import { importRoute } from './imports.ts';
 import { itemRoutes } from './items.ts';
 import { listing } from './listing.ts';
@@ -94,27 +96,38 @@ function banksEnsured(config: MatcherConfig, started: Promise<Parts>): Service['
 }
 
 function bankRoutes({ server, started, ensureBanks }: Service): void {
-  server.get('/api/v1/banks', async ({ identity }) => {
+  const listed = { summary: 'The banks of the tenant', response: answers(banksAnswer) };
+  server.get('/api/v1/banks', { schema: listed, ...sentAsItIs }, async ({ identity }) => {
     await ensureBanks(identity.tenant);
     const { record } = await started;
     return { banks: (await record.banks()).filter(({ tenant }) => tenant === identity.tenant).map(shown) };
   });
 
-  const bankSchema = { params: schemas.bankParams, body: schemas.bankBody };
-  server.put('/api/v1/banks/:name', { schema: bankSchema }, async ({ params, body, identity }) => {
-    const { kind, maxDistance, enabledRatio, suppresses } = body;
-    const bank = await (await started).record.setBank(actorOf(identity), params.name, {
-      ...(kind !== undefined && { kind }),
-      ...(maxDistance !== undefined && { maxDistance }),
-      ...(enabledRatio !== undefined && { enabledRatio }),
-      ...(suppresses !== undefined && { suppresses }),
-    });
-    return shown(bank);
-  });
+  const params = schemas.bankParams;
+  const changed = { summary: 'Make or change a bank', params, body: schemas.bankBody, response: answers(bankAnswer) };
+  server.put(
+    '/api/v1/banks/:name',
+    { schema: changed, ...sentAsItIs },
+    async ({ params: { name }, body, identity }) => {
+      const { kind, maxDistance, enabledRatio, suppresses } = body;
+      const bank = await (await started).record.setBank(actorOf(identity), name, {
+        ...(kind !== undefined && { kind }),
+        ...(maxDistance !== undefined && { maxDistance }),
+        ...(enabledRatio !== undefined && { enabledRatio }),
+        ...(suppresses !== undefined && { suppresses }),
+      });
+      return shown(bank);
+    },
+  );
 
-  server.get('/api/v1/banks/:name/audit', { schema: { params: schemas.bankParams } }, async ({ params, identity }) => ({
-    entries: await (await started).record.audit(identity.tenant, `bank/${params.name}`),
-  }));
+  const audited = { summary: 'Who changed a bank', params, response: answers(audit) };
+  server.get(
+    '/api/v1/banks/:name/audit',
+    { schema: audited, ...sentAsItIs },
+    async ({ params: { name }, identity }) => ({
+      entries: await (await started).record.audit(identity.tenant, `bank/${name}`),
+    }),
+  );
 }
 
 function shown({ name, kind, maxDistance, enabledRatio, suppresses }: Bank) {

@@ -40,21 +40,24 @@ const querySchema = {
   banks: z.array(bankName).max(32).optional(),
 };
 
-/** `image` is base64. In a multipart body it is the file, and the other members stand as JSON in the field `query`. */
+const base64 = z.string().optional().describe('The file in base64.');
+
+/** In a multipart body `image` is the file, and the other members stand as JSON in the field `query`. */
 export const matchBody = z.strictObject({
-  image: z.string().optional(),
+  image: base64,
   hash: hash.optional(),
   quality,
   ...querySchema,
 });
 /** Each is read on its own, so that one that is not as described takes no other with it. */
-export const matchBatchBody = z.strictObject({ queries: z.array(z.unknown()).min(1).max(64) });
+export const matchBatchBody = batchOf(z.unknown());
+export const matchBatchDescribed = batchOf(matchBody);
 
 export const itemBody = z
   .strictObject({
     id: identifier,
     bank: bankName.default('default'),
-    image: z.string().optional(),
+    image: base64,
     hash: hash.optional(),
     quality,
     /** Of the image that is not sent: as another pool exports it. */
@@ -70,6 +73,8 @@ export const itemBody = z
   })
   .refine(({ state, disabledUntil }) => !disabledUntil || state === 'Disabled', 'disabledUntil is of disabled items')
   .refine(({ sha256, hash: ofImage, image }) => !sha256 || ofImage || image, 'sha256 needs the hash of the same image');
+
+export const importDescribed = z.object({ items: z.array(itemBody) });
 
 /** Items of a feed have its name before theirs. */
 export const itemParams = z.object({ id: identifier });
@@ -98,6 +103,10 @@ export const listQuery = z.object({
   bank: bankName.optional(),
   state: z.enum(['Enabled', 'Disabled', 'Quarantined']).optional(),
 });
+
+function batchOf<Q extends z.ZodType>(query: Q) {
+  return z.strictObject({ queries: z.array(query).min(1).max(64) });
+}
 
 function isDeeperThan(value: unknown, most: number): boolean {
   let level: unknown[] = [value];

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
 import { eventually } from '@quintet/runtime/testing';
+import { verdict } from '../service/answers.ts';
 import { matcherEngine } from '../service/engine.ts';
 import { picture } from './picture.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -89,6 +90,8 @@ export class TestPool {
     const body = { ...rest, ...(image && { image: image.toString('base64') }) };
     const answer = await this.call('POST', '/api/v1/match', body, at);
     assert.equal(answer.status, 200);
+    // What /openapi.json says of it.
+    verdict.parse(answer.body);
     return answer.body as Answer;
   }
 

@@ -4,12 +4,17 @@
 /** Cells of a sketch in a row, and points of each cell in a row. */
 const cells = 24;
 const points = 3;
-/** Mean difference, of 255, below which two frames are one to the eye. */
-const alike = 2;
+/** Contrast, of 255, that is taken for as much as any: less is noise on a plain frame, and is not made larger. */
+const fewestContrast = 12;
+/** Mean difference, in standard deviations, below which two frames are one to the eye. */
+const alike = 0.03;
+
+/** Brightness of a coarse grid, as a hash sees it: around its mean, by its contrast. So plain frames are all the same. */
+export type Sketch = Float64Array;
 
 interface Kept<T> {
   readonly index: number;
-  readonly sketch: Uint8Array;
+  readonly sketch: Sketch;
   readonly frame: T;
 }
 
@@ -27,13 +32,13 @@ export class Distinct<T> {
   }
 
   /** Whether a frame differs enough to take the place of one that differs less. */
-  wants(sketch: Uint8Array): boolean {
+  wants(sketch: Sketch): boolean {
     const nearest = Math.min(...this.#kept.map((each) => difference(each.sketch, sketch)));
     if (nearest < alike) return false;
     return this.#kept.length < this.#most || nearest > this.#mostAlike().apart;
   }
 
-  keep(index: number, sketch: Uint8Array, frame: T): void {
+  keep(index: number, sketch: Sketch, frame: T): void {
     if (this.#kept.length === this.#most) this.#kept.splice(this.#mostAlike().later, 1);
     this.#kept.push({ index, sketch, frame });
   }
@@ -50,29 +55,30 @@ export class Distinct<T> {
   }
 }
 
-/** Mean colours of a coarse grid, on white. @param channels Three, or four with alpha. */
+/** On white. @param channels Three, or four with alpha. */
 export function sketchOf(
   { data, width, height }: { readonly data: Uint8Array; readonly width: number; readonly height: number },
   channels: 3 | 4,
-): Uint8Array {
-  const sums = new Float64Array(cells * cells * 3);
+): Sketch {
+  const grid = new Float64Array(cells * cells);
   const side = cells * points;
   for (let row = 0; row < side; row++) {
     const y = Math.floor(((row + 0.5) * height) / side);
     for (let column = 0; column < side; column++) {
       const x = Math.floor(((column + 0.5) * width) / side);
       const at = channels * (y * width + x);
+      const grey = ((data[at] as number) * 77 + (data[at + 1] as number) * 150 + (data[at + 2] as number) * 29) / 256;
       const alpha = channels === 4 ? (data[at + 3] as number) / 255 : 1;
-      const cell = 3 * (Math.floor(row / points) * cells + Math.floor(column / points));
-      for (let c = 0; c < 3; c++) {
-        sums[cell + c] = (sums[cell + c] as number) + (data[at + c] as number) * alpha + 255 * (1 - alpha);
-      }
+      const cell = Math.floor(row / points) * cells + Math.floor(column / points);
+      grid[cell] = (grid[cell] as number) + (grey * alpha + 255 * (1 - alpha)) / points ** 2;
     }
   }
-  return Uint8Array.from(sums, (sum) => sum / points ** 2);
+  const mean = grid.reduce((sum, each) => sum + each, 0) / grid.length;
+  const contrast = Math.sqrt(grid.reduce((sum, each) => sum + (each - mean) ** 2, 0) / grid.length);
+  return grid.map((each) => (each - mean) / Math.max(contrast, fewestContrast));
 }
 
-function difference(a: Uint8Array, b: Uint8Array): number {
+function difference(a: Sketch, b: Sketch): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += Math.abs((a[i] as number) - (b[i] as number));
   return sum / a.length;
