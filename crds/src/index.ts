@@ -28,6 +28,7 @@ export {
 } from './v1alpha1/compressionservice.ts';
 export { type CopyEngine, type CopyEngineSpec, type CopyEngineStatus, copyEngine } from './v1alpha1/copyengine.ts';
 export * from './v1alpha1/definition.ts';
+export { partAsking } from './v1alpha1/evolutionchange.ts';
 export {
   type EvolutionRun,
   type EvolutionRunSpec,

@@ -54,13 +54,20 @@ export interface Secret extends KubeObject {
 export const storeTypes = (stores: Stores | undefined): ResourceType[] =>
   stores?.redis || stores?.postgres ? [types.secret] : [];
 
-const variableOf: Record<Store, string> = { redis: 'QUINTET_REDIS_URL', postgres: 'QUINTET_POSTGRES_URL' };
+export const storeVariables: Readonly<Record<Store, string>> = {
+  redis: 'QUINTET_REDIS_URL',
+  postgres: 'QUINTET_POSTGRES_URL',
+};
 
-/** The Secret, the variables of the pods that read it, and a mark of what it holds, by which pods are rolled. */
+/**
+ * The Secret, the variables of the pods that read it, and a mark of what they read, by which pods are rolled.
+ * @param used Stores that these pods use; all when left out
+ */
 export function storesOf(
   resource: Asking,
   name: string,
   stores: Stores = {},
+  used: readonly Store[] = ['redis', 'postgres'],
 ): { secrets: Secret[]; variables: Variable[]; mark: string | undefined } {
   const data = Object.entries(urlsOf(resource, stores));
   if (data.length === 0) return { secrets: [], variables: [], mark: undefined };
@@ -72,13 +79,14 @@ export function storesOf(
     type: 'Opaque',
     data: Object.fromEntries(data.map(([store, url]) => [`${store}-url`, Buffer.from(url).toString('base64')])),
   };
+  const read = data.filter(([store]) => used.includes(store as Store));
   return {
     secrets: [secret],
-    variables: data.map(([store]) => ({
-      name: variableOf[store as Store],
+    variables: read.map(([store]) => ({
+      name: storeVariables[store as Store],
       secretKeyRef: { name: secretName, key: `${store}-url` },
     })),
-    mark: hashOf(data),
+    mark: read.length > 0 ? hashOf(read) : undefined,
   };
 }
 
@@ -106,7 +114,7 @@ export function requireStores(resource: Asking, stores: Stores = {}): void {
 
 function unnamed({ kind, spec }: Asking): Wish[] {
   const named = ({ store, path }: Wish) =>
-    referenceAt(spec, `${path}.secretRef`) !== undefined || setsItself(spec, variableOf[store]);
+    referenceAt(spec, `${path}.secretRef`) !== undefined || setsItself(spec, storeVariables[store]);
   const used = ({ block }: Wish) => block === undefined || block in spec;
   return (wishes[kind] ?? []).filter((wish) => used(wish) && !named(wish));
 }

@@ -42,6 +42,8 @@ export interface PodSettings {
   annotations?: Record<string, string>;
   container: ContainerSettings;
   volumes: { name: string; [source: string]: unknown }[];
+  /** Room in `/tmp`: above it the kubelet evicts the pod. 1Gi when left out. */
+  tmpSize?: string;
   restartPolicy: 'Never' | 'Always';
   terminationGracePeriodSeconds: number;
   /** Fields of the pod spec that say where it may run. */
@@ -76,7 +78,7 @@ export function podTemplate(settings: PodSettings): PodTemplate {
       ...settings.scheduling,
       imagePullSecrets: settings.imagePullSecrets,
       containers: [engine(container, settings.terminationGracePeriodSeconds)],
-      volumes: [...settings.volumes, { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } }],
+      volumes: [...settings.volumes, { name: 'tmp', emptyDir: { sizeLimit: settings.tmpSize ?? '1Gi' } }],
     }),
   };
 }

@@ -6,10 +6,10 @@ import type { Desired, Observed } from '../../reconcile/kind.ts';
 import { type EngineSettings, requireImage } from '../image.ts';
 import { retryAt } from '../jobs/state.ts';
 import { requireStores, storesOf } from '../stores.ts';
+import { mainName } from './names.ts';
 import {
   coordinatorJob,
   isolation,
-  mainName,
   outputClaim,
   progressService,
   resourceConfig,
@@ -29,7 +29,7 @@ export function desired(resource: EvolutionRun, observed: Observed, settings: Ev
   const renew = again !== undefined && now >= again;
   const ended = state.coordinator === 'Complete' || (state.failure && !state.failure.retry);
   const objects = [...standing(resource, settings), ...(renew ? [] : coordinator(resource, state, settings))];
-  if (!ended) objects.push(workersDeployment(resource, state.revision, settings, state.workers.wanted));
+  if (!ended) objects.push(workersDeployment(resource, settings, state.workers.wanted));
   objects.push(...predictions(resource, promotedOf(resource, state), settings));
   return {
     objects,
@@ -54,7 +54,7 @@ function standing(resource: EvolutionRun, settings: EngineSettings): KubeObject[
 }
 
 function coordinator(resource: EvolutionRun, state: State, settings: EngineSettings): KubeObject[] {
-  const wanted = coordinatorJob(resource, state.revision, settings);
+  const wanted = coordinatorJob(resource, settings);
   return [state.live ? keepingImage(wanted, state.live) : wanted];
 }
 

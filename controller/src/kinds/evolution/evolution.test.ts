@@ -64,6 +64,71 @@ describe('the objects of an EvolutionRun', () => {
     await expect(all).toMatchFileSnapshot('golden/run.yaml');
   });
 
+  describe('are given what they use', () => {
+    const run = resource({
+      dataset: {
+        source: { http: { url: 'https://data.test/churn.csv', secretRef: { name: 'data-token' } } },
+        maxSize: '3Gi',
+        target: 'churned',
+        task: 'Binary',
+      },
+      search: {
+        frozen: [{ name: 'bureau', source: { persistentVolumeClaim: { claimName: 'models', path: 'b.onnx' } } }],
+      },
+      promotion: { mode: 'Champion', serving: { auth: { secretRef: { name: 'tokens' } } } },
+      output: { s3: { bucket: 'models', secretRef: { name: 'bucket-keys' } } },
+      resources: { limits: { memory: '6Gi' } },
+      pod: {
+        env: [
+          { name: 'QUINTET_POSTGRES_URL', value: 'postgres://own' },
+          { name: 'TZ', value: 'UTC' },
+        ],
+      },
+    });
+    const ending = observed()
+      .withJob(coordinator(run), 'Complete')
+      .withPod(coordinator(run), { exitCode: 0, message: { ...said, deployment: { champion: 'm-1' } } });
+    const given = (seen: ObservedBuilder, name: string) => {
+      const found = kind
+        .desired(run, seen)
+        .objects.find(({ metadata, kind: k }) => metadata.name === name && (k === 'Job' || k === 'Deployment'));
+      const { containers, volumes } = (found as Deployment).spec.template.spec as {
+        containers: { env: { name: string }[]; envFrom?: unknown }[];
+        volumes: { name: string; secret?: { secretName: string }; emptyDir?: object; persistentVolumeClaim?: object }[];
+      };
+      return {
+        secrets: volumes.flatMap(({ secret }) => secret?.secretName ?? []),
+        claims: volumes.filter((volume) => volume.persistentVolumeClaim).length,
+        tmp: volumes.find(({ name: each }) => each === 'tmp')?.emptyDir,
+        env: containers[0]?.env.map(({ name: each }) => each).filter((each) => !/RESOURCE|PORT/.test(each)),
+        envFrom: containers[0]?.envFrom,
+      };
+    };
+
+    it('a coordinator: data, frozen models, stores and the keys of its output, with room for a download', () =>
+      expect(given(running(run), 'churn-evolution')).toEqual({
+        secrets: ['data-token'],
+        claims: 1,
+        tmp: { sizeLimit: '4096Mi' },
+        env: ['QUINTET_POSTGRES_URL', 'TZ', 'QUINTET_REDIS_URL'],
+        envFrom: [{ secretRef: { name: 'bucket-keys' } }],
+      }));
+    it('a worker: the queue alone, with room for a table as large as its memory', () =>
+      expect(given(running(run), 'churn-evolution-workers')).toEqual({
+        secrets: [],
+        claims: 0,
+        tmp: { sizeLimit: '7168Mi' },
+        env: ['TZ', 'QUINTET_REDIS_URL'],
+      }));
+    it('predictions: registry and tokens', () =>
+      expect(given(ending, 'churn-evolution-predictions')).toEqual({
+        secrets: ['tokens'],
+        claims: 0,
+        tmp: { sizeLimit: '1Gi' },
+        env: ['QUINTET_POSTGRES_URL', 'TZ'],
+      }));
+  });
+
   it('have no workers before the coordinator runs, then as many as the least', () => {
     const run = resource();
     expect(workers(run, observed())).toBe(0);
@@ -97,12 +162,66 @@ describe('the objects of an EvolutionRun', () => {
     expect(workers(run, observed().withJob(coordinator(run), 'Active', { active: 1 }))).toBe(0);
   });
 
-  it('do not start over when only workers, deadline or time to live change', () => {
+  describe('change with the spec', () => {
     const revision = (spec: Record<string, unknown>) => kind.status(resource(spec), observed()).fields.revision;
-    expect(revision({ workers: { min: 1, max: 9 }, activeDeadline: '9h', ttlAfterFinished: '1h', suspend: true })).toBe(
-      revision({}),
-    );
-    expect(revision({ search: { seed: 8 } })).not.toBe(revision({}));
+    it.each([
+      ['its life', { activeDeadline: '9h', ttlAfterFinished: '1h', suspend: true, retries: 1 }],
+      ['its workers', { workers: { min: 1, max: 9 } }],
+      ['its pods', { resources: { limits: { memory: '8Gi' } }, pod: { labels: { a: 'b' } } }],
+      ['their place', { scheduling: { nodeSelector: { disk: 'fast' } } }],
+      ['its caches', { caches: { evaluation: '1h' } }],
+      ['its queue', { queue: { redis: { secretRef: { name: 'r' } } } }],
+      ['its registry', { registry: { postgres: { secretRef: { name: 'p' } } } }],
+    ])('and do not start over for %s', (_, spec) => expect(revision(spec)).toBe(revision({})));
+
+    it.each([
+      ['replicas', { replicas: 3 }],
+      ['drift', { drift: 'Disabled' }],
+      ['tokens', { auth: { secretRef: { name: 'tokens' } } }],
+    ])('and do not start over for %s of predictions', (_, serving) => {
+      const promoting = (more: object) => ({ promotion: { mode: 'Champion', serving: more } });
+      expect(revision(promoting(serving))).toBe(revision(promoting({})));
+      expect(coordinator(resource(promoting(serving)))).toEqual(coordinator(resource(promoting({}))));
+    });
+
+    it.each([
+      ['another seed', { search: { seed: 8 } }],
+      ['a longer budget', { budget: { time: '1h' } }],
+      ['a promotion', { promotion: { mode: 'Champion' } }],
+      ['a place for files', { output: { volumeClaimTemplate: {} } }],
+    ])('and have the coordinator look again for %s', (_, spec) => expect(revision(spec)).not.toBe(revision({})));
+
+    /** Ended by an earlier spec, as the status has it. */
+    const endedBefore = (seen: ObservedBuilder, spec: Record<string, unknown>) => {
+      const { fields, conditions } = kind.status(resource(), seen);
+      const lastTransitionTime = '2026-01-01T12:00:00Z';
+      const stored = conditions.map((each) => ({ ...each, observedGeneration: 1, lastTransitionTime }));
+      const later = resource(spec, { ...fields, conditions: stored, observedGeneration: 1 });
+      return { ...later, metadata: { ...later.metadata, generation: 2 } } as EvolutionRun;
+    };
+    const refused = () => {
+      const error = { reason: 'DataTooLarge', message: 'the table takes 3 GiB', field: 'spec.resources.limits.memory' };
+      return observed()
+        .withJob(coordinator(resource()), 'Failed')
+        .withPod(coordinator(resource()), { exitCode: 78, message: { step: 'coordinator', error } });
+    };
+    const memory = { resources: { limits: { memory: '8Gi' } } };
+
+    it('and what has succeeded stays so with other pods', () => {
+      const later = endedBefore(done(resource()), memory);
+      expect(kind.status(later, observed()).fields).toMatchObject({ phase: 'Succeeded', best: { score: '0.93' } });
+      expect(names(kind.desired(later, observed()).objects)).not.toContain('Job/churn-evolution');
+    });
+
+    it.each([
+      ['and what has failed is tried again with other pods', memory, 'Pending'],
+      ['and what has failed stays so when only its life is another', { ttlAfterFinished: '1h' }, 'Failed'],
+    ])('%s', (_, spec, phase) => {
+      const later = endedBefore(refused(), spec);
+      expect(kind.status(later, refused()).fields['phase']).toBe(phase);
+      const again = kind.status(later, observed()).fields['phase'];
+      expect(again).toBe(phase);
+    });
   });
 
   it('try the coordinator again after a failure that may pass', () => {
@@ -250,6 +369,17 @@ describe('predictions', () => {
       .desired(run, ended(run))
       .objects.filter(({ metadata }) => metadata.name.endsWith('predictions'));
     await expect(objects.map((each) => stringify(each)).join('---\n')).toMatchFileSnapshot('golden/predictions.yaml');
+  });
+
+  it('are not rolled when only their number changes', () => {
+    const template = (replicas: number) => {
+      const run = promoting({ replicas });
+      const found = kind
+        .desired(run, ended(run))
+        .objects.find(({ metadata, kind: k }) => k === 'Deployment' && metadata.name.endsWith('predictions'));
+      return (found as Deployment).spec.template;
+    };
+    expect(template(5)).toEqual(template(2));
   });
 
   it('stay when the time to live is over, and while another search runs', () => {

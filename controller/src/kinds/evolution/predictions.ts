@@ -2,16 +2,14 @@
 // without them, and a new search leaves them alone.
 import type { EvolutionRun } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
-import { resourceFile, resourceFolder } from '../../objects/configmap.ts';
 import { type Deployment, deployment } from '../../objects/deployment.ts';
-import { childLabels, childName, hashOf } from '../../objects/meta.ts';
-import { podTemplate, variables } from '../../objects/pod.ts';
-import { referenceMounts } from '../../objects/references.ts';
+import { childLabels, hashOf } from '../../objects/meta.ts';
+import { podTemplate } from '../../objects/pod.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import { httpPort, service, serviceUrl } from '../../objects/service.ts';
 import type { EngineSettings } from '../image.ts';
-import { storesOf } from '../stores.ts';
-import { componentSelector, mainName } from './objects.ts';
+import { componentSelector, predictionsName } from './names.ts';
+import { givenTo } from './roles.ts';
 
 /** Ids of the models that answer, and the challenger's share; as the coordinator says it, or the status keeps it. */
 export type Promoted = Partial<Record<'url' | 'champion' | 'challenger' | 'weight', string | undefined>>;
@@ -20,15 +18,13 @@ const component = 'predictions';
 /** As the schema has them, for runs that promote without saying how to serve. */
 const defaults = {
   replicas: 1,
+  drift: 'Enabled',
   resources: { requests: { cpu: '500m', memory: '512Mi' }, limits: { memory: '512Mi' } },
 };
 const startupSeconds = 120;
 /** Endpoints forget a pod, then requests under way end. */
 const drainSeconds = 5;
 const graceSeconds = 35;
-
-export const predictionsName = ({ metadata }: EvolutionRun): string =>
-  childName(metadata.name, 'evolution-predictions');
 
 /** None before a champion or challenger is there, and none where nothing is promoted or no replica is wanted. */
 export function predictions(
@@ -56,12 +52,9 @@ const predictionsService = (resource: EvolutionRun) =>
 
 function predictionsDeployment(resource: EvolutionRun, settings: EngineSettings): Deployment {
   const { pod = {}, promotion, registry, scheduling } = resource.spec;
-  const { replicas, resources } = { ...defaults, ...promotion.serving };
+  const { replicas, resources, drift } = { ...defaults, ...promotion.serving };
   const selector = componentSelector(resource, component);
-  // Neither data nor queue: predictions need the registry and their tokens.
-  const references = referenceMounts({ registry, promotion });
-  const stores = storesOf(resource, mainName(resource), settings.stores);
-  const ours = { QUINTET_RESOURCE: resourceFile, PORT: String(httpPort), ...settings.env };
+  const given = givenTo(resource, 'serve', settings);
   return deployment(resource, {
     name: predictionsName(resource),
     component,
@@ -71,11 +64,13 @@ function predictionsDeployment(resource: EvolutionRun, settings: EngineSettings)
     progressDeadlineSeconds: startupSeconds + 300,
     template: podTemplate({
       ...pod,
+      ...given.pod,
       labels: { ...pod.labels, ...childLabels(resource, component) },
       annotations: {
         ...pod.annotations,
-        'quintet.dev/config': hashOf({ promotion, registry }),
-        ...(stores.mark && { 'quintet.dev/stores': stores.mark }),
+        // Of what they read as they start.
+        'quintet.dev/config': hashOf({ model: promotion.model, drift, registry }),
+        ...(given.mark && { 'quintet.dev/stores': given.mark }),
       },
       restartPolicy: 'Always',
       terminationGracePeriodSeconds: pod.terminationGracePeriodSeconds ?? graceSeconds,
@@ -84,13 +79,10 @@ function predictionsDeployment(resource: EvolutionRun, settings: EngineSettings)
         image: settings.image,
         imagePullPolicy: settings.imagePullPolicy ?? 'IfNotPresent',
         ...pod,
-        args: ['serve'],
-        env: [...variables(pod.env, ours), ...stores.variables],
+        ...given.container,
         resources,
-        mounts: [{ name: 'resource', mountPath: resourceFolder, readOnly: true }, ...references.mounts],
         http: { port: httpPort, startupSeconds, drainSeconds },
       },
-      volumes: [{ name: 'resource', configMap: { name: mainName(resource) } }, ...references.volumes],
     }),
   });
 }

@@ -1,5 +1,5 @@
 // Where an EvolutionRun stands: read off its coordinator, its workers and what its status already holds.
-import { type EvolutionRun, parseDuration } from '@quintet/crds';
+import { type EvolutionRun, type EvolutionRunStatus, parseDuration } from '@quintet/crds';
 import { z } from 'zod';
 import type { Deployment } from '../../objects/deployment.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
@@ -11,7 +11,8 @@ import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
 import { firstSuccess } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
-import { coordinatorJob, labelOfRevision, mainName, revisionOf, workersName } from './objects.ts';
+import { mainName, workersName } from './names.ts';
+import { attemptOf, coordinatorJob, labelOfAttempt, revisionOf } from './objects.ts';
 import type { Coordinators, Progress } from './progress.ts';
 import type { Meter, Usage } from './usage.ts';
 
@@ -43,7 +44,11 @@ export type Outcome = z.infer<typeof outcome>;
 
 export interface State {
   revision: string;
-  /** This revision has ended, as its status says; its Jobs may be gone. */
+  /** What failed is tried again when any of this has changed: more memory may mend it, or another Secret. What succeeded is not. */
+  attempt: string;
+  /** What the status says of this revision; undefined when it is of another. */
+  told: EvolutionRunStatus | undefined;
+  /** This revision, or this attempt at it, has ended, as its status says; its Jobs may be gone. */
   finished: 'Succeeded' | 'Failed' | undefined;
   coordinator: JobState;
   live: Job | undefined;
@@ -68,8 +73,10 @@ interface Workers {
 
 export function readState(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): State {
   const revision = revisionOf(resource);
-  const status = resource.status?.revision === revision ? resource.status : undefined;
-  const wanted = coordinatorJob(resource, revision, settings);
+  const attempt = attemptOf(resource);
+  const marks = [revision, attempt];
+  const told = marks.includes(resource.status?.revision ?? '') ? resource.status : undefined;
+  const wanted = coordinatorJob(resource, settings);
   const found = observed.get<Job>(types.job, mainName(resource));
   const current =
     found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
@@ -77,9 +84,9 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const pods = observed.list<Pod>(types.pod);
   const coordinators = podsOfJob(live, pods);
   const coordinator = live ? stateOfJob(live) : 'Waiting';
-  const startTime = startOf(resource, status?.startTime ?? runningSince(live));
+  const startTime = startOf(resource, told?.startTime ?? runningSince(live));
   const deadline = deadlineOf(resource, startTime);
-  const ofRevision = pods.filter((pod) => pod.metadata.labels?.[labelOfRevision] === revision);
+  const ofAttempt = pods.filter((pod) => pod.metadata.labels?.[labelOfAttempt] === attempt);
   const progress =
     coordinator === 'Active'
       ? coordinators.map((pod) => settings.coordinators.progress(pod, observed.now)).find((said) => said !== undefined)
@@ -87,7 +94,9 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const workers = workersOf(resource, observed, live, progress);
   return {
     revision,
-    finished: finishedAs(resource, revision, deadline, observed.now),
+    attempt,
+    told,
+    finished: finishedAs(resource, resource.status?.phase === 'Failed' ? attempt : revision, deadline, observed.now),
     coordinator,
     live,
     workers,
@@ -96,7 +105,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
     trouble:
-      troubleOf(ofRevision.filter(isActive), observed.now, {
+      troubleOf(ofAttempt.filter(isActive), observed.now, {
         spec: resource.spec,
         failedMount: (pod) => observed.failedMount?.(pod),
       }) ?? queueTrouble([live], resource.spec.scheduling.queueName, observed),

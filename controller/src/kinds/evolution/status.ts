@@ -34,7 +34,7 @@ export function status(resource: EvolutionRun, observed: Observed, settings: Evo
   for (const decide of decisions) {
     const verdict = decide(resource, state);
     if (!verdict) continue;
-    const conditions = [...verdict.conditions, ...suspectConditions(resource, state)];
+    const conditions = [...verdict.conditions, ...suspectConditions(state)];
     return { conditions, fields: fields(resource, state, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
@@ -73,8 +73,8 @@ function searching(_resource: EvolutionRun, { live, workers: { ready } }: State)
 }
 
 function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Date): Record<string, unknown> {
-  if (state.finished) return { ...whatIsStored(resource.status, state.revision), ...usageOf(state) };
-  const old = resource.status?.revision === state.revision ? resource.status : undefined;
+  if (state.finished) return { ...whatIsStored(resource.status, markOf(state, state.finished)), ...usageOf(state) };
+  const old = state.told;
   const over = verdict.phase === 'Succeeded' || verdict.phase === 'Failed';
   const { step: _step, ...found } = state.outcome ?? { step: 'coordinator' };
   const searches = verdict.phase === 'Progressing' ? soFar(state) : {};
@@ -84,7 +84,7 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     ...found,
     phase: verdict.phase,
     message: verdict.conditions.find(({ type }) => type === 'Ready')?.message,
-    revision: state.revision,
+    revision: markOf(state, verdict.phase),
     startTime: wholeSeconds(state.startTime),
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
     workers: over ? 0 : state.workers.ready,
@@ -92,6 +92,11 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     deployment: deploymentStatus(resource, state.outcome?.deployment ?? resource.status?.deployment),
     ...usageOf(state),
   });
+}
+
+/** What must change for the run to begin again. */
+function markOf({ revision, attempt }: State, phase: string): string {
+  return phase === 'Failed' ? attempt : revision;
 }
 
 /** Of all searches of this resource, whatever their spec was. */
@@ -111,13 +116,8 @@ function soFar({ progress }: State): Record<string, unknown> {
 }
 
 /** Columns that say what they could not know: with `leakage: Warn` the run goes on, and this is what there is to read. */
-function suspectConditions(
-  resource: EvolutionRun,
-  { outcome, progress, revision, finished }: State,
-): ConditionDecision[] {
-  const old = resource.status;
-  const stored = old?.revision === revision ? old.suspectColumns : undefined;
-  const columns = outcome?.suspectColumns ?? progress?.suspectColumns ?? stored ?? [];
+function suspectConditions({ outcome, progress, told, finished }: State): ConditionDecision[] {
+  const columns = outcome?.suspectColumns ?? progress?.suspectColumns ?? told?.suspectColumns ?? [];
   if (columns.length === 0) return [];
   const named = columns.slice(0, 5).join(', ');
   return [

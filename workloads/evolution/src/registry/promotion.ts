@@ -3,13 +3,17 @@ import type pg from 'pg';
 import { jsonOf } from '../text.ts';
 import { constantType, type Promotion, type RunRows } from './rows.ts';
 
+/** A model that may answer under its name. */
+export type Candidate = Pick<RunRows['model'], 'name' | 'modelId' | 'type' | 'score' | 'holdout'> & {
+  readonly metric: string;
+};
+
 /** Scores are compared only when they are of one metric, and both of a holdout or both of folds. */
 export async function promoteIfBetter(
   client: pg.PoolClient,
-  { metric, model }: RunRows,
+  { name, modelId, score, holdout, type, metric }: Candidate,
   promotion: Promotion,
 ): Promise<{ role: 'None' | 'Champion' | 'Challenger'; why?: string }> {
-  const { name, modelId, score, holdout, type } = model;
   if (promotion.mode === 'None') return { role: 'None' };
   if (type === constantType) return { role: 'None', why: 'no pipeline was done in time' };
   const own = holdout ?? score;

@@ -78,6 +78,43 @@ it('counts versions, and promotes only what is better by enough', async () => {
   ]);
 });
 
+it('changes who answers for an ended run when its promotion is another, and for nothing else', async () => {
+  const none = { ...challenger, mode: 'None' } as const;
+  const better = { ...challenger, mode: 'Champion' } as const;
+  const spec = (mode: string, more = {}) => ({ promotion: { mode, serving: { replicas: 1 } }, ...more });
+  const begin = (mode: string, more = {}) =>
+    registry.startRun({ runId: 'v', name: 'v', spec: spec(mode, more), seed: 0, teams: ['b'] });
+  const rows = rowsOf('v-m1', 0.8);
+  await begin('None');
+  await registry.finishRun('v', { ...rows, model: { ...rows.model, name: 'revised' } }, none);
+  const revise = async (mode: string, promotion: typeof none | typeof better, more = {}) => {
+    expect(await begin(mode, more)).toMatchObject({ finished: true });
+    await registry.reviseRun({ runId: 'v', spec: spec(mode, more), result: { modelId: 'v-m1', more } }, promotion);
+  };
+  await revise('None', none, { share: ['c'] });
+  expect(await registry.resultOf('v')).toMatchObject({ more: { share: ['c'] } });
+  expect(await registry.deployment('revised')).toBeUndefined();
+  await revise('Champion', better);
+  expect(await registry.deployment('revised')).toMatchObject({ champion: 'v-m1' });
+  await registry.startRun({ runId: 'w', name: 'w', spec: {}, seed: 0, teams: [] });
+  const worse = rowsOf('w-m1', 0.7);
+  await registry.finishRun('w', { ...worse, model: { ...worse.model, name: 'revised' } }, none);
+  await registry.promote('w-m1', 'Champion', 0, 'ann');
+  await revise('Champion', better, { share: ['d'] });
+  expect(await registry.deployment('revised')).toMatchObject({ champion: 'w-m1' });
+});
+
+it('gives a failed run its budget back when its spec is another, and not when its coordinator only comes again', async () => {
+  const begin = (memory: string) =>
+    registry.startRun({ runId: 'f', name: 'f', spec: { resources: memory }, seed: 0, teams: [] });
+  await begin('1Gi');
+  await registry.keepPace('f', 40, 7);
+  await registry.failRun('f', 'every pipeline failed');
+  expect(await begin('1Gi')).toMatchObject({ before: { seconds: 40, placed: 7 } });
+  await registry.failRun('f', 'every pipeline failed');
+  expect(await begin('8Gi')).toMatchObject({ before: { seconds: 0, placed: 0 } });
+});
+
 it('finds a model by id, by version, or by name: the active one first', async () => {
   expect((await registry.find('r2-m1')).version).toBe(2);
   expect((await registry.find('churn@1')).modelId).toBe('r1-m1');

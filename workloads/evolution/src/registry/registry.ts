@@ -8,7 +8,7 @@ import { jsonOf } from '../text.ts';
 import { migrations } from './migrations.ts';
 import { audit, deploy } from './promotion.ts';
 import type { AuditRow, Deployment, ModelRow, Promotion, RunAttempt, RunRow, RunRows, RunStart } from './rows.ts';
-import { finishRun, startRun } from './runs.ts';
+import { finishRun, reviseRun, startRun } from './runs.ts';
 
 const migrationLock = 7_215_331;
 
@@ -132,6 +132,11 @@ export class Registry {
     promotion: Promotion,
   ): Promise<{ version: number; role: 'None' | 'Champion' | 'Challenger' }> {
     return this.#transaction((client) => finishRun(client, runId, rows, promotion));
+  }
+
+  /** A run that has ended, by a spec that asks for something else of what it found. */
+  async reviseRun(run: Pick<RunStart, 'runId' | 'spec'> & { result: unknown }, promotion: Promotion): Promise<void> {
+    await this.#transaction((client) => reviseRun(client, run, promotion));
   }
 
   /** @param team Only those of runs that are shared with it */

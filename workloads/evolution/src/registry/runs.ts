@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Before } from '../run/clock.ts';
 import type { Cut } from '../search/search.ts';
 import { jsonOf } from '../text.ts';
-import { audit, promoteIfBetter } from './promotion.ts';
+import { audit, type Candidate, promoteIfBetter } from './promotion.ts';
 import type { Promotion, RunAttempt, RunRows, RunStart } from './rows.ts';
 
 /** What earlier coordinators of the run have done; earlier runs that this one takes the place of are cancelled. */
@@ -18,11 +18,16 @@ export async function startRun(
     placed: number;
     cut: Cut | null;
   }>(
+    // One that failed, and that somebody has since given more memory, say, has its whole budget again.
     `INSERT INTO runs (run_id, name, namespace, resource_uid, spec, seed, teams, phase) VALUES ($1, $2, $3, $4, $5, $6, $7, 'Running')
      ON CONFLICT (run_id) DO UPDATE SET phase = CASE WHEN runs.phase = 'Succeeded' THEN 'Succeeded' ELSE 'Running' END,
        result = CASE WHEN runs.phase = 'Succeeded' THEN runs.result END,
        completed_at = CASE WHEN runs.phase = 'Succeeded' THEN runs.completed_at END,
-       namespace = $3, resource_uid = $4, attempts = runs.attempts + 1, seen_at = now()
+       spec = CASE WHEN runs.phase = 'Succeeded' THEN runs.spec ELSE $5 END,
+       seconds = CASE WHEN runs.phase = 'Failed' AND runs.spec <> $5 THEN 0 ELSE runs.seconds END,
+       placed = CASE WHEN runs.phase = 'Failed' AND runs.spec <> $5 THEN 0 ELSE runs.placed END,
+       cut = CASE WHEN runs.phase = 'Failed' AND runs.spec <> $5 THEN NULL ELSE runs.cut END,
+       teams = $7, namespace = $3, resource_uid = $4, attempts = runs.attempts + 1, seen_at = now()
      RETURNING phase, attempts, seconds, placed, cut`,
     [runId, name, namespace ?? null, uid ?? null, jsonOf(spec), seed, teams],
   );
@@ -74,13 +79,36 @@ export async function finishRun(
   );
   await insertIndividuals(client, runId, rows);
   const version = await insertModel(client, runId, rows);
-  const { role, why } = await promoteIfBetter(client, rows, promotion);
+  const { role, why } = await promoteIfBetter(client, { ...model, metric: rows.metric }, promotion);
   await client.query(
     `UPDATE runs SET phase = 'Succeeded', metric = $2, result = $3, dataset_hash = $4, seen_at = now(), completed_at = now() WHERE run_id = $1`,
     [runId, rows.metric, jsonOf(rows.result), dataset.hash],
   );
   await audit(client, 'coordinator', 'register', model.modelId, { version, role, ...(why ? { why } : {}) });
   return { version, role };
+}
+
+/**
+ * Of a run that has ended: its spec asks for something else of what it found. Who answers changes only where the spec's promotion did, for others may have
+ * promoted since.
+ */
+export async function reviseRun(
+  client: pg.PoolClient,
+  { runId, spec, result }: Pick<RunStart, 'runId' | 'spec'> & { readonly result: unknown },
+  promotion: Promotion,
+): Promise<void> {
+  const { rows } = await client.query<Candidate & { asked: boolean }>(
+    `SELECT (r.spec -> 'promotion') - 'serving' IS DISTINCT FROM ($2::jsonb -> 'promotion') - 'serving' AS asked,
+       m.model_name AS name, m.model_id AS "modelId", m.model_type AS type, m.metric, m.score, m.holdout
+     FROM runs r JOIN model_metadata m ON m.evolution_id = r.run_id WHERE r.run_id = $1 AND r.phase = 'Succeeded' FOR UPDATE OF r`,
+    [runId, jsonOf(spec)],
+  );
+  const [model] = rows;
+  if (!model) return;
+  await client.query('UPDATE runs SET spec = $2, result = $3 WHERE run_id = $1', [runId, jsonOf(spec), jsonOf(result)]);
+  if (!model.asked) return;
+  await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [model.name]);
+  await audit(client, 'coordinator', 'revise', model.modelId, await promoteIfBetter(client, model, promotion));
 }
 
 async function insertIndividuals(

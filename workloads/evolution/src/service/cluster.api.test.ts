@@ -183,6 +183,32 @@ describe('a run in a cluster', () => {
     }
   }, 240_000);
 
+  it('that has ended is not searched again for what its coordinator does with it, and writes files where there are none', async () => {
+    const url = await served();
+    const promoted = { model: 'churn', mode: 'Champion' };
+    const output = { persistentVolumeClaim: { claimName: 'models', path: 'churn' } };
+    const revised = resourceOf('stormy', url, { promotion: promoted, output, share: ['billing'] });
+    const runId = runIdOf(revised);
+    expect(runId).toBe(runIdOf(resourceOf('stormy', url)));
+    const registry = await Registry.open(postgres.url);
+    const before = await registry.models('churn');
+    await start('worker', revised);
+    const coordinator = await start('coordinator', revised, { QUINTET_OUTPUT: join(folder, 'revised') });
+    expect(await coordinator.ended).toBe(0);
+    expect(await coordinator.said()).toMatchObject({ runId, output: { uri: `claim://models/churn/${runId}` } });
+    const [model] = await registry.models('churn', 'billing');
+    expect(await registry.models('churn')).toEqual(before);
+    const sums = await readFile(join(folder, 'revised', runId, 'SHA256SUMS'), 'utf8');
+    expect(sums).toContain(`${model!.sha256}  model.quintet`);
+
+    // The data are gone, and nobody asks for them: the files are there.
+    const again = resourceOf('stormy', url, { promotion: { ...promoted, mode: 'Challenger' }, output });
+    const quick = await start('coordinator', again, { QUINTET_OUTPUT: join(folder, 'no-such-folder') });
+    expect(await quick.ended).toBe(0);
+    expect((await registry.history(model!.modelId))[0]).toMatchObject({ action: 'revise', details: { role: 'None' } });
+    await registry.close();
+  }, 240_000);
+
   it('is served by a pod of its own once its model is promoted', async () => {
     const serving = await start('serve', resourceOf('calm', 'http://127.0.0.1:1/no-data-is-needed'));
     const url = `http://127.0.0.1:${serving.port}`;

@@ -1,7 +1,14 @@
 // The coordinator of a run in a cluster: data in, search over the queue, results into registry and output, and one line for the resource's status.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type EvolutionRun, type EvolutionRunSpec, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
+import {
+  type EvolutionRun,
+  type EvolutionRunSpec,
+  parseDecimal,
+  parseDuration,
+  parsePercentage,
+  partAsking,
+} from '@quintet/crds';
 import { type Problem, problemOf, withFrozen } from '../data/problem.ts';
 import { readTable } from '../data/table.ts';
 import { EvolutionError } from '../errors.ts';
@@ -16,11 +23,12 @@ import type { Promotion } from '../registry/rows.ts';
 import { artifactFiles, type RunRecord, sizeOf, writeArtifacts } from '../run/artifacts.ts';
 import type { Before } from '../run/clock.ts';
 import { problemOptionsOf } from '../run/local.ts';
+import { packModel } from '../run/model.ts';
 import { type RunProgress, runEvolution } from '../run/run.ts';
 import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import type { Cut } from '../search/search.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
-import { upload } from './bucket.ts';
+import { type Bucket, upload } from './bucket.ts';
 import { type DataFile, dataFileOf } from './data.ts';
 import { frozenModelsOf } from './frozen.ts';
 import { deploymentOf, modelNameOf, type RunSummary, rowsOf, summaryOf } from './results.ts';
@@ -44,11 +52,10 @@ const longestName = 47;
 /** Milliseconds between notes of how far the run is. */
 const paceEvery = 3000;
 
-/** The same resource with the same spec is the same run, however often its coordinator starts. */
+/** The same resource that asks for the same search is the same run, however often its coordinator starts, and on what. */
 export function runIdOf({ metadata, spec }: EvolutionRun): string {
-  const { suspend: _s, ttlAfterFinished: _t, activeDeadline: _d, retries: _r, workers: _w, ...search } = spec;
   const mark = createHash('sha256')
-    .update(JSON.stringify([metadata.uid ?? '', sorted(search)]))
+    .update(JSON.stringify([metadata.uid ?? '', sorted(partAsking(spec, 'Search'))]))
     .digest('hex');
   return `${metadata.name.slice(0, longestName).replace(/[-.]+$/, '')}-${mark.slice(0, 12)}`;
 }
@@ -65,7 +72,7 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
     const start = await registry?.startRun({ runId, name, namespace, uid, spec, seed: spec.search.seed, teams });
     attempt = registry && start && beginAttempt(registry, start, options);
     const summary = start?.finished
-      ? ((await registry!.resultOf(runId)) as RunSummary)
+      ? await revised(options, runId, registry!, start.before)
       : await searched(options, runId, registry, start?.before);
     const deployment = await registry?.deployment(modelNameOf(resource));
     return { ...summary, ...(deployment?.champion ? { deployment: deploymentOf(deployment) } : {}) };
@@ -78,11 +85,31 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
   }
 }
 
+/** Of a run that has ended: its spec asks for something else of what it found. Its search is repeated, to the same end, only for files that are not there. */
+async function revised(
+  options: CoordinatorOptions,
+  runId: string,
+  registry: Registry,
+  before: Before,
+): Promise<RunSummary> {
+  const { spec } = options.resource;
+  const known = (await registry.resultOf(runId)) as RunSummary;
+  const model = await registry.model(known.best.modelId);
+  const uri = outputUri(options, runId);
+  const isThere = uri === undefined || uri === known.output?.uri;
+  const { output } = isThere ? known : await searched(options, runId, registry, before, model?.sha256);
+  const result = { ...known, ...(output && { output }) };
+  if (model) await registry.reviseRun({ runId, spec, result }, promotionOf(spec, model.metric as Metric));
+  return result;
+}
+
+/** @param known Digest of the model that it found before */
 async function searched(
   options: CoordinatorOptions,
   runId: string,
   registry: Registry | undefined,
   before: Before | undefined,
+  known?: string,
 ): Promise<RunSummary> {
   const { resource, redisUrl, signal, onProgress } = options;
   const { spec } = resource;
@@ -111,6 +138,7 @@ async function searched(
     // Told to stop is not done: the next coordinator goes on from what is cached.
     signal?.throwIfAborted();
     const record = { spec, problem, notes, result };
+    if (known !== undefined && packModel(result.model.stored).sha256 !== known) throw anotherModel(runId);
     const output = await keptOutput(options, runId, record);
     const summary = summaryOf(runId, result, output);
     await registry?.finishRun(
@@ -155,23 +183,44 @@ function paceKeeper(registry: Registry, runId: string): (progress: RunProgress) 
   };
 }
 
+function anotherModel(runId: string): EvolutionError {
+  return new EvolutionError(
+    'DataInvalid',
+    `what ${runId} found cannot be found again: its data or the engine have changed since`,
+    {
+      field: 'spec.output',
+      fix: 'leave output as it was, or ask for a new run by spec.search.seed',
+    },
+  );
+}
+
 /** Writes the run's files where the spec says; undefined where it says nothing. */
 async function keptOutput(
-  { resource, output }: CoordinatorOptions,
+  options: CoordinatorOptions,
   runId: string,
   record: RunRecord,
 ): Promise<RunSummary['output']> {
-  const { s3, persistentVolumeClaim: claim } = resource.spec.output ?? {};
-  const { name, namespace } = resource.metadata;
-  if (s3) {
-    const files = artifactFiles(record);
-    const uri = await upload(s3, `${s3.prefix ?? `${namespace}/${name}`}/${runId}`, files);
-    return { uri, report: `${uri}/report.html`, bytes: sizeOf(files).bytes };
-  }
-  if (output === undefined) return undefined;
-  const { bytes } = await writeArtifacts(join(output, runId), record);
-  const uri = `claim://${claim?.claimName ?? `${name}-evolution`}/${claim?.path ?? name}/${runId}`;
-  return { uri, report: `${uri}/report.html`, bytes };
+  const uri = outputUri(options, runId);
+  if (uri === undefined) return undefined;
+  const { s3 } = options.resource.spec.output ?? {};
+  const report = `${uri}/report.html`;
+  if (!s3) return { uri, report, bytes: (await writeArtifacts(join(options.output!, runId), record)).bytes };
+  const files = artifactFiles(record);
+  await upload(s3, prefixOf(s3, options, runId), files);
+  return { uri, report, bytes: sizeOf(files).bytes };
+}
+
+/** Where the spec wants the run's files. */
+function outputUri(options: CoordinatorOptions, runId: string): string | undefined {
+  const { name } = options.resource.metadata;
+  const { s3, persistentVolumeClaim: claim } = options.resource.spec.output ?? {};
+  if (s3) return `s3://${s3.bucket}/${prefixOf(s3, options, runId)}`;
+  if (options.output === undefined) return undefined;
+  return `claim://${claim?.claimName ?? `${name}-evolution`}/${claim?.path ?? name}/${runId}`;
+}
+
+function prefixOf({ prefix }: Bucket, { resource: { metadata } }: CoordinatorOptions, runId: string): string {
+  return `${prefix ?? `${metadata.namespace}/${metadata.name}`}/${runId}`;
 }
 
 /** Workers leave results in Redis themselves. */
