@@ -88,7 +88,7 @@ async function judgedParts({ parts, width, height }: Animation, { first, limits,
   for (const [index, part] of parts.entries()) {
     const pixels = part.width * part.height;
     left -= Math.max(pixels, fewestPixels);
-    if (left < 0 && index > 0) break;
+    if (left < 0) break;
     await turn(index, async (within) => {
       const still = sharp(part.still(), { failOn: 'error', limitInputPixels: pixels, pages: 1 });
       canvas.draw(part, await rawOf(still.ensureAlpha(), within));

@@ -1,5 +1,6 @@
 // What stands in for an image: its hashes, corners and vector, of each of its frames that is judged.
 import { setImmediate } from 'node:timers/promises';
+import { QuintetError } from '@quintet/runtime';
 import type { Embedder } from '../embedding/embedder.ts';
 import { FeatureExtractor, type Features, pack } from '../features/extract.ts';
 import { type DecodeLimits, defaultLimits, digest, type WorkingPixels } from '../image/decode.ts';
@@ -108,6 +109,7 @@ export class Fingerprinter {
     for (const { index, pixels } of rest) {
       // Other requests have their turn between two frames.
       await setImmediate();
+      if (signal?.aborted) throw new QuintetError('CANCELLED');
       others.push({ frame: index, ...(await this.#print(pixels, level, signal)) });
     }
     return { sha256: digest(file), ...print, ...(of > 1 && { animation: { of, read, others } }) };
