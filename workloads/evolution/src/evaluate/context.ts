@@ -89,10 +89,12 @@ export class EvaluationContext {
     }
     const { train: all, test } =
       fold < 0 ? { train: this.split.train, test: new Int32Array(0) } : this.split.folds[fold]!;
-    const rows = fraction < 1 ? sampled(all, fraction, this.judging.seed, fold) : all;
-    const seed = seedOf('preprocessing', this.judging.seed, fold);
-    const { preprocessing, matrix } = fitPreprocessing(this.problem, rows, genes, seed);
     const { y, weights } = this.problem;
+    // What does not count teaches nobody, neither a fill nor a level.
+    const counted = weights ? all.filter((row) => weights[row]! > 0) : all;
+    const rows = fraction < 1 ? sampled(counted, fraction, this.judging.seed, fold) : counted;
+    const seed = seedOf('preprocessing', this.judging.seed, fold);
+    const { preprocessing, matrix } = fitPreprocessing(this.problem, rows, genes, seed, this.judging.split);
     const made: Prepared = {
       key,
       train: matrix,

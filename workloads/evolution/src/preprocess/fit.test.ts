@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { featuresOfRows } from '../data/features.ts';
-import { problemOf } from '../data/problem.ts';
+import { type Problem, problemOf } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import { randomOf } from '../random.ts';
 import { fitPreprocessing, type PreprocessingGenes } from './fit.ts';
-import { transform } from './steps.ts';
+import type { InnerSplit } from './innerFolds.ts';
+import { quantile } from './statistics.ts';
+import { type Step, transform } from './steps.ts';
 
 const genes: PreprocessingGenes = {
   impute: 'Median',
@@ -88,3 +90,97 @@ describe('preprocessing', () => {
     expect([...cells].filter((cell) => Math.abs(cell - prior) < 1e-6)).toHaveLength(2);
   });
 });
+
+describe('weights of rows', () => {
+  const all = (rows: number) => Int32Array.from({ length: rows }, (_, i) => i);
+
+  it('that are all the same change nothing, whatever their unit', async () => {
+    const data = await problem();
+    for (const some of every) {
+      const weighed = { ...data, weights: new Float64Array(120).fill(7) };
+      expect(fitPreprocessing(weighed, all(120), { ...genes, ...some }, 1)).toEqual(
+        fitPreprocessing(data, all(120), { ...genes, ...some }, 1),
+      );
+    }
+  });
+
+  it('count as so many rows in fills, scales, encodings and selection', async () => {
+    const data = await problem();
+    const weights = Float64Array.from({ length: 120 }, (_, i) => 1 + (i % 3));
+    const repeated = all(120).reduce<number[]>(
+      (rows, row) => [...rows, ...new Array<number>(weights[row]!).fill(row)],
+      [],
+    );
+    // Smoothing counts rows, of which there are more when they are repeated; and chance deals folds of encodings, which selection looks at.
+    const whole = { ...genes, impute: 'Mean', smoothing: 1e-9, select: 1, interactions: 0 } as const;
+    for (const some of [whole, { ...whole, encode: 'Ordinal', select: 0.7, interactions: 3 } as const]) {
+      const { preprocessing } = fitPreprocessing({ ...data, weights }, all(120), some, 1);
+      const { preprocessing: wanted } = fitPreprocessing(data, Int32Array.from(repeated), some, 1);
+      expect(preprocessing.outputs).toEqual(wanted.outputs);
+      expect(preprocessing.steps).toHaveLength(wanted.steps.length);
+      for (const [i, number] of numbersOf(wanted.steps).entries())
+        expect(numbersOf(preprocessing.steps)[i]).toBeCloseTo(number, 5);
+    }
+  });
+
+  it('move the median and the spread towards rows that count more', () => {
+    const values = Float64Array.of(1, 2, 3, 4, 5);
+    const at = (share: number, weights?: number[]) =>
+      quantile({ values, weights: weights && Float64Array.from(weights) }, share);
+    expect(at(0.5, [1, 1, 1, 1, 1])).toBe(at(0.5));
+    expect(at(0.3, [1, 1, 1, 1, 1])).toBeCloseTo(at(0.3), 12);
+    expect(at(0.5, [4.6, 0.1, 0.1, 0.1, 0.1])).toBeLessThan(1.2);
+    expect(at(0.5, [0.1, 0.1, 0.1, 0.1, 4.6])).toBeGreaterThan(4.8);
+  });
+});
+
+describe('the encoding of a teaching row has not seen', () => {
+  const all = Int32Array.from({ length: 120 }, (_, i) => i);
+  const some = { ...genes, select: 1, interactions: 0, scale: 'None' } as const;
+  const encoded = (data: Problem, split: InnerSplit, row: number): Float32Array => {
+    const { matrix } = fitPreprocessing(data, all, some, 3, split);
+    return matrix.data.slice(row * matrix.columns, (row + 1) * matrix.columns);
+  };
+  const turned = (data: Problem, of: (row: number) => boolean): Problem => ({
+    ...data,
+    y: data.y.map((y, row) => (of(row) ? 1 - y : y)),
+  });
+
+  it('the targets of its group', async () => {
+    const groups = Int32Array.from(all, (row) => row % 13);
+    const data = { ...(await problem()), groups };
+    const split = { kind: 'Group', gap: 0 } as const;
+    for (const row of [0, 7, 59]) {
+      const others = turned(data, (each) => groups[each] === groups[row]);
+      for (const [j, cell] of encoded(others, split, row).entries())
+        expect(cell).toBeCloseTo(encoded(data, split, row)[j]!, 6);
+    }
+    expect(
+      encoded(
+        turned(data, (each) => groups[each] === 1),
+        split,
+        0,
+      ),
+    ).not.toEqual(encoded(data, split, 0));
+  });
+
+  it.each([0, 10])('targets of later rows, nor of rows that were not known in time (gap %i)', async (gap) => {
+    const times = Float64Array.from(all, (row) => (row * 37) % 120);
+    const data = { ...(await problem()), times };
+    const split = { kind: 'Time', gap } as const;
+    // The first part has no past: the mean of all rows stands in for its encodings.
+    for (const row of all.filter((each) => times[each]! >= 48)) {
+      const later = turned(data, (each) => times[each]! > times[row]! - gap);
+      expect(encoded(later, split, row)).toEqual(encoded(data, split, row));
+      const earlier = turned(data, (each) => times[each]! <= times[row]! - gap - 24);
+      expect(encoded(earlier, split, row)).not.toEqual(encoded(data, split, row));
+    }
+  });
+});
+
+function numbersOf(steps: readonly Step[]): number[] {
+  return steps.flatMap((step) => {
+    if (step.kind === 'Number') return [step.fill!, step.shift, step.factor];
+    return step.kind === 'Table' ? [...step.values, step.missing!, step.other] : [];
+  });
+}

@@ -5,6 +5,7 @@ import { mixedPredictions } from '../search/ensemble.ts';
 import { describe } from '../search/genome.ts';
 import { frontsOf } from '../search/nsga2.ts';
 import type { RunRecord } from './artifacts.ts';
+import { calibrationOf } from './calibration.ts';
 import { type Chart, chart } from './chart.ts';
 import { lineageGraph } from './lineage.ts';
 
@@ -40,7 +41,7 @@ ${confusion(record)}
 }
 
 function charts(record: RunRecord): Chart[] {
-  const { search, judging } = record.result;
+  const { search, judging, ensemble, truths } = record.result;
   const all: Chart[] = [
     {
       title: 'Best score by time',
@@ -57,7 +58,7 @@ function charts(record: RunRecord): Chart[] {
       dots: search.complete.map((each) => [each.cost / Math.LN10, shown(judging.metric, each.score)]),
     },
   ];
-  const curve = calibration(record);
+  const curve = ensemble ? calibrationOf(ensemble.members, truths) : [];
   if (curve.length > 0)
     all.push({
       title: 'Calibration: share of positives by predicted probability',
@@ -70,22 +71,6 @@ function charts(record: RunRecord): Chart[] {
       dots: curve,
     });
   return all;
-}
-
-/** Tenths of predicted probability on judged rows, for two classes. */
-function calibration({ problem, result }: RunRecord): [number, number][] {
-  const { ensemble, truths } = result;
-  if (problem.task !== 'Binary' || !ensemble) return [];
-  const bins = Array.from({ length: 10 }, () => ({ count: 0, predicted: 0, positive: 0 }));
-  for (const [fold, truth] of truths.entries()) {
-    for (const [i, probability] of mixedPredictions(ensemble.members, fold).entries()) {
-      const bin = bins[Math.min(9, Math.floor(probability * 10))]!;
-      bin.count++;
-      bin.predicted += probability;
-      bin.positive += truth.y[i]!;
-    }
-  }
-  return bins.filter((bin) => bin.count > 0).map((bin) => [bin.predicted / bin.count, bin.positive / bin.count]);
 }
 
 function confusion({ problem, result }: RunRecord): string {

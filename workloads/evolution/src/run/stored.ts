@@ -48,13 +48,16 @@ function specOf({ name, column, type, kind, levels }: Feature): FeatureSpec {
   return { name, column, type, kind, ...(levels ? { levels } : {}) };
 }
 
-/** When no pipeline was done in time: class shares, or the mean. */
-function constantPipeline(problem: Problem, split: Split): string {
+/** When no pipeline was done in time: class shares, or the mean, each row counting by its weight. */
+function constantPipeline(problem: Problem, { train }: Split): string {
+  const { y, weights } = problem;
   const outputs = outputsOf(problem);
   const values = new Float32Array(outputs);
-  for (const row of split.train) {
-    if (outputs > 1) values[problem.y[row]!]! += 1 / split.train.length;
-    else values[0]! += problem.y[row]! / split.train.length;
+  const total = weights ? train.reduce((sum, row) => sum + weights[row]!, 0) : train.length;
+  for (const row of train) {
+    const weight = weights ? weights[row]! : 1;
+    if (outputs > 1) values[y[row]!]! += weight / total;
+    else values[0]! += (weight * y[row]!) / total;
   }
   return Buffer.from(
     packPipeline({ preprocessing: { steps: [], outputs: [] }, learner: { kind: 'Constant', values } }),
