@@ -20,7 +20,7 @@ function inRegistry(flags: RegistryFlags, work: Work): Promise<number> {
       throw new UsageError(
         'the address of the registry is none: it begins with postgres://, such as postgres://user@host/registry',
       );
-    const registry = await Registry.open(url);
+    const registry = await Registry.open(url, { migrate: false });
     try {
       const { text, value } = await work(registry);
       console.log(flags.json ? JSON.stringify(value) : text);

@@ -11,12 +11,11 @@ import type { RunProgress } from './run/run.ts';
 import { heapOf } from './run/settings.ts';
 import { coordinate, runIdOf } from './service/coordinator.ts';
 import { openPage } from './service/page.ts';
-import { modelNameOf, suspectColumns } from './service/results.ts';
+import { modelNameOf, type RunSummary, suspicionOf } from './service/results.ts';
+import { lastWord, type StepFailure } from './service/termination.ts';
 import { predictEngine } from './serving/engine.ts';
 
 const roles = ['coordinator', 'worker', 'serve'] as const;
-/** Kubernetes keeps 4096 bytes of a termination message. */
-const longestMessage = 3500;
 /** EX_TEMPFAIL: the same may succeed another time. */
 const temporary = 75;
 /** EX_CONFIG: only another spec, or other data, can help, and the Job need not try again. */
@@ -142,7 +141,6 @@ async function serve(resource: EvolutionRun): Promise<number> {
 
 function progressOf(runId: string, progress: RunProgress): Record<string, unknown> {
   const { best, phase, generation, placed, racedOut, failed, cached, queued, secondsLeft, share, score } = progress;
-  const suspects = suspectColumns(progress.suspects);
   return {
     runId,
     phase,
@@ -152,7 +150,7 @@ function progressOf(runId: string, progress: RunProgress): Record<string, unknow
     secondsLeft: Math.round(secondsLeft),
     percent: Math.round(100 * share),
     best: { learner: best?.genome.learner, score: score?.toFixed(5) },
-    ...(suspects.length > 0 ? { suspectColumns: suspects } : {}),
+    ...suspicionOf(progress.suspects),
   };
 }
 
@@ -188,17 +186,15 @@ function fail(error: unknown): number {
   log('failed', { reason, message: messageOf(error), field, ...(!known && { stack: (error as Error)?.stack }) });
   report({
     step: role,
-    error: { reason, message: messageOf(error).slice(0, 1500), ...(field !== undefined && { field }) },
+    error: { reason, message: messageOf(error), ...(field !== undefined && { field }) },
   });
   return !known ? 1 : error.retryable ? temporary : refused;
 }
 
-function report(result: object): void {
-  const text = JSON.stringify(result);
+function report(said: RunSummary | StepFailure): void {
   const path = process.env['QUINTET_TERMINATION_LOG'] ?? '/dev/termination-log';
   try {
-    if (Buffer.byteLength(text) > longestMessage) throw new Error(`a result of ${text.length} characters is too long`);
-    writeFileSync(path, text);
+    writeFileSync(path, lastWord(said));
   } catch (error) {
     log('unreported', { path, message: messageOf(error) });
   }

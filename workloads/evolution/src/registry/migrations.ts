@@ -120,4 +120,9 @@ export const migrations: readonly { readonly name: string; readonly sql: string 
         FROM runs;
     `,
   },
+  {
+    // What a model answers is its target and its task.
+    name: '0004-task',
+    sql: 'ALTER TABLE datasets ADD COLUMN task text;',
+  },
 ];

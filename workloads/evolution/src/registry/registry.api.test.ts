@@ -1,13 +1,10 @@
 import '../testing/pg.ts';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rowsOf } from '../testing/rows.ts';
 import { Registry } from './registry.ts';
-import type { RunRows } from './rows.ts';
 
 const run = promisify(execFile);
 let postgres: TestPostgres;
@@ -21,39 +18,6 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-const rowsOf = (modelId: string, holdout: number, metric = 'RocAUC'): RunRows => ({
-  metric,
-  result: { modelId },
-  dataset: { hash: 'abc', rows: 10, features: 2, target: 'y', schema: [] },
-  generations: [{ generation: 0, complete: 1, best: 0.9 }],
-  individuals: [
-    {
-      index: 0,
-      generation: 0,
-      island: 0,
-      key: 'k',
-      learner: 'Linear',
-      genes: { penalty: 1 },
-      parents: [],
-      score: 0.9,
-      foldScores: [0.9, 0.9],
-      cost: 1,
-      onFront: true,
-    },
-  ],
-  model: {
-    modelId,
-    name: 'churn',
-    type: 'Linear',
-    score: 0.9,
-    holdout,
-    rocAuc: 0.9,
-    f1Score: 0.8,
-    parameters: {},
-    sha256: 'x',
-    content: Uint8Array.of(1, 2, 3),
-  },
-});
 const challenger = { mode: 'Challenger', weight: 0.1, minImprovement: 0.01, greaterIsBetter: true } as const;
 const finish = async (runId: string, holdout: number) => {
   await registry.startRun({ runId, name: runId, spec: {}, seed: 0, teams: ['a'] });
@@ -236,97 +200,3 @@ it('keeps texts that have half of a character or U+0000', async () => {
   await registry.failRun('halved', 'cut\ud83d');
   expect(await registry.resultOf('halved')).toEqual({ error: 'cut\ufffd' });
 });
-
-it('several coordinators may open a fresh registry at once', async () => {
-  const url = await newDatabase('fresh');
-  const all = await Promise.all([1, 2, 3].map(() => Registry.open(url)));
-  expect(await all[0]!.models()).toEqual([]);
-  await Promise.all(all.map((each) => each.close()));
-});
-
-describe('pg_dump and pg_restore as the docs have them', () => {
-  let folder: string;
-  let commands: string[];
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'quintet-dump-'));
-    const page = await readFile(new URL('../../../../docs/kinds/evolutionrun.md', import.meta.url), 'utf8');
-    commands = /### Backup[^]*?```sh\n([^]*?)```/.exec(page)![1]!.trim().split('\n');
-  });
-  afterAll(() => rm(folder, { recursive: true }));
-  const shell = (part: string[], url: string) =>
-    run('bash', ['-ec', part.join('\n')], { cwd: folder, env: { ...process.env, QUINTET_POSTGRES_URL: url } });
-  const register = async (url: string, runId: string) => {
-    const opened = await Registry.open(url);
-    await opened.startRun({ runId, name: runId, spec: {}, seed: 0, teams: [] });
-    await opened.finishRun(runId, rowsOf(`${runId}-m1`, 0.8), challenger);
-    await opened.close();
-  };
-  const modelsIn = async (url: string) => {
-    const opened = await Registry.open(url);
-    const ids = (await opened.models()).map(({ modelId }) => modelId);
-    const content = await opened.content(ids.at(-1)!);
-    await opened.close();
-    return { ids, content: content && [...content] };
-  };
-
-  it('bring back one namespace, and leave the others of the database as they are', async () => {
-    const database = await newDatabase('shared');
-    const [ours, theirs] = ['evolutionrun_team_a_01', 'evolutionrun_team_b_02'].map(
-      (schema) => `${database}?options=-c%20search_path%3D${schema}`,
-    ) as [string, string];
-    for (const url of [ours, theirs, database]) await register(url, 'before');
-    await shell(commands.slice(0, -1), ours);
-    for (const url of [ours, theirs, database]) await register(url, 'after');
-    await shell(commands.slice(-1), ours);
-    expect(await modelsIn(ours)).toEqual({ ids: ['before-m1'], content: [1, 2, 3] });
-    const both = { ids: ['after-m1', 'before-m1'], content: [1, 2, 3] };
-    expect(await modelsIn(theirs)).toEqual(both);
-    expect(await modelsIn(database)).toEqual(both);
-  });
-
-  it('keep a registry in a database of its own, and fill an empty one', async () => {
-    await shell(commands.slice(0, -1), postgres.url);
-    const url = await newDatabase('restored');
-    await shell(commands.slice(-1), url);
-    const restored = await Registry.open(url);
-    expect(await restored.models()).toEqual(await registry.models());
-    expect(await restored.runs()).toEqual(await registry.runs());
-    expect(Buffer.from((await restored.content('r3-m1'))!)).toEqual(Buffer.of(1, 2, 3));
-    await restored.close();
-  });
-
-  it('change nothing where the dump is damaged', async () => {
-    const url = await newDatabase('kept');
-    await register(url, 'before');
-    await shell(commands.slice(0, -1), url);
-    const bytes = await readFile(join(folder, 'registry.dump'));
-    await writeFile(join(folder, 'registry.dump'), bytes.subarray(0, bytes.length - 2000));
-    await register(url, 'after');
-    await expect(shell(commands.slice(-1), url)).rejects.toThrow(/pg_restore/);
-    expect((await modelsIn(url)).ids).toEqual(['after-m1', 'before-m1']);
-  });
-});
-
-it.each([
-  [
-    'a user that is not there',
-    (url: string) => url.replace('//quintet@', '//stranger@'),
-    /role "stranger" does not exist/,
-  ],
-  [
-    'a database that is not there',
-    (url: string) => url.replace(/postgres$/, 'nowhere'),
-    /database "nowhere" does not exist/,
-  ],
-])('says what PostgreSQL has against %s', async (_what, changed, message) => {
-  await expect(Registry.open(changed(postgres.url))).rejects.toMatchObject({
-    reason: 'RegistryUnavailable',
-    message: expect.stringMatching(message) as string,
-    where: { field: 'spec.registry.postgres' },
-  });
-});
-
-async function newDatabase(name: string): Promise<string> {
-  await run('psql', [postgres.url, '-c', `CREATE DATABASE ${name}`]);
-  return postgres.url.replace(/postgres$/, name);
-}

@@ -5,12 +5,10 @@ import type { Before } from '../run/clock.ts';
 import type { Genome } from '../search/genome.ts';
 import type { Cut } from '../search/search.ts';
 import { jsonOf } from '../text.ts';
-import { migrations } from './migrations.ts';
-import { audit, deploy } from './promotion.ts';
+import { promoteByHand } from './promotion.ts';
 import type { AuditRow, Deployment, ModelRow, Promotion, RunAttempt, RunRow, RunRows, RunStart } from './rows.ts';
 import { finishRun, reviseRun, startRun } from './runs.ts';
-
-const migrationLock = 7_215_331;
+import { bringUpToDate, requireTables } from './tables.ts';
 
 export class Registry {
   readonly #pool: pg.Pool;
@@ -19,8 +17,11 @@ export class Registry {
     this.#pool = pool;
   }
 
-  /** Connects and brings the tables up to date; several may do so at once. @throws EvolutionError RegistryUnavailable */
-  static async open(url: string): Promise<Registry> {
+  /**
+   * Connects and brings the tables up to date; several may do so at once. With `migrate: false` it changes nothing.
+   * @throws EvolutionError RegistryUnavailable, or RegistryRefused where there is none and none may be made
+   */
+  static async open(url: string, { migrate = true }: { migrate?: boolean } = {}): Promise<Registry> {
     const pool = new pg.Pool({
       connectionString: url,
       max: 4,
@@ -33,33 +34,16 @@ export class Registry {
     pool.on('error', () => undefined);
     const registry = new Registry(pool);
     try {
-      await registry.#migrate();
+      await registry.#transaction(migrate ? bringUpToDate : requireTables);
       return registry;
     } catch (cause) {
       await pool.end();
-      throw unavailable(cause);
+      throw cause;
     }
   }
 
   async close(): Promise<void> {
     await this.#pool.end();
-  }
-
-  async #migrate(): Promise<void> {
-    await this.#transaction(async (client) => {
-      await client.query('SELECT pg_advisory_xact_lock($1)', [migrationLock]);
-      await createSchema(client);
-      await client.query(
-        'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
-      );
-      const { rows } = await client.query<{ name: string }>('SELECT name FROM migrations');
-      const applied = new Set(rows.map((row) => row.name));
-      for (const { name, sql } of migrations) {
-        if (applied.has(name)) continue;
-        await client.query(sql);
-        await client.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
-      }
-    });
   }
 
   /** What earlier coordinators of the run have done: one that comes back goes on from there. */
@@ -184,17 +168,9 @@ export class Registry {
     return rows[0];
   }
 
-  /** Makes a model champion, or challenger with a share of requests. @throws EvolutionError InputInvalid when there is no such model */
+  /** Makes a model champion, or challenger with a share of requests. @throws EvolutionError InputInvalid for what is none, or may never answer */
   async promote(modelId: string, as: 'Champion' | 'Challenger', weight: number, actor: string): Promise<void> {
-    await this.#transaction(async (client) => {
-      const { rows } = await client.query<{ model_name: string }>(
-        'SELECT model_name FROM model_metadata WHERE model_id = $1',
-        [modelId],
-      );
-      if (!rows[0]) throw new EvolutionError('InputInvalid', `the registry has no model ${modelId}`);
-      await deploy(client, rows[0].model_name, modelId, as, weight);
-      await audit(client, actor, 'promote', modelId, { as, weight });
-    });
+    await this.#transaction((client) => promoteByHand(client, modelId, as, weight, actor));
   }
 
   /** What was done to a model, or to all versions of a name, latest first. */
@@ -259,25 +235,23 @@ export class Registry {
 const selectModels = `SELECT model_id AS "modelId", model_name AS name, model_type AS type, version, metric, score, holdout, roc_auc AS "rocAuc", f1_score AS "f1Score",
   parameters, evolution_id AS "evolutionId", dataset_hash AS dataset, sha256, created_at AS "createdAt", is_active AS active, is_deployed AS deployed FROM model_metadata`;
 
-/** SQLSTATE classes of data that PostgreSQL refuses, and refuses again: of no such form, or against a constraint. */
-const refusals = /^2[23]/;
+/** SQLSTATE classes of data that PostgreSQL refuses, and refuses again: of no such form, against a constraint, or for no such table. */
+const refusals = /^2[23]|^42(P01|703)$/;
+/** A table or column that is not there. */
+const unknownTable = /^42(P01|703)$/;
 
 function unavailable(cause: unknown): EvolutionError {
-  const { code } = cause as { code?: unknown };
+  const { code: said } = cause as { code?: unknown };
+  const code = typeof said === 'string' ? said : '';
   return new EvolutionError(
-    typeof code === 'string' && refusals.test(code) ? 'RegistryRefused' : 'RegistryUnavailable',
-    `PostgreSQL: ${messageOf(cause).replace(/^PostgreSQL: /, '')}`,
-    { field: 'spec.registry.postgres' },
+    refusals.test(code) ? 'RegistryRefused' : 'RegistryUnavailable',
+    `PostgreSQL: ${messageOf(cause)}`,
+    {
+      field: 'spec.registry.postgres',
+      ...(unknownTable.test(code) && {
+        fix: 'the registry is of an earlier version: the next run brings it up to date',
+      }),
+    },
     cause,
   );
-}
-
-/** The one that the address names by `options=-c search_path=NAME`, where several namespaces share a database. */
-async function createSchema(client: pg.ClientBase): Promise<void> {
-  const { rows } = await client.query<{ there: string | null; path: string }>(
-    `SELECT current_schema() AS there, current_setting('search_path') AS path`,
-  );
-  const { there, path } = rows[0] ?? {};
-  const name = path?.split(',')[0]?.trim().replaceAll('"', '');
-  if (!there && name) await client.query(`CREATE SCHEMA IF NOT EXISTS ${client.escapeIdentifier(name)}`);
 }

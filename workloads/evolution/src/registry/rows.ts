@@ -90,7 +90,9 @@ export interface RunRows {
     readonly rows: number;
     readonly features: number;
     readonly target: string;
-    readonly schema: unknown;
+    readonly task: string;
+    /** Features, each with its `column`. */
+    readonly schema: readonly { readonly column: string }[];
   };
   readonly generations: readonly { readonly generation: number; readonly complete: number; readonly best: number }[];
   readonly individuals: readonly {

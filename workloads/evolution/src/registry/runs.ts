@@ -3,7 +3,8 @@ import type pg from 'pg';
 import type { Before } from '../run/clock.ts';
 import type { Cut } from '../search/search.ts';
 import { jsonOf } from '../text.ts';
-import { audit, type Candidate, promoteIfBetter } from './promotion.ts';
+import { audit, lockName } from './deployments.ts';
+import { type Candidate, promoteIfBetter } from './promotion.ts';
 import type { Promotion, RunAttempt, RunRows, RunStart } from './rows.ts';
 
 /** What earlier coordinators of the run have done; earlier runs that this one takes the place of are cancelled. */
@@ -74,8 +75,9 @@ export async function finishRun(
   }
   const { dataset, model } = rows;
   await client.query(
-    'INSERT INTO datasets (hash, rows, features, target, schema) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
-    [dataset.hash, dataset.rows, dataset.features, dataset.target, jsonOf(dataset.schema)],
+    `INSERT INTO datasets (hash, rows, features, target, task, schema) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (hash) DO UPDATE SET task = excluded.task`,
+    [dataset.hash, dataset.rows, dataset.features, dataset.target, dataset.task, jsonOf(dataset.schema)],
   );
   await insertIndividuals(client, runId, rows);
   const version = await insertModel(client, runId, rows);
@@ -107,7 +109,6 @@ export async function reviseRun(
   if (!model) return;
   await client.query('UPDATE runs SET spec = $2, result = $3 WHERE run_id = $1', [runId, jsonOf(spec), jsonOf(result)]);
   if (!model.asked) return;
-  await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [model.name]);
   await audit(client, 'coordinator', 'revise', model.modelId, await promoteIfBetter(client, model, promotion));
 }
 
@@ -132,8 +133,7 @@ async function insertIndividuals(
 
 /** @returns its version */
 async function insertModel(client: pg.PoolClient, runId: string, { metric, model, dataset }: RunRows): Promise<number> {
-  // Versions of one name are counted one after another.
-  await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [model.name]);
+  await lockName(client, model.name);
   const { rows: versions } = await client.query<{ next: number }>(
     'SELECT coalesce(max(version), 0) + 1 AS next FROM model_metadata WHERE model_name = $1',
     [model.name],

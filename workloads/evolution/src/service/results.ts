@@ -31,6 +31,8 @@ export interface RunSummary {
     readonly inferenceTime?: string;
   };
   readonly suspectColumns?: readonly string[];
+  /** Judged rows that also teach. */
+  readonly duplicateRows?: number;
   /** What answers predictions of this name when the run has ended. */
   readonly deployment?: { readonly champion?: string; readonly challenger?: string; readonly weight?: string };
   readonly output?: { readonly uri: string; readonly report: string; readonly bytes: number };
@@ -54,7 +56,6 @@ function modelIdOf(runId: string): string {
 
 export function summaryOf(runId: string, result: RunResult, output: RunSummary['output']): RunSummary {
   const { search, suspects } = result;
-  const columns = suspectColumns(suspects);
   return {
     step: 'coordinator',
     runId,
@@ -72,15 +73,19 @@ export function summaryOf(runId: string, result: RunResult, output: RunSummary['
       ...(result.holdout === undefined ? {} : { holdout: result.holdout.toFixed(5) }),
       ...(result.inferenceTime === undefined ? {} : { inferenceTime: `${result.inferenceTime.toPrecision(3)}ms` }),
     },
-    ...(columns.length > 0 ? { suspectColumns: columns } : {}),
+    ...suspicionOf(suspects),
     ...(output ? { output } : {}),
   };
 }
 
-/** Those that fit into a status. */
-export function suspectColumns(suspects: readonly Suspect[]): string[] {
-  const columns = suspects.flatMap(({ column }) => (column === undefined ? [] : [startOf(column, 256)]));
-  return [...new Set(columns)].slice(0, 8);
+/** As much as fits into a status. */
+export function suspicionOf(suspects: readonly Suspect[]): Pick<RunSummary, 'suspectColumns' | 'duplicateRows'> {
+  const columns = new Set(suspects.flatMap(({ column }) => (column === undefined ? [] : [startOf(column, 256)])));
+  const rows = suspects.reduce((sum, each) => sum + (each.rows ?? 0), 0);
+  return {
+    ...(columns.size > 0 ? { suspectColumns: [...columns].slice(0, 8) } : {}),
+    ...(rows > 0 ? { duplicateRows: rows } : {}),
+  };
 }
 
 function learnerOf({ ensemble }: RunResult): string {

@@ -1,0 +1,130 @@
+// Who answers under a name, on a real PostgreSQL.
+import '../testing/pg.ts';
+import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { rowsOf } from '../testing/rows.ts';
+import { Registry } from './registry.ts';
+import type { Promotion } from './rows.ts';
+
+let postgres: TestPostgres;
+let registry: Registry;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  registry = await Registry.open(postgres.url);
+}, 120_000);
+afterAll(async () => {
+  await registry.close();
+  await postgres.stop();
+});
+
+interface Run {
+  readonly runId: string;
+  /** Of the model; the resource is called so too, unless it says otherwise. */
+  readonly name: string;
+  readonly resource?: string;
+  readonly uid?: string;
+  readonly holdout?: number;
+  readonly metric?: string;
+  readonly mode?: Promotion['mode'];
+  readonly changes?: Parameters<typeof rowsOf>[3];
+}
+
+const modelOf = (runId: string) => `${runId}-m1`;
+async function finish({ runId, name, resource = name, uid = 'u1', holdout = 0.9, metric, mode, changes }: Run) {
+  await registry.startRun({ runId, name: resource, namespace: 'team', uid, spec: {}, seed: 0, teams: [] });
+  const rows = rowsOf(modelOf(runId), holdout, metric, { name, ...changes });
+  const promotion = { mode: mode ?? 'Champion', weight: 0.3, minImprovement: 0.01, greaterIsBetter: true };
+  const { role } = await registry.finishRun(runId, rows, promotion);
+  const [registered] = await registry.history(modelOf(runId));
+  return { role, why: (registered!.details as { why?: string }).why };
+}
+
+describe('a name that is used again', () => {
+  const fault = { columns: ['load', 'site'], target: 'fault' };
+
+  it('for another target is answered by the new model, however good the old one was', async () => {
+    await finish({ runId: 'f1', name: 'faults', holdout: 0.99, changes: fault });
+    await finish({ runId: 'f2', name: 'faults', holdout: 0.995, mode: 'Challenger', changes: fault });
+    await registry.promote('f2-m1', 'Challenger', 0.2, 'ann');
+    expect(await finish({ runId: 'f3', name: 'faults', changes: { ...fault, target: 'churned' } })).toEqual({
+      role: 'Champion',
+      why: 'it answers something else than f1-m1, which predicts fault',
+    });
+    expect(await registry.deployment('faults')).toEqual({ champion: 'f3-m1', challenger: null, weight: 0 });
+    expect((await registry.models('faults')).filter(({ deployed }) => deployed)).toMatchObject([{ modelId: 'f3-m1' }]);
+  });
+
+  it('for another task too', async () => {
+    await finish({ runId: 't1', name: 'tasks', holdout: 0.99, metric: 'LogLoss' });
+    const next = { runId: 't2', name: 'tasks', metric: 'LogLoss', changes: { task: 'Multiclass' } };
+    expect(await finish(next)).toEqual({
+      role: 'Champion',
+      why: expect.stringMatching(/is for the task Binary/) as string,
+    });
+  });
+
+  it('for other columns, by a resource that was made anew', async () => {
+    await finish({ runId: 'c1', name: 'columns', holdout: 0.99, changes: fault });
+    const next = { name: 'columns', holdout: 0.995, changes: { ...fault, columns: ['load', 'pressure'] } };
+    // The same resource may have callers that do not send the new column yet.
+    expect(await finish({ ...next, runId: 'c2' })).toEqual({
+      role: 'None',
+      why: 'it answers something else than the active model, which does not know the column pressure',
+    });
+    expect(await finish({ ...next, runId: 'c3', uid: 'u2', holdout: 0.6 })).toMatchObject({ role: 'Champion' });
+    expect((await registry.deployment('columns'))!.champion).toBe('c3-m1');
+  });
+
+  it('by another resource changes nothing where that asks something else', async () => {
+    await finish({ runId: 'n1', name: 'shared', resource: 'first', changes: fault });
+    const other = { runId: 'n2', name: 'shared', resource: 'second', holdout: 0.999 };
+    expect(await finish({ ...other, changes: { ...fault, target: 'churned' } })).toMatchObject({ role: 'None' });
+    expect((await registry.deployment('shared'))!.champion).toBe('n1-m1');
+  });
+
+  it('competes where it asks for the same, or for fewer columns', async () => {
+    await finish({ runId: 's1', name: 'same', holdout: 0.9, changes: fault });
+    const fewer = { name: 'same', uid: 'u2', changes: { ...fault, columns: ['load'] } };
+    expect(await finish({ ...fewer, runId: 's2', holdout: 0.8 })).toMatchObject({
+      role: 'None',
+      why: expect.stringMatching(/gain/) as string,
+    });
+    expect(await finish({ ...fewer, runId: 's3', holdout: 0.95 })).toEqual({ role: 'Champion' });
+  });
+});
+
+it('lets many promote at once, the last of whom is obeyed', async () => {
+  for (const runId of ['p1', 'p2', 'p3']) await finish({ runId, name: 'busy', mode: 'None' });
+  const ids = Array.from({ length: 30 }, (_, i) => modelOf(`p${(i % 3) + 1}`));
+  await Promise.all(ids.map((id) => registry.promote(id, 'Champion', 0, 'ann')));
+  const active = (await registry.models('busy')).filter((model) => model.active);
+  expect(active).toHaveLength(1);
+  expect(await registry.deployment('busy')).toMatchObject({ champion: active[0]!.modelId });
+});
+
+it('keeps a challenger that is better than the next one', async () => {
+  await finish({ runId: 'k1', name: 'kept', holdout: 0.8 });
+  const next = { name: 'kept', mode: 'Challenger' } as const;
+  expect(await finish({ ...next, runId: 'k2', holdout: 0.9 })).toEqual({ role: 'Challenger' });
+  expect(await finish({ ...next, runId: 'k3', holdout: 0.85 })).toMatchObject({
+    role: 'None',
+    why: expect.stringMatching(/^its gain over the present challenger is -0\.05/),
+  });
+  expect(await finish({ ...next, runId: 'k4', holdout: 0.91 })).toEqual({ role: 'Challenger' });
+  expect(await registry.deployment('kept')).toEqual({ champion: 'k1-m1', challenger: 'k4-m1', weight: 0.3 });
+});
+
+it('refuses by hand what may never answer', async () => {
+  await finish({ runId: 'h1', name: 'hand', holdout: 0.8 });
+  await finish({ runId: 'h2', name: 'hand', mode: 'None', changes: { type: 'Constant' } });
+  await finish({ runId: 'h3', name: 'hand', mode: 'None', changes: { target: 'churned' } });
+  const refused = (id: string, as: 'Champion' | 'Challenger', message: RegExp) =>
+    expect(registry.promote(id, as, 0.3, 'ann')).rejects.toMatchObject({
+      reason: 'InputInvalid',
+      message: expect.stringMatching(message) as string,
+    });
+  await refused('h1-m1', 'Challenger', /h1-m1 is the champion of hand, and not its own challenger/);
+  await refused('h2-m1', 'Champion', /h2-m1 says the same of every row/);
+  await refused('h3-m1', 'Challenger', /something else than the champion of hand, which predicts y/);
+  expect(await registry.deployment('hand')).toEqual({ champion: 'h1-m1', challenger: null, weight: 0 });
+});
