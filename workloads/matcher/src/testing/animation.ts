@@ -1,6 +1,6 @@
 // Animations for tests, of pictures that are all of one size.
-import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
+import { chunk, chunksOf, signature } from '../image/animation/png.ts';
 
 export type Moving = 'GIF' | 'WebP' | 'APNG' | 'TIFF';
 
@@ -31,12 +31,14 @@ export async function apng(pictures: readonly Buffer[], placed: readonly (Placed
   for (const [i, picture] of pictures.entries()) {
     const { width, height } = await sharp(picture).metadata();
     const plain = await sharp(picture).ensureAlpha().png().toBuffer();
-    const { header, data } = read(plain);
+    const chunks = [...chunksOf(plain)];
+    const data = chunks.flatMap((each) => (each.type === 'IDAT' ? [each.data] : []));
+    const header = chunks.find(({ type }) => type === 'IHDR')?.data ?? Buffer.alloc(0);
     const place = placed[i];
     if (i === 0) {
       const control = Buffer.alloc(8);
       control.writeUInt32BE(pictures.length - (place === null ? 1 : 0), 0);
-      out.push(plain.subarray(0, 8), chunk('IHDR', header), chunk('acTL', control));
+      out.push(signature, chunk('IHDR', header), chunk('acTL', control));
     }
     if (place !== null) {
       const control = Buffer.alloc(26);
@@ -54,21 +56,4 @@ export async function apng(pictures: readonly Buffer[], placed: readonly (Placed
     }
   }
   return Buffer.concat([...out, chunk('IEND', Buffer.alloc(0))]);
-}
-
-function read(png: Buffer): { header: Buffer; data: Buffer[] } {
-  const data: Buffer[] = [];
-  for (let at = 8; at + 12 <= png.length; at += 12 + png.readUInt32BE(at)) {
-    if (png.toString('latin1', at + 4, at + 8) === 'IDAT')
-      data.push(png.subarray(at + 8, at + 8 + png.readUInt32BE(at)));
-  }
-  return { header: png.subarray(16, 29), data };
-}
-
-function chunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
-  const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
-  length.writeUInt32BE(data.length);
-  sum.writeUInt32BE(crc32(body));
-  return Buffer.concat([length, body, sum]);
 }

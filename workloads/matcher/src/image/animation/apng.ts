@@ -1,6 +1,6 @@
 // Frames of an animated PNG (PNG specification, third edition), each as a PNG of its own. libvips reads the first alone.
-import { crc32 } from 'node:zlib';
 import { type Animation, mostParts, type Part } from './part.ts';
+import { chunk, chunksOf, signature } from './png.ts';
 
 const blends = ['Source', 'Over'] as const;
 const disposals = ['Keep', 'Clear', 'Restore'] as const;
@@ -22,7 +22,7 @@ export function readApng(bytes: Buffer): Animation | undefined {
   /** What a frame needs to be read without the others. */
   const shared = new Map<string, Buffer>();
   const frames: Frame[] = [];
-  for (const { type, data } of chunks(bytes)) {
+  for (const { type, data } of chunksOf(bytes)) {
     if (++count > mostChunks || frames.length > mostParts) break;
     if (type === 'IHDR' && data.length === 13) header ??= data;
     if (type === 'acTL') moves = true;
@@ -64,8 +64,6 @@ function standsAlone(header: Buffer): Frame {
   return { x: 0, y: 0, width, height, dispose: 'Clear', blend: 'Source', data: [] };
 }
 
-const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
-
 function png(
   header: Buffer,
   { width, height }: Pick<Part, 'width' | 'height'>,
@@ -82,20 +80,4 @@ function png(
     ...data.map((each) => chunk('IDAT', each)),
     chunk('IEND', Buffer.alloc(0)),
   ]);
-}
-
-function* chunks(bytes: Buffer): Generator<{ type: string; data: Buffer }> {
-  for (let at = signature.length; at + 12 <= bytes.length; ) {
-    const length = bytes.readUInt32BE(at);
-    yield { type: bytes.toString('latin1', at + 4, at + 8), data: bytes.subarray(at + 8, at + 8 + length) };
-    at += 12 + length;
-  }
-}
-
-function chunk(type: string, data: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
-  const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
-  length.writeUInt32BE(data.length);
-  sum.writeUInt32BE(crc32(body));
-  return Buffer.concat([length, body, sum]);
 }
