@@ -231,7 +231,11 @@ const spec = ruled(
         timeLimit: duration().default('30m').describe('Longest evaluation of one fold.'),
         retries: int(0, 20).default(2).describe('How often a failed one is tried again.'),
         racing: toggle().default('Enabled').describe('Stops pipelines early that cannot win.'),
-        memoryLimit: bytes().exactOptional().describe('Most memory of one evaluation; left out, what the worker has.'),
+        memoryLimit: bytes()
+          .exactOptional()
+          .describe(
+            'Most JavaScript heap of one evaluation; memory of native libraries is bounded by the pod alone. Left out, what the worker has.',
+          ),
       })
       .prefault({})
       .describe('One evaluation.'),
@@ -266,7 +270,11 @@ const spec = ruled(
       .prefault({})
       .describe('How long Redis keeps an entry; other data has other entries. Whole runs stay in the registry.'),
     promotion: promotion.prefault({}).describe('What becomes of the winner.'),
-    share: set(name(), 64).exactOptional().describe('Teams that may see the run in the registry.'),
+    share: set(name(), 64)
+      .exactOptional()
+      .describe(
+        'Teams whose lists of the registry have the run, as in `quintet models list --team`; it keeps nobody else out.',
+      ),
     output: ruled(z.object(outputMembers()), oneOutput)
       .exactOptional()
       .describe('Where models and the report go; left out, the registry alone.'),
@@ -333,15 +341,16 @@ const status = z.object({
     .exactOptional()
     .describe('How far it is.'),
   suspectColumns: list(columnName(), 32).exactOptional().describe('Columns that the leakage audit names.'),
+  duplicateRows: z.int().min(0).exactOptional().describe('Judged rows that also teach, as the audit counts them.'),
   deployment: z
     .object({
       url: z.string().max(2048).exactOptional().describe('Address of predictions.'),
-      champion: z.string().max(64).exactOptional().describe('Model that is active.'),
-      challenger: z.string().max(64).exactOptional().describe('Model that is tried.'),
-      weight: z.string().max(16).exactOptional().describe("The challenger's share."),
+      champion: z.string().max(64).exactOptional().describe('Model that was active when the run ended.'),
+      challenger: z.string().max(64).exactOptional().describe('Model that was tried when the run ended.'),
+      weight: z.string().max(16).exactOptional().describe("The challenger's share then."),
     })
     .exactOptional()
-    .describe('Promotion.'),
+    .describe('Promotion; who answers now is said by `GET /v1/models` at its address.'),
   output: z
     .object({
       uri: z.string().max(2048).exactOptional().describe('Where models are.'),

@@ -125,7 +125,7 @@ async function serve(resource: EvolutionRun): Promise<number> {
     throw new EvolutionError('RegistryUnavailable', 'predictions need a registry', { field: 'spec.registry.postgres' });
   const tokens = referenceAt(resource.spec, 'promotion.serving.auth.secretRef');
   const engine = predictEngine({
-    open: () => Registry.open(url),
+    open: () => Registry.open(url, { migrate: false }),
     name: modelNameOf(resource),
     drift: promotion.serving?.drift !== 'Disabled',
   });

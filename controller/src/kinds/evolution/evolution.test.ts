@@ -293,6 +293,22 @@ describe('a search that goes on', () => {
     expect(made.spec.replicas).toBe(wanted);
   });
 
+  it('counts judged rows that also teach in a condition, also without any suspect column, and when its pods are gone', () => {
+    const run = resource();
+    const suspect = (told: ReturnType<typeof speaking>, at: EvolutionRun, seen: ObservedBuilder) =>
+      told.status(at, seen).conditions.find(({ type }) => type === 'DataSuspect')?.message;
+    const counted = { duplicateRows: 12 };
+    expect(suspect(speaking({ ...progress, ...counted }), run, running(run))).toMatch(
+      /^12 judged rows also teach: see/,
+    );
+    const seen = observed()
+      .withJob(coordinator(run), 'Complete')
+      .withPod(coordinator(run), { exitCode: 0, message: { ...said, ...counted, suspectColumns: ['copy'] } });
+    const { fields } = kind.status(run, seen);
+    const later = resource({}, fields);
+    expect(suspect(speaking({}), later, observed())).toBe('copy; 12 judged rows also teach: see the report');
+  });
+
   it('names suspect columns in a condition, also while it runs', () => {
     const run = resource();
     const early = speaking({ ...progress, suspectColumns: ['copy'] }).status(run, running(run)).conditions;

@@ -20,6 +20,7 @@ const progress = z.object({
   secondsLeft: z.number().min(0).optional(),
   percent: count.max(100).optional(),
   suspectColumns: z.array(z.string().max(256)).max(32).optional(),
+  duplicateRows: count.optional(),
 });
 export type Progress = z.infer<typeof progress>;
 

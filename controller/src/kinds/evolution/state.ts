@@ -37,6 +37,7 @@ const outcome = z.object({
     .partial()
     .optional(),
   suspectColumns: z.array(z.string()).max(32).optional(),
+  duplicateRows: count.optional(),
   deployment: z.object({ champion: z.string(), challenger: z.string(), weight: z.string() }).partial().optional(),
   output: z.object({ uri: z.string(), report: z.string(), bytes: count }).partial().optional(),
 });

@@ -115,19 +115,17 @@ function soFar({ progress }: State): Record<string, unknown> {
   });
 }
 
-/** Columns that say what they could not know: with `leakage: Warn` the run goes on, and this is what there is to read. */
+/** What the audit found: with `leakage: Warn` the run goes on, and this is what there is to read. */
 function suspectConditions({ outcome, progress, told, finished }: State): ConditionDecision[] {
   const columns = outcome?.suspectColumns ?? progress?.suspectColumns ?? told?.suspectColumns ?? [];
-  if (columns.length === 0) return [];
-  const named = columns.slice(0, 5).join(', ');
-  return [
-    condition(
-      'DataSuspect',
-      'True',
-      'LeakageFound',
-      `${named}: see the report${finished ? '' : ' when the run has ended'}`,
-    ),
+  const rows = outcome?.duplicateRows ?? progress?.duplicateRows ?? told?.duplicateRows ?? 0;
+  const found = [
+    ...(columns.length > 0 ? [columns.slice(0, 5).join(', ')] : []),
+    ...(rows > 0 ? [`${rows} judged rows also teach`] : []),
   ];
+  if (found.length === 0) return [];
+  const where = `see the report${finished ? '' : ' when the run has ended'}`;
+  return [condition('DataSuspect', 'True', 'LeakageFound', `${found.join('; ')}: ${where}`)];
 }
 
 /** An ended run reports what it reported: its Jobs and pods may be gone. */
@@ -138,6 +136,6 @@ function whatIsStored(stored: EvolutionRunStatus | undefined, revision: string):
 
 /** What the coordinator said before, and whose pod may be gone. */
 function carried(old: EvolutionRunStatus | undefined): Record<string, unknown> {
-  const { runId, generation, evaluations, best, suspectColumns, output } = old ?? {};
-  return { runId, generation, evaluations, best, suspectColumns, output };
+  const { runId, generation, evaluations, best, suspectColumns, duplicateRows, output } = old ?? {};
+  return { runId, generation, evaluations, best, suspectColumns, duplicateRows, output };
 }

@@ -9,6 +9,8 @@ import type { Split } from './split.ts';
 export interface Suspect {
   readonly kind: 'TargetCopy' | 'Identifier' | 'DuplicateRows';
   readonly column?: string;
+  /** Judged rows that are meant. */
+  readonly rows?: number;
   readonly text: string;
 }
 
@@ -41,7 +43,11 @@ export function auditLeakage(problem: Problem, split: Split, held = digestsHeld)
   }
   const duplicates = duplicatesOver(problem, split, held);
   if (duplicates > 0) {
-    suspects.push({ kind: 'DuplicateRows', text: `${duplicates} judged rows also teach, cell for cell` });
+    suspects.push({
+      kind: 'DuplicateRows',
+      rows: duplicates,
+      text: `${duplicates} judged rows also teach, cell for cell`,
+    });
   }
   return suspects;
 }

@@ -114,6 +114,7 @@ export function rowsOf(resource: EvolutionRun, runId: string, record: RunRecord,
       rows: problem.rows,
       features: problem.features.length,
       target: problem.target,
+      task: problem.task,
       schema: result.model.stored.features.map(({ name, column, type, kind }) => ({ name, column, type, kind })),
     },
     generations: [...byGeneration].map(([generation, members]) => ({
