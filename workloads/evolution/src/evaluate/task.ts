@@ -17,7 +17,7 @@ export interface EvaluationTask {
   readonly genome: Genome;
   /** Key of the genome. */
   readonly key: string;
-  /** Fold, or -1 to learn from all rows outside the holdout and judge nothing. */
+  /** Fold, or -1 to learn from all rows outside the holdout and judge nothing; of a frozen model, to be asked about the holdout. */
   readonly fold: number;
   /** Share of the teaching rows. */
   readonly fraction: number;

@@ -1,5 +1,6 @@
 // Frozen models among the pipelines of a run: judged fold by fold like them, and beside them on the front and in the ensemble.
 import { outputsOf, type Problem } from '../data/problem.ts';
+import type { SplitOptions } from '../data/split.ts';
 import { EvolutionError } from '../errors.ts';
 import type { EvaluationContext } from '../evaluate/context.ts';
 import { packPipeline } from '../evaluate/model.ts';
@@ -30,7 +31,7 @@ export function frozenNotes({ frozen = [] }: Problem, cut: Cut): FrozenNote[] {
   }));
 }
 
-/** A bred pipeline is fitted and judged; a frozen model is only asked about the judged rows. */
+/** A bred pipeline is fitted and judged; a frozen model is only asked about the judged rows, or by fold -1 about those of the holdout. */
 export async function evaluated(context: EvaluationContext, task: EvaluationTask): Promise<Evaluation> {
   return isFrozen(task.genome) ? judged(context, task) : context.evaluate(task);
 }
@@ -40,13 +41,14 @@ async function judged({ problem, judging, split }: EvaluationContext, task: Eval
   const model = problem.frozen?.find(({ sha256 }) => sha256 === task.genome.genes['sha256']);
   if (!model)
     throw new EvolutionError('DataDamaged', `the data came without the frozen model ${task.genome.genes['name']}`);
-  const rows = split.folds[task.fold]!.test;
+  const isJudged = task.fold >= 0;
+  const rows = isJudged ? split.folds[task.fold]!.test : split.holdout;
   const session = await openFrozen(model, problem.features, { ...problem, outputs: outputsOf(problem) });
   try {
     const predictions = Float32Array.from(await session.predict(problem.features, rows));
     return {
-      score: scoreOf(judging.metric, truthOf(problem, rows), predictions),
-      predictions,
+      score: isJudged ? scoreOf(judging.metric, truthOf(problem, rows), predictions) : Number.NaN,
+      predictions: isJudged ? predictions : new Float32Array(0),
       operations: operationsOf(model),
       seconds: (performance.now() - started) / 1000,
     };
@@ -77,7 +79,7 @@ export async function frozenMembers(
 ): Promise<Individual[]> {
   const members = frozen.map(async (model, i) => {
     if (replay?.frozen && !replay.frozen.includes(i)) return undefined;
-    return memberOf(evaluator, model, indexOf(i), split.folds, countsCost);
+    return memberOf(evaluator, model, indexOf(i), split, countsCost);
   });
   return (await Promise.all(members)).filter((member) => member !== undefined);
 }
@@ -96,24 +98,27 @@ async function memberOf(
   evaluator: Evaluator,
   model: FrozenModel,
   index: number,
-  folds: number,
+  { folds, holdout }: SplitOptions,
   countsCost: boolean,
 ): Promise<Individual | undefined> {
   const genome = genomeOf(model);
   const key = keyOf(genome);
-  const tasks = Array.from({ length: folds }, (_, fold) => ({ genome, key, fold, fraction: 1, priority: -1 }));
+  // One that fails on rows of the holdout would end the run when all is done.
+  const parts = [...Array.from({ length: folds }, (_, fold) => fold), ...(holdout > 0 ? [-1] : [])];
+  const outcomes = parts.map((fold) => evaluator.evaluate({ genome, key, fold, fraction: 1, priority: -1 }));
   const scores: number[] = [];
   const predictions: Float32Array[] = [];
   let seconds = 0;
-  for (const outcome of await Promise.all(tasks.map((task) => evaluator.evaluate(task)))) {
+  for (const [i, outcome] of (await Promise.all(outcomes)).entries()) {
     if (!outcome.ok && outcome.kind === 'Stopped') return undefined;
     if (!outcome.ok)
       throw new EvolutionError('TrainingFailed', `the frozen model ${model.name}: ${outcome.reason}`, {
         field: 'spec.search.frozen',
       });
+    seconds += outcome.seconds;
+    if (parts[i] === -1) continue;
     scores.push(outcome.score);
     predictions.push(outcome.predictions);
-    seconds += outcome.seconds;
   }
   return {
     index,

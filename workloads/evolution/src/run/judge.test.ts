@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { problemOf } from '../data/problem.ts';
 import { splitRows } from '../data/split.ts';
 import { readTableText } from '../data/table.ts';
+import { EvolutionError } from '../errors.ts';
 import type { Judging } from '../evaluate/task.ts';
 import { judgeModel } from './judge.ts';
 import type { Model } from './model.ts';
@@ -50,6 +51,20 @@ describe('a model on a table that is sorted by its target', () => {
     expect(importance.map(({ column }) => column)).toEqual(['tells', 'noise']);
     expect(importance[0]!.loss).toBeGreaterThan(0.4);
   });
+});
+
+it('a model that fails on cells dealt anew, as frozen ones may, has no importance of columns, and a holdout', async () => {
+  const { problem, judging, split } = await sortedByTarget();
+  let asked = 0;
+  const honest = telling(0);
+  const fussy = {
+    predictFeatures: async (features, places) => {
+      // The time of a row, the holdout, the whole sample.
+      if (++asked > 4) throw new EvolutionError('InputInvalid', 'never seen together');
+      return honest.predictFeatures(features, places);
+    },
+  } as Model;
+  expect(await judgeModel(fussy, problem, judging, split, 1000 * budget)).toMatchObject({ holdout: 1, importance: [] });
 });
 
 describe('a fair sample', () => {

@@ -72,8 +72,14 @@ export async function judgeModel(
             score: (features) => scored(some, features, places),
             seed: judging.seed,
             deadline: performance.now() + milliseconds,
-          }),
+          }).catch(unlessRefused),
   };
+}
+
+/** A frozen model may fail on cells that never stood together: the run does not. */
+function unlessRefused(error: unknown): Importance[] {
+  if (error instanceof EvolutionError) return [];
+  throw error;
 }
 
 async function timeOfRow(model: Model, { features }: Problem, pool: Int32Array): Promise<number> {

@@ -3,7 +3,9 @@ import { type EvolutionRunSpec, evolutionRun, parseStored } from '@quintet/crds'
 import { writeOnnx } from '@quintet/runtime/onnx';
 import { describe, expect, it } from 'vitest';
 import { type Problem, problemOf, withFrozen } from '../data/problem.ts';
+import { splitRows } from '../data/split.ts';
 import { readTableText } from '../data/table.ts';
+import { messageOf } from '../errors.ts';
 import { EvaluationContext } from '../evaluate/context.ts';
 import type { EvaluationTask, Judging, Outcome } from '../evaluate/task.ts';
 import { evaluated } from '../frozen/members.ts';
@@ -12,6 +14,7 @@ import type { Cut } from '../search/search.ts';
 import { runIdOf } from '../service/coordinator.ts';
 import { metricsOf } from './artifacts.ts';
 import { type RunOptions, type RunResult, runEvolution } from './run.ts';
+import { judgingOf } from './settings.ts';
 
 const resourceOf = (spec: object = {}, metadata: object = {}) =>
   parseStored(evolutionRun, {
@@ -147,8 +150,9 @@ describe('frozen models of a run', () => {
       },
       { problem: withFrozen(await problem(), [slow, quick]) },
     );
-    expect(asked.slice(0, 4).map(nameOf)).toEqual(['slow', 'slow', 'quick', 'quick']);
-    expect(Math.max(...asked.slice(0, 4).map(({ priority }) => priority))).toBeLessThan(0);
+    // Two folds and the holdout of each.
+    expect(asked.slice(0, 6).map(nameOf)).toEqual(['slow', 'slow', 'slow', 'quick', 'quick', 'quick']);
+    expect(Math.max(...asked.slice(0, 6).map(({ priority }) => priority))).toBeLessThan(0);
     expect(result.search.complete.slice(0, 2).map(({ index }) => index)).toEqual([-1, -2]);
     expect(result.search.cut.frozen).toEqual([0, 1]);
   });
@@ -180,6 +184,28 @@ describe('frozen models of a run', () => {
       { problem: withFrozen(await problem(), [quick]) },
     );
     await expect(fails).rejects.toMatchObject({ reason: 'TrainingFailed', message: 'the frozen model quick: row 3' });
+  });
+
+  it('that fail on a row of the holdout end it while it searches, not when all is done', async () => {
+    const data = await problem();
+    const { holdout } = splitRows(data, judgingOf(twelve, data).split);
+    const features = data.features.map((each) => ({
+      ...each,
+      values: each.values!.slice().fill(Number.NaN, holdout[3]!, holdout[3]! + 1),
+    }));
+    const inProcess: Answer = async (task, context) => {
+      try {
+        return await honest(task, context);
+      } catch (error) {
+        return { ok: false, kind: 'Failed', reason: messageOf(error) };
+      }
+    };
+    const fails = run(twelve, inProcess, { problem: withFrozen({ ...data, features }, [quick]) });
+    await expect(fails).rejects.toMatchObject({
+      reason: 'TrainingFailed',
+      message: expect.stringContaining(`gives NaN for row ${holdout[3]! + 1},`) as string,
+      where: { field: 'spec.search.frozen' },
+    });
   });
 });
 
