@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { startRedis, type TestRedis } from '@quintet/runtime/testing';
 import { Queue } from 'bullmq';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -26,6 +27,20 @@ test.each([
   connection.disconnect();
   blocking.disconnect();
 });
+
+test.each(['redis://:pass#word@redis:6379', 'redis://:pass%word@redis:6379', 'redis://redis:port'])(
+  'the address %s is refused by its field, and not repeated',
+  (url) => {
+    let thrown: unknown;
+    try {
+      openRedis(url);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ reason: 'QueueUnavailable', where: { field: 'spec.queue.redis' }, retryable: true });
+    expect(inspect(thrown)).not.toMatch(/pass|6379\/|redis:port/);
+  },
+);
 
 test.each([
   ['a wrong password', 'redis://:wrong@', /Redis: WRONGPASS/],

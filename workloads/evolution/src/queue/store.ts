@@ -18,15 +18,30 @@ export function dataKey(hash: string): string {
   return `${prefix}:data:${hash}:chunks`;
 }
 
-/** A connection that waits for Redis to come back rather than fail: a run outlives a restart of its queue. */
+/**
+ * A connection that waits for Redis to come back rather than fail: a run outlives a restart of its queue.
+ * @throws EvolutionError QueueUnavailable when the address cannot be read
+ */
 export function openRedis(url: string): Redis {
-  const redis = new Redis(url, {
-    maxRetriesPerRequest: null,
-    connectTimeout: 5000,
-    retryStrategy: (times) => Math.min(2000, 100 * times),
-  });
+  const redis = clientOf(url);
   redis.on('error', () => undefined);
   return undisturbed(redis);
+}
+
+function clientOf(url: string): Redis {
+  try {
+    return new Redis(url, {
+      maxRetriesPerRequest: null,
+      connectTimeout: 5000,
+      retryStrategy: (times) => Math.min(2000, 100 * times),
+    });
+  } catch {
+    // What was thrown holds the address, and so the password.
+    throw new EvolutionError('QueueUnavailable', 'Redis: the url in the Secret is none', {
+      field: 'spec.queue.redis',
+      fix: 'write redis://USER:PASSWORD@HOST:6379, with special characters escaped, such as %23 for #',
+    });
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import type { RunRecord } from './artifacts.ts';
 import { calibrationOf } from './calibration.ts';
 import { type Chart, chart } from './chart.ts';
 import { lineageGraph } from './lineage.ts';
+import { shareableSpec } from './shareable.ts';
 
 const styles = `
   :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -35,7 +36,7 @@ ${confusion(record)}
 <h2>The ensemble</h2>${members(record)}
 <h2>Pareto front of score and cost</h2>${front(record)}
 <h2>Lineage of the best pipeline</h2>${lineage(record)}
-<details><summary>Spec</summary><pre>${text(JSON.stringify(spec, null, 2))}</pre></details>
+<details><summary>Spec</summary><pre>${text(JSON.stringify(shareableSpec(spec), null, 2))}</pre></details>
 </body></html>
 `;
 }

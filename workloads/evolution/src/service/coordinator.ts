@@ -26,6 +26,7 @@ import { problemOptionsOf } from '../run/local.ts';
 import { packModel } from '../run/model.ts';
 import { type RunProgress, runEvolution } from '../run/run.ts';
 import { heapOf, tableOptionsOf } from '../run/settings.ts';
+import { shareableSpec } from '../run/shareable.ts';
 import type { Cut } from '../search/search.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
 import { type Bucket, upload } from './bucket.ts';
@@ -69,7 +70,8 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
   try {
     const { name, namespace, uid } = metadata;
     const teams = spec.share ?? [];
-    const start = await registry?.startRun({ runId, name, namespace, uid, spec, seed: spec.search.seed, teams });
+    const { seed } = spec.search;
+    const start = await registry?.startRun({ runId, name, namespace, uid, spec: shareableSpec(spec), seed, teams });
     attempt = registry && start && beginAttempt(registry, start, options);
     const summary = start?.finished
       ? await revised(options, runId, registry!, start.before)
@@ -99,7 +101,8 @@ async function revised(
   const isThere = uri === undefined || uri === known.output?.uri;
   const { output } = isThere ? known : await searched(options, runId, registry, before, model?.sha256);
   const result = { ...known, ...(output && { output }) };
-  if (model) await registry.reviseRun({ runId, spec, result }, promotionOf(spec, model.metric as Metric));
+  if (model)
+    await registry.reviseRun({ runId, spec: shareableSpec(spec), result }, promotionOf(spec, model.metric as Metric));
   return result;
 }
 

@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { type EvolutionRunSpec, fileOf, parseBytes, referenceAt } from '@quintet/crds';
 import { s3Source } from '@quintet/runtime';
 import { EvolutionError, messageOf } from '../errors.ts';
+import { shareableUrl } from '../run/shareable.ts';
 
 /** A place in the spec that names a file. */
 export interface FilePlace {
@@ -73,7 +74,7 @@ async function downloaded(spec: EvolutionRunSpec, place: FilePlace): Promise<Dat
     if (cause instanceof EvolutionError) throw cause;
     throw new EvolutionError(
       'DataUnreadable',
-      `${http ? http.url : `s3://${s3!.bucket}/${s3!.key}`} cannot be read: ${namedMessage((cause as Error).cause ?? cause)}`,
+      `${http ? shareableUrl(http.url) : `s3://${s3!.bucket}/${s3!.key}`} cannot be read: ${namedMessage((cause as Error).cause ?? cause)}`,
       { field: `spec.${place.path}.${http ? 'http' : 's3'}` },
       cause,
     );
