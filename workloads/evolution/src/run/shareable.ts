@@ -1,8 +1,9 @@
 // A spec as reports and the registry have it, which are passed on: without the variables of its pods, and without what addresses hold of secrets.
 import type { EvolutionRunSpec } from '@quintet/crds';
 
-export function shareableSpec({ pod: _, ...spec }: EvolutionRunSpec): object {
-  return withShareableUrls(spec) as object;
+export function shareableSpec(spec: EvolutionRunSpec): object {
+  const { pod: _pod, ...shared } = spec;
+  return withShareableUrls(shared) as object;
 }
 
 /** Without user, password, query and fragment: signatures and tokens stand there. */
