@@ -185,7 +185,8 @@ Examples:
   $ export QUINTET_POSTGRES_URL=postgres://user@localhost/registry
   $ quintet models list --name churn
   $ quintet models compare churn@3 churn@4
-  $ quintet models promote churn@4 --as Challenger --weight 10%`,
+  $ quintet models promote churn@4 --as Challenger --weight 10%
+  $ quintet models prune churn --keep 10 --dry-run`,
   );
 inRegistry('list', 'List models, the latest version of each name first.')
   .option('--name <name>', 'versions of this name alone')
@@ -214,6 +215,16 @@ inRegistry('promote', 'Make a model the champion of its name, or its challenger 
   .option('--weight <share>', "the challenger's share of requests, such as 10%", share)
   .action(async (model: string, flags: RegistryFlags & { as: 'Champion' | 'Challenger'; weight?: number }) => {
     process.exitCode = await (await import('./models.ts')).promoteModel(model, flags);
+  });
+inRegistry(
+  'prune',
+  'Remove old versions of a name: neither what answers now, nor the latest, nor the latest that have answered.',
+)
+  .argument('<name>', 'NAME')
+  .requiredOption('--keep <n>', 'how many of the latest stay, and of the latest that have answered', versionCount)
+  .option('--dry-run', 'say what would go, and leave it')
+  .action(async (name: string, flags: RegistryFlags & { keep: number; dryRun?: boolean }) => {
+    process.exitCode = await (await import('./models.ts')).pruneModels(name, flags);
   });
 inRegistry('compare', 'Compare two models, and say where their scores cannot be compared.')
   .argument('<one>', 'id, NAME or NAME@VERSION')
@@ -295,6 +306,10 @@ function positiveInteger(text: string): number {
 /** Of hashes of 256 bits. */
 function distance(text: string): number {
   return wholeNumber(text, 0, 256);
+}
+
+function versionCount(text: string): number {
+  return wholeNumber(text, 1, 1_000_000);
 }
 
 function variantCount(text: string): number {

@@ -36,7 +36,10 @@ it('shows one by id, by name or by version', async () => {
     /churn@2, run-2-m1[^]*75% Linear, 0\.7900 alone[^]*no requests/,
   );
   expect((await models('show', 'churn')).out).toMatch(/churn@1, run-1-m1[^]*as champion/);
-  expect(JSON.parse((await models('show', 'run-2-m1', '--json')).out)).toMatchObject({ version: 2, dataset: 'data-1' });
+  expect(JSON.parse((await models('show', 'run-2-m1', '--json')).out)).toMatchObject({
+    version: 2,
+    dataset: 'data of run-2',
+  });
 });
 
 it('lists runs, with why they are not at work any more', async () => {
@@ -62,10 +65,23 @@ it('promotes, and the history tells who did', async () => {
   expect(out).toMatch(/promote +run-2-m1 +\{"as":"Challenger","weight":0\.25\}/);
 });
 
+it('removes old versions when it is told to, and says before which', async () => {
+  const dry = (await models('prune', 'aged', '--keep', '1', '--dry-run')).out;
+  expect(dry).toMatch(/^ +VERSION +CREATED[^]*\n +2 +\d{4}-.* 0\.0 +0 +aged-2-m1\n1 version of aged would go\n$/);
+  expect((await models('prune', 'aged', '--keep', '1')).out).toMatch(/1 version of aged removed\n$/);
+  expect((await models('prune', 'aged', '--keep', '1')).out).toBe('0 versions of aged removed\n');
+  const { out } = await models('list', '--name', 'aged');
+  expect(out.match(/aged-\d-m1/g)).toEqual(['aged-3-m1', 'aged-1-m1']);
+  expect((await models('history', 'aged')).out).toMatch(/prune +aged +\{"keep":1,"versions":\[2\]\}/);
+});
+
 it.each([
   { args: ['show', 'nothing'], err: /no model nothing; give an id, a name, or NAME@VERSION/ },
   { args: ['promote', 'churn@2', '--as', 'Challenger', '--weight', '0.1'], err: /percentage/ },
   { args: ['promote', 'churn@9'], err: /no model churn@9/ },
+  { args: ['prune', 'nothing', '--keep', '3'], err: /no model of the name nothing/ },
+  { args: ['prune', 'churn', '--keep', '0'], err: /whole number from 1 to/ },
+  { args: ['prune', 'churn'], err: /--keep/ },
 ])('ends with 2 and says why for $args', async ({ args, err }) => {
   expect(await models(...args)).toMatchObject({ code: 2, err: expect.stringMatching(err) as string });
 });

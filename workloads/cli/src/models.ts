@@ -1,6 +1,6 @@
 // `quintet models`: what a registry of EvolutionRuns holds, what was done to it, and who answers predictions.
 import { userInfo } from 'node:os';
-import { type AuditRow, type Deployment, type ModelRow, Registry } from '@quintet/evolution';
+import { type AuditRow, type Deployment, type ModelRow, mostListed, Registry } from '@quintet/evolution';
 import { guarded, UsageError } from './guarded.ts';
 import { columns } from './table.ts';
 
@@ -32,7 +32,7 @@ function inRegistry(flags: RegistryFlags, work: Work): Promise<number> {
 
 export function listModels(flags: RegistryFlags & { name?: string; team?: string }): Promise<number> {
   return inRegistry(flags, async (registry) => {
-    const models = await registry.models(flags.name, flags.team);
+    const models = sayWhereCut(await registry.models(flags.name, flags.team), 'see others by --name');
     const head = ['NAME', 'VERSION', 'TYPE', 'SCORE', 'HOLDOUT', 'STATE', 'CREATED', 'ID'];
     const rows = models.map((each) => [
       each.name,
@@ -71,9 +71,9 @@ export function showModel(reference: string, flags: RegistryFlags): Promise<numb
 export function modelHistory(reference: string, flags: RegistryFlags): Promise<number> {
   return inRegistry(flags, async (registry) => {
     // A name means all its versions; anything else one model.
-    const versions = (await registry.models(reference)).toReversed();
+    const versions = sayWhereCut(await registry.models(reference), 'older versions are left out').toReversed();
     const one = versions.length > 0 ? undefined : await registry.find(reference);
-    const done = await registry.history(one?.modelId ?? reference);
+    const done = sayWhereCut(await registry.history(one?.modelId ?? reference), 'older acts are left out');
     const trend = (one ? [one] : versions).map((each) => [
       minute(each.createdAt),
       `${each.name}@${each.version}`,
@@ -98,7 +98,7 @@ export function modelHistory(reference: string, flags: RegistryFlags): Promise<n
 
 export function listRuns(flags: RegistryFlags & { name?: string }): Promise<number> {
   return inRegistry(flags, async (registry) => {
-    const runs = await registry.runs(flags.name);
+    const runs = sayWhereCut(await registry.runs(flags.name), 'see others by --name');
     const head = ['NAME', 'STATE', 'PIPELINES', 'USED', 'STARTED', 'LAST SEEN', 'RUN', 'WHY'];
     const rows = runs.map((each) => [
       each.name,
@@ -125,6 +125,26 @@ export function promoteModel(
     const deployment = await registry.deployment(name);
     const share = flags.as === 'Champion' ? '' : ` of ${percent(weight)} of requests`;
     return { value: { modelId, deployment }, text: `${name}@${version} is ${flags.as}${share}` };
+  });
+}
+
+export function pruneModels(name: string, flags: RegistryFlags & { keep: number; dryRun?: boolean }): Promise<number> {
+  return inRegistry(flags, async (registry) => {
+    const { keep, dryRun = false } = flags;
+    const pruned = await registry.prune(name, { keep, dryRun, actor: userInfo().username });
+    const head = ['VERSION', 'CREATED', 'MIB', 'PIPELINES', 'ID'];
+    const rows = pruned.map((each) => [
+      String(each.version),
+      minute(each.createdAt),
+      (each.bytes / 2 ** 20).toFixed(1),
+      String(each.individuals),
+      each.modelId,
+    ]);
+    const said = `${pruned.length} ${pruned.length === 1 ? 'version' : 'versions'} of ${name} ${dryRun ? 'would go' : 'removed'}`;
+    return {
+      value: { pruned, dryRun },
+      text: (pruned.length === 0 ? [said] : [...columns([head, ...rows]), said]).join('\n'),
+    };
   });
 }
 
@@ -155,6 +175,12 @@ export function compareModels(one: string, other: string, flags: RegistryFlags):
     const text = [...columns(table), ...doubts.map((doubt) => `careful: ${doubt}`)].join('\n');
     return { value: { models: [a, b], comparable: doubts.length === 0, doubts }, text };
   });
+}
+
+/** A list that is full may lack the rest. */
+function sayWhereCut<T>(rows: T[], rest: string): T[] {
+  if (rows.length === mostListed) console.error(`${mostListed} are shown, and no more: ${rest}`);
+  return rows;
 }
 
 function membersOf({ parameters }: ModelRow): [string, string][] {

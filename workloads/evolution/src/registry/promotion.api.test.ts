@@ -128,3 +128,33 @@ it('refuses by hand what may never answer', async () => {
   await refused('h3-m1', 'Challenger', /something else than the champion of hand, which predicts y/);
   expect(await registry.deployment('hand')).toEqual({ champion: 'h1-m1', challenger: null, weight: 0 });
 });
+
+describe('old versions of a name', () => {
+  const left = async () => (await registry.models('aged')).map(({ version }) => version);
+
+  it('go with what their runs have tried, but for the latest, what answers, and what has answered last', async () => {
+    for (const i of [1, 2, 3, 4, 5, 6, 7, 8])
+      await finish({ runId: `a${i}`, name: 'aged', holdout: i <= 3 ? 0.5 + i / 10 : 0.1, resource: `a${i}` });
+    await finish({ runId: 'other', name: 'younger' });
+    const wish = { keep: 2, actor: 'ann' };
+    const first = await registry.prune('aged', { ...wish, dryRun: true });
+    expect(first).toMatchObject([1, 4, 5, 6].map((version) => ({ version, bytes: 3, individuals: 1 })));
+    expect(await left()).toHaveLength(8);
+    expect(await registry.prune('aged', { ...wish, keep: 1 })).toHaveLength(6);
+    expect(await left()).toEqual([8, 3]);
+    expect(await registry.prune('aged', wish)).toEqual([]);
+    expect(await registry.deployment('aged')).toMatchObject({ champion: 'a3-m1' });
+    expect([await registry.content('a4-m1'), await registry.individuals('a4')]).toEqual([undefined, []]);
+    expect(await registry.individuals('a8')).toHaveLength(1);
+    expect(await registry.individuals('other')).toHaveLength(1);
+    expect((await registry.runs('a4'))[0]).toMatchObject({ state: 'Succeeded' });
+    expect((await registry.history('aged'))[0]).toMatchObject({ actor: 'ann', action: 'prune', subject: 'aged' });
+  });
+
+  it('are counted on, and a name that there is not is said', async () => {
+    expect(await finish({ runId: 'a9', name: 'aged', holdout: 0.9 })).toMatchObject({ role: 'Champion' });
+    expect(await left()).toEqual([9, 8, 3]);
+    const none = registry.prune('nobody', { keep: 1, actor: 'ann' });
+    await expect(none).rejects.toMatchObject({ reason: 'InputInvalid' });
+  });
+});

@@ -6,7 +6,18 @@ import type { Genome } from '../search/genome.ts';
 import type { Cut } from '../search/search.ts';
 import { jsonOf } from '../text.ts';
 import { promoteByHand } from './promotion.ts';
-import type { AuditRow, Deployment, ModelRow, Promotion, RunAttempt, RunRow, RunRows, RunStart } from './rows.ts';
+import { type Pruned, type PruneOptions, prune } from './prune.ts';
+import {
+  type AuditRow,
+  type Deployment,
+  type ModelRow,
+  mostListed,
+  type Promotion,
+  type RunAttempt,
+  type RunRow,
+  type RunRows,
+  type RunStart,
+} from './rows.ts';
 import { finishRun, reviseRun, startRun } from './runs.ts';
 import { bringUpToDate, requireTables } from './tables.ts';
 
@@ -98,7 +109,7 @@ export class Registry {
     const { rows } = await this.#query<RunRow>(
       `SELECT run_id AS "runId", name, namespace, state, reason, seed, attempts, placed, seconds, started_at AS "startedAt", seen_at AS "seenAt",
          completed_at AS "completedAt"
-       FROM run_states WHERE $1::text IS NULL OR name = $1 ORDER BY started_at DESC, run_id LIMIT 1000`,
+       FROM run_states WHERE $1::text IS NULL OR name = $1 ORDER BY started_at DESC, run_id LIMIT ${mostListed}`,
       [name ?? null],
     );
     return rows;
@@ -128,7 +139,7 @@ export class Registry {
     const { rows } = await this.#query(
       `${selectModels} WHERE ($1::text IS NULL OR model_name = $1)
          AND ($2::text IS NULL OR evolution_id IN (SELECT run_id FROM runs WHERE $2 = ANY (teams)))
-       ORDER BY model_name, version DESC LIMIT 1000`,
+       ORDER BY model_name, version DESC LIMIT ${mostListed}`,
       [name ?? null, team ?? null],
     );
     return rows as unknown as ModelRow[];
@@ -173,12 +184,17 @@ export class Registry {
     await this.#transaction((client) => promoteByHand(client, modelId, as, weight, actor));
   }
 
+  /** Removes old versions of a name, and what their runs have tried; the runs stay. @throws EvolutionError InputInvalid when there is no such name */
+  async prune(name: string, options: PruneOptions): Promise<Pruned[]> {
+    return this.#transaction((client) => prune(client, name, options));
+  }
+
   /** What was done to a model, or to all versions of a name, latest first. */
   async history(subject: string): Promise<AuditRow[]> {
     const { rows } = await this.#query<AuditRow>(
       `SELECT at, actor, action, subject, details FROM audit
        WHERE subject = $1 OR subject IN (SELECT model_id FROM model_metadata WHERE model_name = $1)
-       ORDER BY at DESC, id DESC LIMIT 1000`,
+       ORDER BY at DESC, id DESC LIMIT ${mostListed}`,
       [subject],
     );
     return rows;

@@ -3,6 +3,9 @@
 /** What a model is called that always says the same. */
 export const constantType = 'Constant';
 
+/** Rows that a list has at most. */
+export const mostListed = 1000;
+
 export interface ModelRow {
   readonly modelId: string;
   readonly name: string;
