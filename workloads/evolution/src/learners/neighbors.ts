@@ -2,12 +2,12 @@
 import { randomOf } from '../random.ts';
 import { type Fit, type FittedLearner, type LearnerState } from './learner.ts';
 
-const mostRows = 20_000;
+export const mostTaught = 20_000;
 
 /** genes: `k`, `byDistance` Yes|No, `power` 1|2 (Minkowski) */
 export const fitNeighbors: Fit = (matrix, targets, { outputs, genes, seed }) => {
   const all = Int32Array.from({ length: matrix.rows }, (_, i) => i);
-  const rows = matrix.rows > mostRows ? randomOf('neighbors', seed).shuffle(all).slice(0, mostRows).sort() : all;
+  const rows = matrix.rows > mostTaught ? randomOf('neighbors', seed).shuffle(all).slice(0, mostTaught).sort() : all;
   const data = new Float32Array(rows.length * matrix.columns);
   for (const [i, row] of rows.entries())
     data.set(matrix.data.subarray(row * matrix.columns, (row + 1) * matrix.columns), i * matrix.columns);

@@ -17,7 +17,7 @@ interface Encoding {
 }
 
 /** Levels of a column that become columns of their own; with more, the column is encoded by the target. */
-const mostLevels = 32;
+export const mostLevels = 32;
 
 /** @param apart Gets values of teaching rows that differ from what the step gives for other rows, by the step's place */
 export function encode(steps: Step[], apart: Map<number, Float32Array>, encoding: Encoding): void {

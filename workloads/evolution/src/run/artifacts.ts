@@ -109,6 +109,7 @@ export function metricsOf({ problem, notes, result }: RunRecord): Record<string,
     ...(problem.frozen ? { frozen: frozenNotes(problem, search.cut) } : {}),
     tasks: result.cacheHits,
     failures: search.failures,
+    warnings: result.warnings,
     suspects: result.suspects,
     notes,
     ensemble: ensemble?.members.map(({ individual, weight }) => ({

@@ -27,7 +27,7 @@ export function renderReport(record: RunRecord): string {
 <p>${problem.task} on ${problem.rows} rows and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
 On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
 ${search.placed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
-${warnings([...frozenNotes(record.problem, record.result.search.cut).map(({ name, note }) => `frozen model ${name}: ${note}`), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...search.failures])}
+${warnings([...frozenNotes(record.problem, record.result.search.cut).map(({ name, note }) => `frozen model ${name}: ${note}`), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...result.warnings, ...search.failures])}
 <div class="grid">${charts(record)
     .map((each) => `<figure><figcaption>${text(each.title)}</figcaption>${chart(each)}</figure>`)
     .join('')}</div>

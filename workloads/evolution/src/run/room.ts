@@ -1,15 +1,18 @@
-// Whether a run has room for what it will hold beside its table: folds, and predictions until the ensemble is chosen.
+// Whether a run has room for what it will hold beside its table: folds, and until the ensemble is chosen predictions and fitted models.
 import { memoryLimit } from '@quintet/runtime';
 import { outputsOf, type Problem } from '../data/problem.ts';
+import { mebibytes } from '../data/size.ts';
 import { copies } from '../data/table.ts';
 import { EvolutionError } from '../errors.ts';
-import { mostPredictions } from '../search/kept.ts';
+import { mostTaught } from '../learners/neighbors.ts';
+import { mostLevels } from '../preprocess/encode.ts';
+import { mostHeld } from '../search/kept.ts';
 import { lagOf, type SearchOptions } from '../search/search.ts';
 
 /** @throws EvolutionError DataTooLarge before anything is split or bred */
 export function refuseRoomless(
   problem: Problem,
-  { folds, population }: Pick<SearchOptions, 'folds' | 'population'>,
+  { folds, population, space }: Pick<SearchOptions, 'folds' | 'population' | 'space'>,
   memory = memoryLimit(),
 ): void {
   const { rows, features, weights, groups, times, frozen = [] } = problem;
@@ -17,13 +20,23 @@ export function refuseRoomless(
   const table = rows * (4 * features.length + 8 * exact);
   // Each fold parts all rows into two sides; the holdout and its other side once more.
   const split = 4 * rows * (folds + 1);
-  const predictions = mostPredictions(rows, outputsOf(problem), lagOf(population) + frozen.length);
-  const all = copies * table + split + predictions;
+  const predictions = 4 * rows * outputsOf(problem);
+  const models = space.learners.includes('NearestNeighbors') ? folds * neighborsOf(problem) : 0;
+  const pipelines = mostHeld(predictions + models, lagOf(population) + frozen.length);
+  const all = copies * table + split + pipelines;
   if (all <= memory) return;
-  const mebibytes = (each: number) => `${Math.ceil(each / 2 ** 20)} MiB`;
   throw new EvolutionError(
     'DataTooLarge',
-    `${rows} rows take ${mebibytes(all)}, of which ${mebibytes(predictions)} for predictions of pipelines; there are ${mebibytes(memory)}`,
-    { field: 'spec.resources.limits.memory', fix: 'raise it, or use fewer rows or a smaller population' },
+    `${rows} rows take ${mebibytes(all)}, of which ${mebibytes(pipelines)} for predictions and fitted models of pipelines; there are ${mebibytes(memory)}`,
+    {
+      field: 'spec.resources.limits.memory',
+      fix: `raise it, or use fewer rows${models > predictions ? ', a smaller population or no NearestNeighbors' : ' or a smaller population'}`,
+    },
   );
+}
+
+/** Bytes of the fitted model of one fold, in the one learner that keeps what it has seen; others' hardly grow with the table. */
+function neighborsOf({ rows, features }: Problem): number {
+  const columns = features.reduce((sum, { levels }) => sum + (levels ? Math.min(mostLevels, levels.length) : 1), 0);
+  return 4 * Math.min(mostTaught, rows) * columns;
 }

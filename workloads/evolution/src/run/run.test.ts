@@ -191,7 +191,7 @@ describe('frozen models of a run', () => {
     const { holdout } = splitRows(data, judgingOf(twelve, data).split);
     const features = data.features.map((each) => ({
       ...each,
-      values: each.values!.slice().fill(Number.NaN, holdout[3]!, holdout[3]! + 1),
+      values: each.values!.slice().fill(Number.NaN, holdout[3], holdout[3]! + 1),
     }));
     const inProcess: Answer = async (task, context) => {
       try {

@@ -18,6 +18,7 @@ import { find } from './find.ts';
 import type { Importance } from './importance.ts';
 import { effortOf, judgeModel, refuseUnjudgeable } from './judge.ts';
 import { type Model, modelOf } from './model.ts';
+import { roomForPipelines, sizeWarnings } from './modelSize.ts';
 import { refuseRoomless } from './room.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
 import { storedModel } from './stored.ts';
@@ -74,6 +75,8 @@ export interface RunResult {
   readonly inferenceTime: number | undefined;
   /** Worth of the columns, most first; those that there was no time for are not among them. */
   readonly importance: readonly Importance[];
+  /** What else should be known of the model. */
+  readonly warnings: readonly string[];
   readonly cacheHits: { readonly asked: number; readonly hits: number };
   readonly seconds: number;
 }
@@ -136,7 +139,8 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
     if (found.isCut && !replay) await options.onCut?.(found.cut);
     report('Ensemble', found);
     const truths = split.folds.map((fold) => truthOf(problem, fold.test));
-    const ensemble = ensembleOf(found, spec, judging, truths, budget);
+    const room = roomForPipelines(problem.features);
+    const ensemble = ensembleOf(found, spec, judging, truths, budget, room);
     let refitted: Map<string, Uint8Array> | undefined;
     if (judging.split.kind === 'Time' && ensemble) {
       if (stop.signal.aborted) {
@@ -158,6 +162,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
       judging,
       split,
       truths,
+      warnings: sizeWarnings(ensemble, room, spec),
       score: ensemble ? shown(judging.metric, ensemble.score) : undefined,
       ...judged,
       cacheHits: { asked: evaluator.asked, hits: evaluator.hits },
@@ -199,9 +204,10 @@ function ensembleOf(
   { metric }: Judging,
   truths: readonly Truth[],
   budget: number,
+  room: number,
 ): Ensemble | undefined {
-  if (complete.length === 0) return undefined;
-  return greedyEnsemble(complete, { metric, truths, maxMembers: ensemble.maxMembers, effort: effortOf(budget), seed });
+  const { maxMembers } = ensemble;
+  return greedyEnsemble(complete, { metric, truths, maxMembers, room, effort: effortOf(budget), seed });
 }
 
 function lostResults(before: Before, { placed }: SearchResult): EvolutionError {

@@ -1,6 +1,7 @@
 // Greedy selection of an ensemble from predictions of judged rows (Caruana et al. 2004), with replacement: a member's weight is how often it was chosen.
 import { type Metric, scoreOf, type Truth } from '../metrics/metrics.ts';
 import { randomOf } from '../random.ts';
+import { modelBytesOf } from './kept.ts';
 import type { Individual } from './population.ts';
 
 export interface EnsembleMember {
@@ -13,6 +14,8 @@ export interface Ensemble {
   readonly members: readonly EnsembleMember[];
   /** Mean score over folds. */
   readonly score: number;
+  /** Pipelines that would have been considered, or chosen, had there been room for their models. */
+  readonly roomless: number;
 }
 
 export interface EnsembleOptions {
@@ -20,6 +23,8 @@ export interface EnsembleOptions {
   /** True labels of each fold's judged rows. */
   readonly truths: readonly Truth[];
   readonly maxMembers: number;
+  /** Bytes of the fitted models of all members; no bound where left out. */
+  readonly room?: number;
   /** Numbers that may be looked at: what bounds the time, whatever the size of the data. */
   readonly effort: number;
   readonly seed: number;
@@ -31,10 +36,14 @@ const mostCandidates = 40;
 /** Rounds without gain that end the choice. */
 const patience = 8;
 
-export function greedyEnsemble(individuals: readonly Individual[], options: EnsembleOptions): Ensemble {
-  const ranked = individuals
-    .filter((individual) => individual.predictions.length > 0)
+/** Undefined where no pipeline has predictions, or room. */
+export function greedyEnsemble(individuals: readonly Individual[], options: EnsembleOptions): Ensemble | undefined {
+  const { room = Number.POSITIVE_INFINITY } = options;
+  const whole = individuals.filter((individual) => individual.predictions.length > 0);
+  const ranked = whole
+    .filter((individual) => modelBytesOf(individual) <= room)
     .sort((a, b) => b.score - a.score || a.index - b.index);
+  if (ranked.length === 0) return undefined;
   const folds = samplesOf(options);
   const numbers = folds.reduce((sum, fold) => sum + fold.rows.length * fold.truth.outputs, 0);
   const looks = Math.max(30, Math.floor(options.effort / numbers));
@@ -43,14 +52,21 @@ export function greedyEnsemble(individuals: readonly Individual[], options: Ense
   const parts = candidates.map((individual) => folds.map((fold, k) => picked(individual.predictions[k]!, fold)));
   const sums = folds.map((fold) => new Float64Array(fold.rows.length * fold.truth.outputs));
   const scratch = sums.map((sum) => new Float32Array(sum.length));
+  const sizes = candidates.map(modelBytesOf);
+  const roomless = new Set<number>();
   const counts = new Int32Array(candidates.length);
   const best = { score: Number.NEGATIVE_INFINITY, counts: counts.slice(), round: 0 };
   for (let round = 1; round <= (options.maxMembers === 1 ? 1 : rounds); round++) {
     const members = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
     let chosen = -1;
     let top = Number.NEGATIVE_INFINITY;
+    const taken = sizes.reduce((sum, size, i) => sum + (counts[i]! > 0 ? size : 0), 0);
     for (const [i, part] of parts.entries()) {
       if (counts[i] === 0 && members >= options.maxMembers) continue;
+      if (counts[i] === 0 && taken + sizes[i]! > room) {
+        roomless.add(i);
+        continue;
+      }
       const score = scoreWith(part, round);
       if (score > top) {
         top = score;
@@ -68,7 +84,7 @@ export function greedyEnsemble(individuals: readonly Individual[], options: Ense
       best.round = round;
     } else if (round - best.round >= patience) break;
   }
-  return weighed(candidates, best.counts, options);
+  return { ...weighed(candidates, best.counts, options), roomless: whole.length - ranked.length + roomless.size };
 
   function scoreWith(part: readonly Float32Array[], round: number): number {
     let total = 0;
@@ -91,7 +107,11 @@ export function mixedPredictions(members: readonly EnsembleMember[], fold: numbe
   return Float32Array.from(mixed);
 }
 
-function weighed(candidates: readonly Individual[], counts: Int32Array, { metric, truths }: EnsembleOptions): Ensemble {
+function weighed(
+  candidates: readonly Individual[],
+  counts: Int32Array,
+  { metric, truths }: EnsembleOptions,
+): Omit<Ensemble, 'roomless'> {
   const total = counts.reduce((sum, count) => sum + count, 0);
   const members = candidates.flatMap((individual, i) =>
     counts[i]! > 0 ? [{ individual, weight: counts[i]! / total }] : [],

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Kept, mostPredictions } from './kept.ts';
+import { Kept, mostHeld } from './kept.ts';
 import type { Individual } from './population.ts';
 
 /** All look at the same memory: nothing is spent by the test. */
@@ -24,6 +24,6 @@ it('the best are kept whole, as many as their bytes have room for', () => {
 });
 
 it('what may be held is told before anything is', () => {
-  expect(mostPredictions(2 ** 20, 8, 3)).toBe(2 ** 25 * (16 + 3));
-  expect(mostPredictions(1000, 1, 10)).toBe(4000 * 70);
+  expect(mostHeld(2 ** 25, 3)).toBe(2 ** 25 * (16 + 3));
+  expect(mostHeld(4000, 10)).toBe(4000 * 70);
 });

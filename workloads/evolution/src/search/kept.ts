@@ -14,16 +14,19 @@ export class Kept {
   /** Those without room lose what they hold. */
   add(individual: Individual): void {
     this.#whole = [...this.#whole, individual].sort((a, b) => b.score - a.score || a.index - b.index);
-    for (const each of this.#whole.splice(countFor(this.#whole.map(bytesOf)))) {
+    for (const each of this.#whole.splice(countFor(this.#whole.map((one) => bytesOf(one) + modelBytesOf(one))))) {
       each.predictions = [];
       each.models = [];
     }
   }
 }
 
-/** Most bytes of predictions that a search holds at once. @param flying Pipelines under way, each of which may be ready before its turn */
-export function mostPredictions(rows: number, outputs: number, flying: number): number {
-  const bytes = Float32Array.BYTES_PER_ELEMENT * rows * outputs;
+/**
+ * Most bytes that a search holds at once of pipelines of one size.
+ * @param bytes Of the predictions and fitted models of one
+ * @param flying Pipelines under way, each of which may be ready before its turn
+ */
+export function mostHeld(bytes: number, flying: number): number {
   return bytes * (countFor(new Array<number>(most).fill(bytes)) + flying);
 }
 
@@ -33,6 +36,11 @@ function countFor(sizes: readonly number[]): number {
   return tooMany === -1 ? sizes.length : tooMany;
 }
 
-function bytesOf({ predictions, models }: Individual): number {
-  return [...predictions, ...models].reduce((sum, each) => sum + (each?.byteLength ?? 0), 0);
+function bytesOf({ predictions }: Individual): number {
+  return predictions.reduce((sum, each) => sum + each.byteLength, 0);
+}
+
+/** Of its fitted models, packed. */
+export function modelBytesOf({ models }: Pick<Individual, 'models'>): number {
+  return models.reduce((sum, each) => sum + (each?.byteLength ?? 0), 0);
 }
