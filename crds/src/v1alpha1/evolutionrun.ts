@@ -351,6 +351,13 @@ const status = z.object({
     })
     .exactOptional()
     .describe('Promotion; who answers now is said by `GET /v1/models` at its address.'),
+  promotion: z
+    .object({
+      role: z.enum(['None', 'Champion', 'Challenger']).describe("What the run's model became."),
+      why: z.string().max(512).exactOptional().describe('Why it became that, where its score alone did not decide.'),
+    })
+    .exactOptional()
+    .describe('Where spec.promotion asks for any.'),
   output: z
     .object({
       uri: z.string().max(2048).exactOptional().describe('Where models are.'),

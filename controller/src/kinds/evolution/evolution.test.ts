@@ -309,6 +309,26 @@ describe('a search that goes on', () => {
     expect(suspect(speaking({}), later, observed())).toBe('copy; 12 judged rows also teach: see the report');
   });
 
+  it.each([
+    [{ role: 'Champion' }, 'True', 'Champion', 'the model of this run is the champion of its name'],
+    [
+      { role: 'None', why: 'the active model predicts fault' },
+      'False',
+      'NotPromoted',
+      'the active model predicts fault',
+    ],
+  ])('says what became of its model: %j', (promotion, wanted, reason, message) => {
+    const run = resource();
+    const seen = observed()
+      .withJob(coordinator(run), 'Complete')
+      .withPod(coordinator(run), { exitCode: 0, message: { ...said, promotion } });
+    const { conditions, fields } = kind.status(run, seen);
+    const promoted = { type: 'Promoted', status: wanted, reason, message };
+    expect(conditions).toContainEqual(promoted);
+    // Its pods are gone.
+    expect(kind.status(resource({}, fields), observed()).conditions).toContainEqual(promoted);
+  });
+
   it('names suspect columns in a condition, also while it runs', () => {
     const run = resource();
     const early = speaking({ ...progress, suspectColumns: ['copy'] }).status(run, running(run)).conditions;

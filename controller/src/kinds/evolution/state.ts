@@ -39,6 +39,9 @@ const outcome = z.object({
   suspectColumns: z.array(z.string()).max(32).optional(),
   duplicateRows: count.optional(),
   deployment: z.object({ champion: z.string(), challenger: z.string(), weight: z.string() }).partial().optional(),
+  promotion: z
+    .object({ role: z.enum(['None', 'Champion', 'Challenger']), why: z.string().max(512).optional() })
+    .optional(),
   output: z.object({ uri: z.string(), report: z.string(), bytes: count }).partial().optional(),
 });
 export type Outcome = z.infer<typeof outcome>;

@@ -34,7 +34,7 @@ export function status(resource: EvolutionRun, observed: Observed, settings: Evo
   for (const decide of decisions) {
     const verdict = decide(resource, state);
     if (!verdict) continue;
-    const conditions = [...verdict.conditions, ...suspectConditions(state)];
+    const conditions = [...verdict.conditions, ...suspectConditions(state), ...promotionConditions(state)];
     return { conditions, fields: fields(resource, state, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
@@ -128,6 +128,15 @@ function suspectConditions({ outcome, progress, told, finished }: State): Condit
   return [condition('DataSuspect', 'True', 'LeakageFound', `${found.join('; ')}: ${where}`)];
 }
 
+/** What the run's model became; a model that is not better than the active one is no trouble. */
+function promotionConditions({ outcome, told }: State): ConditionDecision[] {
+  const promotion = outcome?.promotion ?? told?.promotion;
+  if (!promotion) return [];
+  const { role, why } = promotion;
+  if (role === 'None') return [condition('Promoted', 'False', 'NotPromoted', why ?? 'the active model stays')];
+  return [condition('Promoted', 'True', role, why ?? `the model of this run is the ${role.toLowerCase()} of its name`)];
+}
+
 /** An ended run reports what it reported: its Jobs and pods may be gone. */
 function whatIsStored(stored: EvolutionRunStatus | undefined, revision: string): Record<string, unknown> {
   const { conditions: _c, observedGeneration: _g, ...rest } = stored ?? {};
@@ -136,6 +145,6 @@ function whatIsStored(stored: EvolutionRunStatus | undefined, revision: string):
 
 /** What the coordinator said before, and whose pod may be gone. */
 function carried(old: EvolutionRunStatus | undefined): Record<string, unknown> {
-  const { runId, generation, evaluations, best, suspectColumns, duplicateRows, output } = old ?? {};
-  return { runId, generation, evaluations, best, suspectColumns, duplicateRows, output };
+  const { runId, generation, evaluations, best, suspectColumns, duplicateRows, promotion, output } = old ?? {};
+  return { runId, generation, evaluations, best, suspectColumns, duplicateRows, promotion, output };
 }

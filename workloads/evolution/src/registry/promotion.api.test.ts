@@ -35,8 +35,9 @@ async function finish({ runId, name, resource = name, uid = 'u1', holdout = 0.9,
   const rows = rowsOf(modelOf(runId), holdout, metric, { name, ...changes });
   const promotion = { mode: mode ?? 'Champion', weight: 0.3, minImprovement: 0.01, greaterIsBetter: true };
   const { role } = await registry.finishRun(runId, rows, promotion);
-  const [registered] = await registry.history(modelOf(runId));
-  return { role, why: (registered!.details as { why?: string }).why };
+  const decision = await registry.decisionOn(modelOf(runId));
+  expect(decision?.role).toBe(role);
+  return decision;
 }
 
 describe('a name that is used again', () => {

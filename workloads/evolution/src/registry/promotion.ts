@@ -3,17 +3,12 @@ import type pg from 'pg';
 import { EvolutionError } from '../errors.ts';
 import { audit, deploy, lockName, undeploy } from './deployments.ts';
 import { type Otherness, othernessOf } from './question.ts';
-import { constantType, type Promotion, type RunRows } from './rows.ts';
+import { constantType, type Decision, type Promotion, type RunRows } from './rows.ts';
 
 /** A model that may answer under its name. */
 export type Candidate = Pick<RunRows['model'], 'name' | 'modelId' | 'type' | 'score' | 'holdout'> & {
   readonly metric: string;
 };
-
-export interface Decision {
-  readonly role: 'None' | 'Champion' | 'Challenger';
-  readonly why?: string;
-}
 
 interface Rival {
   readonly id: string;

@@ -1,5 +1,6 @@
 // What a model answers: its target, its task, and the columns it is asked with. Scores of models that answer something else are not compared.
 import type pg from 'pg';
+import { startOf } from '../text.ts';
 
 export interface Otherness {
   /** What the other model does otherwise. */
@@ -56,6 +57,6 @@ function differs(own: string | null, other: string | null): boolean {
 }
 
 function listed(columns: readonly string[]): string {
-  const named = columns.slice(0, 5).map((column) => column.slice(0, 64));
+  const named = columns.slice(0, 5).map((column) => startOf(column, 64));
   return `the column${columns.length === 1 ? '' : 's'} ${named.join(', ')}${columns.length > named.length ? ' …' : ''}`;
 }

@@ -9,6 +9,7 @@ import { promoteByHand } from './promotion.ts';
 import { type Pruned, type PruneOptions, prune } from './prune.ts';
 import {
   type AuditRow,
+  type Decision,
   type Deployment,
   type ModelRow,
   mostListed,
@@ -198,6 +199,17 @@ export class Registry {
       [subject],
     );
     return rows;
+  }
+
+  /** What the coordinator has last decided about a model. */
+  async decisionOn(modelId: string): Promise<Decision | undefined> {
+    const { rows } = await this.#query<Decision>(
+      `SELECT details ->> 'role' AS role, details ->> 'why' AS why FROM audit
+       WHERE subject = $1 AND action IN ('register', 'revise') ORDER BY id DESC LIMIT 1`,
+      [modelId],
+    );
+    const [found] = rows;
+    return found && { role: found.role, ...(found.why ? { why: found.why } : {}) };
   }
 
   /** The Pareto front of a run that has ended, best first; undefined when there is no such run. */

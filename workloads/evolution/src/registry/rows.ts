@@ -34,6 +34,12 @@ export interface Deployment {
   readonly weight: number;
 }
 
+/** What became of a run's model when it was registered. */
+export interface Decision {
+  readonly role: 'None' | 'Champion' | 'Challenger';
+  readonly why?: string;
+}
+
 export interface AuditRow {
   readonly at: Date;
   readonly actor: string;

@@ -195,7 +195,11 @@ describe('a run in a cluster', () => {
     await start('worker', revised);
     const coordinator = await start('coordinator', revised, { QUINTET_OUTPUT: join(folder, 'revised') });
     expect(await coordinator.ended).toBe(0);
-    expect(await coordinator.said()).toMatchObject({ runId, output: { uri: `claim://models/churn/${runId}` } });
+    expect(await coordinator.said()).toMatchObject({
+      runId,
+      output: { uri: `claim://models/churn/${runId}` },
+      promotion: { role: 'None', why: 'its gain over the active model is 0' },
+    });
     const [model] = await registry.models('churn', 'billing');
     expect(await registry.models('churn')).toEqual(before);
     const sums = await readFile(join(folder, 'revised', runId, 'SHA256SUMS'), 'utf8');

@@ -19,7 +19,7 @@ import { isError, type Metric } from '../metrics/metrics.ts';
 import { queueEvaluator } from '../queue/evaluator.ts';
 import { checkRedis, openRedis, redisCache } from '../queue/store.ts';
 import { Registry } from '../registry/registry.ts';
-import type { Promotion } from '../registry/rows.ts';
+import type { Decision, Promotion } from '../registry/rows.ts';
 import { artifactFiles, type RunRecord, sizeOf, writeArtifacts } from '../run/artifacts.ts';
 import type { Before } from '../run/clock.ts';
 import { problemOptionsOf } from '../run/local.ts';
@@ -28,6 +28,7 @@ import { type RunProgress, runEvolution } from '../run/run.ts';
 import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import { shareableSpec } from '../run/shareable.ts';
 import type { Cut } from '../search/search.ts';
+import { startOf } from '../text.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
 import { type Bucket, upload } from './bucket.ts';
 import { type DataFile, dataFileOf } from './data.ts';
@@ -50,6 +51,8 @@ export interface CoordinatorOptions {
 
 /** Longest start of a run's id: with its mark and the model's number it stays within 64 characters. */
 const longestName = 47;
+/** Of a reason in the status: names of columns may be long. */
+const longestWhy = 300;
 /** Milliseconds between notes of how far the run is. */
 const paceEvery = 3000;
 
@@ -76,8 +79,7 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
     const summary = start?.finished
       ? await revised(options, runId, registry!, start.before)
       : await searched(options, runId, registry, start?.before);
-    const deployment = await registry?.deployment(modelNameOf(resource));
-    return { ...summary, ...(deployment?.champion ? { deployment: deploymentOf(deployment) } : {}) };
+    return { ...summary, ...(registry && (await promotedBy(registry, resource, summary.best.modelId))) };
   } catch (error) {
     await attempt?.fail(error);
     throw error;
@@ -85,6 +87,25 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
     await attempt?.end();
     await registry?.close();
   }
+}
+
+/** What became of the run's model, and who answers under its name. */
+async function promotedBy(
+  registry: Registry,
+  resource: EvolutionRun,
+  modelId: string,
+): Promise<Pick<RunSummary, 'promotion' | 'deployment'>> {
+  const asked = resource.spec.promotion.mode !== 'None';
+  const promotion = asked ? await registry.decisionOn(modelId) : undefined;
+  const deployment = await registry.deployment(modelNameOf(resource));
+  return {
+    ...(promotion && { promotion: shortened(promotion) }),
+    ...(deployment?.champion ? { deployment: deploymentOf(deployment) } : {}),
+  };
+}
+
+function shortened({ role, why }: Decision): Decision {
+  return { role, ...(why !== undefined && { why: startOf(why, longestWhy) }) };
 }
 
 /** Of a run that has ended: its spec asks for something else of what it found. Its search is repeated, to the same end, only for files that are not there. */

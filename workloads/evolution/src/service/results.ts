@@ -4,7 +4,7 @@ import type { Suspect } from '../data/leakage.ts';
 import { tableHashOf } from '../data/problem.ts';
 import { isFrozen } from '../frozen/model.ts';
 import { scoreOf } from '../metrics/metrics.ts';
-import { constantType, type Deployment, type RunRows } from '../registry/rows.ts';
+import { constantType, type Decision, type Deployment, type RunRows } from '../registry/rows.ts';
 import { metricsOf, type RunRecord } from '../run/artifacts.ts';
 import { packModel } from '../run/model.ts';
 import type { RunResult } from '../run/run.ts';
@@ -35,6 +35,8 @@ export interface RunSummary {
   readonly duplicateRows?: number;
   /** What answers predictions of this name when the run has ended. */
   readonly deployment?: { readonly champion?: string; readonly challenger?: string; readonly weight?: string };
+  /** What the run's model became, where its spec asks for any promotion. */
+  readonly promotion?: Decision;
   readonly output?: { readonly uri: string; readonly report: string; readonly bytes: number };
 }
 
