@@ -1,7 +1,8 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evolve } from './local.ts';
 import { fillFolder } from './outputFolder.ts';
 
@@ -45,6 +46,37 @@ it('an empty folder is filled', async () => {
   await mkdir(out);
   await fillFolder(out, results('one'));
   expect((await readdir(out)).toSorted()).toEqual(['SHA256SUMS', 'model.quintet']);
+});
+
+describe('after a kill while files are moved', () => {
+  const killed = async (name: string, ...files: string[]) => {
+    const out = join(folder, name);
+    await mkdir(join(out, `.quintet-${randomUUID()}`), { recursive: true });
+    for (const file of files) await writeFile(join(out, file), 'part');
+    return out;
+  };
+
+  it('the folder is filled again, and nothing of the part is left', async () => {
+    const out = await killed('killed', 'model.quintet', 'model.onnx');
+    await fillFolder(out, results('one'));
+    expect((await readdir(out)).toSorted()).toEqual(['SHA256SUMS', 'model.quintet']);
+    expect(await readFile(join(out, 'model.quintet'), 'utf8')).toBe('one');
+  });
+
+  it('a folder in which somebody keeps something else is refused', async () => {
+    const out = await killed('theirs', 'model.quintet', 'chapter.txt');
+    await expect(fillFolder(out, results('one'))).rejects.toMatchObject({ reason: 'InvalidResource' });
+  });
+
+  it('what was left beside a new folder goes, and what others write there stays', async () => {
+    const shelf = join(folder, 'shelf');
+    const markOf = (name: string) => createHash('sha256').update(name).digest('hex').slice(0, 16);
+    const left = `.quintet-${markOf('out')}-${randomUUID()}`;
+    const others = `.quintet-${markOf('other')}-${randomUUID()}`;
+    for (const name of [left, others]) await mkdir(join(shelf, name), { recursive: true });
+    await fillFolder(join(shelf, 'out'), results('one'));
+    expect((await readdir(shelf)).toSorted()).toEqual([others, 'out']);
+  });
 });
 
 it('a file and a folder of other things are refused and stay as they are', async () => {

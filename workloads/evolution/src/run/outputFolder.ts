@@ -1,12 +1,14 @@
 // A folder of results: made whole where there is none, and replaced file by file where earlier results stand.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { EvolutionError, messageOf } from '../errors.ts';
 
 const digests = 'SHA256SUMS';
 /** By these two a folder is known to hold results, and may hold new ones. */
 const marks = [digests, 'model.quintet'];
+const own = [...marks, 'model.onnx', 'schema.json', 'metrics.json', 'report.html'];
+/** Start of the name of a folder that is being written; one that was killed leaves it. */
 const unfinished = '.quintet-';
 
 /**
@@ -18,10 +20,12 @@ export async function fillFolder(folder: string, files: ReadonlyMap<string, stri
   const exists = await checkOutput(folder);
   try {
     if (!exists) await makeFolder(dirname(path));
-    const fresh = join(exists ? path : dirname(path), `${unfinished}${randomUUID()}`);
+    const start = exists ? join(path, unfinished) : join(dirname(path), `${unfinished}${markOf(basename(path))}-`);
+    const fresh = `${start}${randomUUID()}`;
     try {
       // Not mkdtemp, whose folders nobody else may read.
       await mkdir(fresh);
+      await sweep(start, fresh);
       for (const [name, content] of files) await writeFile(join(fresh, name), content);
       if (exists) await moveInto(path, fresh, [...files.keys()]);
       else await rename(fresh, path);
@@ -47,9 +51,12 @@ export async function checkOutput(folder: string): Promise<boolean> {
   try {
     if (folder === '') throw refused('is no name of a folder');
     if (!(await stat(folder)).isDirectory()) throw refused('is a file, which stays as it is');
-    const names = (await readdir(folder)).filter((name) => !name.startsWith(unfinished));
+    const all = await readdir(folder);
+    const names = all.filter((name) => !name.startsWith(unfinished));
+    // Whoever fills an empty folder and is killed leaves some files, and those that were to come.
+    const isPart = names.length < all.length && names.every((name) => own.includes(name));
     const [first] = names.toSorted();
-    if (first !== undefined && !marks.every((mark) => names.includes(mark)))
+    if (first !== undefined && !isPart && !marks.every((mark) => names.includes(mark)))
       throw refused(`holds other files, such as ${first}, which stay as they are`);
     return true;
   } catch (error) {
@@ -59,12 +66,29 @@ export async function checkOutput(folder: string): Promise<boolean> {
   }
 }
 
+/** Of a name, which may be as long as names may be. */
+function markOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex').slice(0, 16);
+}
+
+/** What was left by others that were killed while they wrote the same folder. */
+async function sweep(start: string, fresh: string): Promise<void> {
+  for (const name of await readdir(dirname(fresh))) {
+    const path = join(dirname(fresh), name);
+    if (path.startsWith(start) && path.length === fresh.length && path !== fresh)
+      await rm(path, { recursive: true, force: true });
+  }
+}
+
 async function moveInto(folder: string, fresh: string, names: readonly string[]): Promise<void> {
-  const before = await readFile(join(folder, digests), 'utf8').catch(() => '');
+  const before = await readFile(join(folder, digests), 'utf8').then(
+    (text) => text.split('\n').map((line) => line.slice(66)),
+    () => own,
+  );
   for (const name of [...names.filter((each) => each !== digests), digests])
     await rename(join(fresh, name), join(folder, name));
   // Such as a model for other runtimes, when the new one has no form there.
-  for (const name of before.split('\n').map((line) => line.slice(66)))
+  for (const name of before)
     if (/^\w+\.\w+$/.test(name) && !names.includes(name)) await rm(join(folder, name), { force: true });
 }
 
