@@ -20,12 +20,18 @@ let server: Server;
 let url: string;
 /** What the server has for whoever asks; a bucket's answer to keys that it does not know where there is nothing. */
 let content: string | Uint8Array | undefined;
+/** Whether the connection ends in the middle. */
+let cut = false;
 
 beforeAll(async () => {
   [postgres, folder] = await Promise.all([startPostgres(), mkdtemp(join(tmpdir(), 'quintet-bad-'))]);
   client = new pg.Client(postgres.url);
   await client.connect();
   server = createServer((_, response) => {
+    if (cut) {
+      response.writeHead(200, { 'content-length': 1000 });
+      return void response.write('a,y\n1,0\n', () => response.destroy());
+    }
     if (content !== undefined) return void response.end(content);
     response.writeHead(403, { 'content-type': 'application/xml' });
     response.end('<Error><Code>InvalidAccessKeyId</Code></Error>');
@@ -105,5 +111,20 @@ it('keys that a bucket does not know are to be tried again, with nothing written
   const { error } = await refused('keys', { source: { s3: { bucket: 'tables', key: 'data.csv', endpoint: url } } });
   expect(error).toEqual(as('DataUnreadable', /cannot be read: InvalidAccessKeyId/));
   expect(error).toMatchObject({ retryable: true, where: { field: 'spec.dataset.source.s3' } });
+  expect(await left()).toEqual([]);
+});
+
+it('an address that refuses its token is to be tried again, with nothing written', async () => {
+  content = undefined;
+  const { error } = await refused('token', { source: { http: { url } } });
+  expect(error).toEqual(as('DataUnreadable', /^http:.* cannot be read: it answers 403 Forbidden/));
+  expect(error).toMatchObject({ retryable: true, where: { field: 'spec.dataset.source.http' } });
+  expect(await left()).toEqual([]);
+});
+
+it('a download that breaks off is to be tried again, with nothing written', async () => {
+  cut = true;
+  const { error } = await refused('cut', { source: { http: { url } } }).finally(() => (cut = false));
+  expect(error).toEqual(as('DataUnreadable', /^http:.* cannot be read: /));
   expect(await left()).toEqual([]);
 });
