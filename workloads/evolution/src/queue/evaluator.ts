@@ -6,6 +6,7 @@ import { Queue, QueueEvents } from 'bullmq';
 import type { Problem } from '../data/problem.ts';
 import { evaluationKey } from '../evaluate/cache.ts';
 import type { Evaluation, EvaluationTask, Evaluator, Judging, Outcome } from '../evaluate/task.ts';
+import { forgetQueue, noteQueue, queueName, removeLeftovers } from './leftovers.ts';
 import { dataKey, openRedis, redisCache, shipProblem, within } from './store.ts';
 
 export interface QueueOptions {
@@ -39,14 +40,10 @@ interface Open {
 }
 
 const sweepEvery = 1000;
-/** How often the data set's time is renewed. */
+/** How often the data set's time is renewed, and the queue's. */
 const renewEvery = 60_000;
 /** BullMQ's priorities are 1 (first) to 2^21; 0 would pass all others. */
 const mostPriority = 2 ** 21 - 1;
-
-export function queueName(runId: string): string {
-  return `quintet-evolution-${runId}`;
-}
 
 export function endedKey(runId: string): string {
   return `quintet:evolution:ended:${runId}`;
@@ -59,6 +56,8 @@ export async function queueEvaluator(
 ): Promise<QueueEvaluator> {
   const redis = openRedis(options.url);
   await redis.del(endedKey(options.runId));
+  await noteQueue(redis, options.runId);
+  void removeLeftovers(redis).catch(() => undefined);
   await shipProblem(redis, problem, options.keepData);
   const name = queueName(options.runId);
   const queueConnection = openRedis(options.url);
@@ -102,6 +101,7 @@ export async function queueEvaluator(
   const keepData = async (): Promise<void> => {
     const due = performance.now() - renewed > renewEvery;
     if (!due && (await redis.exists(dataKey(problem.hash))) === 1) return;
+    await noteQueue(redis, options.runId);
     await shipProblem(redis, problem, options.keepData);
     renewed = performance.now();
   };
@@ -154,6 +154,7 @@ export async function queueEvaluator(
       const ending = async (): Promise<void> => {
         await redis.set(endedKey(options.runId), '1', 'EX', 86_400);
         await queue.obliterate({ force: true });
+        await forgetQueue(redis, options.runId);
       };
       // While Redis is away there is nobody to take leave of.
       const patience = redis.status === 'ready' ? 5000 : 200;

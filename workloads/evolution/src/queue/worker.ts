@@ -4,7 +4,8 @@ import type { Problem } from '../data/problem.ts';
 import { evaluationKey } from '../evaluate/cache.ts';
 import { type EvaluationPool, startPool } from '../evaluate/pool.ts';
 import type { Judging } from '../evaluate/task.ts';
-import { endedKey, type JobData, queueName } from './evaluator.ts';
+import { endedKey, type JobData } from './evaluator.ts';
+import { queueName } from './leftovers.ts';
 import { openRedis, receiveProblem, redisCache, within } from './store.ts';
 
 export interface WorkerOptions {
