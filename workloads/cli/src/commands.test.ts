@@ -69,6 +69,40 @@ describe('the command line', { timeout: 120_000 }, () => {
     expect(readFileSync(join(folder, 'predicted.csv'), 'utf8')).toBe(out);
   });
 
+  it('evolves by the spec of a resource, and is refused what only a cluster has', async () => {
+    const line = (i: number) => `${i},${(i * 7) % 20},${i % 12},${(i * 7) % 20 > 9 ? 'yes' : 'no'}`;
+    writeFileSync(
+      join(folder, 'calls.csv'),
+      `id,calls,customer,churned\n${Array.from({ length: 120 }, (_, i) => line(i)).join('\n')}\n`,
+    );
+    const spec = {
+      dataset: { source: { configMap: { name: 'x', key: 'y' } }, target: 'churned', task: 'Binary' },
+      search: { learners: ['Linear'], population: 4, islands: 1, seed: 3 },
+      validation: { split: 'Group', groupColumn: 'customer', folds: 2 },
+      budget: { evaluations: 4 },
+    };
+    const write = (more: object) => {
+      const resource = { apiVersion: 'quintet.dev/v1alpha1', kind: 'EvolutionRun', metadata: { name: 'calls' } };
+      writeFileSync(join(folder, 'calls.yaml'), JSON.stringify({ ...resource, spec: { ...spec, ...more } }));
+    };
+    write({});
+    const evolved = await quintet('evolve', 'calls.csv', '--spec', 'calls.yaml', '--budget', '1m', '--out', 'calls');
+    expect(evolved).toMatchObject({ code: 0, out: expect.stringContaining('RocAUC') as string });
+    const metrics = JSON.parse(readFileSync(join(folder, 'calls', 'metrics.json'), 'utf8')) as object;
+    expect(metrics).toMatchObject({ seed: 3, reason: 'Evaluations', evaluations: { placed: 4 } });
+    expect(readFileSync(join(folder, 'calls', 'report.html'), 'utf8')).toContain('2 folds (Group), seed 3');
+    write({ search: { ...spec.search, warmStart: 'calls-1' } });
+    expect(await quintet('evolve', 'calls.csv', '--spec', 'calls.yaml', '--out', 'calls')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^InvalidResource: spec\.search\.warmStart: earlier runs are in a registry/) as string,
+    });
+    write({ dataset: { ...spec.dataset, sha256: '0'.repeat(64) } });
+    expect(await quintet('evolve', 'calls.csv', '--spec', 'calls.yaml', '--out', 'calls')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^DataDamaged: spec\.dataset\.sha256: the file's SHA-256 is/) as string,
+    });
+  });
+
   it('finds the copies of images', async () => {
     for (const name of ['new', 'known']) mkdirSync(join(folder, name));
     cpSync(picture, join(folder, 'new', 'a.png'));
@@ -93,6 +127,8 @@ describe('the command line', { timeout: 120_000 }, () => {
       err: /^DataInvalid: --target, column c: .*columns are a, b/,
     },
     { args: ['evolve', 'short.csv', '--target', 'b', '--budget', 'long'], err: /^InvalidResource: --budget: must be/ },
+    { args: ['evolve', 'short.csv'], err: /^--target: name the column to predict, or give --spec/ },
+    { args: ['evolve', 'short.csv', '--spec', 'missing.yaml'], err: /^missing\.yaml: there is no such file/ },
     { args: ['evolve', 'missing.csv', '--target', 'b'], err: /^missing\.csv: there is no such file/ },
     { args: ['evolve', 'ragged.csv', '--target', 'b'], err: /^DataInvalid: line 3: 3 fields where/ },
     { args: ['evolve', 'short.csv', '--target', 'b', '--out', '.'], err: /holds other files, such as bytes\.bin/ },

@@ -1,15 +1,17 @@
 // `quintet evolve` and `predict`: AutoML on this machine.
 import { parse } from 'node:path';
 import { EvolutionError, evolve, isError, type LocalResult, predict, type RunProgress } from '@quintet/evolution';
+import { searchOf } from './evolveSpec.ts';
 import { guarded } from './guarded.ts';
 import { type Write, writeFileWhole, writeTo } from './output.ts';
 import { columns } from './table.ts';
 
 export interface EvolveFlags {
-  target: string;
+  spec?: string;
+  target?: string;
   task?: 'Binary' | 'Multiclass' | 'Regression';
   metric?: string;
-  budget: string;
+  budget?: string;
   out: string;
   seed?: number;
   workers?: number;
@@ -21,9 +23,10 @@ export interface EvolveFlags {
 /** @returns the exit code. */
 export function evolveCommand(file: string, flags: EvolveFlags): Promise<number> {
   return guarded(async (signal) => {
-    const { target, task, metric, budget, out, seed, workers, cache, frozen = [] } = flags;
+    const { out, workers, cache, frozen = [] } = flags;
+    const { target, task, spec } = searchOf(flags);
     const show = progressLine();
-    const result = await inFlags(() =>
+    const result = await inFlags(flags, () =>
       evolve({
         file,
         target,
@@ -34,41 +37,43 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
         ...(workers !== undefined && { workers }),
         ...(cache !== undefined && { cache }),
         frozen: frozen.map((path) => ({ name: parse(path).name, file: path })),
-        spec: {
-          budget: { time: budget },
-          ...(metric !== undefined && { objective: { metric } }),
-          ...(seed !== undefined && { search: { seed } }),
-        },
+        spec,
       }),
     );
     if (process.stderr.isTTY) process.stderr.write('\n');
     for (const { column, row, text } of result.notes)
       console.error(`${file}${row === undefined ? '' : `:${row}`}: column ${column}: ${text}`);
     if (!result.ensemble)
-      console.error(`no pipeline was finished in ${budget}: the model says the same for every row; give --budget more`);
+      console.error(
+        `no pipeline was finished in ${result.spec.budget.time}: the model says the same for every row; give --budget more`,
+      );
+    for (const warning of result.warnings) console.error(warning);
     if (result.artifacts?.onnx !== undefined) console.error(`no model.onnx: ${result.artifacts.onnx}`);
     console.log(flags.json ? JSON.stringify(figuresOf(result)) : tableOf(result));
   });
 }
 
 /** Where others write a spec, flags say the same: what is wrong is said in their terms. */
-const flagOf: Readonly<Record<string, string>> = {
-  'spec.dataset.target': '--target',
-  'spec.dataset.task': '--task',
-  'spec.objective.metric': '--metric',
-  'spec.budget.time': '--budget',
-  'spec.output': '--out',
-  'spec.search.frozen': '--frozen',
+const flagOf: Readonly<Record<string, keyof EvolveFlags>> = {
+  'spec.dataset.target': 'target',
+  'spec.dataset.task': 'task',
+  'spec.objective.metric': 'metric',
+  'spec.budget.time': 'budget',
+  'spec.output': 'out',
+  'spec.search.frozen': 'frozen',
 };
 
-async function inFlags<T>(work: () => Promise<T>): Promise<T> {
+async function inFlags<T>(flags: EvolveFlags, work: () => Promise<T>): Promise<T> {
+  // What stands in the file of --spec is called as it is there.
+  const said = Object.entries(flagOf).filter(([, flag]) => flags.spec === undefined || flags[flag] !== undefined);
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof EvolutionError)) throw error;
-    const flag = flagOf[error.where.field ?? ''];
-    if (flag !== undefined) error.where.field = flag;
-    for (const [field, name] of Object.entries(flagOf)) error.message = error.message.replaceAll(field, name);
+    for (const [field, flag] of said) {
+      if (error.where.field === field) error.where.field = `--${flag}`;
+      error.message = error.message.replaceAll(field, `--${flag}`);
+    }
     throw error;
   }
 }

@@ -57,7 +57,14 @@ function explained(error: Failure): number {
   // A file that is named wrong comes later in a cluster, and not here.
   if (error.reason === 'DataUnreadable' && (error.cause as Failure | undefined)?.code !== undefined)
     return explained(error.cause as Failure);
-  const kinds = ['CompressionError', 'EvolutionError', 'MatcherError', 'UnwritableError', 'UsageError'];
+  const kinds = [
+    'CompressionError',
+    'EvolutionError',
+    'InvalidResourceError',
+    'MatcherError',
+    'UnwritableError',
+    'UsageError',
+  ];
   if (!kinds.includes(error.name)) {
     console.error(error);
     return 1;

@@ -130,7 +130,8 @@ program
   .command('evolve')
   .description('Search pipelines that predict a column of a table, on this machine, and keep the best as one file.')
   .argument('<file>', 'CSV or Parquet')
-  .requiredOption('--target <column>', 'column to predict')
+  .option('--target <column>', 'column to predict')
+  .option('--spec <file>', 'YAML with an EvolutionRun to search by, as a cluster would; flags go before it')
   .addOption(
     new Option('--task <task>', 'what the column is (default: seen from its values)').choices([
       'Binary',
@@ -139,7 +140,7 @@ program
     ]),
   )
   .option('--metric <name>', 'what is better, such as RocAUC, LogLoss or RMSE (default: usual for the task)')
-  .option('--budget <time>', 'how long, such as 90s or 10m', '2m')
+  .option('--budget <time>', 'how long, such as 90s or 10m (default: 2m, or as --spec says)')
   .option('-o, --out <folder>', 'folder of model, metrics and report', 'model')
   .option('--seed <n>', 'the same seed, the same pipelines', seed)
   .option('--workers <n>', 'processes (default: the cores of this machine)', positiveInteger)
@@ -151,6 +152,7 @@ program
     `
 Examples:
   $ quintet evolve churn.csv --target churned --budget 2m --out churn
+  $ quintet evolve churn.csv --spec churn.yaml --budget 5m --out churn    folds, groups, weights, learners: every field
   $ quintet predict churn/model.quintet new.csv > predictions.csv
 
 The folder then holds model.quintet, its schema, metrics and an HTML report. It must be new, empty, or of an earlier

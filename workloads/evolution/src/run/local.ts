@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type EvolutionRunSpec, evolutionRun, formatIssue, parseDuration, validate } from '@quintet/crds';
 import type { Note, Table } from '../data/columns.ts';
+import { checkDigest } from '../data/digest.ts';
 import { problemOf, type Task, withFrozen } from '../data/problem.ts';
 import { formatOf, readTable } from '../data/table.ts';
 import { EvolutionError } from '../errors.ts';
 import { diskCache } from '../evaluate/cache.ts';
 import { startPool } from '../evaluate/pool.ts';
-import { frozenModel } from '../frozen/model.ts';
+import { type FrozenModel, frozenModel } from '../frozen/model.ts';
 import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
 import type { Cut } from '../search/search.ts';
 import { type Artifacts, writeArtifacts } from './artifacts.ts';
@@ -50,9 +51,10 @@ export async function evolve(options: LocalOptions): Promise<LocalResult> {
   // Known now rather than after the whole budget.
   if (options.output !== undefined) await checkOutput(options.output);
   const { spec, table } = await specAndTable(options, format);
+  const { sha256 } = spec.dataset;
+  if (sha256 !== undefined) await checkDigest(options.file, sha256, 'spec.dataset.sha256');
   const { problem: bare, notes } = problemOf(table, problemOptionsOf(spec));
-  const frozen = (options.frozen ?? []).map(async ({ name, file }) => frozenModel(name, await readFile(file)));
-  const problem = withFrozen(bare, await Promise.all(frozen));
+  const problem = withFrozen(bare, await frozenModels(options, spec));
   const workers = options.workers ?? availableParallelism();
   const result = await runEvolution({
     spec,
@@ -85,6 +87,28 @@ export function problemOptionsOf({ dataset, validation }: EvolutionRunSpec) {
     ...(validation.timeColumn === undefined ? {} : { timeColumn: validation.timeColumn }),
     told: (dataset.columns ?? []).map((column) => column.name),
   };
+}
+
+/** What a cluster would fetch from elsewhere must be given here. @throws EvolutionError InvalidResource, or DataDamaged where a digest is another */
+async function frozenModels({ frozen = [] }: LocalOptions, { search }: EvolutionRunSpec): Promise<FrozenModel[]> {
+  const wanted = new Map((search.frozen ?? []).map(({ name, sha256 }) => [name, sha256]));
+  const missing = [...wanted.keys()].filter((name) => !frozen.some((each) => each.name === name));
+  const refused = (field: string, message: string, fix: string) =>
+    new EvolutionError('InvalidResource', message, { field, fix });
+  if (missing.length > 0)
+    throw refused('spec.search.frozen', `${missing.join(', ')} must be files here`, `give --frozen ${missing[0]}.onnx`);
+  if (search.warmStart !== undefined)
+    throw refused(
+      'spec.search.warmStart',
+      'earlier runs are in a registry, which there is none of here',
+      'leave it out',
+    );
+  const models = frozen.map(async ({ name, file }) => {
+    const sha256 = wanted.get(name);
+    if (sha256 !== undefined) await checkDigest(file, sha256, 'spec.search.frozen');
+    return frozenModel(name, await readFile(file));
+  });
+  return Promise.all(models);
 }
 
 async function specAndTable(

@@ -1,6 +1,5 @@
 // A file that the spec names, wherever it is: on a claim, in a ConfigMap or image, or a download into a folder of its own.
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type EvolutionRunSpec, fileOf, parseBytes, referenceAt } from '@quintet/crds';
 import { s3Source } from '@quintet/runtime';
+import { checkDigest } from '../data/digest.ts';
 import { EvolutionError, messageOf } from '../errors.ts';
 import { shareableUrl } from '../run/shareable.ts';
 
@@ -44,12 +44,13 @@ export async function fileAt(spec: EvolutionRunSpec, place: FilePlace): Promise<
   const { path, source, sha256 } = place;
   const file = source.http || source.s3 ? await downloaded(spec, place) : mounted(spec, place);
   if (sha256 === undefined) return file;
-  const actual = await digestOf(file.path);
-  if (actual === sha256) return file;
-  await file.release();
-  throw new EvolutionError('DataDamaged', `the file's SHA-256 is ${actual}, not ${sha256}`, {
-    field: `spec.${path.replace(/source$/, 'sha256')}`,
-  });
+  try {
+    await checkDigest(file.path, sha256, `spec.${path.replace(/source$/, 'sha256')}`);
+    return file;
+  } catch (error) {
+    await file.release();
+    throw error;
+  }
 }
 
 function mounted(spec: EvolutionRunSpec, { path }: FilePlace): DataFile {
@@ -136,10 +137,4 @@ async function* limited(
       throw new EvolutionError('DataTooLarge', `the file has more than ${most} bytes`, field ? { field } : {});
     yield value;
   }
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
