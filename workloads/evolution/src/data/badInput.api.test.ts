@@ -51,14 +51,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Why a coordinator refuses such a dataset, and what the registry says of the run. */
-async function refused(name: string, dataset: object): Promise<{ error: unknown; phase: string | undefined }> {
-  const resource = parseStored(evolutionRun, {
+const resourceOf = (name: string, dataset: object, more: object = {}) =>
+  parseStored(evolutionRun, {
     apiVersion: 'quintet.dev/v1alpha1',
     kind: 'EvolutionRun',
     metadata: { name: 'run', namespace: 'test', uid: name },
-    spec: { dataset: { target: 'y', task: 'Binary', ...dataset }, search: { learners: ['Linear'] } },
+    spec: { dataset: { target: 'y', task: 'Binary', ...dataset }, search: { learners: ['Linear'] }, ...more },
   });
+
+/** Why a coordinator refuses such a dataset, and what the registry says of the run. */
+async function refused(name: string, dataset: object): Promise<{ error: unknown; phase: string | undefined }> {
+  const resource = resourceOf(name, dataset);
   const output = join(folder, 'output');
   const error: unknown = await coordinate({
     resource,
@@ -127,4 +130,19 @@ it('a download that breaks off is to be tried again, with nothing written', asyn
   const { error } = await refused('cut', { source: { http: { url } } }).finally(() => (cut = false));
   expect(error).toEqual(as('DataUnreadable', /^http:.* cannot be read: /));
   expect(await left()).toEqual([]);
+});
+
+it('a note that ends within an emoji is kept, and so is the run', async () => {
+  const words = `${'long '.repeat(16).slice(0, 79)}😀😀`;
+  const line = (i: number) => `${i % 3 === 0 && i < 20 ? words : i},${i % 2}`;
+  content = `a,y\n${Array.from({ length: 60 }, (_, i) => line(i)).join('\n')}\n`;
+  const resource = resourceOf('emoji', { source: { http: { url } } }, { budget: { evaluations: 1 } });
+  const place = { redisUrl: undefined, postgresUrl: postgres.url, output: undefined, processes: 1 };
+  await coordinate({ resource, ...place });
+  const { rows } = await client.query<{ notes: { text: string }[] }>(
+    `SELECT parameters -> 'notes' AS notes FROM model_metadata WHERE evolution_id = $1`,
+    [runIdOf(resource)],
+  );
+  expect(JSON.stringify(rows[0]!.notes)).toContain(words.slice(0, 79));
+  expect(rows[0]!.notes.every(({ text }) => text.isWellFormed())).toBe(true);
 });
