@@ -76,6 +76,20 @@ describe('a name that is used again', () => {
     expect((await registry.deployment('columns'))!.champion).toBe('c3-m1');
   });
 
+  it('is answered again by the first run where its resource has come back to the first target, but for a promotion by hand', async () => {
+    const promotion = { mode: 'Champion', weight: 0, minImprovement: 0, greaterIsBetter: true } as const;
+    const comeBack = () => registry.reviseRun({ runId: 'b1', spec: {}, result: {} }, promotion);
+    await finish({ runId: 'b1', name: 'back', changes: fault });
+    await comeBack();
+    expect(await registry.decisionOn('b1-m1')).toEqual({ role: 'Champion' });
+    await finish({ runId: 'b2', name: 'back', changes: { ...fault, target: 'churned' } });
+    await comeBack();
+    expect(await registry.deployment('back')).toMatchObject({ champion: 'b1-m1' });
+    await registry.promote('b2-m1', 'Champion', 0, 'ann');
+    await comeBack();
+    expect(await registry.deployment('back')).toMatchObject({ champion: 'b2-m1' });
+  });
+
   it('by another resource changes nothing where that asks something else', async () => {
     await finish({ runId: 'n1', name: 'shared', resource: 'first', changes: fault });
     const other = { runId: 'n2', name: 'shared', resource: 'second', holdout: 0.999 };

@@ -55,6 +55,21 @@ export async function promoteIfBetter(
   return { role };
 }
 
+/** Whether a later run of the same resource, which asked something else, has put its model in the place of this one; by hand anybody may have. */
+export async function isOvertaken(
+  client: pg.PoolClient,
+  { name, modelId }: Pick<Candidate, 'name' | 'modelId'>,
+): Promise<boolean> {
+  const { rows } = await client.query<{ id: string; act: string }>(
+    `SELECT m.model_id AS id, a.action AS act FROM model_metadata m JOIN audit a ON a.subject = m.model_id
+     WHERE m.model_name = $1 AND m.is_active AND a.action IN ('register', 'revise', 'promote') ORDER BY a.id DESC LIMIT 1`,
+    [name],
+  );
+  const [active] = rows;
+  if (!active || active.act === 'promote') return false;
+  return (await othernessOf(client, modelId, active.id))?.supersedes ?? false;
+}
+
 /** Scores are compared only when they are of one metric, and both of a holdout or both of folds. */
 function whyNot(
   { metric, score, holdout }: Candidate,

@@ -4,7 +4,7 @@ import type { Before } from '../run/clock.ts';
 import type { Cut } from '../search/search.ts';
 import { jsonOf } from '../text.ts';
 import { audit, lockName } from './deployments.ts';
-import { type Candidate, promoteIfBetter } from './promotion.ts';
+import { type Candidate, isOvertaken, promoteIfBetter } from './promotion.ts';
 import type { Promotion, RunAttempt, RunRows, RunStart } from './rows.ts';
 
 /** What earlier coordinators of the run have done; earlier runs that this one takes the place of are cancelled. */
@@ -92,7 +92,7 @@ export async function finishRun(
 
 /**
  * Of a run that has ended: its spec asks for something else of what it found. Who answers changes only where the spec's promotion did, for others may have
- * promoted since.
+ * promoted since, or where the resource has come back to what this run answers.
  */
 export async function reviseRun(
   client: pg.PoolClient,
@@ -108,7 +108,7 @@ export async function reviseRun(
   const [model] = rows;
   if (!model) return;
   await client.query('UPDATE runs SET spec = $2, result = $3 WHERE run_id = $1', [runId, jsonOf(spec), jsonOf(result)]);
-  if (!model.asked) return;
+  if (!model.asked && !(await isOvertaken(client, model))) return;
   await audit(client, 'coordinator', 'revise', model.modelId, await promoteIfBetter(client, model, promotion));
 }
 
