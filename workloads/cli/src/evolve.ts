@@ -25,7 +25,7 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
   return guarded(async (signal) => {
     const { out, workers, cache, frozen = [] } = flags;
     const { target, task, spec } = searchOf(flags);
-    const show = progressLine();
+    const show = progressLine(file);
     const result = await inFlags(flags, () =>
       evolve({
         file,
@@ -124,11 +124,13 @@ export function predictCommand(model: string, file: string, flags: { out?: strin
   });
 }
 
-/** A line that redraws itself on a terminal; anywhere else one every five seconds. */
-function progressLine(): (progress: RunProgress) => void {
+/** A line that redraws itself on a terminal; anywhere else one every five seconds. Before it the file is read, which is only told of one that takes long. */
+function progressLine(file: string): (progress: RunProgress) => void {
   const { isTTY } = process.stderr;
   let last = Number.NEGATIVE_INFINITY;
+  const reading = setTimeout(() => console.error(`reading ${file}`), 2000).unref();
   return ({ phase, placed, failed, share, score, secondsLeft }) => {
+    clearTimeout(reading);
     const now = performance.now();
     if (now - last < (isTTY ? 200 : 5000)) return;
     last = now;

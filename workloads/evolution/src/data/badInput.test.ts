@@ -44,6 +44,18 @@ describe('an evolution', () => {
   }
 });
 
+it('a table that takes longer to read than the budget is refused, and so is one whose reading is interrupted', async () => {
+  const file = await fileOf(`a,b,y\n${'1,2,3\n'.repeat(1 << 19)}`);
+  const late = evolve({ file, target: 'y', spec: { budget: { time: '1ms' } } });
+  await expect(late).rejects.toMatchObject({
+    reason: 'InvalidResource',
+    message: 'the table could not be read within 1ms; give more, or use fewer rows',
+    where: { field: 'spec.budget.time' },
+  });
+  const interrupted = evolve({ file, target: 'y', signal: AbortSignal.abort(new Error('interrupted')) });
+  await expect(interrupted).rejects.toThrow('interrupted');
+});
+
 describe('a prediction', () => {
   let model: string;
   beforeAll(async () => {

@@ -22,6 +22,8 @@ export interface TableOptions {
   readonly maxSize?: number;
   /** Bytes that this process may have. */
   readonly memory?: number;
+  /** Ends the reading with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** Calls `header` once, then `each` with the cells of every row; `row` is the line of a CSV, counted from 1 in Parquet. */
@@ -54,7 +56,9 @@ export function readCells(
  */
 export async function readTable(path: string, options: TableOptions): Promise<Table> {
   await checkFile(path, options.maxSize);
-  return tableOf((header, each) => readCells(path, options.format, header, each), options);
+  const { format, signal } = options;
+  const goOn = async (): Promise<void> => signal?.throwIfAborted();
+  return tableOf((header, each) => readCells(path, format, header, each, goOn), options);
 }
 
 /** The same for text in memory, such as a key of a ConfigMap. */

@@ -15,7 +15,7 @@ import type { Cut } from '../search/search.ts';
 import { type Artifacts, writeArtifacts } from './artifacts.ts';
 import { checkOutput } from './outputFolder.ts';
 import { type RunProgress, type RunResult, runEvolution } from './run.ts';
-import { heapOf, tableOptionsOf } from './settings.ts';
+import { budgetOf, heapOf, tableOptionsOf } from './settings.ts';
 
 export interface LocalOptions {
   /** CSV, or Parquet when the name ends so. */
@@ -115,19 +115,36 @@ async function specAndTable(
   options: LocalOptions,
   format: 'CSV' | 'Parquet',
 ): Promise<{ spec: EvolutionRunSpec; table: Table }> {
-  if (options.task) {
-    const spec = specOf(options, format, options.task);
-    return { spec, table: await readTable(options.file, tableOptionsOf(spec)) };
-  }
   // The types of columns do not depend on the task, but a target of classes is read as such.
-  const draft = specOf(options, format, 'Regression');
-  const table = await readTable(options.file, tableOptionsOf(draft));
-  const task = taskOf(table, options.target);
-  if (task === 'Regression') return { spec: draft, table };
-  const spec = specOf(options, format, task);
-  // Words have been read as what they are; numbers that stand for classes are read again, as words.
-  const words = table.columns.some(({ name, type }) => name === options.target && type === 'Categorical');
-  return { spec, table: words ? table : await readTable(options.file, tableOptionsOf(spec)) };
+  const draft = specOf(options, format, options.task ?? 'Regression');
+  return withinBudget(draft, options.signal, async (signal) => {
+    const read = (spec: EvolutionRunSpec) => readTable(options.file, { ...tableOptionsOf(spec), signal });
+    const table = await read(draft);
+    const task = options.task ?? taskOf(table, options.target);
+    if (task === draft.dataset.task) return { spec: draft, table };
+    const spec = specOf(options, format, task);
+    // Words have been read as what they are; numbers that stand for classes are read again, as words.
+    const words = table.columns.some(({ name, type }) => name === options.target && type === 'Categorical');
+    return { spec, table: words ? table : await read(spec) };
+  });
+}
+
+/** @throws EvolutionError InvalidResource where the work has not ended with the budget */
+async function withinBudget<T>(
+  spec: EvolutionRunSpec,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController();
+  const message = `the table could not be read within ${spec.budget.time}`;
+  const fix = 'give more, or use fewer rows';
+  const over = () => late.abort(new EvolutionError('InvalidResource', message, { field: 'spec.budget.time', fix }));
+  const timer = setTimeout(over, 1000 * budgetOf(spec));
+  try {
+    return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Words are classes, and so are a few whole numbers. */
