@@ -1,5 +1,5 @@
 // An EvolutionRun's objects and status in every state it can be in.
-import { evolutionRun as definition, type EvolutionRun, parseStored } from '@quintet/crds';
+import type { EvolutionRun } from '@quintet/crds';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../../kube/types.ts';
@@ -8,43 +8,8 @@ import { type Pod, types } from '../../objects/types.ts';
 import { noon, type ObservedBuilder, observed, stores } from '../testing.ts';
 import { evolutionRun } from './index.ts';
 import type { Progress } from './progress.ts';
+import { coordinator, done, find, kind, names, resource, running, said } from './testing.ts';
 
-const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
-
-const said = {
-  step: 'coordinator',
-  runId: 'run-1',
-  generation: 12,
-  evaluations: { done: 300, cached: 40, racedOut: 120, failed: 1 },
-  best: { modelId: 'm-1', learner: 'GradientBoosting', score: '0.93', holdout: '0.92' },
-};
-
-function resource(spec: Record<string, unknown> = {}, status?: Record<string, unknown>): EvolutionRun {
-  return parseStored(definition, {
-    apiVersion: 'quintet.dev/v1alpha1',
-    kind: 'EvolutionRun',
-    metadata: { name: 'churn', namespace: 'team', uid: 'uid-1', generation: 1 },
-    spec: {
-      dataset: {
-        source: { persistentVolumeClaim: { claimName: 'data', path: 'churn.csv' } },
-        target: 'churned',
-        task: 'Binary',
-      },
-      workers: { min: 2, max: 4 },
-      ...spec,
-    },
-    ...(status && { status }),
-  });
-}
-
-const names = (objects: readonly KubeObject[]) => objects.map(({ kind: k, metadata }) => `${k}/${metadata.name}`);
-const find = (run: EvolutionRun, seen: ObservedBuilder, type: string) =>
-  kind.desired(run, seen).objects.find(({ kind: k }) => k === type);
-const coordinator = (run: EvolutionRun) => find(run, observed(), 'Job');
-const running = (run: EvolutionRun) =>
-  observed().withJob(coordinator(run), 'Active', { active: 1, ready: 1 }).withPod(coordinator(run));
-const done = (run: EvolutionRun) =>
-  observed().withJob(coordinator(run), 'Complete').withPod(coordinator(run), { exitCode: 0, message: said });
 const workers = (run: EvolutionRun, seen: ObservedBuilder) =>
   (find(run, seen, 'Deployment') as Deployment | undefined)?.spec.replicas;
 const ready = (run: EvolutionRun, seen: ObservedBuilder) =>
@@ -62,71 +27,6 @@ describe('the objects of an EvolutionRun', () => {
       .objects.map((each) => stringify(each))
       .join('---\n');
     await expect(all).toMatchFileSnapshot('golden/run.yaml');
-  });
-
-  describe('are given what they use', () => {
-    const run = resource({
-      dataset: {
-        source: { http: { url: 'https://data.test/churn.csv', secretRef: { name: 'data-token' } } },
-        maxSize: '3Gi',
-        target: 'churned',
-        task: 'Binary',
-      },
-      search: {
-        frozen: [{ name: 'bureau', source: { persistentVolumeClaim: { claimName: 'models', path: 'b.onnx' } } }],
-      },
-      promotion: { mode: 'Champion', serving: { auth: { secretRef: { name: 'tokens' } } } },
-      output: { s3: { bucket: 'models', secretRef: { name: 'bucket-keys' } } },
-      resources: { limits: { memory: '6Gi' } },
-      pod: {
-        env: [
-          { name: 'QUINTET_POSTGRES_URL', value: 'postgres://own' },
-          { name: 'TZ', value: 'UTC' },
-        ],
-      },
-    });
-    const ending = observed()
-      .withJob(coordinator(run), 'Complete')
-      .withPod(coordinator(run), { exitCode: 0, message: { ...said, deployment: { champion: 'm-1' } } });
-    const given = (seen: ObservedBuilder, name: string) => {
-      const found = kind
-        .desired(run, seen)
-        .objects.find(({ metadata, kind: k }) => metadata.name === name && (k === 'Job' || k === 'Deployment'));
-      const { containers, volumes } = (found as Deployment).spec.template.spec as {
-        containers: { env: { name: string }[]; envFrom?: unknown }[];
-        volumes: { name: string; secret?: { secretName: string }; emptyDir?: object; persistentVolumeClaim?: object }[];
-      };
-      return {
-        secrets: volumes.flatMap(({ secret }) => secret?.secretName ?? []),
-        claims: volumes.filter((volume) => volume.persistentVolumeClaim).length,
-        tmp: volumes.find(({ name: each }) => each === 'tmp')?.emptyDir,
-        env: containers[0]?.env.map(({ name: each }) => each).filter((each) => !/RESOURCE|PORT/.test(each)),
-        envFrom: containers[0]?.envFrom,
-      };
-    };
-
-    it('a coordinator: data, frozen models, stores and the keys of its output, with room for a download', () =>
-      expect(given(running(run), 'churn-evolution')).toEqual({
-        secrets: ['data-token'],
-        claims: 1,
-        tmp: { sizeLimit: '4096Mi' },
-        env: ['QUINTET_POSTGRES_URL', 'TZ', 'QUINTET_REDIS_URL'],
-        envFrom: [{ secretRef: { name: 'bucket-keys' } }],
-      }));
-    it('a worker: the queue alone, with room for a table as large as its memory', () =>
-      expect(given(running(run), 'churn-evolution-workers')).toEqual({
-        secrets: [],
-        claims: 0,
-        tmp: { sizeLimit: '7168Mi' },
-        env: ['TZ', 'QUINTET_REDIS_URL'],
-      }));
-    it('predictions: registry and tokens', () =>
-      expect(given(ending, 'churn-evolution-predictions')).toEqual({
-        secrets: ['tokens'],
-        claims: 0,
-        tmp: { sizeLimit: '1Gi' },
-        env: ['QUINTET_POSTGRES_URL', 'TZ'],
-      }));
   });
 
   it('have no workers before the coordinator runs, then as many as the least', () => {
@@ -160,68 +60,6 @@ describe('the objects of an EvolutionRun', () => {
     const run = resource({ suspend: true });
     expect(coordinator(run)).toMatchObject({ spec: { suspend: true } });
     expect(workers(run, observed().withJob(coordinator(run), 'Active', { active: 1 }))).toBe(0);
-  });
-
-  describe('change with the spec', () => {
-    const revision = (spec: Record<string, unknown>) => kind.status(resource(spec), observed()).fields.revision;
-    it.each([
-      ['its life', { activeDeadline: '9h', ttlAfterFinished: '1h', suspend: true, retries: 1 }],
-      ['its workers', { workers: { min: 1, max: 9 } }],
-      ['its pods', { resources: { limits: { memory: '8Gi' } }, pod: { labels: { a: 'b' } } }],
-      ['their place', { scheduling: { nodeSelector: { disk: 'fast' } } }],
-      ['its caches', { caches: { evaluation: '1h' } }],
-      ['its queue', { queue: { redis: { secretRef: { name: 'r' } } } }],
-      ['its registry', { registry: { postgres: { secretRef: { name: 'p' } } } }],
-    ])('and do not start over for %s', (_, spec) => expect(revision(spec)).toBe(revision({})));
-
-    it.each([
-      ['replicas', { replicas: 3 }],
-      ['drift', { drift: 'Disabled' }],
-      ['tokens', { auth: { secretRef: { name: 'tokens' } } }],
-    ])('and do not start over for %s of predictions', (_, serving) => {
-      const promoting = (more: object) => ({ promotion: { mode: 'Champion', serving: more } });
-      expect(revision(promoting(serving))).toBe(revision(promoting({})));
-      expect(coordinator(resource(promoting(serving)))).toEqual(coordinator(resource(promoting({}))));
-    });
-
-    it.each([
-      ['another seed', { search: { seed: 8 } }],
-      ['a longer budget', { budget: { time: '1h' } }],
-      ['a promotion', { promotion: { mode: 'Champion' } }],
-      ['a place for files', { output: { volumeClaimTemplate: {} } }],
-    ])('and have the coordinator look again for %s', (_, spec) => expect(revision(spec)).not.toBe(revision({})));
-
-    /** Ended by an earlier spec, as the status has it. */
-    const endedBefore = (seen: ObservedBuilder, spec: Record<string, unknown>) => {
-      const { fields, conditions } = kind.status(resource(), seen);
-      const lastTransitionTime = '2026-01-01T12:00:00Z';
-      const stored = conditions.map((each) => ({ ...each, observedGeneration: 1, lastTransitionTime }));
-      const later = resource(spec, { ...fields, conditions: stored, observedGeneration: 1 });
-      return { ...later, metadata: { ...later.metadata, generation: 2 } } as EvolutionRun;
-    };
-    const refused = () => {
-      const error = { reason: 'DataTooLarge', message: 'the table takes 3 GiB', field: 'spec.resources.limits.memory' };
-      return observed()
-        .withJob(coordinator(resource()), 'Failed')
-        .withPod(coordinator(resource()), { exitCode: 78, message: { step: 'coordinator', error } });
-    };
-    const memory = { resources: { limits: { memory: '8Gi' } } };
-
-    it('and what has succeeded stays so with other pods', () => {
-      const later = endedBefore(done(resource()), memory);
-      expect(kind.status(later, observed()).fields).toMatchObject({ phase: 'Succeeded', best: { score: '0.93' } });
-      expect(names(kind.desired(later, observed()).objects)).not.toContain('Job/churn-evolution');
-    });
-
-    it.each([
-      ['and what has failed is tried again with other pods', memory, 'Pending'],
-      ['and what has failed stays so when only its life is another', { ttlAfterFinished: '1h' }, 'Failed'],
-    ])('%s', (_, spec, phase) => {
-      const later = endedBefore(refused(), spec);
-      expect(kind.status(later, refused()).fields['phase']).toBe(phase);
-      const again = kind.status(later, observed()).fields['phase'];
-      expect(again).toBe(phase);
-    });
   });
 
   it('try the coordinator again after a failure that may pass', () => {

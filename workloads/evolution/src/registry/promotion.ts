@@ -36,6 +36,7 @@ export async function promoteIfBetter(
     [name],
   );
   const champion = rows.find(({ active }) => active);
+  if (champion?.id === modelId) return { role: 'Champion' };
   const other = champion && (await othernessOf(client, modelId, champion.id));
   if (champion && other?.supersedes) {
     await undeploy(client, name);

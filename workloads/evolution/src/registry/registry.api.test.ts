@@ -5,6 +5,7 @@ import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rowsOf } from '../testing/rows.ts';
 import { Registry } from './registry.ts';
+import type { Promotion } from './rows.ts';
 
 const run = promisify(execFile);
 let postgres: TestPostgres;
@@ -51,7 +52,7 @@ it('changes who answers for an ended run when its promotion is another, and for 
   const rows = rowsOf('v-m1', 0.8);
   await begin('None');
   await registry.finishRun('v', { ...rows, model: { ...rows.model, name: 'revised' } }, none);
-  const revise = async (mode: string, promotion: typeof none | typeof better, more = {}) => {
+  const revise = async (mode: string, promotion: Promotion, more = {}) => {
     expect(await begin(mode, more)).toMatchObject({ finished: true });
     await registry.reviseRun({ runId: 'v', spec: spec(mode, more), result: { modelId: 'v-m1', more } }, promotion);
   };
@@ -60,11 +61,13 @@ it('changes who answers for an ended run when its promotion is another, and for 
   expect(await registry.deployment('revised')).toBeUndefined();
   await revise('Champion', better);
   expect(await registry.deployment('revised')).toMatchObject({ champion: 'v-m1' });
+  await revise('Challenger', challenger);
+  expect(await registry.decisionOn('v-m1')).toEqual({ role: 'Champion' });
   await registry.startRun({ runId: 'w', name: 'w', spec: {}, seed: 0, teams: [] });
   const worse = rowsOf('w-m1', 0.7);
   await registry.finishRun('w', { ...worse, model: { ...worse.model, name: 'revised' } }, none);
   await registry.promote('w-m1', 'Champion', 0, 'ann');
-  await revise('Champion', better, { share: ['d'] });
+  await revise('Challenger', challenger, { share: ['d'] });
   expect(await registry.deployment('revised')).toMatchObject({ champion: 'w-m1' });
 });
 
