@@ -37,7 +37,8 @@ export default defineConfig({
           include: ['**/*.test.ts'],
           exclude: [...exclude, '**/*.api.test.ts', '**/*.e2e.test.ts'],
           execArgv: ['--conditions=source'],
-          // Files of a worker share its modules: loading them anew for each took longer than most tests.
+          // Files of a worker share its modules: loading them anew for each took longer than most tests. So what a test changes
+          // of them it puts back, and a fixture registers its hooks in a function that each file calls.
           isolate: false,
           // By default one core is left alone, and of two that is half.
           maxWorkers: '100%',

@@ -1,5 +1,6 @@
 // The service over real HTTP and WebSocket.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Engine, startEngine } from '@quintet/runtime';
 import { eventually } from '@quintet/runtime/testing';
@@ -16,10 +17,14 @@ import { fieldService } from './engine.ts';
 const engines: Engine[] = [];
 let plain: Engine;
 let url: string;
+let lasting: string;
 
 /** A service of the small job; `spec` changes members of it. */
-async function service(spec: Record<string, unknown> = {}, settings: Record<string, unknown> = {}): Promise<Engine> {
-  const folder = temporaryFolder();
+async function service(
+  spec: Record<string, unknown> = {},
+  settings: Record<string, unknown> = {},
+  folder = temporaryFolder(),
+): Promise<Engine> {
   const configFile = join(folder, 'resource.json');
   const { array, targets, volume } = smallJob().spec;
   const server = { host: '127.0.0.1', port: 0, drainDelay: '0ms' };
@@ -32,14 +37,18 @@ async function service(spec: Record<string, unknown> = {}, settings: Record<stri
 }
 
 beforeAll(async () => {
-  plain = await service();
+  lasting = mkdtempSync(join(tmpdir(), 'quintet-field-'));
+  plain = await service({}, {}, lasting);
   url = plain.url;
   engines.length = 0;
 });
 afterEach(async () => {
   await Promise.all(engines.splice(0).map((engine) => engine.drain()));
 });
-afterAll(async () => plain.drain());
+afterAll(async () => {
+  await plain.drain();
+  rmSync(lasting, { recursive: true, force: true });
+});
 
 type Json = Record<string, unknown>;
 async function post(path: string, body: unknown, base = url): Promise<{ status: number; body: Json }> {
