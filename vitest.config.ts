@@ -10,12 +10,23 @@ const shared = {
 const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, 'build/compile-cache') };
 const exclude = ['**/node_modules/**', '**/dist/**', '**/build/**'];
 
-/** Disk, processes and sockets of a busy machine are slow, and no test asserts a time: only what hangs is to be ended. */
-const patient = {
+const unit = {
+  env,
+  execArgv: ['--conditions=source'],
+  // Disk, processes and sockets of a busy machine are slow, and no test asserts a time: only what hangs is to be ended.
   testTimeout: 60_000,
   hookTimeout: 60_000,
   expect: { poll: { timeout: 15_000 } },
+  // By default one core is left alone, and of two that is half.
+  maxWorkers: '100%',
 };
+/** Unit tests that look at their process as a whole, its heap say, or replace modules: each file has a process of its own. */
+const alone = [
+  'controller/src/autoscaling/page.test.ts',
+  'workloads/field/src/job/gpufailure.test.ts',
+  'workloads/matcher/src/service/imports.test.ts',
+  'workloads/runtime/src/engine/access.test.ts',
+];
 const long = '**/*.long.e2e.test.ts';
 const onNode = {
   env,
@@ -32,19 +43,16 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...unit,
           name: 'unit',
-          env,
           include: ['**/*.test.ts'],
-          exclude: [...exclude, '**/*.api.test.ts', '**/*.e2e.test.ts'],
-          execArgv: ['--conditions=source'],
+          exclude: [...exclude, '**/*.api.test.ts', '**/*.e2e.test.ts', ...alone],
           // Files of a worker share its modules: loading them anew for each took longer than most tests. So what a test changes
           // of them it puts back, and a fixture registers its hooks in a function that each file calls.
           isolate: false,
-          // By default one core is left alone, and of two that is half.
-          maxWorkers: '100%',
-          ...patient,
         },
       },
+      { ...shared, test: { ...unit, name: 'unit-alone', include: alone, exclude } },
       {
         ...shared,
         test: {

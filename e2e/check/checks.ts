@@ -14,7 +14,8 @@ interface Command {
 interface Vitest {
   name: string;
   shows: string;
-  vitest: 'unit' | 'api' | 'e2e' | 'long';
+  /** Its projects. */
+  vitest: 'unit*' | 'api' | 'e2e' | 'long';
   isStatic?: undefined;
   /** Runs only with --all, or when it is named. */
   extra?: boolean;
@@ -44,7 +45,7 @@ export const checks: readonly (Command | Vitest)[] = [
     args: ['e2e/check/generate.ts', '--check'],
     isStatic: true,
   },
-  { name: 'unit', shows: 'pure parts and laws, no server', vitest: 'unit' },
+  { name: 'unit', shows: 'pure parts and laws, no server', vitest: 'unit*' },
   { name: 'chart', shows: 'helm lint, kubeconform on every rendering', command: 'node', args: ['e2e/check/chart.ts'] },
   { name: 'api', shows: 'real etcd and kube-apiserver', vitest: 'api' },
   { name: 'e2e', shows: 'a real node: pods, volumes, faults', vitest: 'e2e' },

@@ -58,7 +58,7 @@ async function perform(check: (typeof checks)[number], shown: 'at once' | 'after
   const started = performance.now();
   const title = `\n▶ ${check.name}: ${check.shows}`;
   if (shown === 'at once') console.log(title);
-  if (check.vitest === 'unit') await ensureBrowser();
+  if (check.name === 'unit') await ensureBrowser();
   const report = join(scratch, `${check.name}.json`);
   const args = check.vitest
     ? ['run', '--project', check.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FieldError } from '../errors.ts';
 import type { GpuField } from '../kernel/gpu.ts';
 import { finish } from './finish.ts';
@@ -15,9 +15,6 @@ const lost = {
   },
   close: closed,
 } as unknown as GpuField;
-// Modules are shared with the other files of a worker: neither may have the other's.
-vi.hoisted(() => vi.resetModules());
-afterAll(() => vi.resetModules());
 vi.mock('./backend.ts', () => ({ chooseBackend: async () => ({ name: 'GPU', reason: 'measured', gpu: lost }) }));
 
 describe('a GPU that fails in the middle of a shard', () => {
