@@ -94,7 +94,7 @@ export function featuresOfRows(
     if (spec.kind === 'Category') {
       const places = placesOf(spec.levels ?? []);
       const codes = Int32Array.from(rows, (row, i) => {
-        const text = String(row[spec.column] ?? '');
+        const text = String(cellOf(row, spec.column) ?? '');
         if (isMissing(text)) return -1;
         const code = places.get(text);
         if (code === undefined && !again) problem(i, spec.column, `“${startOf(text, 80)}” was not there in training`);
@@ -103,7 +103,7 @@ export function featuresOfRows(
       return { ...spec, codes };
     }
     const values = Float32Array.from(rows, (row, i) => {
-      const cell = row[spec.column];
+      const cell = cellOf(row, spec.column);
       const value = numberOfCell(spec, cell);
       if (value === undefined && !again)
         problem(
@@ -115,6 +115,11 @@ export function featuresOfRows(
     });
     return { ...spec, values };
   });
+}
+
+/** A row without the column has no cell, whatever every object has by that name. */
+function cellOf(row: Readonly<Record<string, Cell>>, column: string): Cell {
+  return Object.hasOwn(row, column) ? row[column] : undefined;
 }
 
 const known = new WeakMap<readonly string[], ReadonlyMap<string, number>>();

@@ -117,6 +117,17 @@ describe('a CSV file', () => {
     ]);
   });
 
+  it('takes columns that are called like members of every object for what they hold', async () => {
+    const { columns } = await readTableText('toString,__proto__,constructor\nn,1,x\nm,2,y\nn,3,x\n', {
+      types: Object.fromEntries([['__proto__', 'Categorical']]),
+    });
+    expect(columns.map(({ name, type }) => [name, type])).toEqual([
+      ['toString', 'Categorical'],
+      ['__proto__', 'Categorical'],
+      ['constructor', 'Categorical'],
+    ]);
+  });
+
   it('names the cell that contradicts a declared type', async () => {
     await expect(readTableText('a\n1\nx\n', { types: { a: 'Numeric' } })).rejects.toMatchObject({
       where: { column: 'a', row: 3 },

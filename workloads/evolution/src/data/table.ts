@@ -130,7 +130,8 @@ function roomForWords(
 
 function typeOf(profile: ColumnProfile, options: Omit<TableOptions, 'format'>, notes: Note[]): ColumnType {
   const needed = options.exact?.includes(profile.name);
-  const told = options.types?.[profile.name];
+  // A column may be called like what every object has, such as constructor.
+  const told = Object.hasOwn(options.types ?? {}, profile.name) ? options.types![profile.name] : undefined;
   if (told !== undefined) return told === 'Text' && needed ? 'Categorical' : told;
   if (options.categorical?.includes(profile.name)) return 'Categorical';
   const { mixed } = profile;

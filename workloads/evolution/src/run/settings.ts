@@ -1,7 +1,6 @@
 // What a spec asks for, in the units of the engine.
 import { type EvolutionRunSpec, parseBytes, parseDecimal, parseDuration, parsePercentage } from '@quintet/crds';
 import { memoryLimit } from '@quintet/runtime';
-import type { ColumnType } from '../data/columns.ts';
 import type { Problem } from '../data/problem.ts';
 import { outputsOf } from '../data/problem.ts';
 import type { SplitOptions } from '../data/split.ts';
@@ -17,8 +16,7 @@ const sampleFrom = 6000;
 const sampleRows = 2500;
 
 export function tableOptionsOf({ dataset, validation }: EvolutionRunSpec): TableOptions {
-  const types: Record<string, ColumnType> = {};
-  for (const { name, type } of dataset.columns ?? []) types[name] = type;
+  const types = Object.fromEntries((dataset.columns ?? []).map(({ name, type }) => [name, type]));
   const labels = dataset.task === 'Regression' ? [] : [dataset.target];
   const groups = validation.groupColumn === undefined ? [] : [validation.groupColumn];
   const exact = [dataset.target, dataset.weight, validation.timeColumn].filter((name) => name !== undefined);
