@@ -1,5 +1,6 @@
 // What features looked like in training, and how far new rows are from it: the population stability index over tenths or levels.
 import type { Feature } from '../data/features.ts';
+import { randomOf } from '../random.ts';
 
 export interface FeatureStatistics {
   readonly name: string;
@@ -25,11 +26,22 @@ interface Described {
 }
 
 const levelsKept = 20;
+/** Rows that say what a feature looks like: ordering millions would take longer than the budget has left when a run ends. */
+const rowsLooked = 100_000;
 
 export function statisticsOf(features: readonly Feature[], rows: Int32Array): FeatureStatistics[] {
+  const some = spread(rows);
   return features.map((feature) =>
-    feature.codes ? levelStatistics(feature, feature.codes, rows) : numberStatistics(feature, feature.values!, rows),
+    feature.codes ? levelStatistics(feature, feature.codes, some) : numberStatistics(feature, feature.values!, some),
   );
+}
+
+/** One by chance of each of as many parts as are looked at. */
+function spread(rows: Int32Array): Int32Array {
+  if (rows.length <= rowsLooked) return rows;
+  const random = randomOf('statistics');
+  const part = rows.length / rowsLooked;
+  return Int32Array.from({ length: rowsLooked }, (_, i) => rows[Math.floor((i + random.next()) * part)]!);
 }
 
 export function describeFeatures(features: readonly Feature[]): Described[] {
