@@ -142,8 +142,8 @@ const suspend = (name: string, yes: boolean) =>
 type Victim = 'worker' | 'coordinator' | 'redis' | 'postgres';
 const victims: readonly Victim[] = ['worker', 'coordinator', 'redis', 'postgres'];
 const seeds = (process.env['STORMS'] ?? '1,2,3').split(',').map(Number);
-/** Milliseconds between two deaths; most of them fall while something else is still coming back. */
-const pause = { least: 1000, most: 9000 };
+/** Milliseconds between two deaths; most of them fall while something else is still coming back, and all before the run can end. */
+const pause = { least: 500, most: 5000 };
 
 /** Each at least once, and as many again, in an order and at times of the seed's. */
 function storm(seed: number): { victim: Victim; after: number }[] {
