@@ -75,7 +75,15 @@ function resourceOf(name: string, url: string, spec: object = {}): EvolutionRun 
   });
 }
 
-async function served(): Promise<string> {
+let table: Promise<string> | undefined;
+
+/** The address of the data: one and the same, for it is part of a run's id. */
+function served(): Promise<string> {
+  table ??= serve();
+  return table;
+}
+
+async function serve(): Promise<string> {
   const { createServer } = await import('node:http');
   const bytes = await readFile(join(folder, 'data.csv'));
   const server = createServer((_, response) => response.end(bytes)).listen(0, '127.0.0.1');
