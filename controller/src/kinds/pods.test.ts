@@ -70,6 +70,7 @@ const ended = (message: string) => engine({ lastState: { terminated: { exitCode:
 it.each([
   ['the error of a JSON line', '{"level":"fatal","err":"no token","msg":"ended"}', 'no token'],
   ['the message of an error with a stack', '{"err":{"message":"no token","stack":"…"}}', 'no token'],
+  ['the message of the step that a Job says failed', '{"step":"plan","error":{"reason":"R","message":"no"}}', 'no'],
   ['the message of a JSON line without an error', '{"level":"fatal","msg":"ended"}', 'ended'],
   ['the last of several JSON lines', '{"msg":"starts"}\n{"err":"no token"}', 'no token'],
   ['the first line of what is not JSON', 'Traceback\n  File', 'Traceback'],

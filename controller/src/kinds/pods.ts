@@ -140,9 +140,8 @@ function lastWords(text: string | undefined): string {
 function errorIn(line: string): string | undefined {
   try {
     const { err, error, msg } = JSON.parse(line) as Record<string, unknown>;
-    return [err, (err as { message?: unknown } | undefined)?.message, error, msg].find(
-      (each): each is string => typeof each === 'string' && each !== '',
-    );
+    const inside = [err, error].map((each) => (each as { message?: unknown } | null | undefined)?.message);
+    return [err, error, ...inside, msg].find((each): each is string => typeof each === 'string' && each !== '');
   } catch {
     return undefined;
   }

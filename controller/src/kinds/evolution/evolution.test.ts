@@ -311,6 +311,33 @@ describe('the status of an EvolutionRun', () => {
     expect(workers(run, seen)).toBeUndefined();
   });
 
+  it('says why the last coordinator ended while the Job waits to start another, until that one has got further', () => {
+    const run = resource();
+    const away = {
+      step: 'coordinator',
+      error: { reason: 'RegistryUnavailable', message: 'PostgreSQL does not answer', field: 'spec.registry' },
+    };
+    const waiting = (active: number) =>
+      observed()
+        .withJob(coordinator(run), 'Active', { active, failed: 1 })
+        .withPod(coordinator(run), { exitCode: 75, message: away });
+    const message = 'spec.registry: PostgreSQL does not answer; it is tried again';
+    expect(ready(run, waiting(0))).toMatchObject({ status: 'False', reason: 'RegistryUnavailable', message });
+    expect(ready(run, waiting(1).withPod(coordinator(run)))).toMatchObject({ reason: 'RegistryUnavailable' });
+    const beginning = evolutionRun(
+      { image: 'example.test/evolution:1', stores },
+      { progress: () => ({}), cancel: () => undefined },
+    );
+    const again = beginning.status(run, waiting(1).withPod(coordinator(run))).conditions;
+    expect(again.find(({ type }) => type === 'Ready')).toMatchObject({ reason: 'RegistryUnavailable' });
+    const further = evolutionRun(
+      { image: 'example.test/evolution:1', stores },
+      { progress: (pod) => (pod.status?.phase === 'Running' ? { generation: 1 } : undefined), cancel: () => undefined },
+    );
+    const { conditions } = further.status(run, waiting(1).withPod(coordinator(run)));
+    expect(conditions.find(({ type }) => type === 'Ready')).toMatchObject({ reason: 'Searching' });
+  });
+
   it('is Pending, then Progressing, then past its deadline Failed', () => {
     const run = resource({ activeDeadline: '1h' });
     expect(kind.status(run, observed()).fields.phase).toBe('Pending');

@@ -9,7 +9,7 @@ import { finishedAs } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
-import { firstSuccess } from '../jobs/termination.ts';
+import { firstSuccess, type StepFailure, stepFailure } from '../jobs/termination.ts';
 import { type Trouble, troubleOf } from '../pods.ts';
 import { mainName, workersName } from './names.ts';
 import { attemptOf, coordinatorJob, labelOfAttempt, revisionOf } from './objects.ts';
@@ -63,6 +63,8 @@ export interface State {
   /** A pod of the coordinator has not reported its end yet. */
   speaking: boolean;
   failure: Failure | undefined;
+  /** What the last coordinator ended with, while no other has got further yet. */
+  stumble: StepFailure | undefined;
   trouble: Trouble | undefined;
   startTime: Date | undefined;
   deadline: Date | undefined;
@@ -108,6 +110,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     progress,
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
+    stumble: coordinator === 'Active' && !isFurther(progress) ? stepFailure(coordinators) : undefined,
     trouble:
       troubleOf(ofAttempt.filter(isActive), observed.now, {
         spec: resource.spec,
@@ -121,6 +124,11 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
       observed.now,
     ),
   };
+}
+
+/** Has begun to search: before that its page is there and has nothing to say. */
+function isFurther(progress: Progress | undefined): boolean {
+  return progress?.generation !== undefined || progress?.evaluations !== undefined;
 }
 
 export function isOf(component: 'coordinator' | 'worker', { metadata }: Pod): boolean {

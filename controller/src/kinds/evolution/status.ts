@@ -2,6 +2,7 @@
 import type { EvolutionRun, EvolutionRunStatus } from '@quintet/crds';
 import { defined } from '../../objects/pod.ts';
 import type { ConditionDecision, Observed, StatusDecision } from '../../reconcile/kind.ts';
+import { described } from '../jobs/state.ts';
 import {
   condition,
   good,
@@ -26,6 +27,7 @@ const decisions: readonly ((resource: EvolutionRun, state: State) => Verdict | u
   suspended,
   retrying, // failed for a reason that may pass
   hindered, // pods exist and do not get on
+  stumbled, // the Job starts the coordinator again
   searching,
 ];
 
@@ -65,6 +67,10 @@ function retrying(_resource: EvolutionRun, { failure }: State): Verdict | undefi
 
 function hindered(_resource: EvolutionRun, { trouble, live }: State): Verdict | undefined {
   return trouble && hindrance(live?.status?.ready ? 'Progressing' : 'Pending', trouble);
+}
+
+function stumbled(_resource: EvolutionRun, { stumble }: State): Verdict | undefined {
+  return stumble && troubled('Progressing', stumble.reason, `${described(stumble)}; it is tried again`);
 }
 
 function searching(_resource: EvolutionRun, { live, workers: { ready } }: State): Verdict {

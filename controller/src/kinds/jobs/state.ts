@@ -48,6 +48,7 @@ export function retryAt(failure: Failure, startTime: Date | undefined): Date {
   return new Date(failure.failedAt.getTime() + Math.min(Math.max(age / 4, 10_000), 300_000));
 }
 
-function described({ field, message }: StepFailure): string {
+/** With the field that it is about, unless the words name it. */
+export function described({ field, message }: StepFailure): string {
   return field && !message.includes(field) ? `${field}: ${message}` : message;
 }

@@ -1,11 +1,11 @@
 // A file that the spec names, wherever it is: on a claim, in a ConfigMap or image, or a download into a folder of its own.
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createWriteStream, existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type EvolutionRunSpec, fileOf, parseBytes, referenceAt } from '@quintet/crds';
+import { type EvolutionRunSpec, fileOf, parseBytes, type Reference, referenceAt } from '@quintet/crds';
 import { s3Source } from '@quintet/runtime';
 import { checkDigest } from '../data/digest.ts';
 import { EvolutionError, messageOf } from '../errors.ts';
@@ -42,7 +42,7 @@ export function dataFileOf(spec: EvolutionRunSpec): Promise<DataFile> {
 /** @throws as `dataFileOf`, naming the place */
 export async function fileAt(spec: EvolutionRunSpec, place: FilePlace): Promise<DataFile> {
   const { path, source, sha256 } = place;
-  const file = source.http || source.s3 ? await downloaded(spec, place) : mounted(spec, place);
+  const file = source.http || source.s3 ? await downloaded(spec, place) : await mounted(spec, place);
   if (sha256 === undefined) return file;
   try {
     await checkDigest(file.path, sha256, `spec.${path.replace(/source$/, 'sha256')}`);
@@ -53,12 +53,35 @@ export async function fileAt(spec: EvolutionRunSpec, place: FilePlace): Promise<
   }
 }
 
-function mounted(spec: EvolutionRunSpec, { path }: FilePlace): DataFile {
+async function mounted(spec: EvolutionRunSpec, { path }: FilePlace): Promise<DataFile> {
   const reference = ['persistentVolumeClaim', 'configMap', 'oci']
     .map((kind) => referenceAt(spec, `${path}.${kind}`))
     .find((each) => each !== undefined);
   if (!reference) throw new EvolutionError('InvalidResource', 'the spec names no source', { field: `spec.${path}` });
+  await checkThere(reference);
   return { path: fileOf(reference), release: async () => undefined };
+}
+
+const titles = { ConfigMap: 'ConfigMap', Claim: 'PersistentVolumeClaim', Image: 'image', Secret: 'Secret' } as const;
+
+/** @throws EvolutionError DataUnreadable, saying what there is instead */
+export async function checkThere(reference: Reference): Promise<void> {
+  const path = fileOf(reference);
+  if (existsSync(path)) return;
+  // Kubernetes keeps what it links to in names that begin with two dots.
+  const beside = (await readdir(dirname(path)).catch(() => [])).filter((name) => !name.startsWith('..'));
+  const what = reference.type === 'ConfigMap' ? 'key' : 'file';
+  const found =
+    beside.length > 0
+      ? `there ${beside.length === 1 ? 'is' : 'are'} ${beside.slice(0, 20).join(', ')}`
+      : 'there is none';
+  throw new EvolutionError(
+    'DataUnreadable',
+    `${titles[reference.type]} ${reference.name} has no ${what} ${reference.file}; ${found}`,
+    {
+      field: `spec.${reference.path}`,
+    },
+  );
 }
 
 async function downloaded(spec: EvolutionRunSpec, place: FilePlace): Promise<DataFile> {
