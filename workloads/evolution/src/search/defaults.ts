@@ -5,6 +5,8 @@ import { canonical, type Genome, keyOf, type Space } from './genome.ts';
 
 /** Rows that a network is shown before it has learned what it can, about. */
 const networkVisits = 40_000;
+/** Milliseconds of training on one fold that all others wait for. */
+const mostOfFirst = 2000;
 
 export function defaultGenomes(space: Space): Genome[] {
   const small = space.rows < 2000;
@@ -104,6 +106,8 @@ export function defaultGenomes(space: Space): Genome[] {
     .filter((genome) => space.learners.includes(genome.learner))
     .map((genome) => canonical(genome, space))
     .filter((genome) => !seen.has(keyOf(genome)) && seen.add(keyOf(genome)));
-  // The first is what others are compared with: cheap, and good on most tables.
-  return first ? [first, ...others.sort((a, b) => trainingTime(a, space) - trainingTime(b, space))] : [];
+  if (!first) return [];
+  const cheapest = (some: Genome[]) => some.sort((a, b) => trainingTime(a, space) - trainingTime(b, space));
+  // The first is what others are compared with, and runs before them: good on most tables, and cheap. Of a large one there is to be any answer soon.
+  return trainingTime(first, space) > mostOfFirst ? cheapest([first, ...others]) : [first, ...cheapest(others)];
 }
