@@ -34,6 +34,13 @@ export class Registry {
    * @throws EvolutionError RegistryUnavailable, or RegistryRefused where there is none and none may be made
    */
   static async open(url: string, { migrate = true }: { migrate?: boolean } = {}): Promise<Registry> {
+    // What a driver would take for the name of a host is told as what it is, and without the password in it.
+    if (!/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? '')) {
+      throw new EvolutionError('RegistryUnavailable', 'PostgreSQL: the url is none', {
+        field: 'spec.registry.postgres',
+        fix: 'write postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters escaped, such as %23 for #',
+      });
+    }
     const pool = new pg.Pool({
       connectionString: url,
       max: 4,

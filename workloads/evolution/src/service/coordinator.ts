@@ -30,7 +30,7 @@ import { shareableSpec } from '../run/shareable.ts';
 import type { Cut } from '../search/search.ts';
 import { startOf } from '../text.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
-import { type Bucket, upload } from './bucket.ts';
+import { type Bucket, checkBucket, upload } from './bucket.ts';
 import { type DataFile, dataFileOf } from './data.ts';
 import { frozenModelsOf } from './frozen.ts';
 import { deploymentOf, modelNameOf, type RunSummary, rowsOf, summaryOf } from './results.ts';
@@ -138,6 +138,7 @@ async function searched(
   const { resource, redisUrl, signal, onProgress } = options;
   const { spec } = resource;
   const started = performance.now();
+  if (spec.output?.s3) await checkBucket(spec.output.s3);
   const first = await frontToStartFrom(spec, registry);
   const { problem, notes } = await problemIn(await dataFileOf(spec), spec);
   const pace = registry && paceKeeper(registry, runId);

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type EvolutionRunSpec, evolutionRun, parseStored } from '@quintet/crds';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { upload } from './bucket.ts';
+import { checkBucket, upload } from './bucket.ts';
 import { dataFileOf } from './data.ts';
 import { frozenModelsOf } from './frozen.ts';
 
@@ -39,6 +39,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   const refuse = (status: number, code: string) =>
     response.writeHead(status, { 'content-type': 'application/xml' }).end(`<Error><Code>${code}</Code></Error>`);
   if (!request.headers.authorization?.includes('Credential=known/')) return void refuse(403, 'InvalidAccessKeyId');
+  if (request.method === 'HEAD' && /^\/\w+\/?$/.test(key))
+    return void response.writeHead(/tables/.test(key) ? 200 : 404).end();
   if (request.method === 'DELETE') {
     objects.delete(key);
     return void response.writeHead(204).end();
@@ -125,4 +127,22 @@ it('writes all files, the digests last, or none', async () => {
     where: { field: 'spec.output.s3' },
   });
   expect(objects.size).toBe(0);
+});
+
+it('finds out that a bucket is away, or none, before anything is searched; a key that may only write is no trouble', async () => {
+  await expect(checkBucket({ bucket: 'tables', endpoint })).resolves.toBeUndefined();
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'writer');
+  await expect(checkBucket({ bucket: 'tables', endpoint })).resolves.toBeUndefined();
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'known');
+  const where = { field: 'spec.output.s3' };
+  await expect(checkBucket({ bucket: 'none', endpoint })).rejects.toMatchObject({
+    reason: 'OutputUnwritable',
+    message: expect.stringContaining('s3://none cannot be written: there is no such bucket') as string,
+    where,
+  });
+  await expect(checkBucket({ bucket: 'tables', endpoint: 'http://127.0.0.1:1' })).rejects.toMatchObject({
+    reason: 'OutputUnwritable',
+    message: expect.stringContaining('ECONNREFUSED') as string,
+    where,
+  });
 });
