@@ -18,10 +18,10 @@ async function clip(seed: number, frames: number): Promise<Buffer> {
 
 test('a still waits for none but the animations that are worked on, however many there are', async () => {
   const fingerprints = new Fingerprinter(options);
-  const clips = await Promise.all([0, 1, 2, 3, 4, 5].map((i) => clip(10 * i, 6)));
+  const file = await clip(0, 6);
   const still = await picture(99);
   const done: string[] = [];
-  const moving = clips.map(async (file) => {
+  const moving = [1, 2, 3, 4, 5, 6].map(async () => {
     await fingerprints.of(file, 'Balanced');
     done.push('animation');
   });
