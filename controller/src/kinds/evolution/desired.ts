@@ -15,9 +15,9 @@ import {
   resourceConfig,
   workersDeployment,
 } from './objects.ts';
-import { type Promoted, predictions } from './predictions.ts';
+import { predictions } from './predictions.ts';
 import { progressEvery } from './progress.ts';
-import { type EvolutionSettings, readState, type State } from './state.ts';
+import { type EvolutionSettings, promotedOf, readState, type State } from './state.ts';
 
 export function desired(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): Desired {
   const state = readState(resource, observed, settings);
@@ -75,10 +75,6 @@ function whenFinished(resource: EvolutionRun, state: State, settings: EngineSett
   if (left > 0) return { objects: kept, requeueAfterMs: left };
   // Predictions need what stands around them; without any only the output stays.
   return { objects: serving.length > 0 ? [...standing(resource, settings), ...serving] : outputClaim(resource) };
-}
-
-function promotedOf({ status }: EvolutionRun, { outcome }: State): Promoted | undefined {
-  return outcome?.deployment ?? status?.deployment;
 }
 
 function wakeAt(now: Date, ...moments: (Date | undefined)[]): { requeueAfterMs?: number } {

@@ -231,6 +231,7 @@ describe('predictions', () => {
       .withPod(coordinator(run), { exitCode: 0, message: { ...said, deployment: promoted } });
   const url = 'http://churn-evolution-predictions.team.svc';
   const serving = ['Service/churn-evolution-predictions', 'Deployment/churn-evolution-predictions'];
+  const servesAs = ({ kind: k, metadata }: KubeObject) => k === 'Deployment' && metadata.name.endsWith('predictions');
   const servingOf = (run: EvolutionRun, seen: ObservedBuilder) =>
     names(kind.desired(run, seen).objects).filter((name) => serving.includes(name));
 
@@ -267,6 +268,34 @@ describe('predictions', () => {
     const anew = { ...later, spec: { ...later.spec, search: { ...later.spec.search, seed: 8 } } };
     expect(servingOf(anew, observed())).toEqual(serving);
     expect(kind.status(anew, observed()).fields).toMatchObject({ phase: 'Pending', deployment: { ...promoted, url } });
+  });
+
+  it('are told in a condition of their own, with what keeps their pods', () => {
+    const run = promoting();
+    const told = (seen: ObservedBuilder) =>
+      kind.status(run, seen).conditions.find((each) => each.type === 'PredictionsServing');
+    expect(told(running(run))).toBeUndefined();
+    expect(told(ended(run))).toMatchObject({ status: 'False', reason: 'Starting' });
+    const made = kind.desired(run, ended(run)).objects.find((each) => servesAs(each)) as Deployment;
+    const up = (readyReplicas: number) => ended(run).with({ ...made, status: { readyReplicas } } as KubeObject);
+    expect(told(up(2))).toMatchObject({ status: 'True', message: `2 of 2 pods answer at ${url}` });
+    const terminated = { exitCode: 78, message: '{"level":"fatal","err":"the token _admin is short"}' };
+    const crashed = up(1).with({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'p', namespace: 'team', labels: made.spec.template.metadata?.labels ?? {} },
+      status: {
+        phase: 'Running',
+        containerStatuses: [{ name: 'engine', restartCount: 2, lastState: { terminated } }],
+      },
+    } as KubeObject);
+    expect(told(crashed)).toMatchObject({
+      status: 'False',
+      reason: 'PodFailed',
+      message: `1 of 2 pods answer at ${url}; pod p ended with exit code 78: the token _admin is short`,
+      warn: true,
+    });
+    expect(ready(run, crashed)).toMatchObject({ status: 'True', reason: 'Succeeded' });
   });
 
   it.each([

@@ -7,7 +7,11 @@ import { childLabels, hashOf } from '../../objects/meta.ts';
 import { podTemplate } from '../../objects/pod.ts';
 import { schedulingOf } from '../../objects/scheduling.ts';
 import { httpPort, service, serviceUrl } from '../../objects/service.ts';
+import { type Pod, types } from '../../objects/types.ts';
+import type { ConditionDecision, Observed } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { troubleOf } from '../pods.ts';
+import { condition } from '../verdict.ts';
 import { componentSelector, predictionsName } from './names.ts';
 import { givenTo } from './roles.ts';
 
@@ -15,6 +19,7 @@ import { givenTo } from './roles.ts';
 export type Promoted = Partial<Record<'url' | 'champion' | 'challenger' | 'weight', string | undefined>>;
 
 const component = 'predictions';
+const type = 'PredictionsServing';
 /** As the schema has them, for runs that promote without saying how to serve. */
 const defaults = {
   replicas: 1,
@@ -45,6 +50,30 @@ export function deploymentStatus(resource: EvolutionRun, promoted: Promoted | un
 function serves({ spec: { promotion } }: EvolutionRun, promoted: Promoted | undefined): boolean {
   const { replicas } = { ...defaults, ...promotion.serving };
   return promotion.mode !== 'None' && replicas > 0 && (promoted?.champion ?? promoted?.challenger) !== undefined;
+}
+
+/** Whether they answer: a run whose search has succeeded is Ready, whatever becomes of them. */
+export function predictionsConditions(
+  resource: EvolutionRun,
+  promoted: Promoted | undefined,
+  observed: Observed,
+): ConditionDecision[] {
+  if (!serves(resource, promoted)) return [];
+  const { replicas: wanted } = { ...defaults, ...resource.spec.promotion.serving };
+  const found = observed.get<Deployment>(types.deployment, predictionsName(resource));
+  const ready = found?.status?.readyReplicas ?? 0;
+  const pods = observed
+    .list<Pod>(types.pod)
+    .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === component);
+  const trouble = troubleOf(pods, observed.now, {
+    spec: resource.spec,
+    failedMount: (pod) => observed.failedMount?.(pod),
+  });
+  const count = `${ready} of ${wanted} pods answer at ${serviceUrl(predictionsService(resource))}`;
+  if (ready >= wanted) return [condition(type, 'True', 'Serving', count)];
+  if (!trouble) return [condition(type, 'False', 'Starting', count)];
+  const told = condition(type, 'False', trouble.reason, `${count}; ${trouble.message}`);
+  return [trouble.quietUntil || trouble.isUsual ? told : { ...told, warn: true }];
 }
 
 const predictionsService = (resource: EvolutionRun) =>

@@ -13,6 +13,7 @@ import { firstSuccess, type StepFailure, stepFailure } from '../jobs/termination
 import { type Trouble, troubleOf } from '../pods.ts';
 import { mainName, workersName } from './names.ts';
 import { attemptOf, coordinatorJob, labelOfAttempt, revisionOf } from './objects.ts';
+import type { Promoted } from './predictions.ts';
 import type { Coordinators, Progress } from './progress.ts';
 import type { Meter, Usage } from './usage.ts';
 
@@ -124,6 +125,11 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
       observed.now,
     ),
   };
+}
+
+/** What answers predictions: as the coordinator says it, or the status keeps it. */
+export function promotedOf({ status }: EvolutionRun, state: Pick<State, 'outcome'>): Promoted | undefined {
+  return state.outcome?.deployment ?? status?.deployment;
 }
 
 /** Has begun to search: before that its page is there and has nothing to say. */

@@ -15,9 +15,9 @@ import {
   wholeSeconds,
   working,
 } from '../verdict.ts';
-import { deploymentStatus } from './predictions.ts';
+import { deploymentStatus, predictionsConditions } from './predictions.ts';
 import { timeLeft } from './progress.ts';
-import { type EvolutionSettings, readState, type State } from './state.ts';
+import { type EvolutionSettings, promotedOf, readState, type State } from './state.ts';
 
 /** The first that answers decides. */
 const decisions: readonly ((resource: EvolutionRun, state: State) => Verdict | undefined)[] = [
@@ -36,7 +36,12 @@ export function status(resource: EvolutionRun, observed: Observed, settings: Evo
   for (const decide of decisions) {
     const verdict = decide(resource, state);
     if (!verdict) continue;
-    const conditions = [...verdict.conditions, ...suspectConditions(state), ...promotionConditions(state)];
+    const conditions = [
+      ...verdict.conditions,
+      ...suspectConditions(state),
+      ...promotionConditions(state),
+      ...predictionsConditions(resource, promotedOf(resource, state), observed),
+    ];
     return { conditions, fields: fields(resource, state, verdict, observed.now) };
   }
   throw new TypeError('the last decision answers always');
@@ -95,7 +100,7 @@ function fields(resource: EvolutionRun, state: State, verdict: Verdict, now: Dat
     completionTime: over ? (old?.completionTime ?? wholeSeconds(now)) : undefined,
     workers: over ? 0 : state.workers.ready,
     // What answers predictions goes on while another search runs.
-    deployment: deploymentStatus(resource, state.outcome?.deployment ?? resource.status?.deployment),
+    deployment: deploymentStatus(resource, promotedOf(resource, state)),
     ...usageOf(state),
   });
 }
