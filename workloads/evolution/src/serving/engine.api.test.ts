@@ -90,6 +90,8 @@ it('waits for a champion, answers by it, then deals requests by weight, one key 
     { modelId: 'm1', share: 0.7 },
     { modelId: 'm2', share: 0.3 },
   ]);
+  const own = await call('/v1/models/m1/promote', { role: 'Challenger', weight: 0.3 }, 'a-token-of-the-admin');
+  expect(own).toMatchObject({ status: 409, body: { error: { code: 'CONFLICT' } } });
   const ask = async (key: string) =>
     (await call('/v1/predict', { rows: [{ a: 1 }], key })).body.model.id as 'm1' | 'm2';
   const keys = Array.from({ length: 200 }, (_, i) => `customer ${i}`);

@@ -98,7 +98,7 @@ export function predictEngine({
       server.post('/v1/models/:id/promote', admin, async ({ params: { id }, body: wish, identity }) => {
         const now = connected();
         const { modelId } = await found(now.registry, name, id);
-        await now.registry.promote(modelId, wish.role, wish.weight, identity.client);
+        await now.registry.promote(modelId, wish.role, wish.weight, identity.client).catch(notPromoted);
         await now.served.refresh();
         return { deployed: shares(now.served) };
       });
@@ -153,6 +153,13 @@ function readRows({ model }: ServedModel, rows: readonly z.output<typeof row>[])
   } catch (error) {
     return refuse(error);
   }
+}
+
+/** What may never answer, or not beside the model that does, is no failure of ours. */
+function notPromoted(error: unknown): never {
+  if (error instanceof EvolutionError && error.reason === 'InputInvalid')
+    throw new QuintetError('CONFLICT', { reason: error.message });
+  throw error;
 }
 
 /** What the caller sent is the caller's to mend. */
