@@ -27,6 +27,13 @@ const alone = [
   'workloads/matcher/src/service/imports.test.ts',
   'workloads/runtime/src/engine/access.test.ts',
 ];
+const api = { env, execArgv: ['--conditions=source'], testTimeout: 120_000, hookTimeout: 180_000 };
+/** Suites on API servers that go by seconds, of leases or of answers under load: nothing runs beside them. */
+const timed = [
+  'e2e/suites/autoscaling-healing.api.test.ts',
+  'e2e/suites/conductor-clocks.api.test.ts',
+  'e2e/suites/kube-lease.api.test.ts',
+];
 const long = '**/*.long.e2e.test.ts';
 const onNode = {
   env,
@@ -56,18 +63,16 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...api,
           name: 'api',
-          env,
           include: ['**/*.api.test.ts'],
-          exclude,
-          execArgv: ['--conditions=source'],
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
+          exclude: [...exclude, ...timed],
           // Each file has servers of its own and mostly waits for them.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
+      { ...shared, test: { ...api, name: 'api-alone', include: timed, exclude, fileParallelism: false } },
       { ...shared, test: { ...onNode, name: 'e2e', include: ['**/*.e2e.test.ts'], exclude: [...exclude, long] } },
       { ...shared, test: { ...onNode, name: 'long', include: [long], exclude } },
     ],

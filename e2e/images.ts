@@ -183,12 +183,15 @@ function copy(from: string, to: string, nestedModulesApart: boolean): void {
 /** Compiles, stages and builds; the archives are ready to be loaded into a cluster. */
 export async function buildImages(names: readonly string[], onProgress: (line: string) => void): Promise<BuiltImage[]> {
   compile(names);
-  const built: BuiltImage[] = [];
+  const building: Promise<BuiltImage>[] = [];
   for (const name of names) {
     await stage(name);
-    built.push(await buildImage({ name, onProgress }));
+    const built = buildImage({ name, onProgress });
+    // One is built while the next is staged; what failed is told when all are asked for.
+    built.catch(() => undefined);
+    building.push(built);
   }
-  return built;
+  return Promise.all(building);
 }
 
 function compile(names: readonly string[]): void {

@@ -15,7 +15,7 @@ interface Vitest {
   name: string;
   shows: string;
   /** Its projects. */
-  vitest: 'unit*' | 'api' | 'e2e' | 'long';
+  vitest: 'unit*' | 'api*' | 'e2e' | 'long';
   isStatic?: undefined;
   /** Runs only with --all, or when it is named. */
   extra?: boolean;
@@ -47,7 +47,7 @@ export const checks: readonly (Command | Vitest)[] = [
   },
   { name: 'unit', shows: 'pure parts and laws, no server', vitest: 'unit*' },
   { name: 'chart', shows: 'helm lint, kubeconform on every rendering', command: 'node', args: ['e2e/check/chart.ts'] },
-  { name: 'api', shows: 'real etcd and kube-apiserver', vitest: 'api' },
+  { name: 'api', shows: 'real etcd and kube-apiserver', vitest: 'api*' },
   { name: 'e2e', shows: 'a real node: pods, volumes, faults', vitest: 'e2e' },
   {
     name: 'long',
