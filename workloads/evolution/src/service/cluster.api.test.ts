@@ -180,6 +180,11 @@ describe('a run in a cluster', () => {
       const [later, earlier] = await registry.models('churn');
       expect([later!.version, earlier!.version]).toEqual([2, 1]);
       expect([later!.score, later!.holdout]).toEqual([earlier!.score, earlier!.holdout]);
+      for (const name of ['calm', 'stormy']) {
+        const [run] = await registry.runs(name);
+        expect(run).toMatchObject({ state: 'Succeeded', seconds: expect.any(Number) as number });
+        expect(run!.placed).toBeGreaterThanOrEqual(rows.length);
+      }
       const model = openModel((await registry.content(later!.modelId))!, later!.sha256);
       expect((await model.predict([{ a: 2, b: 2, c: 'u' }])).values[0]).toBeGreaterThan(0);
       model.close();

@@ -143,6 +143,7 @@ async function searched(
   const { problem, notes } = await problemIn(await dataFileOf(spec), spec);
   const pace = registry && paceKeeper(registry, runId);
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl);
+  let latest: RunProgress | undefined;
   try {
     if (redis) await checkRedis(redis);
     const result = await runEvolution({
@@ -155,6 +156,7 @@ async function searched(
       ...(first ? { first } : {}),
       ...(signal ? { signal } : {}),
       onProgress: (progress) => {
+        latest = progress;
         pace?.(progress);
         onProgress?.(progress);
       },
@@ -166,6 +168,7 @@ async function searched(
     if (known !== undefined && packModel(result.model.stored).sha256 !== known) throw anotherModel(runId);
     const output = await keptOutput(options, runId, record);
     const summary = summaryOf(runId, result, output);
+    if (latest) await registry?.keepPace(runId, latest.secondsUsed, latest.placed);
     await registry?.finishRun(
       runId,
       rowsOf(resource, runId, record, summary),
