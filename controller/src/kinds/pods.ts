@@ -16,6 +16,8 @@ export interface Trouble {
 /** What else is known of the resource whose pods they are. */
 export interface About {
   spec?: object;
+  /** Where the spec says what they may have; `spec.resources` when left out. */
+  resources?: string;
   /** What the kubelet said of a pod's volumes. */
   failedMount?: (pod: Pod) => string | undefined;
 }
@@ -68,11 +70,11 @@ function mountTrouble(pod: Pod, _now: Date | undefined, { spec, failedMount }: A
   return missing ?? { reason: 'VolumeNotMounted', message: `pod ${pod.metadata.name}: ${said.slice(0, 500)}` };
 }
 
-function memoryTrouble(pod: Pod): Trouble | undefined {
+function memoryTrouble(pod: Pod, _now: Date | undefined, { resources = 'spec.resources' }: About): Trouble | undefined {
   if (lastTermination(pod)?.reason !== 'OOMKilled') return undefined;
   return {
     reason: 'OutOfMemory',
-    message: `pod ${pod.metadata.name} was killed for memory; raise spec.resources.limits.memory`,
+    message: `pod ${pod.metadata.name} was killed for memory; raise ${resources}.limits.memory`,
   };
 }
 
@@ -86,7 +88,11 @@ function crashTrouble(pod: Pod): Trouble | undefined {
     : { reason: 'PodFailed', message };
 }
 
-function pendingTrouble(pod: Pod, now: Date | undefined, { spec }: About): Trouble | undefined {
+function pendingTrouble(
+  pod: Pod,
+  now: Date | undefined,
+  { spec, resources = 'spec.resources' }: About,
+): Trouble | undefined {
   if (pod.status?.phase !== 'Pending') return undefined;
   const scheduled = pod.status.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False') return undefined;
@@ -104,7 +110,7 @@ function pendingTrouble(pod: Pod, now: Date | undefined, { spec }: About): Troub
   // Devices are extended resources, whose names have a slash, or claims that cannot be allocated.
   if (/Insufficient [^\s,]+\/|cannot allocate all claims|resourceclaim/i.test(message))
     return { reason: 'InsufficientGPU', message: advised(message, gpuAdvice) };
-  return { reason: 'Unschedulable', message: advised(message, adviceOn(message)) };
+  return { reason: 'Unschedulable', message: advised(message, adviceOn(message, resources)) };
 }
 
 const gpuAdvice = 'lower spec.gpu.count or spec.resources, free a GPU, or add a node that has one';
@@ -113,9 +119,9 @@ function advised(message: string, advice: string | undefined): string {
   return advice ? `${message.replace(/\.$/, '')}; ${advice}` : message;
 }
 
-function adviceOn(message: string): string | undefined {
+function adviceOn(message: string, resources: string): string | undefined {
   if (/Insufficient (cpu|memory|ephemeral-storage)/.test(message))
-    return 'lower spec.resources.requests, or add a node with more';
+    return `lower ${resources}.requests, or add a node with more`;
   if (/affinity|selector|taint|topology/i.test(message)) return 'change spec.scheduling, or add a node that fits it';
   return undefined;
 }

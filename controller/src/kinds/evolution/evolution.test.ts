@@ -296,6 +296,18 @@ describe('predictions', () => {
       warn: true,
     });
     expect(ready(run, crashed)).toMatchObject({ status: 'True', reason: 'Succeeded' });
+    const killed = up(0).with({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'p', namespace: 'team', labels: made.spec.template.metadata?.labels ?? {} },
+      status: {
+        phase: 'Running',
+        containerStatuses: [
+          { name: 'engine', restartCount: 1, lastState: { terminated: { exitCode: 137, reason: 'OOMKilled' } } },
+        ],
+      },
+    } as KubeObject);
+    expect(told(killed)?.message).toContain('raise spec.promotion.serving.resources.limits.memory');
   });
 
   it.each([
@@ -353,6 +365,15 @@ describe('the status of an EvolutionRun', () => {
     const message = 'spec.registry: PostgreSQL does not answer; it is tried again';
     expect(ready(run, waiting(0))).toMatchObject({ status: 'False', reason: 'RegistryUnavailable', message });
     expect(ready(run, waiting(1).withPod(coordinator(run)))).toMatchObject({ reason: 'RegistryUnavailable' });
+    const refused = observed()
+      .withJob(coordinator(run), 'Active', { active: 0, failed: 1 })
+      .withPod(coordinator(run), { exitCode: 78, message: away });
+    expect(ready(run, refused)).toMatchObject({ reason: 'Pending' });
+    const once = resource({ retries: 0 });
+    const last = observed()
+      .withJob(coordinator(once), 'Active')
+      .withPod(coordinator(once), { exitCode: 75, message: away });
+    expect(ready(once, last)?.reason).not.toBe('RegistryUnavailable');
     const beginning = evolutionRun(
       { image: 'example.test/evolution:1', stores },
       { progress: () => ({}), cancel: () => undefined },
@@ -380,5 +401,9 @@ describe('the status of an EvolutionRun', () => {
       status: { ...fields, observedGeneration: run.metadata.generation, conditions },
     } as typeof run;
     expect(find(told, running(run).at(3600), 'Job')).toBeUndefined();
+    // A release that adds a default changes every revision, and asks for nothing.
+    const upgraded = { ...told, status: { ...told.status, revision: 'of-another-release' } } as typeof run;
+    expect(kind.status(upgraded, observed().at(7200)).fields.phase).toBe('Failed');
+    expect(find(upgraded, observed().at(7200), 'Job')).toBeUndefined();
   });
 });

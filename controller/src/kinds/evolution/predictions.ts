@@ -10,6 +10,7 @@ import { httpPort, service, serviceUrl } from '../../objects/service.ts';
 import { type Pod, types } from '../../objects/types.ts';
 import type { ConditionDecision, Observed } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
+import { isActive } from '../jobs/pods.ts';
 import { troubleOf } from '../pods.ts';
 import { condition } from '../verdict.ts';
 import { componentSelector, predictionsName } from './names.ts';
@@ -64,9 +65,11 @@ export function predictionsConditions(
   const ready = found?.status?.readyReplicas ?? 0;
   const pods = observed
     .list<Pod>(types.pod)
+    .filter((pod) => isActive(pod) && !pod.metadata.deletionTimestamp)
     .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === component);
   const trouble = troubleOf(pods, observed.now, {
     spec: resource.spec,
+    resources: 'spec.promotion.serving.resources',
     failedMount: (pod) => observed.failedMount?.(pod),
   });
   const count = `${ready} of ${wanted} pods answer at ${serviceUrl(predictionsService(resource))}`;

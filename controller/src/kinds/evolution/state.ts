@@ -2,10 +2,11 @@
 import { type EvolutionRun, type EvolutionRunStatus, parseDuration } from '@quintet/crds';
 import { z } from 'zod';
 import type { Deployment } from '../../objects/deployment.ts';
+import { refusedExitCode } from '../../objects/job.ts';
 import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
 import type { EngineSettings } from '../image.ts';
-import { finishedAs } from '../jobs/finished.ts';
+import { finishedAs, isEndOf } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, stateOfJob } from '../jobs/state.ts';
@@ -82,7 +83,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const revision = revisionOf(resource);
   const attempt = attemptOf(resource);
   const marks = [revision, attempt];
-  const told = marks.includes(resource.status?.revision ?? '') ? resource.status : undefined;
+  const told = marks.includes(resource.status?.revision ?? '') || isEndOf(resource) ? resource.status : undefined;
   const wanted = coordinatorJob(resource, settings);
   const found = observed.get<Job>(types.job, mainName(resource));
   const current =
@@ -111,7 +112,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     progress,
     speaking: coordinators.some(isActive),
     failure: failureOf(live, coordinator, coordinators, deadline, observed.now),
-    stumble: coordinator === 'Active' && !isFurther(progress) ? stepFailure(coordinators) : undefined,
+    stumble: live && coordinator === 'Active' ? stumbleOf(live, coordinators, progress, observed.now) : undefined,
     trouble:
       troubleOf(ofAttempt.filter(isActive), observed.now, {
         spec: resource.spec,
@@ -132,9 +133,22 @@ export function promotedOf({ status }: EvolutionRun, state: Pick<State, 'outcome
   return state.outcome?.deployment ?? status?.deployment;
 }
 
-/** Has begun to search: before that its page is there and has nothing to say. */
-function isFurther(progress: Progress | undefined): boolean {
-  return progress?.generation !== undefined || progress?.evaluations !== undefined;
+/** Milliseconds after which a coordinator whose page nobody has heard is taken to search. */
+const getsGoing = 30_000;
+
+/** Nothing where the Job will not try again: then it is about to say so itself. */
+function stumbleOf(job: Job, pods: readonly Pod[], progress: Progress | undefined, now: Date): StepFailure | undefined {
+  // Before it searches its page is there and has nothing to say.
+  if (progress?.generation !== undefined || progress?.evaluations !== undefined) return undefined;
+  if (!progress && pods.some((pod) => isActive(pod) && now.getTime() - runsSince(pod) > getsGoing)) return undefined;
+  const failed = pods.filter(({ status }) => status?.phase === 'Failed').length;
+  const said = failed > Number(job.spec['backoffLimit'] ?? 0) ? undefined : stepFailure(pods);
+  return said?.exitCode === refusedExitCode ? undefined : said;
+}
+
+function runsSince({ status }: Pod): number {
+  const startedAt = status?.containerStatuses?.[0]?.state?.running?.startedAt;
+  return startedAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(startedAt);
 }
 
 export function isOf(component: 'coordinator' | 'worker', { metadata }: Pod): boolean {

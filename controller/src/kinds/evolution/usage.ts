@@ -25,10 +25,13 @@ interface Account {
 const hour = 3_600_000;
 /** Milliseconds after which a run that nobody asked for is forgotten: its status has what was counted. */
 const forgetAfter = 600_000;
+/** Milliseconds between two looks for such runs: each goes over all. */
+const sweepEvery = 60_000;
 
 /** @param cpuHourPrice In the installation's currency; 0: no cost is told */
 export function meterOf(cpuHourPrice: number): Meter {
   const accounts = new Map<string, Account>();
+  let sweptAt = 0;
   return (resource, pods, now) => {
     const { metadata, spec, status } = resource;
     const at = now.getTime();
@@ -36,7 +39,10 @@ export function meterOf(cpuHourPrice: number): Meter {
     const account = accounts.get(id) ?? opened(status?.usage, at);
     accounts.set(id, account);
     account.lookedAt = at;
-    for (const [other, { lookedAt }] of accounts) if (at - lookedAt > forgetAfter) accounts.delete(other);
+    if (at - sweptAt > sweepEvery) {
+      for (const [other, { lookedAt }] of accounts) if (at - lookedAt > forgetAfter) accounts.delete(other);
+      sweptAt = at;
+    }
     const { requests, limits } = spec.resources;
     // Without a request Kubernetes takes the limit for one.
     const cpus = parseKubernetesQuantity(requests?.cpu ?? limits?.cpu ?? 0);

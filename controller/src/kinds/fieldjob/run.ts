@@ -6,7 +6,7 @@ import { type Job, type Pod, types } from '../../objects/types.ts';
 import { annotations, type Observed } from '../../reconcile/kind.ts';
 import { type JobBackend, jobBackend } from '../gpu.ts';
 import type { EngineSettings } from '../image.ts';
-import { finishedAs } from '../jobs/finished.ts';
+import { finishedAs, isEndOf } from '../jobs/finished.ts';
 import { isActive, podsOfJob, runningSince } from '../jobs/pods.ts';
 import { queueTrouble } from '../jobs/queue.ts';
 import { type Failure, failureOfJob, type JobState, silent, stateOfJob } from '../jobs/state.ts';
@@ -62,7 +62,7 @@ export interface Run {
 
 export function readRun(resource: FieldJob, observed: Observed, settings: EngineSettings, known?: Costs): Run {
   const revision = revisionOf(resource);
-  const status = resource.status?.revision === revision ? resource.status : undefined;
+  const status = resource.status?.revision === revision || isEndOf(resource) ? resource.status : undefined;
   const pods = observed.list<Pod>(types.pod);
 
   const planStep = readStep('plan', planJob(resource, revision, settings), observed, pods);

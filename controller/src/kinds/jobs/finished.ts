@@ -10,6 +10,11 @@ interface Ended {
   };
 }
 
+/** Whether the status tells of an end of this very generation, whatever revision an earlier release of the controller gave it. */
+export function isEndOf({ metadata, status }: Ended & { status?: { completionTime?: string } }): boolean {
+  return status?.completionTime !== undefined && status.observedGeneration === metadata.generation;
+}
+
 /**
  * Ended at this revision, or at this very generation: a release that adds a default changes every revision, and asks
  * for nothing. What failed at its deadline has ended only as long as that deadline, which may be raised, is past.

@@ -10,6 +10,7 @@ const failure = z.object({
 export type StepFailure = z.infer<typeof failure>['error'] & {
   /** Worth another attempt with the same spec. */
   retry: boolean;
+  exitCode: number | undefined;
   at: Date | undefined;
 };
 
@@ -26,7 +27,8 @@ export function stepFailure(pods: readonly Pod[]): StepFailure | undefined {
     const parsed = failure.safeParse(json(terminated?.message));
     if (!parsed.success) continue;
     const at = terminated?.finishedAt === undefined ? undefined : new Date(terminated.finishedAt);
-    return { ...parsed.data.error, retry: terminated?.exitCode === temporaryExitCode, at };
+    const exitCode = terminated?.exitCode;
+    return { ...parsed.data.error, retry: exitCode === temporaryExitCode, exitCode, at };
   }
   return undefined;
 }
