@@ -82,8 +82,7 @@ interface Workers {
 export function readState(resource: EvolutionRun, observed: Observed, settings: EvolutionSettings): State {
   const revision = revisionOf(resource);
   const attempt = attemptOf(resource);
-  const marks = [revision, attempt];
-  const told = marks.includes(resource.status?.revision ?? '') || isEndOf(resource) ? resource.status : undefined;
+  const told = toldOf(resource, [revision, attempt]);
   const wanted = coordinatorJob(resource, settings);
   const found = observed.get<Job>(types.job, mainName(resource));
   const current =
@@ -131,6 +130,11 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
 /** What answers predictions: as the coordinator says it, or the status keeps it. */
 export function promotedOf({ status }: EvolutionRun, state: Pick<State, 'outcome'>): Promoted | undefined {
   return state.outcome?.deployment ?? status?.deployment;
+}
+
+/** Its status, where that is of one of these revisions. */
+function toldOf(resource: EvolutionRun, marks: readonly string[]): EvolutionRunStatus | undefined {
+  return marks.includes(resource.status?.revision ?? '') || isEndOf(resource) ? resource.status : undefined;
 }
 
 /** Milliseconds after which a coordinator whose page nobody has heard is taken to search. */
