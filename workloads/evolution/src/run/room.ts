@@ -22,7 +22,10 @@ export function refuseRoomless(
   const split = 4 * rows * (folds + 1);
   const predictions = 4 * rows * outputsOf(problem);
   const models = space.learners.includes('NearestNeighbors') ? folds * neighborsOf(problem) : 0;
-  const pipelines = mostHeld(predictions + models, lagOf(population) + frozen.length);
+  const flying = lagOf(population);
+  // Of what is under way a learner has its share. Where a search leans to one, most of the others of it are raced out, and hold nothing.
+  const ofLearner = Math.ceil(flying / space.learners.length);
+  const pipelines = mostHeld(predictions + models, ofLearner) + predictions * (flying - ofLearner + frozen.length);
   const all = copies * table + split + pipelines;
   if (all <= memory) return;
   throw new EvolutionError(
