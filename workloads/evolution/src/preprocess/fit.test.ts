@@ -132,6 +132,48 @@ describe('weights of rows', () => {
     expect(at(0.5, [4.6, 0.1, 0.1, 0.1, 0.1])).toBeLessThan(1.2);
     expect(at(0.5, [0.1, 0.1, 0.1, 0.1, 4.6])).toBeGreaterThan(4.8);
   });
+
+  it('give the same quantiles in any unit, rising with their share', () => {
+    const values = Float64Array.from({ length: 10 }, (_, i) => i + 1);
+    for (const weight of [1e-6, 0.05, 0.3, 1, 40])
+      for (const share of [0, 0.25, 0.5, 0.75, 1])
+        expect(quantile({ values, weights: new Float64Array(10).fill(weight) }, share)).toBeCloseTo(
+          quantile({ values, weights: undefined }, share),
+          9,
+        );
+  });
+
+  it('of rows with a gap do not move the scale of the others, nor what a column is worth', async () => {
+    const data = await problem(1000);
+    // One in five is known: rows of little weight.
+    const known = (row: number) => row % 5 === 0;
+    const gaps = data.features.map((feature, i) =>
+      i === 0
+        ? { ...feature, values: Float32Array.from(data.y, (y, row) => (known(row) ? y + row / 1000 : Number.NaN)) }
+        : feature,
+    );
+    const robust = {
+      ...genes,
+      impute: 'None',
+      encode: 'Ordinal',
+      scale: 'Robust',
+      select: 0.25,
+      interactions: 0,
+    } as const;
+    const fitted = (weight: number) => {
+      const weights = Float64Array.from({ length: 1000 }, (_, row) => (known(row) ? weight : 1));
+      return fitPreprocessing({ ...data, features: gaps, weights }, all(1000), robust, 1).preprocessing;
+    };
+    const { steps: wanted, outputs } = fitted(1);
+    expect(outputs).toEqual([[0]]);
+    for (const weight of [0.01, 0.002]) {
+      const light = fitted(weight);
+      expect(light.outputs).toEqual(outputs);
+      const { shift, factor } = wanted[0] as Step & { kind: 'Number' };
+      const near = { shift: expect.closeTo(shift, 5) as number, factor: expect.closeTo(factor, 5) as number };
+      expect(light.steps[0]).toEqual({ ...wanted[0], ...near });
+    }
+  });
 });
 
 describe('the encoding of a teaching row has not seen', () => {

@@ -42,7 +42,8 @@ export function chosen(
 function power(column: Float32Array, targets: readonly Float64Array[], weights: Float64Array | undefined): number {
   let best = 0;
   for (const target of targets) {
-    let n = 0,
+    let known = 0,
+      n = 0,
       sx = 0,
       sy = 0,
       sxx = 0,
@@ -53,6 +54,7 @@ function power(column: Float32Array, targets: readonly Float64Array[], weights: 
       if (Number.isNaN(x)) continue;
       const y = target[i]!;
       const weight = weights ? weights[i]! : 1;
+      known++;
       n += weight;
       sx += weight * x;
       sy += weight * y;
@@ -62,7 +64,7 @@ function power(column: Float32Array, targets: readonly Float64Array[], weights: 
     }
     const vx = sxx - (sx * sx) / n;
     const vy = syy - (sy * sy) / n;
-    if (n > 2 && vx > 1e-9 * sxx && vy > 0) best = Math.max(best, (sxy - (sx * sy) / n) ** 2 / (vx * vy));
+    if (known > 2 && vx > 1e-9 * sxx && vy > 0) best = Math.max(best, (sxy - (sx * sy) / n) ** 2 / (vx * vy));
   }
   return best;
 }

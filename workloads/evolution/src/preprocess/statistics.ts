@@ -35,11 +35,13 @@ export function quantile({ values, weights }: Weighed, share: number): number {
 
 function weighedQuantile(values: Float64Array, weights: Float64Array, share: number): number {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const wanted = share * (total - 1);
+  // Where gaps have gone, those that are left need not have a mean of 1.
+  const unit = total / values.length;
+  const wanted = share * (total - unit);
   let before = 0;
   let last = Number.NaN;
   for (let i = 0; i < values.length; i++) {
-    const middle = before + (weights[i]! - 1) / 2;
+    const middle = before + (weights[i]! - unit) / 2;
     if (middle >= wanted) {
       if (i === 0) return values[0]!;
       return values[i - 1]! + ((values[i]! - values[i - 1]!) * (wanted - last)) / (middle - last);
