@@ -74,11 +74,12 @@ it('changes who answers for an ended run when its promotion is another, and for 
 it('gives a failed run its budget back when its spec is another, and not when its coordinator only comes again', async () => {
   const begin = (memory: string) =>
     registry.startRun({ runId: 'f', name: 'f', spec: { resources: memory }, seed: 0, teams: [] });
-  await begin('1Gi');
-  await registry.keepPace('f', 40, 7);
-  await registry.failRun('f', 'every pipeline failed');
-  expect(await begin('1Gi')).toMatchObject({ before: { seconds: 40, placed: 7 } });
-  await registry.failRun('f', 'every pipeline failed');
+  const first = await begin('1Gi');
+  await registry.keepPace(first, 40, 7);
+  await registry.failRun(first, 'every pipeline failed');
+  const second = await begin('1Gi');
+  expect(second).toMatchObject({ before: { seconds: 40, placed: 7 } });
+  await registry.failRun(second, 'every pipeline failed');
   expect(await begin('8Gi')).toMatchObject({ before: { seconds: 0, placed: 0 } });
 });
 
@@ -107,12 +108,19 @@ const begin = (runId: string, resource: { namespace?: string; uid?: string } = {
 const stateOf = async (runId: string) => (await registry.runs()).find((each) => each.runId === runId);
 
 it('remembers how far a run is, and where its clock cut it', async () => {
-  expect(await begin('paced')).toMatchObject({ attempt: 1, before: { seconds: 0, placed: 0 } });
-  await registry.keepPace('paced', 12.5, 40);
-  await registry.keepPace('paced', 3, 7);
-  expect((await begin('paced')).before).toEqual({ seconds: 12.5, placed: 40 });
-  await registry.keepCut('paced', { placed: 44, ready: [45, 47] });
-  await registry.failRun('paced', 'no more room');
+  const first = await begin('paced');
+  expect(first).toMatchObject({ attempt: 1, before: { seconds: 0, placed: 0 } });
+  await registry.keepPace(first, 12.5, 40);
+  await registry.keepPace(first, 3, 7);
+  const second = await begin('paced');
+  expect(second.before).toEqual({ seconds: 12.5, placed: 40 });
+  // One that a later one has taken over from has no say.
+  await registry.failRun(first, 'lost its queue');
+  await registry.keepPace(first, 100, 400);
+  await registry.keepCut(first, { placed: 400, ready: [] });
+  expect(await stateOf('paced')).toMatchObject({ state: 'Running', seconds: 12.5, placed: 40 });
+  await registry.keepCut(second, { placed: 44, ready: [45, 47] });
+  await registry.failRun(second, 'no more room');
   expect(await stateOf('paced')).toMatchObject({ state: 'Failed', reason: 'no more room', attempts: 2, placed: 44 });
   expect(await begin('paced')).toEqual({
     runId: 'paced',
@@ -174,14 +182,14 @@ describe('a run that is not at work any more', () => {
     const at = await registry.startRun({ runId: 'r2', name: 'r2', spec: {}, seed: 0, teams: [] });
     expect(at.finished).toBe(true);
     await registry.leaveRun(at, 'Cancelled', 'too late');
-    await registry.failRun('r2', 'too late');
+    await registry.failRun(at, 'too late');
     expect(await stateOf('r2')).toMatchObject({ state: 'Succeeded', reason: null });
   });
 });
 
 it('writes a run once, however often it is finished, and all of it or nothing', async () => {
   expect(await finish('r1', 0.8)).toEqual({ version: 1, role: 'None' });
-  expect(await registry.individuals('r1')).toHaveLength(1);
+  expect(await registry.individuals('r1')).toHaveLength(2);
   await registry.startRun({ runId: 'bad', name: 'bad', spec: {}, seed: 0, teams: [] });
   const twice = rowsOf('r1-m1', 0.8);
   await expect(registry.finishRun('bad', twice, challenger)).rejects.toMatchObject({
@@ -199,7 +207,7 @@ it('keeps texts that have half of a character or U+0000', async () => {
   expect((await registry.find('half')).parameters).toEqual({
     notes: [{ column: 'a', text: '“cut\ufffd”, nul\ufffd' }],
   });
-  await registry.startRun({ runId: 'halved', name: 'halved', spec: {}, seed: 0, teams: [] });
-  await registry.failRun('halved', 'cut\ud83d');
+  const halved = await registry.startRun({ runId: 'halved', name: 'halved', spec: {}, seed: 0, teams: [] });
+  await registry.failRun(halved, 'cut\ud83d');
   expect(await registry.resultOf('halved')).toEqual({ error: 'cut\ufffd' });
 });

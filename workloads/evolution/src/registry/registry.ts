@@ -71,20 +71,19 @@ export class Registry {
   }
 
   /** How much of its budget the run has used, and where its search was then. */
-  async keepPace(runId: string, seconds: number, placed: number): Promise<void> {
+  async keepPace({ runId, attempt }: RunAttempt, seconds: number, placed: number): Promise<void> {
     await this.#query(
-      `UPDATE runs SET seconds = greatest(seconds, $2), placed = greatest(placed, $3) WHERE run_id = $1 AND phase = 'Running'`,
-      [runId, seconds, placed],
+      `UPDATE runs SET seconds = greatest(seconds, $3), placed = greatest(placed, $4) WHERE run_id = $1 AND attempts = $2 AND phase = 'Running'`,
+      [runId, attempt, seconds, placed],
     );
   }
 
   /** Where the clock cut the search: whoever repeats it stops there. */
-  async keepCut(runId: string, cut: Cut): Promise<void> {
-    await this.#query(`UPDATE runs SET cut = $2, placed = $3 WHERE run_id = $1 AND phase = 'Running'`, [
-      runId,
-      jsonOf(cut),
-      cut.placed,
-    ]);
+  async keepCut({ runId, attempt }: RunAttempt, cut: Cut): Promise<void> {
+    await this.#query(
+      `UPDATE runs SET cut = $3, placed = $4 WHERE run_id = $1 AND attempts = $2 AND phase = 'Running'`,
+      [runId, attempt, jsonOf(cut), cut.placed],
+    );
   }
 
   /** The run's coordinator is at work. */
@@ -104,11 +103,11 @@ export class Registry {
     );
   }
 
-  /** No other attempt can help. */
-  async failRun(runId: string, reason: string): Promise<void> {
+  /** No other attempt can help; one that is at work already may see for itself. */
+  async failRun({ runId, attempt }: RunAttempt, reason: string): Promise<void> {
     await this.#query(
-      `UPDATE runs SET phase = 'Failed', result = $2, seen_at = now(), completed_at = now() WHERE run_id = $1 AND phase = 'Running'`,
-      [runId, jsonOf({ error: reason })],
+      `UPDATE runs SET phase = 'Failed', result = $3, seen_at = now(), completed_at = now() WHERE run_id = $1 AND attempts = $2 AND phase = 'Running'`,
+      [runId, attempt, jsonOf({ error: reason })],
     );
   }
 
@@ -192,7 +191,7 @@ export class Registry {
     await this.#transaction((client) => promoteByHand(client, modelId, as, weight, actor));
   }
 
-  /** Removes old versions of a name, and what their runs have tried; the runs stay. @throws EvolutionError InputInvalid when there is no such name */
+  /** Removes old versions of a name, and what their runs have tried but for the fronts; the runs stay. @throws EvolutionError InputInvalid when there is no such name */
   async prune(name: string, options: PruneOptions): Promise<Pruned[]> {
     return this.#transaction((client) => prune(client, name, options));
   }

@@ -45,7 +45,7 @@ export function beginAttempt(
       const passes = error instanceof EvolutionError && error.retryable;
       const told = passes
         ? registry.leaveRun(run, 'Interrupted', messageOf(error))
-        : registry.failRun(run.runId, messageOf(error));
+        : registry.failRun(run, messageOf(error));
       await within(leaveTime, told);
     },
     end: async () => {

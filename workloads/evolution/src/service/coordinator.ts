@@ -19,7 +19,7 @@ import { isError, type Metric } from '../metrics/metrics.ts';
 import { queueEvaluator } from '../queue/evaluator.ts';
 import { checkRedis, openRedis, redisCache } from '../queue/store.ts';
 import { Registry } from '../registry/registry.ts';
-import type { Decision, Promotion } from '../registry/rows.ts';
+import type { Decision, Promotion, RunAttempt } from '../registry/rows.ts';
 import { artifactFiles, type RunRecord, sizeOf, writeArtifacts } from '../run/artifacts.ts';
 import type { Before } from '../run/clock.ts';
 import { problemOptionsOf } from '../run/local.ts';
@@ -49,6 +49,8 @@ export interface CoordinatorOptions {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
+type Registered = RunAttempt & { readonly registry: Registry; readonly before: Before };
+
 /** Longest start of a run's id: with its mark and the model's number it stays within 64 characters. */
 const longestName = 47;
 /** Of a reason in the status: names of columns may be long. */
@@ -76,9 +78,8 @@ export async function coordinate(options: CoordinatorOptions): Promise<RunSummar
     const { seed } = spec.search;
     const start = await registry?.startRun({ runId, name, namespace, uid, spec: shareableSpec(spec), seed, teams });
     attempt = registry && start && beginAttempt(registry, start, options);
-    const summary = start?.finished
-      ? await revised(options, runId, registry!, start.before)
-      : await searched(options, runId, registry, start?.before);
+    const run = registry && start && { ...start, registry };
+    const summary = run?.finished ? await revised(options, run) : await searched(options, runId, run);
     return { ...summary, ...(registry && (await promotedBy(registry, resource, summary.best.modelId))) };
   } catch (error) {
     await attempt?.fail(error);
@@ -109,18 +110,14 @@ function shortened({ role, why }: Decision): Decision {
 }
 
 /** Of a run that has ended: its spec asks for something else of what it found. Its search is repeated, to the same end, only for files that are not there. */
-async function revised(
-  options: CoordinatorOptions,
-  runId: string,
-  registry: Registry,
-  before: Before,
-): Promise<RunSummary> {
+async function revised(options: CoordinatorOptions, run: Registered): Promise<RunSummary> {
+  const { runId, registry } = run;
   const { spec } = options.resource;
   const known = (await registry.resultOf(runId)) as RunSummary;
   const model = await registry.model(known.best.modelId);
   const uri = outputUri(options, runId);
   const isThere = uri === undefined || uri === known.output?.uri;
-  const { output } = isThere ? known : await searched(options, runId, registry, before, model?.sha256);
+  const { output } = isThere ? known : await searched(options, runId, run, model?.sha256);
   const result = { ...known, ...(output && { output }) };
   if (model)
     await registry.reviseRun({ runId, spec: shareableSpec(spec), result }, promotionOf(spec, model.metric as Metric));
@@ -131,17 +128,16 @@ async function revised(
 async function searched(
   options: CoordinatorOptions,
   runId: string,
-  registry: Registry | undefined,
-  before: Before | undefined,
+  run: Registered | undefined,
   known?: string,
 ): Promise<RunSummary> {
   const { resource, redisUrl, signal, onProgress } = options;
   const { spec } = resource;
   const started = performance.now();
   if (spec.output?.s3) await checkBucket(spec.output.s3);
-  const first = await frontToStartFrom(spec, registry);
+  const first = await frontToStartFrom(spec, run?.registry);
   const { problem, notes } = await problemIn(await dataFileOf(spec), spec);
-  const pace = registry && paceKeeper(registry, runId);
+  const pace = run && paceKeeper(run);
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl);
   let latest: RunProgress | undefined;
   try {
@@ -152,7 +148,7 @@ async function searched(
       started,
       evaluators: (data, judging) => evaluatorsOf(options, runId, data, judging),
       ...(redis ? { cache: kept(redisCache(redis, parseDuration(spec.caches.evaluation))) } : {}),
-      ...(before ? { before } : {}),
+      ...(run ? { before: run.before, onCut: (cut: Cut) => run.registry.keepCut(run, cut) } : {}),
       ...(first ? { first } : {}),
       ...(signal ? { signal } : {}),
       onProgress: (progress) => {
@@ -160,7 +156,6 @@ async function searched(
         pace?.(progress);
         onProgress?.(progress);
       },
-      ...(registry ? { onCut: (cut: Cut) => registry.keepCut(runId, cut) } : {}),
     });
     // Told to stop is not done: the next coordinator goes on from what is cached.
     signal?.throwIfAborted();
@@ -168,8 +163,8 @@ async function searched(
     if (known !== undefined && packModel(result.model.stored).sha256 !== known) throw anotherModel(runId);
     const output = await keptOutput(options, runId, record);
     const summary = summaryOf(runId, result, output);
-    if (latest) await registry?.keepPace(runId, latest.secondsUsed, latest.placed);
-    await registry?.finishRun(
+    if (latest) await run?.registry.keepPace(run, latest.secondsUsed, latest.placed);
+    await run?.registry.finishRun(
       runId,
       rowsOf(resource, runId, record, summary),
       promotionOf(spec, result.judging.metric),
@@ -202,12 +197,12 @@ function promotionOf({ promotion }: EvolutionRunSpec, metric: Metric): Promotion
 }
 
 /** Notes every few seconds how far the run is; a note that fails is made up for by the next. */
-function paceKeeper(registry: Registry, runId: string): (progress: RunProgress) => void {
+function paceKeeper(run: Registered): (progress: RunProgress) => void {
   let last = performance.now();
   return ({ secondsUsed, placed }) => {
     if (performance.now() - last < paceEvery) return;
     last = performance.now();
-    void registry.keepPace(runId, secondsUsed, placed).catch(() => undefined);
+    void run.registry.keepPace(run, secondsUsed, placed).catch(() => undefined);
   };
 }
 

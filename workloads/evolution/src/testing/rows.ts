@@ -24,7 +24,10 @@ export function rowsOf(modelId: string, holdout: number, metric = 'RocAUC', chan
       schema: columns.map((column) => ({ name: column, column, type: 'Numeric', kind: 'Value' })),
     },
     generations: [{ generation: 0, complete: 1, best: 0.9 }],
-    individuals: [{ ...individual, parents: [], score: 0.9, foldScores: [0.9, 0.9], cost: 1, onFront: true }],
+    individuals: [
+      { ...individual, parents: [], score: 0.9, foldScores: [0.9, 0.9], cost: 1, onFront: true },
+      { ...individual, index: 1, key: 'l', parents: [0], score: 0.8, foldScores: [0.8, 0.8], cost: 1, onFront: false },
+    ],
     model: {
       modelId,
       name,
