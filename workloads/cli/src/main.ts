@@ -220,10 +220,10 @@ inRegistry('promote', 'Make a model the champion of its name, or its challenger 
   });
 inRegistry(
   'prune',
-  'Remove old versions of a name: neither what answers now, nor the latest, nor the latest that have answered.',
+  'Remove old versions of a name: neither what answers now, nor the latest, nor the latest that answered before.',
 )
   .argument('<name>', 'NAME')
-  .requiredOption('--keep <n>', 'how many of the latest stay, and of the latest that have answered', versionCount)
+  .requiredOption('--keep <n>', 'how many of the latest stay, and of the latest that answered before', versionCount)
   .option('--dry-run', 'say what would go, and leave it')
   .action(async (name: string, flags: RegistryFlags & { keep: number; dryRun?: boolean }) => {
     process.exitCode = await (await import('./models.ts')).pruneModels(name, flags);

@@ -90,6 +90,19 @@ describe('a name that is used again', () => {
     expect(await registry.deployment('back')).toMatchObject({ champion: 'b2-m1' });
   });
 
+  it('stays with the later run when one that it cancelled ends after all, until the resource comes back to that', async () => {
+    const promotion = { mode: 'Champion', weight: 0, minImprovement: 0, greaterIsBetter: true } as const;
+    const late = { runId: 'l1', name: 'late', namespace: 'team', uid: 'u1', spec: {}, seed: 0, teams: [] };
+    await registry.startRun(late);
+    await finish({ runId: 'l2', name: 'late', changes: fault });
+    await registry.finishRun('l1', rowsOf('l1-m1', 0.99, 'RocAUC', { name: 'late', ...fault }), promotion);
+    expect(await registry.decisionOn('l1-m1')).toEqual({ role: 'None', why: 'the run l2 has taken its place' });
+    expect(await registry.deployment('late')).toMatchObject({ champion: 'l2-m1' });
+    expect(await registry.startRun(late)).toMatchObject({ finished: true });
+    for (let i = 0; i < 2; i++) await registry.reviseRun({ runId: 'l1', spec: {}, result: {} }, promotion);
+    expect(await registry.deployment('late')).toMatchObject({ champion: 'l1-m1' });
+  });
+
   it('by another resource changes nothing where that asks something else', async () => {
     await finish({ runId: 'n1', name: 'shared', resource: 'first', changes: fault });
     const other = { runId: 'n2', name: 'shared', resource: 'second', holdout: 0.999 };
@@ -147,28 +160,43 @@ it('refuses by hand what may never answer', async () => {
 describe('old versions of a name', () => {
   const left = async () => (await registry.models('aged')).map(({ version }) => version);
 
-  it('go with what their runs have tried, but for the latest, what answers, and what has answered last', async () => {
+  it('go with what their runs have tried, but for the latest, what answers, what answered before, and fronts', async () => {
     for (const i of [1, 2, 3, 4, 5, 6, 7, 8])
       await finish({ runId: `a${i}`, name: 'aged', holdout: i <= 3 ? 0.5 + i / 10 : 0.1, resource: `a${i}` });
     await finish({ runId: 'other', name: 'younger' });
     const wish = { keep: 2, actor: 'ann' };
     const first = await registry.prune('aged', { ...wish, dryRun: true });
-    expect(first).toMatchObject([1, 4, 5, 6].map((version) => ({ version, bytes: 3, individuals: 1 })));
+    expect(first).toMatchObject([4, 5, 6].map((version) => ({ version, bytes: 3, individuals: 1 })));
     expect(await left()).toHaveLength(8);
-    expect(await registry.prune('aged', { ...wish, keep: 1 })).toHaveLength(6);
-    expect(await left()).toEqual([8, 3]);
+    expect(await registry.prune('aged', { ...wish, keep: 1 })).toHaveLength(5);
+    expect(await left()).toEqual([8, 3, 2]);
     expect(await registry.prune('aged', wish)).toEqual([]);
     expect(await registry.deployment('aged')).toMatchObject({ champion: 'a3-m1' });
-    expect([await registry.content('a4-m1'), await registry.individuals('a4')]).toEqual([undefined, []]);
-    expect(await registry.individuals('a8')).toHaveLength(1);
-    expect(await registry.individuals('other')).toHaveLength(1);
-    expect((await registry.runs('a4'))[0]).toMatchObject({ state: 'Succeeded' });
+    expect(await registry.content('a4-m1')).toBeUndefined();
+    expect(await registry.individuals('a4')).toHaveLength(1);
+    expect(await registry.frontOf('a4')).toHaveLength(1);
+    expect(await registry.individuals('a8')).toHaveLength(2);
+    expect(await registry.individuals('other')).toHaveLength(2);
+    expect((await registry.runs('a4'))[0]).toMatchObject({ state: 'Cancelled', reason: 'its model was pruned' });
     expect((await registry.history('aged'))[0]).toMatchObject({ actor: 'ann', action: 'prune', subject: 'aged' });
+  });
+
+  it('are searched for again when their resource comes back, and answer', async () => {
+    const wish = { name: 'gone', resource: 'gone' };
+    await finish({ ...wish, runId: 'g1', changes: { target: 'fault' } });
+    await finish({ ...wish, runId: 'g2', changes: { target: 'churned' } });
+    await finish({ ...wish, runId: 'g3', changes: { target: 'left' } });
+    expect(await registry.prune('gone', { keep: 1, actor: 'ann' })).toMatchObject([{ modelId: 'g1-m1' }]);
+    const again = { runId: 'g1', name: 'gone', namespace: 'team', uid: 'u1', spec: {}, seed: 0, teams: [] };
+    expect(await registry.startRun(again)).toMatchObject({ finished: false, before: { seconds: 0, placed: 0 } });
+    await finish({ ...wish, runId: 'g1', changes: { target: 'fault' } });
+    expect(await registry.find('gone')).toMatchObject({ modelId: 'g1-m1', version: 4 });
+    expect(await registry.individuals('g1')).toHaveLength(2);
   });
 
   it('are counted on, and a name that there is not is said', async () => {
     expect(await finish({ runId: 'a9', name: 'aged', holdout: 0.9 })).toMatchObject({ role: 'Champion' });
-    expect(await left()).toEqual([9, 8, 3]);
+    expect(await left()).toEqual([9, 8, 3, 2]);
     const none = registry.prune('nobody', { keep: 1, actor: 'ann' });
     await expect(none).rejects.toMatchObject({ reason: 'InputInvalid' });
   });

@@ -5,7 +5,7 @@ import type { Cut } from '../search/search.ts';
 import { jsonOf } from '../text.ts';
 import { audit, lockName } from './deployments.ts';
 import { type Candidate, isOvertaken, promoteIfBetter } from './promotion.ts';
-import type { Promotion, RunAttempt, RunRows, RunStart } from './rows.ts';
+import type { Decision, Promotion, RunAttempt, RunRows, RunStart } from './rows.ts';
 
 /** What earlier coordinators of the run have done; earlier runs that this one takes the place of are cancelled. */
 export async function startRun(
@@ -56,16 +56,17 @@ async function supersede(
   );
 }
 
-/** Everything a run found; a second call for the same run changes nothing. */
+/** Everything a run found; a second call for the same run changes nothing. Of one that was cancelled the model is kept, and does not answer. */
 export async function finishRun(
   client: pg.PoolClient,
   runId: string,
   rows: RunRows,
   promotion: Promotion,
 ): Promise<{ version: number; role: 'None' | 'Champion' | 'Challenger' }> {
-  const { rows: found } = await client.query<{ phase: string }>('SELECT phase FROM runs WHERE run_id = $1 FOR UPDATE', [
-    runId,
-  ]);
+  const { rows: found } = await client.query<{ phase: string; reason: string | null }>(
+    `SELECT phase, result ->> 'error' AS reason FROM runs WHERE run_id = $1 FOR UPDATE`,
+    [runId],
+  );
   if (found[0]?.phase === 'Succeeded') {
     const { rows: known } = await client.query<{ version: number }>(
       'SELECT version FROM model_metadata WHERE model_id = $1',
@@ -81,34 +82,44 @@ export async function finishRun(
   );
   await insertIndividuals(client, runId, rows);
   const version = await insertModel(client, runId, rows);
-  const { role, why } = await promoteIfBetter(client, { ...model, metric: rows.metric }, promotion);
+  const cancelled = found[0]?.phase === 'Cancelled';
+  const { role, why }: Decision = cancelled
+    ? { role: 'None', why: found[0]?.reason ?? 'its run was cancelled' }
+    : await promoteIfBetter(client, { ...model, metric: rows.metric }, promotion);
   await client.query(
     `UPDATE runs SET phase = 'Succeeded', metric = $2, result = $3, dataset_hash = $4, seen_at = now(), completed_at = now() WHERE run_id = $1`,
     [runId, rows.metric, jsonOf(rows.result), dataset.hash],
   );
-  await audit(client, 'coordinator', 'register', model.modelId, { version, role, ...(why ? { why } : {}) });
+  await audit(client, 'coordinator', 'register', model.modelId, {
+    version,
+    role,
+    ...(why ? { why } : {}),
+    ...(cancelled && { cancelled }),
+  });
   return { version, role };
 }
 
 /**
  * Of a run that has ended: its spec asks for something else of what it found. Who answers changes only where the spec's promotion did, for others may have
- * promoted since, or where the resource has come back to what this run answers.
+ * promoted since, or where the resource has come back to what this run answers, or to a run that ended after it was cancelled.
  */
 export async function reviseRun(
   client: pg.PoolClient,
   { runId, spec, result }: Pick<RunStart, 'runId' | 'spec'> & { readonly result: unknown },
   promotion: Promotion,
 ): Promise<void> {
-  const { rows } = await client.query<Candidate & { asked: boolean }>(
+  const { rows } = await client.query<Candidate & { asked: boolean; unjudged: boolean | null }>(
     `SELECT (r.spec -> 'promotion') - 'serving' IS DISTINCT FROM ($2::jsonb -> 'promotion') - 'serving' AS asked,
-       m.model_name AS name, m.model_id AS "modelId", m.model_type AS type, m.metric, m.score, m.holdout
+       m.model_name AS name, m.model_id AS "modelId", m.model_type AS type, m.metric, m.score, m.holdout,
+       (SELECT (a.details ->> 'cancelled')::boolean FROM audit a
+        WHERE a.subject = m.model_id AND a.action IN ('register', 'revise') ORDER BY a.id DESC LIMIT 1) AS unjudged
      FROM runs r JOIN model_metadata m ON m.evolution_id = r.run_id WHERE r.run_id = $1 AND r.phase = 'Succeeded' FOR UPDATE OF r`,
     [runId, jsonOf(spec)],
   );
   const [model] = rows;
   if (!model) return;
   await client.query('UPDATE runs SET spec = $2, result = $3 WHERE run_id = $1', [runId, jsonOf(spec), jsonOf(result)]);
-  if (!model.asked && !(await isOvertaken(client, model))) return;
+  if (!model.asked && !model.unjudged && !(await isOvertaken(client, model))) return;
   await audit(client, 'coordinator', 'revise', model.modelId, await promoteIfBetter(client, model, promotion));
 }
 
@@ -117,6 +128,8 @@ async function insertIndividuals(
   runId: string,
   { generations, individuals }: RunRows,
 ): Promise<void> {
+  // A run that was pruned has left its front.
+  await client.query('DELETE FROM individuals WHERE run_id = $1', [runId]);
   await client.query(
     `INSERT INTO generations (run_id, generation, complete, best)
      SELECT $1, g.generation, g.complete, g.best FROM jsonb_to_recordset($2::jsonb) AS g (generation integer, complete integer, best double precision)`,
