@@ -18,6 +18,7 @@ interface Resource {
     message?: string;
     url?: string;
     best?: { modelId?: string; score?: string };
+    deployment?: { champion?: string };
     safety?: { verdict?: string };
   };
 }
@@ -134,6 +135,35 @@ describe('the samples', () => {
       expect.stringMatching(/^\d{3,}$/),
     ]);
   });
+
+  it('change who answers for a model, and by how many pods, without another search', async () => {
+    const told = () => kubectl.run(['describe', 'evolutionrun,pods', '-n', namespace], { timeoutMs: 30_000 });
+    const isDone = async () => (await one('EvolutionRun')).status?.phase === 'Succeeded';
+    await eventually('the search has ended', isDone, { timeoutMs: 300_000, describe: told });
+    const { status: before } = await one('EvolutionRun');
+    const patch = (promotion: object) => {
+      const change = JSON.stringify({ spec: { promotion } });
+      return kubectl.run(['patch', 'evolutionrun', 'faults', '-n', namespace, '--type=merge', '-p', change]);
+    };
+    const get = <T>(...names: string[]) => kubectl.json<T>(['get', ...names, '-n', namespace]);
+    const coordinator = async () =>
+      (await get<Resource & { metadata: { uid: string } }>('job', 'faults-evolution')).metadata.uid;
+    const serving = { resources: { requests: { cpu: '10m', memory: '128Mi' } } };
+    await patch({ mode: 'Champion', serving });
+    const isChampion = async () => {
+      const { status } = await one('EvolutionRun');
+      return status?.phase === 'Succeeded' && status.deployment?.champion === before?.best?.modelId;
+    };
+    await eventually('the model is the champion', isChampion, { timeoutMs: 120_000, describe: told });
+    const promoter = await coordinator();
+    await patch({ serving: { ...serving, replicas: 2 } });
+    const wanted = async () =>
+      (await get<{ spec: { replicas: number } }>('deployment', 'faults-evolution-predictions')).spec.replicas;
+    await eventually('two pods are wanted', async () => (await wanted()) === 2, { timeoutMs: 60_000, describe: told });
+    expect(await coordinator()).toBe(promoter);
+    expect((await one('EvolutionRun')).status).toMatchObject({ phase: 'Succeeded', best: before?.best });
+    expect(await rows(kubectl, 'evolutionrun_e2e_samples_', 'select version from model_metadata')).toEqual([['1']]);
+  }, 500_000);
 
   it('leave nothing behind', async () => {
     await kubectl.run(['delete', '-n', namespace, '-f', samples], { timeoutMs: 120_000 });
