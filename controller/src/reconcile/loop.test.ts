@@ -73,7 +73,10 @@ let server: TestServer;
 let client: Client;
 let watches: Watches;
 let controller: Controller<Thing>;
+/** Whether the lease was renewed in time, as is asked before each write. */
+const mayWrite = vi.fn(() => true);
 beforeEach(async () => {
+  mayWrite.mockReset().mockReturnValue(true);
   server = await TestServer.start();
 });
 afterEach(async () => {
@@ -85,7 +88,7 @@ afterEach(async () => {
 });
 
 async function start(overrides: Partial<Kind<Thing>> = {}, recorder?: Recorder): Promise<void> {
-  client = new Client(server.connection, { timeoutMs: 2000 });
+  client = new Client(server.connection, { timeoutMs: 2000, mayWrite });
   watches = new Watches({ client, backoff: [5, 50] });
   const metrics = createMetrics({ processMetrics: false });
   const options = { client, watches, metrics, conflictRetryMs: 50, ...(recorder && { recorder }) };
@@ -119,6 +122,22 @@ async function settled(): Promise<void> {
 async function until(check: () => void): Promise<void> {
   await vi.waitFor(check, { timeout: 5000, interval: 10 });
 }
+
+test.each([
+  ['a child', ['x']],
+  ['a status', []],
+])(
+  '%s that was refused while the lease was late is written once it is renewed, though nothing else happens',
+  async (_, maps) => {
+    putThing('one', { maps });
+    mayWrite.mockReturnValue(false);
+    await start();
+    await until(() => expect(mayWrite).toHaveBeenCalled());
+    expect([server.get(configMaps, 'a', 'x'), statusOf('one')]).toEqual([undefined, undefined]);
+    mayWrite.mockReturnValue(true);
+    await until(() => expect(condition('one', 'Ready')).toMatchObject({ status: 'True' }));
+  },
+);
 
 test('what others make for a child is heard of, and only its conditions are kept', async () => {
   putThing('one', { maps: ['x'] });

@@ -251,7 +251,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       written = await this.#children.bring(stored, desired.objects);
       this.#applied.set(key, { uid: stored.metadata.uid, generation: stored.metadata.generation });
     } catch (error) {
-      if (error instanceof FencedError) return 'success';
+      if (error instanceof FencedError) return this.#fenced(key);
       failure = isRefusedByNamespace(error) ? await this.#atNamespaceEnd(stored, error) : error;
     }
     let decision: StatusDecision | undefined;
@@ -267,6 +267,15 @@ export class Controller<R extends KubeObject = KubeObject> {
     if (written.awaitsUnseen) this.queue.addAfter(key, unseenMs);
     if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
     return requeueAfterMs === undefined ? 'success' : 'requeue_after';
+  }
+
+  /**
+   * Refused because the lease was not renewed in time. Mostly another leads soon, and this process ends; but one that stood still for a while, with all
+   * others, may renew it after all: then nothing else would bring this resource back.
+   */
+  #fenced(key: string): 'requeue_after' {
+    this.queue.addAfter(key, fencedMs);
+    return 'requeue_after';
   }
 
   /** @throws ApiError when the namespace is being deleted, asked only where things look like it. */
@@ -323,6 +332,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       return answer !== undefined;
     } catch (error) {
       // Deleted meanwhile. What else goes wrong here comes after what went wrong before.
+      if (error instanceof FencedError) this.#fenced(key);
       if (isNotFound(error) || error instanceof FencedError) return false;
       if (failure === undefined) throw error;
       this.#log.debug({ err: error, key }, 'the status could not be written');
@@ -397,3 +407,5 @@ const slowShare = 7;
 const statusEchoMs = 100;
 /** What no watch of ours sees end is looked at again. */
 const unseenMs = 1_000;
+/** A renewal that was late is tried again within two seconds. */
+const fencedMs = 1_000;
