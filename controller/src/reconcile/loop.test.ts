@@ -74,7 +74,7 @@ let client: Client;
 let watches: Watches;
 let controller: Controller<Thing>;
 /** Whether the lease was renewed in time, as is asked before each write. */
-const mayWrite = vi.fn(() => true);
+const mayWrite = vi.fn<() => boolean>();
 beforeEach(async () => {
   mayWrite.mockReset().mockReturnValue(true);
   server = await TestServer.start();

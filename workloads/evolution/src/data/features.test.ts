@@ -9,7 +9,7 @@ describe('features of rows to predict', () => {
         { name: 'toString', column: 'toString', type: 'Categorical', kind: 'Category', levels: ['a'] },
         { name: 'constructor', column: 'constructor', type: 'Numeric', kind: 'Value' },
       ],
-      [{}, { toString: 'a', constructor: 2 } as unknown as Record<string, string>],
+      [{}, { toString: 'a', constructor: 2 }],
       (_row, _column, text) => problems.push(text),
     );
     expect(problems).toEqual([]);
