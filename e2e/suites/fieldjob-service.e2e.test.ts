@@ -40,6 +40,13 @@ const script = (url: string) => `
     const answer = await fetch('${url}' + path, { ...init, signal: AbortSignal.timeout(20000) });
     return { status: answer.status, body: await answer.json() };
   };
+  // Ready is said of the pod; the node's rules for the Service follow a moment later.
+  for (let tries = 1; ; tries++) {
+    const failed = await fetch('${url}/healthz', { signal: AbortSignal.timeout(20000) }).then(() => undefined, (error) => error);
+    if (!failed) break;
+    if (failed.cause?.code !== 'ECONNREFUSED' || tries > 20) throw failed;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
   const at = [0.001, 0.002, 0.055];
   const points = await call('/v1/points', { points: [at] });
   const solved = await call('/v1/solve', { targets: [{ position: ['5mm', '0mm', '60mm'], trap: 'Twin' }] });
