@@ -279,16 +279,18 @@ describe('predictions', () => {
     const made = kind.desired(run, ended(run)).objects.find((each) => servesAs(each)) as Deployment;
     const up = (readyReplicas: number) => ended(run).with({ ...made, status: { readyReplicas } } as KubeObject);
     expect(told(up(2))).toMatchObject({ status: 'True', message: `2 of 2 pods answer at ${url}` });
-    const terminated = { exitCode: 78, message: '{"level":"fatal","err":"the token _admin is short"}' };
-    const crashed = up(1).with({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: 'p', namespace: 'team', labels: made.spec.template.metadata?.labels ?? {} },
-      status: {
-        phase: 'Running',
-        containerStatuses: [{ name: 'engine', restartCount: 2, lastState: { terminated } }],
-      },
-    } as KubeObject);
+    const withPod = (seen: ObservedBuilder, terminated: object) =>
+      seen.with({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'p', namespace: 'team', labels: made.spec.template.metadata?.labels ?? {} },
+        status: {
+          phase: 'Running',
+          containerStatuses: [{ name: 'engine', restartCount: 2, lastState: { terminated } }],
+        },
+      } as KubeObject);
+    const fatal = '{"level":"fatal","err":"the token _admin is short"}';
+    const crashed = withPod(up(1), { exitCode: 78, message: fatal });
     expect(told(crashed)).toMatchObject({
       status: 'False',
       reason: 'PodFailed',
@@ -296,17 +298,7 @@ describe('predictions', () => {
       warn: true,
     });
     expect(ready(run, crashed)).toMatchObject({ status: 'True', reason: 'Succeeded' });
-    const killed = up(0).with({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: 'p', namespace: 'team', labels: made.spec.template.metadata?.labels ?? {} },
-      status: {
-        phase: 'Running',
-        containerStatuses: [
-          { name: 'engine', restartCount: 1, lastState: { terminated: { exitCode: 137, reason: 'OOMKilled' } } },
-        ],
-      },
-    } as KubeObject);
+    const killed = withPod(up(0), { exitCode: 137, reason: 'OOMKilled' });
     expect(told(killed)?.message).toContain('raise spec.promotion.serving.resources.limits.memory');
   });
 
