@@ -5,8 +5,8 @@ import { mark } from '../../controller/src/autoscaling/idlest.ts';
 import { Places } from '../../controller/src/autoscaling/places.ts';
 import { Client } from '../../controller/src/kube/client.ts';
 import { fromKubeconfig } from '../../controller/src/kube/config.ts';
+import { isNotFound } from '../../controller/src/kube/errors.ts';
 import { Cache } from '../../controller/src/kube/store.ts';
-import type { KubeObject } from '../../controller/src/kube/types.ts';
 import { type Pod, types } from '../../controller/src/objects/types.ts';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
 
@@ -30,7 +30,12 @@ const made = (name: string): Promise<Pod> =>
     metadata: { name, namespace: 'default' },
     spec: { containers: [{ name: 'engine', image: 'example.test/engine:1' }] },
   });
-const found = ({ metadata }: KubeObject) => client.findMetadata(types.pod, metadata);
+/** Read from etcd: the server's cache may not yet have what was written just now. */
+const found = ({ metadata }: Pod): Promise<Pod | undefined> =>
+  client.get<Pod>(types.pod, metadata).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error;
+    return undefined;
+  });
 
 test('a pod is marked, and not any more, but never one that was made since under its name', async () => {
   const pod = await made('marked');
