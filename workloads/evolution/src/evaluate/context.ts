@@ -3,6 +3,7 @@ import { outputsOf, type Problem } from '../data/problem.ts';
 import { type Split, splitRows } from '../data/split.ts';
 import { EvolutionError } from '../errors.ts';
 import { fits } from '../learners/index.ts';
+import type { LearnerState } from '../learners/learner.ts';
 import { scoreOf } from '../metrics/metrics.ts';
 import { fitPreprocessing, type PreprocessingGenes } from '../preprocess/fit.ts';
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
@@ -12,6 +13,7 @@ import type { Genome } from '../search/genome.ts';
 import { packPipeline } from './model.ts';
 import type { Evaluation, EvaluationTask, Judging } from './task.ts';
 import { truthOf } from './truth.ts';
+import { restored, standardized, type Unit } from './unit.ts';
 
 /** Bytes of prepared matrices that are kept. */
 const keptBytes = 256 << 20;
@@ -25,6 +27,7 @@ interface Prepared {
   readonly targets: Targets;
   readonly testRows: Int32Array;
   readonly preprocessing: Preprocessing;
+  readonly unit: Unit | undefined;
 }
 
 export class EvaluationContext {
@@ -54,7 +57,7 @@ export class EvaluationContext {
       dataKey: prepared.key,
     });
     try {
-      const predictions = Float32Array.from(learner.predict(prepared.test));
+      const predictions = Float32Array.from(restored(learner.predict(prepared.test), prepared.unit));
       if (predictions.some((value) => !Number.isFinite(value))) {
         throw new EvolutionError('TrainingFailed', `${genome.learner} predicts something that is no number`);
       }
@@ -71,7 +74,7 @@ export class EvaluationContext {
         predictions: full && task.fold >= 0 ? predictions : new Float32Array(0),
         operations: learner.operations + prepared.train.columns,
         seconds: (performance.now() - started) / 1000,
-        ...(full ? { model: packPipeline({ preprocessing: prepared.preprocessing, learner: learner.state }) } : {}),
+        ...(full && { model: packed(prepared, learner.state) }),
       };
     } finally {
       learner.close?.();
@@ -89,22 +92,24 @@ export class EvaluationContext {
     }
     const { train: all, test } =
       fold < 0 ? { train: this.split.train, test: new Int32Array(0) } : this.split.folds[fold]!;
-    const { y, weights } = this.problem;
+    const { weights } = this.problem;
     // What does not count teaches nobody, neither a fill nor a level.
     const counted = weights ? all.filter((row) => weights[row]! > 0) : all;
     const rows = fraction < 1 ? sampled(counted, fraction, this.judging.seed, fold) : counted;
     const seed = seedOf('preprocessing', this.judging.seed, fold);
-    const { preprocessing, matrix } = fitPreprocessing(this.problem, rows, genes, seed, this.judging.split);
+    const { problem, unit } = standardized(this.problem, rows);
+    const { preprocessing, matrix } = fitPreprocessing(problem, rows, genes, seed, this.judging.split);
     const made: Prepared = {
       key,
       train: matrix,
       test: transform(preprocessing, this.problem.features, test),
       targets: {
-        y: Float64Array.from(rows, (row) => y[row]!),
+        y: Float64Array.from(rows, (row) => problem.y[row]!),
         weights: weights ? Float64Array.from(rows, (row) => weights[row]!) : undefined,
       },
       testRows: test,
       preprocessing,
+      unit,
     };
     this.#prepared.set(key, made);
     this.#trim();
@@ -120,6 +125,10 @@ export class EvaluationContext {
       bytes -= each.train.data.byteLength + each.test.data.byteLength;
     }
   }
+}
+
+function packed({ preprocessing, unit }: Prepared, learner: LearnerState): Uint8Array {
+  return packPipeline({ preprocessing, learner, ...(unit && { unit }) });
 }
 
 function preprocessingGenes({ learner, genes }: Genome): PreprocessingGenes {

@@ -7,10 +7,13 @@ import { type FrozenSession, openFrozen, type Target } from '../frozen/session.t
 import { loadLearner } from '../learners/index.ts';
 import type { FittedLearner, LearnerState } from '../learners/learner.ts';
 import { type Preprocessing, transform } from '../preprocess/steps.ts';
+import { restored, type Unit } from './unit.ts';
 
 export interface FittedPipeline {
   readonly preprocessing: Preprocessing;
   readonly learner: LearnerState;
+  /** Of a regression's target; absent where the learner predicts it as it is. */
+  readonly unit?: Unit;
 }
 
 /** A model that came as it is: it sees the features themselves. */
@@ -30,12 +33,18 @@ export function packPipeline(pipeline: FittedPipeline | FrozenPipeline): Uint8Ar
 /** @throws EvolutionError ModelDamaged */
 export function unpackPipeline(bytes: Uint8Array): FittedPipeline | FrozenPipeline {
   try {
-    return JSON.parse(zstdDecompressSync(bytes, { maxOutputLength: 1 << 30 }).toString(), unpacked) as
-      | FittedPipeline
-      | FrozenPipeline;
+    const text = zstdDecompressSync(bytes, { maxOutputLength: 1 << 30 }).toString();
+    return withUnit(JSON.parse(text, unpacked) as FittedPipeline | FrozenPipeline);
   } catch (cause) {
     throw new EvolutionError('ModelDamaged', 'a stored pipeline cannot be read', {}, cause);
   }
+}
+
+/** Networks of earlier versions kept the unit themselves. */
+function withUnit(pipeline: FittedPipeline | FrozenPipeline): FittedPipeline | FrozenPipeline {
+  if ('frozen' in pipeline || pipeline.learner.kind !== 'Network') return pipeline;
+  const { shift, factor } = pipeline.learner as { shift?: number; factor?: number };
+  return shift === undefined || !factor ? pipeline : { ...pipeline, unit: { mean: shift, deviation: 1 / factor } };
 }
 
 export function runnable(pipeline: FittedPipeline | FrozenPipeline, target: Target): RunnablePipeline {
@@ -44,7 +53,7 @@ export function runnable(pipeline: FittedPipeline | FrozenPipeline, target: Targ
   return {
     predict: async (features, rows) => {
       learner ??= loadLearner(pipeline.learner, target.task, target.outputs);
-      return learner.predict(transform(pipeline.preprocessing, features, rows));
+      return restored(learner.predict(transform(pipeline.preprocessing, features, rows)), pipeline.unit);
     },
     close: () => {
       learner?.close?.();

@@ -8,7 +8,7 @@ import type { EvaluationTask, Judging } from './task.ts';
 let pool: EvaluationPool | undefined;
 afterEach(() => pool?.close());
 
-const judging = { data: 'x' } as Judging;
+const judging = { data: 'x', split: { kind: 'Random' } } as Judging;
 const open = async (processes: number, timeLimit = 500, module = 'unruly-worker') => {
   pool = await startPool({} as Problem, judging, {
     processes,

@@ -49,11 +49,10 @@ export type LearnerState =
         readonly bias: Float32Array;
         readonly inputs: number;
       }[];
-      readonly shift: number;
-      readonly factor: number;
     }
   | { readonly kind: 'Constant'; readonly values: Float32Array };
 
+/** The target of a regression comes with mean 0 and deviation 1. */
 export type Fit = (matrix: Matrix, targets: Targets, options: FitOptions) => FittedLearner;
 
 /** Scores to probabilities in place: logistic for one output, softmax for more. */

@@ -7,31 +7,30 @@ import { elasticNet } from './newton.ts';
 
 /** genes: `penalty` (strength, per row), `l1Ratio` 0..1 */
 export const fitLinear: Fit = (matrix, targets, { task, outputs, genes }) => {
-  const { y, shift, factor } = task === 'Regression' ? standardized(targets.y) : { y: targets.y, shift: 0, factor: 1 };
+  const regression = task === 'Regression';
   const penalty = Number(genes['penalty']);
   const l1 = penalty * Number(genes['l1Ratio']);
   const l2 = penalty - l1;
   // Where the objective is smooth and not quadratic, L-BFGS is as quick with less work a row.
-  if (outputs === 1 && matrix.columns <= fewColumns && (l1 > 0 || task === 'Regression')) {
-    const solution = elasticNet(matrix, { y, weights: targets.weights }, { regression: task === 'Regression', l1, l2 });
-    return fitted(solution, task === 'Regression', 1, shift, factor);
+  if (outputs === 1 && matrix.columns <= fewColumns && (l1 > 0 || regression)) {
+    return fitted(elasticNet(matrix, targets, { regression, l1, l2 }), regression, 1);
   }
-  const objective = objectiveOf(matrix, { y, weights: targets.weights }, task === 'Regression', outputs, l2);
+  const objective = objectiveOf(matrix, targets, regression, outputs, l2);
   const size = (matrix.columns + 1) * outputs;
   const start = new Float64Array(size);
   // The last `outputs` numbers are biases, which no penalty holds.
   const free = matrix.columns * outputs;
   const solution = l1 === 0 ? minimizeSmooth(objective, start, 150) : minimizeWithL1(objective, start, l1, free, 300);
-  return fitted(solution, task === 'Regression', outputs, shift, factor);
+  return fitted(solution, regression, outputs);
 };
 
 /** Columns whose products all fit into a small table. */
 const fewColumns = 150;
 
-function fitted(solution: Float64Array, regression: boolean, outputs: number, shift: number, factor: number) {
+function fitted(solution: Float64Array, regression: boolean, outputs: number) {
   const free = solution.length - outputs;
-  const weights = Float32Array.from(solution.subarray(0, free), (value) => value / factor);
-  const bias = Float32Array.from(solution.subarray(free), (value) => value / factor + shift);
+  const weights = Float32Array.from(solution.subarray(0, free));
+  const bias = Float32Array.from(solution.subarray(free));
   return loadLinear({ kind: 'Linear', weights, bias }, regression);
 }
 
@@ -116,10 +115,4 @@ function softmax(scores: Float64Array, y: number): number {
   for (let k = 0; k < scores.length; k++) scores[k]! /= sum;
   scores[y]! -= 1;
   return Math.log(sum) + top - own;
-}
-
-function standardized(y: Float64Array): { y: Float64Array; shift: number; factor: number } {
-  const mean = y.reduce((sum, value) => sum + value, 0) / y.length;
-  const deviation = Math.sqrt(y.reduce((sum, value) => sum + (value - mean) ** 2, 0) / y.length) || 1;
-  return { y: y.map((value) => (value - mean) / deviation), shift: mean, factor: 1 / deviation };
 }

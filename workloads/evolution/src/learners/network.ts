@@ -27,7 +27,6 @@ export const fitNetwork: Fit = (matrix, targets, { task, outputs, genes, seed })
   const { columns } = matrix;
   const widths = [...new Array<number>(Number(genes['depth'])).fill(Number(genes['width'])), outputs];
   const layers = widths.map((width, i) => newLayer(i === 0 ? columns : widths[i - 1]!, width, random));
-  const { y, shift, factor } = task === 'Regression' ? standardized(targets.y) : { y: targets.y, shift: 0, factor: 1 };
   const epochs = Math.max(1, Math.min(Number(genes['epochs']), Math.floor(mostVisits / matrix.rows)));
   const order = Int32Array.from({ length: matrix.rows }, (_, i) => i);
   const steps = epochs * Math.ceil(matrix.rows / batch);
@@ -40,7 +39,7 @@ export const fitNetwork: Fit = (matrix, targets, { task, outputs, genes, seed })
       for (let i = 0; i < rows.length; i++)
         input.set(matrix.data.subarray(rows[i]! * columns, (rows[i]! + 1) * columns), i * columns);
       forward(layers, input, rows.length);
-      derive(layers.at(-1)!, rows, y, targets.weights, task === 'Regression', rows.length);
+      derive(layers.at(-1)!, rows, targets.y, targets.weights, task === 'Regression', rows.length);
       backward(layers, input, rows.length);
       step++;
       const rate = Number(genes['learningRate']) * 0.5 * (1 + Math.cos((Math.PI * step) / (steps + 1)));
@@ -52,7 +51,7 @@ export const fitNetwork: Fit = (matrix, targets, { task, outputs, genes, seed })
     weights: w.slice(0, inputs * width),
     bias: w.slice(inputs * width),
   }));
-  return loadNetwork({ kind: 'Network', layers: stored, shift, factor }, task === 'Regression');
+  return loadNetwork({ kind: 'Network', layers: stored }, task === 'Regression');
 };
 
 export function loadNetwork(state: LearnerState & { kind: 'Network' }, regression: boolean): FittedLearner {
@@ -63,7 +62,7 @@ export function loadNetwork(state: LearnerState & { kind: 'Network' }, regressio
       let values = matrix.data;
       for (const [i, layer] of state.layers.entries())
         values = applied(layer, values, matrix.rows, i < state.layers.length - 1);
-      const scores = Float64Array.from(values, (value) => (regression ? value / state.factor + state.shift : value));
+      const scores = Float64Array.from(values);
       return regression ? scores : toProbabilities(scores, state.layers.at(-1)!.bias.length);
     },
   };
@@ -184,10 +183,4 @@ function adam({ w, gradient, m, v }: Layer, rate: number, decay: number, step: n
     v[i] = 0.999 * v[i]! + 0.001 * g * g;
     w[i]! -= rate * (m[i]! / first / (Math.sqrt(v[i]! / second) + 1e-8) + decay * w[i]!);
   }
-}
-
-function standardized(y: Float64Array): { y: Float64Array; shift: number; factor: number } {
-  const mean = y.reduce((sum, value) => sum + value, 0) / y.length;
-  const deviation = Math.sqrt(y.reduce((sum, value) => sum + (value - mean) ** 2, 0) / y.length) || 1;
-  return { y: y.map((value) => (value - mean) / deviation), shift: mean, factor: 1 / deviation };
 }

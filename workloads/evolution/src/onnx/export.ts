@@ -4,6 +4,7 @@ import { writeOnnx } from '@quintet/runtime/onnx';
 import { type FeatureKind, isTime } from '../data/features.ts';
 import { EvolutionError } from '../errors.ts';
 import { unpackPipeline } from '../evaluate/model.ts';
+import type { Unit } from '../evaluate/unit.ts';
 import type { LearnerState } from '../learners/learner.ts';
 import type { Preprocessing } from '../preprocess/steps.ts';
 import type { StoredModel } from '../run/model.ts';
@@ -30,12 +31,12 @@ export function exportOnnx(model: StoredModel): Uint8Array {
     pipelines.map((packed) => {
       const pipeline = unpackPipeline(Buffer.from(packed, 'base64'));
       if ('frozen' in pipeline) throw foreign(pipeline.frozen.name);
-      const { preprocessing, learner } = pipeline;
+      const { preprocessing, learner, unit } = pipeline;
       if (preprocessing.outputs.length === 0) throw unsupported(learner.kind);
       if (leavesGaps(preprocessing) && needsWhole(learner)) throw unsupported(`${learner.kind} on gaps`);
       const matrix = writePreprocessing(graph, preprocessing, model.features);
       const prediction = learnerOf(graph, matrix, learner, model, preprocessing.outputs.length);
-      return graph.op('Mul', [prediction, graph.number(weight / pipelines.length)]);
+      return graph.op('Mul', [restored(graph, prediction, unit), graph.number(weight / pipelines.length)]);
     }),
   );
   const output = graph.output('Sum', parts, 'prediction');
@@ -51,6 +52,11 @@ export function exportOnnx(model: StoredModel): Uint8Array {
     initializers: graph.initializers,
     metadata: { task: model.task, target: model.target, classes: JSON.stringify(model.classes), metric: model.metric },
   });
+}
+
+function restored(graph: GraphWriter, prediction: string, unit: Unit | undefined): string {
+  if (!unit) return prediction;
+  return graph.op('Add', [graph.op('Mul', [prediction, graph.number(unit.deviation)]), graph.number(unit.mean)]);
 }
 
 function inputTypeOf(kind: FeatureKind): 'string' | 'float32' | 'float64' {
@@ -127,8 +133,7 @@ function learnerOf(
         x = affine(x, weights, bias);
         if (i < learner.layers.length - 1) x = graph.op('Relu', [x]);
       }
-      if (!regression) return linked(x);
-      return graph.op('Add', [graph.op('Div', [x, graph.number(learner.factor)]), graph.number(learner.shift)]);
+      return linked(x);
     }
     case 'Neighbors':
       return writeNeighbors(graph, matrix, learner, outputs);

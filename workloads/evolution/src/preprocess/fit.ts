@@ -5,7 +5,7 @@ import { encode } from './encode.ts';
 import { type InnerSplit, innerFoldsOf } from './innerFolds.ts';
 import type { Matrix } from './matrix.ts';
 import { chosen } from './select.ts';
-import { meanOf, quantile, type Weighed, weightsOf } from './statistics.ts';
+import { meanOf, quantile, standardOf, type Weighed, weightsOf } from './statistics.ts';
 import { type Preprocessing, type Step, valuesOf } from './steps.ts';
 
 export interface PreprocessingGenes {
@@ -117,18 +117,8 @@ function scaleOf(
     const spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 1.349;
     if (spread > 0) return { shift: Math.fround(middle), factor: Math.fround(1 / spread), clip: 5 };
   }
-  const mean = meanOf(values, weights);
-  const deviation = Math.sqrt(
-    meanOf(
-      values.map((value) => (value - mean) ** 2),
-      weights,
-    ),
-  );
-  return {
-    shift: Math.fround(mean),
-    factor: Math.fround(deviation > 1e-12 * Math.abs(mean) && deviation > 0 ? 1 / deviation : 1),
-    clip: null,
-  };
+  const { mean, deviation } = standardOf(values, weights);
+  return { shift: Math.fround(mean), factor: Math.fround(1 / deviation), clip: null };
 }
 
 function assembled(values: readonly Float32Array[], outputs: Preprocessing['outputs'], rows: number): Matrix {

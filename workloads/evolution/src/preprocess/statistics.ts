@@ -24,6 +24,14 @@ export function meanOf(values: Float64Array, weights?: Float64Array): number {
   return total === 0 ? 0 : sum / total;
 }
 
+/** Mean and standard deviation; that of what is constant, but for rounding, is 1. */
+export function standardOf(values: Float64Array, weights?: Float64Array): { mean: number; deviation: number } {
+  const mean = meanOf(values, weights);
+  const squares = values.map((value) => (value - mean) ** 2);
+  const deviation = Math.sqrt(meanOf(squares, weights));
+  return { mean, deviation: deviation > 1e-12 * Math.abs(mean) && deviation > 0 ? deviation : 1 };
+}
+
 /** Linear between values, each of which stands in the middle of its weight. */
 export function quantile({ values, weights }: Weighed, share: number): number {
   if (values.length === 0) return 0;
