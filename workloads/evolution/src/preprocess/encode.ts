@@ -66,14 +66,18 @@ function targetEncode(steps: Step[], apart: Map<number, Float32Array>, encoding:
   const counts = tallied(inner, levels + 1, places, weights);
   const smooth = (sum: number, count: number, towards: number) =>
     Math.fround((sum + genes.smoothing * towards) / (count + genes.smoothing));
-  const values = Float32Array.from(sums.all, (sum, place) => smooth(sum, counts.all[place]!, prior));
+  // Over time a level is told by its distance from the mean that was known then: without any past, that is 0, of whatever target.
+  const distance = (sum: number, count: number, towards: number) =>
+    Math.fround((sum - count * towards) / (count + genes.smoothing));
+  const encoded = inner.seenFrom ? distance : smooth;
   const priors = seenPriors(inner, weighed, weights, prior);
+  const values = Float32Array.from(sums.all, (sum, place) => encoded(sum, counts.all[place]!, prior));
   apart.set(
     steps.length,
     Float32Array.from(places, (place, i) => {
       const fold = inner.of[i]!;
       const at = place * innerFolds + fold;
-      return smooth(sums.seen[at]!, counts.seen[at]!, priors[fold]!);
+      return encoded(sums.seen[at]!, counts.seen[at]!, priors[fold]!);
     }),
   );
   steps.push({
@@ -81,7 +85,7 @@ function targetEncode(steps: Step[], apart: Map<number, Float32Array>, encoding:
     feature: index,
     values: values.slice(1),
     missing: values[0]!,
-    other: Math.fround(prior),
+    other: inner.seenFrom ? 0 : Math.fround(prior),
   });
 }
 

@@ -139,6 +139,13 @@ async function start(
   };
 }
 
+/** A worker that is there before the clock of a run begins. */
+async function startedWorker(resource: EvolutionRun): Promise<Started> {
+  const worker = await start('worker', resource);
+  await eventually(() => fetch(`http://127.0.0.1:${worker.port}/progress`), patience);
+  return worker;
+}
+
 describe('a run in a cluster', () => {
   it('ends with the same registry rows however often workers, coordinator and Redis die', async () => {
     const url = await served();
@@ -260,7 +267,8 @@ describe('a run in a cluster', () => {
     const rough = resourceOf('rough', url, spec);
     const coordinator = await start('coordinator', rough);
     const client = openRedis(redis.url);
-    await eventually(async () => expect(await client.keys('quintet:evolution:data:*:chunks')).toHaveLength(1));
+    const chunks = () => client.keys('quintet:evolution:data:*:chunks');
+    await eventually(async () => expect(await chunks()).toHaveLength(1), patience);
     await client.flushall();
     const told = async () => {
       const worker = await start('worker', rough);
@@ -291,7 +299,7 @@ describe('a run in a cluster', () => {
       promotion: { model: 'cut' },
     });
     const runId = runIdOf(cut);
-    const worker = await start('worker', cut);
+    const worker = await startedWorker(cut);
     const tasksDone = async () => {
       const page = await fetch(`http://127.0.0.1:${worker.port}/progress`);
       return ((await page.json()) as { done: number }).done;
@@ -371,7 +379,7 @@ describe('a run in a cluster', () => {
       earlyStopping: { generations: 1000 },
       budget: { time: '10s' },
     });
-    await start('worker', lonely);
+    await startedWorker(lonely);
     const coordinator = await start('coordinator', lonely);
     await eventually(async () => {
       const page = await fetch(`http://127.0.0.1:${coordinator.port}/progress`).then((answer) => answer.json());
