@@ -1,14 +1,12 @@
 // GPUs of the kinds that end: asked for by the pods that compute, waited for, replaced by CPU, taken when they come.
-import { type FieldJob, fieldJob as fieldDefinition, parseStored } from '@quintet/crds';
+import type { FieldJob } from '@quintet/crds';
 import { describe, expect, it } from 'vitest';
 import type { KubeObject } from '../kube/types.ts';
 import type { Deployment } from '../objects/deployment.ts';
 import type { Job, Pod } from '../objects/types.ts';
-import type { Kind } from '../reconcile/kind.ts';
-import { fieldJob } from './fieldjob/index.ts';
-import { noon, type ObservedBuilder, observed, uidOf } from './testing.ts';
+import { condition, kind, planned, planOf, resource, shardsOf } from './fieldjob/testing.ts';
+import { noon, observed, uidOf } from './testing.ts';
 
-const metadata = { name: 'one', namespace: 'team', uid: 'uid-1', generation: 1 };
 const preferred = { policy: 'Preferred', fallbackAfter: '2m' };
 
 let serial = 0;
@@ -39,66 +37,32 @@ function podOf(owner: KubeObject | undefined, state: 'NoGPU' | 'Ready'): Pod {
   };
 }
 
-const named = <R extends KubeObject>(kind: Kind<R>, one: R, seen: ObservedBuilder, name: string) =>
-  kind.desired(one, seen).objects.find((each) => each.metadata.name === name);
-const conditionOf = <R extends KubeObject>(kind: Kind<R>, one: R, seen: ObservedBuilder, type: string) =>
-  kind.status(one, seen).conditions.find((each) => each.type === type);
 const asksForGpu = (object: KubeObject | undefined) => JSON.stringify(object).includes('"nvidia.com/gpu":"1"');
 
 describe('a FieldJob', () => {
-  const kind = fieldJob({ image: 'example.test/field:1' });
-  const plan = {
-    step: 'plan',
-    shards: 8,
-    points: 1_000_000,
-    bytes: 8_000_000,
-    memoryBytes: 200_000_000,
-    solution: { residual: '0.01', targets: [{ name: 'bead', pressure: '4kPa' }] },
-    safety: { verdict: 'Safe', maxPressure: '4.4kPa' },
-    warnings: [],
-  };
-  const resource = (spec: Record<string, unknown>, status?: Record<string, unknown>): FieldJob =>
-    parseStored(fieldDefinition, {
-      apiVersion: 'quintet.dev/v1alpha1',
-      kind: 'FieldJob',
-      metadata,
-      spec: {
-        array: { type: 'Grid', grid: { rows: 16, columns: 16 } },
-        targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'], trap: 'Twin' }],
-        volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
-        output: { persistentVolumeClaim: { claimName: 'fields' } },
-        ...spec,
-      },
-      ...(status && { status }),
-    });
-  const planned = (one: FieldJob) => {
-    const job = named(kind, one, observed(), 'one-field-plan');
-    return observed().withJob(job, 'Complete').withPod(job, { exitCode: 0, message: plan });
-  };
-  const shards = (one: FieldJob, seen = planned(one)) => named(kind, one, seen, 'one-field-shards');
   const waiting = (one: FieldJob) =>
     planned(one)
-      .withJob(shards(one), 'Active')
-      .with(podOf(shards(one), 'NoGPU'));
+      .withJob(shardsOf(one), 'Active')
+      .with(podOf(shardsOf(one), 'NoGPU'));
 
   it('asks for a GPU where it computes, not where it plans', () => {
     const one = resource({ gpu: { policy: 'Required' } });
-    expect(asksForGpu(named(kind, one, observed(), 'one-field-plan'))).toBe(false);
-    expect(asksForGpu(shards(one))).toBe(true);
+    expect(asksForGpu(planOf(one))).toBe(false);
+    expect(asksForGpu(shardsOf(one))).toBe(true);
   });
 
   it('claims devices by a template where the spec names a class', () => {
     const one = resource({ gpu: { policy: 'Required', deviceClassName: 'gpu.example.test', count: 2 } });
     const { objects } = kind.desired(one, planned(one));
     expect(objects.map(({ kind: each }) => each)).toContain('ResourceClaimTemplate');
-    expect(JSON.stringify(shards(one))).toContain('"resourceClaimTemplateName":"one-field"');
+    expect(JSON.stringify(shardsOf(one))).toContain('"resourceClaimTemplateName":"bead-field"');
   });
 
   it('waits for a required GPU however long, in the words of the scheduler', () => {
     const one = resource({ gpu: { policy: 'Required' } });
     const seen = waiting(one).at(9999);
-    expect(asksForGpu(shards(one, seen))).toBe(true);
-    expect(conditionOf(kind, one, seen, 'GPUAllocated')).toMatchObject({
+    expect(asksForGpu(shardsOf(one, seen))).toBe(true);
+    expect(condition(one, seen, 'GPUAllocated')).toMatchObject({
       status: 'False',
       reason: 'InsufficientGPU',
       message: expect.stringContaining('3 Insufficient nvidia.com/gpu'),
@@ -108,27 +72,27 @@ describe('a FieldJob', () => {
   it('makes its shards anew for CPU when no GPU came in time, and remembers that', () => {
     const one = resource({ gpu: preferred });
     const early = waiting(one).at(119);
-    expect(asksForGpu(shards(one, early))).toBe(true);
+    expect(asksForGpu(shardsOf(one, early))).toBe(true);
     expect(kind.desired(one, early).requeueAfterMs).toBe(1000);
 
     const late = waiting(one).at(120);
     // Remembered first: whoever begins after a crash, without the pods that waited, would ask for a GPU again.
-    expect(asksForGpu(shards(one, late))).toBe(true);
+    expect(asksForGpu(shardsOf(one, late))).toBe(true);
     const { fields } = kind.status(one, late);
     expect(fields).toMatchObject({ gpu: { allocated: 0, fellBackAt: '2026-01-01T12:02:00Z' } });
 
     const after = resource({ gpu: preferred }, fields);
     // The Job that waits goes first: nothing new begins beside its pods.
-    expect(shards(after, waiting(one).at(121))).toBeUndefined();
+    expect(shardsOf(after, waiting(one).at(121))).toBeUndefined();
     expect(kind.status(after, waiting(one).at(121)).fields.gpu).toEqual(fields.gpu);
     // Told throughout: a condition that goes and comes would be told as news.
-    expect(conditionOf(kind, after, waiting(one).at(121), 'GPUAllocated')).toMatchObject({ reason: 'FellBackToCPU' });
-    const onCpu = shards(after, planned(one).at(121));
+    expect(condition(after, waiting(one).at(121), 'GPUAllocated')).toMatchObject({ reason: 'FellBackToCPU' });
+    const onCpu = shardsOf(after, planned(one).at(121));
     expect(onCpu).toBeDefined();
     expect(asksForGpu(onCpu)).toBe(false);
     const running = planned(one).withJob(onCpu, 'Active', { active: 1 }).with(podOf(onCpu, 'Ready')).at(300);
-    expect(shards(after, running)).toBeDefined();
-    expect(conditionOf(kind, after, running, 'GPUAllocated')).toMatchObject({
+    expect(shardsOf(after, running)).toBeDefined();
+    expect(condition(after, running, 'GPUAllocated')).toMatchObject({
       status: 'False',
       reason: 'FellBackToCPU',
     });
@@ -138,27 +102,27 @@ describe('a FieldJob', () => {
     const one = resource({ gpu: preferred });
     const decided = resource({ gpu: preferred }, kind.status(one, waiting(one).at(120)).fields);
     const lucky = planned(one)
-      .withJob(shards(one), 'Active', { active: 1 })
-      .with(podOf(shards(one), 'Ready'))
+      .withJob(shardsOf(one), 'Active', { active: 1 })
+      .with(podOf(shardsOf(one), 'Ready'))
       .at(121);
-    expect(asksForGpu(shards(decided, lucky))).toBe(true);
+    expect(asksForGpu(shardsOf(decided, lucky))).toBe(true);
     expect(kind.status(decided, lucky).fields.gpu).toEqual({ allocated: 1 });
   });
 
   it('does not fall back while some of its pods have a GPU', () => {
     const one = resource({ gpu: preferred });
     const seen = waiting(one)
-      .with(podOf(shards(one), 'Ready'))
+      .with(podOf(shardsOf(one), 'Ready'))
       .at(9999);
-    expect(asksForGpu(shards(one, seen))).toBe(true);
-    expect(conditionOf(kind, one, seen, 'GPUAllocated')).toMatchObject({ status: 'True' });
+    expect(asksForGpu(shardsOf(one, seen))).toBe(true);
+    expect(condition(one, seen, 'GPUAllocated')).toMatchObject({ status: 'True' });
   });
 
   it('asks for a GPU again after a pause', () => {
     const fellBackAt = '2026-01-01T12:02:00Z';
     const { revision } = kind.status(resource({ gpu: preferred }), observed()).fields as { revision: string };
     const paused = resource({ gpu: preferred, suspend: true }, { revision, gpu: { allocated: 0, fellBackAt } });
-    expect(asksForGpu(shards(paused))).toBe(true);
+    expect(asksForGpu(shardsOf(paused))).toBe(true);
     expect(kind.status(paused, observed()).fields.gpu).toEqual({ allocated: 0 });
   });
 });

@@ -4,7 +4,9 @@ import {
   type AnyDefinition,
   compressionService,
   copyEngine,
+  type EvolutionRun,
   evolutionRun as evolutionRunDefinition,
+  type FieldJob,
   fieldJob as fieldJobDefinition,
   matcherPool,
 } from '@quintet/crds';
@@ -15,8 +17,8 @@ import { stampConditions } from '../../reconcile/conditions.ts';
 import { TerminalError } from '../../reconcile/errors.ts';
 import type { ConditionDecision, Kind } from '../../reconcile/kind.ts';
 import { failureConditions, withFailure } from '../../reconcile/status.ts';
-import { evolutionRun } from '../evolution/index.ts';
-import { fieldJob } from '../fieldjob/index.ts';
+import * as run from '../evolution/testing.ts';
+import * as field from '../fieldjob/testing.ts';
 import { servingKind } from '../serving/index.ts';
 import { noon, type ObservedBuilder, observed, stores } from '../testing.ts';
 
@@ -31,10 +33,10 @@ export interface State {
   kstatus: KStatus;
 }
 
-interface Row {
+interface Row<R extends KubeObject = KubeObject> {
   spec?: Record<string, unknown>;
   status?: Record<string, unknown>;
-  seen?: (resource: KubeObject) => ObservedBuilder;
+  seen?: (resource: R) => ObservedBuilder;
   failure?: readonly ConditionDecision[];
   is: 'working' | 'good' | 'stalled' | 'resting';
 }
@@ -50,13 +52,8 @@ const generation = 4;
 
 export function allStates(): State[] {
   return [
-    ...statesOf(fieldJobDefinition, fieldJob({ image: 'example.test/field:1' }), fieldJobSpec, fieldJobRows()),
-    ...statesOf(
-      evolutionRunDefinition,
-      evolutionRun({ image: 'example.test/evolution:1', stores }),
-      runSpec,
-      runRows(),
-    ),
+    ...statesOf(fieldJobDefinition, field.kind, field.spec, fieldJobRows()),
+    ...statesOf(evolutionRunDefinition, run.kind, runSpec, runRows()),
     ...[compressionService, matcherPool, copyEngine].flatMap((definition: AnyDefinition) => {
       const kind = servingKind(definition, { image: 'example.test/engine:1', stores });
       const spec = { replicas: 2, ...(definition === copyEngine && { runtime: 'Template' }) };
@@ -69,7 +66,7 @@ function statesOf<R extends KubeObject>(
   definition: AnyDefinition,
   kind: Kind<R>,
   base: Record<string, unknown>,
-  rows: Record<string, Row>,
+  rows: Record<string, Row<R>>,
 ): State[] {
   return Object.entries({ ...rows, ...refusals }).map(
     ([title, { spec, status, seen = () => observed(), failure = [], is }]) => {
@@ -107,98 +104,51 @@ const refusals: Record<string, Row> = {
   },
 };
 
-const fieldJobSpec = {
-  array: { type: 'Grid', grid: { rows: 16, columns: 16 } },
-  targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'], trap: 'Twin' }],
-  volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
-  output: { persistentVolumeClaim: { claimName: 'fields' } },
-};
-
-function fieldJobRows(): Record<string, Row> {
-  const kind = fieldJob({ image: 'example.test/field:1' });
-  const { plan, finish } = said;
-  type Resource = Parameters<typeof kind.desired>[0];
-  const child = (one: KubeObject, seen: ObservedBuilder, step: string) =>
-    kind.desired(one as Resource, seen).objects.find(({ metadata }) => metadata.name === `one-field-${step}`);
-  const planJob = (one: KubeObject) => child(one, observed(), 'plan');
-  const planned = (one: KubeObject) =>
-    observed().withJob(planJob(one), 'Complete').withPod(planJob(one), { exitCode: 0, message: plan });
-  const shards = (one: KubeObject) => child(one, planned(one), 'shards');
-  const computed = (one: KubeObject) => planned(one).withJob(shards(one), 'Complete', { succeeded: 8 });
-  const finishJob = (one: KubeObject) => child(one, computed(one), 'finish');
+function fieldJobRows(): Record<string, Row<FieldJob>> {
+  const { planOf, planned, shardsOf, computed } = field;
   const unsafe = { reason: 'SafetyLimitExceeded', message: '7.1kPa over 6kPa', field: 'spec.safety.maxPressure' };
   const full = { reason: 'OutputFull', message: 'no space left', field: 'spec.output' };
   return {
     'before any pod runs': { is: 'working' },
     'while it plans': {
-      seen: (one) => observed().withJob(planJob(one), 'Active').withPod(planJob(one)),
+      seen: (one) => observed().withJob(planOf(one), 'Active').withPod(planOf(one)),
       is: 'working',
     },
     'while it computes': {
-      seen: (one) => planned(one).withJob(shards(one), 'Active', { succeeded: 3, active: 2 }),
+      seen: (one) => planned(one).withJob(shardsOf(one), 'Active', { succeeded: 3, active: 2 }),
       is: 'working',
     },
     'while it finishes': { seen: computed, is: 'working' },
-    'at the end': {
-      seen: (one) =>
-        computed(one).withJob(finishJob(one), 'Complete').withPod(finishJob(one), { exitCode: 0, message: finish }),
-      is: 'good',
-    },
+    'at the end': { seen: field.finished, is: 'good' },
     'when asked to rest': { spec: { suspend: true }, is: 'resting' },
     'when a limit would be broken': {
       seen: (one) =>
         observed()
-          .withJob(planJob(one), 'Failed')
-          .withPod(planJob(one), { exitCode: 78, message: { step: 'plan', error: unsafe } }),
+          .withJob(planOf(one), 'Failed')
+          .withPod(planOf(one), { exitCode: 78, message: { step: 'plan', error: unsafe } }),
       is: 'stalled',
     },
     'when pods were killed for memory until retries ran out': {
       seen: (one) =>
         planned(one)
-          .withJob(shards(one), 'Failed')
-          .withPod(shards(one), { exitCode: 137, message: '', reason: 'OOMKilled' }),
+          .withJob(shardsOf(one), 'Failed')
+          .withPod(shardsOf(one), { exitCode: 137, message: '', reason: 'OOMKilled' }),
       is: 'stalled',
     },
     'when the disk was full and it is tried again': {
       seen: (one) =>
         planned(one)
-          .withJob(shards(one), 'Failed')
-          .withPod(shards(one), { exitCode: 75, message: { step: 'shard', error: full } }),
+          .withJob(shardsOf(one), 'Failed')
+          .withPod(shardsOf(one), { exitCode: 75, message: { step: 'shard', error: full } }),
       is: 'working',
     },
     'past its deadline': {
       spec: { activeDeadline: '10m' },
-      seen: (one) => planned(one).withJob(shards(one), 'Active').at(600),
+      seen: (one) => planned(one).withJob(shardsOf(one), 'Active').at(600),
       is: 'stalled',
     },
   };
 }
-
-const said = {
-  plan: {
-    step: 'plan',
-    shards: 8,
-    points: 1_000_000,
-    bytes: 8_000_000,
-    memoryBytes: 200_000_000,
-    solution: { residual: '0.01', targets: [{ name: 'bead', pressure: '4kPa' }] },
-    safety: { verdict: 'Safe', maxPressure: '4.4kPa' },
-    warnings: [],
-  },
-  finish: {
-    step: 'finish',
-    solution: { residual: '0.01', targets: [{ name: 'bead', pressure: '4kPa' }] },
-    safety: { verdict: 'Safe', maxPressure: '4.4kPa' },
-    throughput: { pointsPerSecond: 1_200_000, backend: 'CPU', method: 'DirectSum' },
-    output: { bytes: 8_000_123, summary: 'summary.json', pictures: ['slice-y.png'] },
-  },
-  search: {
-    step: 'coordinator',
-    runId: 'run-1',
-    generation: 12,
-    best: { modelId: 'm-1', learner: 'GradientBoosting', score: '0.93' },
-  },
-};
 
 const runSpec = {
   dataset: {
@@ -209,25 +159,20 @@ const runSpec = {
   workers: { min: 2, max: 4 },
 };
 
-function runRows(): Record<string, Row> {
-  const kind = evolutionRun({ image: 'example.test/evolution:1', stores });
-  type Resource = Parameters<typeof kind.desired>[0];
-  const job = (one: KubeObject) =>
-    kind.desired(one as Resource, observed()).objects.find(({ kind: each }) => each === 'Job');
-  const running = (one: KubeObject) =>
-    observed().withJob(job(one), 'Active', { active: 1, ready: 1 }).withPod(job(one));
-  const ended = (exitCode: number, message: object) => (one: KubeObject) =>
+function runRows(): Record<string, Row<EvolutionRun>> {
+  const { coordinator, running } = run;
+  const ended = (exitCode: number, message: object) => (one: EvolutionRun) =>
     observed()
-      .withJob(job(one), exitCode === 0 ? 'Complete' : 'Failed')
-      .withPod(job(one), { exitCode, message });
-  const error = (reason: string, field: string) => ({
+      .withJob(coordinator(one), exitCode === 0 ? 'Complete' : 'Failed')
+      .withPod(coordinator(one), { exitCode, message });
+  const error = (reason: string, path: string) => ({
     step: 'coordinator',
-    error: { reason, message: 'it says why', field },
+    error: { reason, message: 'it says why', field: path },
   });
   return {
     'before its coordinator runs': { is: 'working' },
     'while it searches': { seen: running, is: 'working' },
-    'at the end': { seen: ended(0, said.search), is: 'good' },
+    'at the end': { seen: run.done, is: 'good' },
     'when asked to rest': { spec: { suspend: true }, is: 'resting' },
     'when its data lacks the column': { seen: ended(2, error('ColumnNotFound', 'spec.dataset.target')), is: 'stalled' },
     'when its queue is away and it is tried again': {
