@@ -67,8 +67,9 @@ function numberOf(graph: GraphWriter, step: Step & { kind: 'Number' }, input: st
   let x = input;
   if (step.fill !== null) x = graph.op('Where', [graph.op('IsNaN', [x]), graph.number(step.fill), x]);
   if (step.log) {
-    const size = graph.op('Log', [graph.op('Add', [graph.op('Abs', [x]), graph.number(1)])]);
-    x = graph.op('Mul', [graph.op('Sign', [x]), size]);
+    // In single precision runtimes differ in the last place, which a small deviation makes large.
+    const size = graph.op('Log', [graph.cast(graph.op('Add', [graph.op('Abs', [x]), graph.number(1)]), 'float64')]);
+    x = graph.op('Mul', [graph.op('Sign', [x]), graph.cast(size, 'float32')]);
   }
   x = graph.op('Mul', [graph.op('Sub', [x, graph.number(step.shift)]), graph.number(step.factor)]);
   if (step.clip === null) return x;

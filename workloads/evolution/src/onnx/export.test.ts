@@ -23,6 +23,8 @@ const rowsOf = (n: number, sites: readonly string[]): Rows =>
     a: random.int(8) === 0 ? null : random.normal() * 10,
     b: Math.exp(4 * random.normal()),
     c: random.int(5) === 0 ? null : random.int(30) - 15,
+    // Far from 0 and close together, as counts of seconds are.
+    d: 1.6e9 + random.int(1e7),
     at: random.int(9) === 0 ? null : new Date(1e12 + random.int(1e9) * 900 + random.int(1000)).toISOString(),
     site: random.pick(sites),
   }));
@@ -34,8 +36,8 @@ async function problem(task: Problem['task']): Promise<Problem> {
     if (task === 'Regression') return value;
     return task === 'Binary' ? Number(value > 0) : value < -6 ? 'low' : value < 6 ? 'mid' : 'high';
   };
-  const lines = rows.map((row) => [row['a'], row['b'], row['c'], row['at'], row['site'], target(row)].join(','));
-  const text = `a,b,c,at,site,y\n${lines.join('\n')}\n`;
+  const lines = rows.map((row) => [row['a'], row['b'], row['c'], row['d'], row['at'], row['site'], target(row)].join(','));
+  const text = `a,b,c,d,at,site,y\n${lines.join('\n')}\n`;
   const table = await readTableText(text, { categorical: task === 'Regression' ? [] : ['y'] });
   return problemOf(table, { target: 'y', task }).problem;
 }
@@ -179,7 +181,7 @@ describe('an exported model predicts raw rows as ours does:', () => {
   });
 
   it('whatever the columns are called', async () => {
-    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'prediction', at: 'c2', site: 'v3' };
+    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'prediction', d: 'v4', at: 'c2', site: 'v3' };
     const renamed = (row: Rows[number]) =>
       Object.fromEntries(Object.entries(row).map(([name, cell]) => [names[name]!, cell]));
     const genes = { penalty: 0.01, l1Ratio: 0.2, indicate: 'Yes', encode: 'Target' };

@@ -147,19 +147,26 @@ async function withinBudget<T>(
   }
 }
 
+/** Whole numbers that are taken for classes; more are values. */
+const mostNumbers = 20;
+
 /** Words are classes, and so are a few whole numbers. */
 function taskOf(table: Table, target: string): Task {
   const column = table.columns.find((each) => each.name === target);
   if (!column) return 'Regression';
   if (!('codes' in column || 'values' in column)) return 'Multiclass';
-  const values =
-    'codes' in column
-      ? column.codes.filter((code) => code >= 0)
-      : column.values.filter((value) => !Number.isNaN(value));
-  const distinct = new Set(values);
+  const isMissing = 'codes' in column ? (code: number) => code < 0 : Number.isNaN;
+  // Not all of them: a Set holds fewer values than a column may have.
+  const distinct = new Set<number>();
+  let present = 0;
+  for (const value of 'codes' in column ? column.codes : column.values) {
+    if (isMissing(value)) continue;
+    present++;
+    if (distinct.size <= mostNumbers) distinct.add(value);
+  }
   if (distinct.size === 2) return 'Binary';
   if ('codes' in column) return 'Multiclass';
-  return distinct.size <= 20 && [...distinct].every(Number.isInteger) && distinct.size < values.length / 10
+  return distinct.size <= mostNumbers && [...distinct].every(Number.isInteger) && distinct.size < present / 10
     ? 'Multiclass'
     : 'Regression';
 }

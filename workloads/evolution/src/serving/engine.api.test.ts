@@ -134,6 +134,7 @@ it.each([
   [{ rows: [{ b: 1 }] }, 'no row has the column a'],
   [{ rows: [{ a: { deep: 1 } }] }, 'rows'],
   [{ rows: Array.from({ length: 1001 }, () => ({ a: 1 })) }, 'rows'],
+  [{ rows: [{ a: 1 }], kye: 'customer' }, 'body: there is no “kye”; give rows, key, role alone'],
   [{ rows: [{ a: 1 }, wide] }, 'row 2 has 101 columns, more than 100; the model knows 1'],
 ])('refuses %j', async (body, why) => {
   const answer = await call('/v1/predict', body);

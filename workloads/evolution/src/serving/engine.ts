@@ -5,6 +5,7 @@ import { EvolutionError } from '../errors.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ModelRow } from '../registry/rows.ts';
 import type { Reading } from '../run/model.ts';
+import { startOf } from '../text.ts';
 import { driftMeter } from './drift.ts';
 import { type ServedModel, type ServedModels, servedModels } from './models.ts';
 import { predictInTurns } from './turns.ts';
@@ -64,7 +65,7 @@ export function predictEngine({
         'role',
         'model',
       ]);
-      const body = z.object({
+      const body = only({
         rows: z.array(row).min(1).max(mostRows),
         key: z.string().min(1).max(256).optional().describe('Requests of one key always meet the same model.'),
         role: role.optional().describe('Asks for this one, whatever the shares.'),
@@ -93,7 +94,7 @@ export function predictEngine({
         const now = connected();
         return { history: await now.registry.history((await found(now.registry, name, id)).modelId) };
       });
-      const promotion = z.object({ role, weight: z.number().min(0).max(1).default(0) });
+      const promotion = only({ role, weight: z.number().min(0).max(1).default(0) });
       const admin = { config: { admin: true }, schema: { params, body: promotion } };
       server.post('/v1/models/:id/promote', admin, async ({ params: { id }, body: wish, identity }) => {
         const now = connected();
@@ -136,6 +137,19 @@ function chosenOf(
   const chosen = wanted === undefined ? served.pick(key) : wanted === 'Champion' ? served.champion : served.challenger;
   if (!chosen) throw new QuintetError('NOT_READY', { reason: `no ${wanted ?? 'model'} is deployed` });
   return chosen;
+}
+
+/** A misspelt field is refused rather than lost. */
+function only<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no ${issue.keys
+            .slice(0, 10)
+            .map((key) => `“${startOf(key, 80)}”`)
+            .join(', ')}; give ${Object.keys(shape).join(', ')} alone`
+        : undefined,
+  });
 }
 
 /** A row may have columns that the model does not know, though not any number of them. */
