@@ -186,6 +186,36 @@ describe('a split', () => {
   });
 });
 
+describe('a holdout that is wanted', () => {
+  const y = Float64Array.from({ length: 400 }, (_, i) => i % 2);
+  const heldOf = (column: object, options: Partial<SplitOptions>) =>
+    splitRows({ ...bare(y, {}), ...column }, { folds: 3, holdout: 0.2, kind: 'Time', gap: 0, seed: 1, ...options })
+      .holdout;
+
+  it('is the whole last time where that has more rows than are wanted', () => {
+    const times = Float64Array.from(y, (_, i) => Math.min(Math.floor(i / 20), 15));
+    expect(heldOf({ times }, {})).toEqual(Int32Array.from({ length: 100 }, (_, i) => 300 + i));
+    expect(heldOf({ times }, { holdout: 0.001 })).toHaveLength(100);
+    expect(heldOf({ times }, { holdout: 0 })).toHaveLength(0);
+  });
+
+  it('is the smallest group where all have more rows than are wanted', () => {
+    const groups = Int32Array.from(y, (_, i) => (i < 40 ? 0 : 1 + ((i >> 1) % 4)));
+    expect(heldOf({ groups }, { kind: 'Group', holdout: 0.05 })).toEqual(Int32Array.from({ length: 40 }, (_, i) => i));
+    expect(heldOf({ groups }, { kind: 'Group', holdout: 0 })).toHaveLength(0);
+  });
+
+  it('is refused where it leaves too few groups, or nothing to tell apart', () => {
+    const groups = Int32Array.from(y, (_, i) => i % 3);
+    expect(() => heldOf({ groups }, { kind: 'Group', holdout: 0.05 })).toThrow(
+      '2 groups, beside 1 of the holdout, cannot make 3 folds',
+    );
+    const times = Float64Array.from(y, (_, i) => i);
+    const late = Float64Array.from(y, (value, i) => (i < 350 ? value : 1));
+    expect(() => heldOf({ times, y: late }, { holdout: 0.1 })).toThrow('the holdout has one class only');
+  });
+});
+
 describe('the leakage audit', () => {
   const split: SplitOptions = { folds: 5, holdout: 0, kind: 'Stratified', gap: 0, seed: 0 };
 

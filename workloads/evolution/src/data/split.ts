@@ -27,7 +27,7 @@ export interface Split {
   readonly train: Int32Array;
 }
 
-/** @throws EvolutionError SplitInvalid when there are too few rows, groups or times for the folds */
+/** @throws EvolutionError SplitInvalid when there are too few rows, groups or times for the folds, or the holdout that is wanted */
 export function splitRows(problem: Problem, options: SplitOptions): Split {
   if (options.kind === 'Time') return splitByTime(problem, options);
   const units = unitsOf(problem, options, randomOf('split', options.seed));
@@ -35,7 +35,8 @@ export function splitRows(problem: Problem, options: SplitOptions): Split {
   const left = held.reduce((count, each) => count - each, held.length);
   if (left < options.folds) {
     const noun = options.kind === 'Group' ? 'groups' : 'rows';
-    throw new EvolutionError('SplitInvalid', `${left} ${noun} cannot make ${options.folds} folds`, {
+    const beside = left < held.length ? `, beside ${held.length - left} of the holdout,` : '';
+    throw new EvolutionError('SplitInvalid', `${left} ${noun}${beside} cannot make ${options.folds} folds`, {
       field: 'spec.validation.folds',
     });
   }
@@ -44,11 +45,11 @@ export function splitRows(problem: Problem, options: SplitOptions): Split {
     train: rowsWhere(foldOf, (fold) => fold !== inHoldout && fold !== k),
     test: rowsWhere(foldOf, (fold) => fold === k),
   }));
-  return {
-    folds: checked(problem, folds),
+  return checked(problem, {
+    folds,
     holdout: rowsWhere(foldOf, (fold) => fold === inHoldout),
     train: rowsWhere(foldOf, (fold) => fold !== inHoldout),
-  };
+  });
 }
 
 /** Rows that go together: unit i is rows `starts[i]` to `starts[i + 1]` of `order`. Plain numbers, for there may be as many units as rows. */
@@ -84,16 +85,20 @@ function unitsOf(problem: Problem, { kind }: SplitOptions, random: Random): Unit
   return { order, starts: bounds };
 }
 
-/** 1 for units of the holdout: taken evenly over their order, so that classes keep their shares. */
+/** 1 for units of the holdout: taken evenly over their order, so that classes keep their shares. Where all are too large, the one that comes nearest. */
 function heldUnits({ starts, order }: Units, wanted: number): Uint8Array {
   const held = new Uint8Array(starts.length - 1);
+  const sizeOf = (unit: number) => starts[unit + 1]! - starts[unit]!;
   let taken = 0;
+  let smallest = 0;
   for (let i = 0; i < held.length; i++) {
-    const size = starts[i + 1]! - starts[i]!;
+    const size = sizeOf(i);
+    if (size < sizeOf(smallest)) smallest = i;
     if (taken + size / 2 >= (starts[i + 1]! * wanted) / order.length) continue;
     held[i] = 1;
     taken += size;
   }
+  if (wanted > 0 && taken === 0) held[smallest] = 1;
   return held;
 }
 
@@ -135,7 +140,7 @@ function splitByTime(problem: Problem, options: SplitOptions): Split {
       field: 'spec.validation.timeColumn',
     });
   const order = Int32Array.from({ length: problem.rows }, (_, i) => i).sort((a, b) => times[a]! - times[b]! || a - b);
-  const searchEnd = boundary(order, times, Math.round(problem.rows * (1 - options.holdout)));
+  const searchEnd = holdoutStart(order, times, options.holdout);
   const holdout = order.slice(searchEnd);
   const before = (rows: Int32Array, start: number) =>
     rows.filter((row) => times[row]! + options.gap <= start && times[row]! < start);
@@ -158,7 +163,17 @@ function splitByTime(problem: Problem, options: SplitOptions): Split {
     folds.push({ train: train.toSorted(), test: test.toSorted() });
   }
   const train = holdout.length > 0 ? before(search, times[holdout[0]!]!) : search;
-  return { folds: checked(problem, folds), holdout: holdout.toSorted(), train: train.toSorted() };
+  return checked(problem, { folds, holdout: holdout.toSorted(), train: train.toSorted() });
+}
+
+/** Where the times end that a search sees. Where the last time has more rows than are wanted, all of them are held out. */
+function holdoutStart(order: Int32Array, times: Float64Array, share: number): number {
+  const rows = order.length;
+  if (share === 0) return rows;
+  const forward = boundary(order, times, Math.min(rows - 1, Math.round(rows * (1 - share))));
+  if (forward < rows) return forward;
+  const last = times[order[rows - 1]!];
+  return order.findIndex((row) => times[row] === last);
 }
 
 /** Moves a cut forward until the times on its sides differ. */
@@ -168,22 +183,39 @@ function boundary(order: Int32Array, times: Float64Array, cut: number): number {
   return at;
 }
 
-/** Every fold must have something to tell apart on both sides, and rows that count. */
-function checked(problem: Problem, folds: Fold[]): Fold[] {
-  const { y, weights, task } = problem;
-  for (const [i, fold] of folds.entries()) {
-    for (const side of ['train', 'test'] as const) {
-      const rows = fold[side];
-      const place = `fold ${i + 1} of ${folds.length} has %s on the ${side === 'train' ? 'teaching' : 'judging'} side`;
-      const refuse = (what: string, fix: string): never => {
-        throw new EvolutionError('SplitInvalid', place.replace('%s', what), { field: 'spec.validation.folds', fix });
-      };
-      if (weights && !rows.some((row) => weights[row]! > 0))
-        refuse('no row with a weight above 0', 'use fewer folds, or another split');
-      if (rows.some((row) => y[row] !== y[rows[0]!])) continue;
-      if (task !== 'Regression') refuse('one class only', 'use fewer folds, or more rows of the rarer class');
-      else if (side === 'train') refuse('one target value only', 'use fewer folds, more rows, or another split');
-    }
+/** Every side must have something to tell apart, and rows that count. */
+function checked(problem: Problem, split: Split): Split {
+  const { folds, holdout } = split;
+  for (const [i, { train, test }] of folds.entries()) {
+    const place = `fold ${i + 1} of ${folds.length} has %s on the`;
+    const told = { field: 'spec.validation.folds', fixes: ['use fewer folds', 'another split'] } as const;
+    checkSide(problem, train, { ...told, place: `${place} teaching side`, teaches: true });
+    checkSide(problem, test, { ...told, place: `${place} judging side` });
   }
-  return folds;
+  if (holdout.length > 0)
+    checkSide(problem, holdout, {
+      place: 'the holdout has %s',
+      field: 'spec.validation.holdout',
+      fixes: ['hold out a larger share', 'another split, or 0%'],
+    });
+  return split;
+}
+
+interface Side {
+  /** With %s for what is wrong. */
+  readonly place: string;
+  readonly field: string;
+  readonly fixes: readonly [string, string];
+  readonly teaches?: boolean;
+}
+
+function checkSide({ y, weights, task }: Problem, rows: Int32Array, { place, field, fixes, teaches }: Side): void {
+  const refuse = (what: string, between = ''): never => {
+    const fix = `${fixes[0]}, ${between}or ${fixes[1]}`;
+    throw new EvolutionError('SplitInvalid', place.replace('%s', what), { field, fix });
+  };
+  if (weights && !rows.some((row) => weights[row]! > 0)) refuse('no row with a weight above 0');
+  if (rows.some((row) => y[row] !== y[rows[0]!])) return;
+  if (task !== 'Regression') refuse('one class only', 'more rows of the rarer class, ');
+  else if (teaches) refuse('one target value only', 'more rows, ');
 }

@@ -29,10 +29,16 @@ export function effortOf(budget: number): number {
 }
 
 /** R2 compares with the spread of what is judged. */
-export function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds }: Split): void {
+export function refuseUnjudgeable({ y }: Problem, { metric }: Judging, { folds, holdout }: Split): void {
   if (metric !== 'R2') return;
+  const isVaried = (rows: Int32Array) => rows.some((row) => y[row] !== y[rows[0]!]);
+  if (holdout.length > 0 && !isVaried(holdout))
+    throw new EvolutionError('SplitInvalid', 'the holdout has one target value: it has no R2', {
+      field: 'spec.validation.holdout',
+      fix: 'hold out a larger share, or use the metric RMSE',
+    });
   for (const [i, { test }] of folds.entries()) {
-    if (test.some((row) => y[row] !== y[test[0]!])) continue;
+    if (isVaried(test)) continue;
     throw new EvolutionError('SplitInvalid', `fold ${i + 1} of ${folds.length} judges one target value: it has no R2`, {
       field: 'spec.validation.folds',
       fix: 'use fewer folds, more rows, or the metric RMSE',
