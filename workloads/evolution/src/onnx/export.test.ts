@@ -36,7 +36,9 @@ async function problem(task: Problem['task']): Promise<Problem> {
     if (task === 'Regression') return value;
     return task === 'Binary' ? Number(value > 0) : value < -6 ? 'low' : value < 6 ? 'mid' : 'high';
   };
-  const lines = rows.map((row) => [row['a'], row['b'], row['c'], row['d'], row['at'], row['site'], target(row)].join(','));
+  const lines = rows.map((row) =>
+    [row['a'], row['b'], row['c'], row['d'], row['at'], row['site'], target(row)].join(','),
+  );
   const text = `a,b,c,d,at,site,y\n${lines.join('\n')}\n`;
   const table = await readTableText(text, { categorical: task === 'Regression' ? [] : ['y'] });
   return problemOf(table, { target: 'y', task }).problem;
