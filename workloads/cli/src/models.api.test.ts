@@ -55,6 +55,13 @@ it('compares two, and says why that may mislead', async () => {
   expect(out).toContain('careful: they were taught and judged with different data');
 });
 
+it('gives no difference of scores by different metrics', async () => {
+  const { out } = await models('compare', 'churn@1', 'price@1');
+  expect(out).toMatch(/score over folds +RocAUC 0\.7900 +RMSE 3\.2400 +not comparable/);
+  expect(out).toMatch(/score on holdout +RocAUC 0\.8000 +RMSE 3\.2500 +not comparable/);
+  expect(out).toContain('careful: they are judged by different metrics');
+});
+
 it('promotes, and the history tells who did', async () => {
   expect((await models('promote', 'churn@2', '--as', 'Challenger', '--weight', '25%')).out).toBe(
     'churn@2 is Challenger of 25% of requests\n',

@@ -159,15 +159,19 @@ export function compareModels(one: string, other: string, flags: RegistryFlags):
       figure(of(b)),
       difference(of(a), of(b)),
     ];
-    const metric = a.metric === b.metric ? a.metric : `${a.metric} | ${b.metric}`;
+    const alike = a.metric === b.metric;
+    const score = (of: (model: ModelRow) => number | null, where: string): string[] =>
+      alike
+        ? line(`${a.metric} ${where}`, of)
+        : [`score ${where}`, `${a.metric} ${figure(of(a))}`, `${b.metric} ${figure(of(b))}`, 'not comparable'];
     const doubts = [
-      ...(a.metric === b.metric ? [] : ['they are judged by different metrics']),
+      ...(alike ? [] : ['they are judged by different metrics']),
       ...(a.dataset === b.dataset ? [] : ['they were taught and judged with different data']),
     ];
     const table = [
       ['', `${a.name}@${a.version}`, `${b.name}@${b.version}`, 'DIFFERENCE'],
-      line(`${metric} over folds`, (model) => model.score),
-      line(`${metric} on holdout`, (model) => model.holdout),
+      score((model) => model.score, 'over folds'),
+      score((model) => model.holdout, 'on holdout'),
       line('RocAUC', (model) => model.rocAuc),
       line('F1', (model) => model.f1Score),
       ['type', a.type, b.type, ''],
