@@ -1,7 +1,7 @@
 // What the service can be told: the blocks of the custom resource it obeys, spelled as there.
 import { readFileSync } from 'node:fs';
 import { secretsRoot } from '@quintet/crds';
-import { bytes, duration } from '@quintet/runtime';
+import { bytes, duration, sourceSpec } from '@quintet/runtime';
 import { z } from 'zod';
 import { tokenizerNames } from '../tokens.ts';
 
@@ -27,24 +27,11 @@ const connection = z.object({
   directory: z.string().optional(),
 });
 
-const modelSource = z.looseObject({
-  persistentVolumeClaim: z.object({ claimName: z.string(), path: z.string().default('') }).optional(),
-  s3: z
-    .looseObject({
-      bucket: z.string(),
-      key: z.string(),
-      endpoint: z.string().optional(),
-      region: z.string().optional(),
-      secretRef: z.looseObject({ name: z.string() }).optional(),
-    })
-    .optional(),
-  oci: z.looseObject({ image: z.string(), path: z.string() }).optional(),
-  directory: z.string().optional().describe('A folder or file here, instead of the mounted ones.'),
-});
-
 /** An ONNX file, or a folder with model.onnx, and tokenizer.json beside it. */
 const model = z.object({
-  source: modelSource,
+  source: sourceSpec.extend({
+    directory: z.string().optional().describe('A folder or file here, instead of the mounted ones.'),
+  }),
   sha256: z
     .string()
     .regex(/^[0-9a-fA-F]{64}$/)

@@ -4,8 +4,15 @@ import { createHash } from 'node:crypto';
 import { createReadStream, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { claimsRoot, imagesRoot, secretsRoot } from '@quintet/crds';
-import { type EngineContext, fileSource, isQuintetError, modelCache, QuintetError, s3Source } from '@quintet/runtime';
+import {
+  type EngineContext,
+  fileSource,
+  isQuintetError,
+  modelCache,
+  type Place,
+  placeOf,
+  QuintetError,
+} from '@quintet/runtime';
 import {
   type Classifier,
   type Embedding,
@@ -112,25 +119,12 @@ async function filesOf(
   { registry, log }: EngineContext<ServiceConfig>,
   signal: AbortSignal,
 ): Promise<ModelFiles & { digest: string }> {
-  const given = onVolumeAt(source, at);
-  if (given !== undefined) return fromVolume(given, sha256, signal);
-  if (source.s3) {
-    const directory = join(process.env['QUINTET_CACHE'] ?? '/tmp/quintet-cache', 'models');
-    const onProgress = ({ done, total }: { done: number; total: number }): void =>
-      log.info({ model: at, done, total }, 'fetching');
-    return fromS3(source.s3, sha256, at, modelCache({ directory, registry }), { signal, onProgress });
-  }
-  const reason = 'it needs a persistentVolumeClaim, s3 or oci';
-  throw new QuintetError('MODEL_MISSING', { uri: 'without a source', reason, field: at });
-}
-
-function onVolumeAt(
-  { directory, persistentVolumeClaim: claim, oci }: ModelSpec['source'],
-  at: string,
-): string | undefined {
-  if (directory !== undefined) return directory;
-  if (claim) return join(claimsRoot, claim.claimName, claim.path);
-  return oci && join(imagesRoot, `${at}.source.oci`, oci.path);
+  const place = source.directory === undefined ? placeOf(source, `${at}.source`) : { path: source.directory };
+  if ('path' in place) return fromVolume(place.path, sha256, signal);
+  const directory = join(process.env['QUINTET_CACHE'] ?? '/tmp/quintet-cache', 'models');
+  const onProgress = ({ done, total }: { done: number; total: number }): void =>
+    log.info({ model: at, done, total }, 'fetching');
+  return fromS3(place, sha256, modelCache({ directory, registry }), { signal, onProgress });
 }
 
 /** Not copied: a volume is on the node already, and large models keep their weights in files beside. */
@@ -153,22 +147,11 @@ async function fromVolume(
 
 /** The object, and the files of its tokenizer from the same folder of the bucket. */
 async function fromS3(
-  s3: NonNullable<ModelSpec['source']['s3']>,
+  { key, object: objectAt }: Extract<Place, { key: string }>,
   sha256: string | undefined,
-  at: string,
   cache: ReturnType<typeof modelCache>,
   options: { signal: AbortSignal; onProgress: (progress: { done: number; total: number }) => void },
 ): Promise<ModelFiles & { digest: string }> {
-  const { bucket, key, endpoint, region } = s3;
-  const credentials = s3.secretRef && credentialsAt(`${secretsRoot}/${at}.source.s3.secretRef`);
-  const objectAt = (name: string) =>
-    s3Source({
-      bucket,
-      key: name,
-      ...(endpoint && { endpoint }),
-      ...(region && { region }),
-      ...(credentials && { credentials }),
-    });
   const fetchOne = async (name: string, digest?: string) => {
     const object = objectAt(name);
     try {
@@ -193,11 +176,6 @@ async function fromS3(
     }),
   );
   return { model: model.path, tokenizer, digest: model.sha256 };
-}
-
-function credentialsAt(folder: string): { accessKeyId: string; secretAccessKey: string } {
-  const read = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8').trim();
-  return { accessKeyId: read('AWS_ACCESS_KEY_ID'), secretAccessKey: read('AWS_SECRET_ACCESS_KEY') };
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,26 +1,9 @@
 // The file of a model: on a mounted claim, in a mounted image, or fetched from S3 once for all pods of the node; its digest checked before anything is loaded.
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { claimsRoot, imagesRoot, secretsRoot } from '@quintet/crds';
-import { modelCache, QuintetError, type Registry, s3Source } from '@quintet/runtime';
-import { z } from 'zod';
-
-/** As the custom resource spells it. */
-export const modelSource = z.looseObject({
-  persistentVolumeClaim: z.object({ claimName: z.string(), path: z.string().default('') }).optional(),
-  s3: z
-    .looseObject({
-      bucket: z.string(),
-      key: z.string(),
-      endpoint: z.string().optional(),
-      region: z.string().optional(),
-      secretRef: z.looseObject({ name: z.string() }).optional(),
-    })
-    .optional(),
-  oci: z.looseObject({ image: z.string(), path: z.string() }).optional(),
-});
+import { modelCache, placeOf, QuintetError, type Registry, type SourceSpec } from '@quintet/runtime';
 
 export interface ModelFile {
   path: string;
@@ -30,7 +13,7 @@ export interface ModelFile {
 }
 
 export interface FileOptions {
-  source: z.output<typeof modelSource>;
+  source: SourceSpec;
   sha256?: string | undefined;
   /** Where the spec has the source, such as `model.source`: Secrets and images are mounted by it. */
   at: string;
@@ -49,43 +32,27 @@ export interface FileOptions {
 
 /** Throws `MODEL_MISSING` or `MODEL_DAMAGED`. */
 export async function openModelFile(options: FileOptions): Promise<ModelFile> {
-  const { source, sha256, claims = claimsRoot, images = imagesRoot } = options;
-  const { persistentVolumeClaim: claim, s3, oci } = source;
-  if (claim) return onVolume(join(claims, claim.claimName, claim.path), sha256, options);
-  if (oci) return onVolume(join(images, `${options.at}.oci`, oci.path), sha256, options, true);
-  if (s3) {
-    const credentials = s3.secretRef && credentialsAt(`${secretsRoot}/${options.at}.s3.secretRef`);
-    const { bucket, key, endpoint, region } = s3;
-    const from = s3Source({
-      bucket,
-      key,
-      ...(endpoint && { endpoint }),
-      ...(region && { region }),
-      ...(credentials && { credentials }),
+  const { source, sha256, at, claims, images } = options;
+  const place = placeOf(source, at, { ...(claims && { claims }), ...(images && { images }) });
+  if ('path' in place) return onVolume(place.path, sha256, options, place.isImage || sha256 !== undefined);
+  const from = place.object(place.key);
+  try {
+    const model = await modelCache({ directory: options.directory, registry: options.registry }).fetch(from, {
+      ...(sha256 && { sha256 }),
+      signal: options.signal,
+      onProgress: ({ done, total }) => options.onProgress(`fetching ${from.uri}: ${share(done, total)}`),
     });
-    try {
-      const model = await modelCache({ directory: options.directory, registry: options.registry }).fetch(from, {
-        ...(sha256 && { sha256 }),
-        signal: options.signal,
-        onProgress: ({ done, total }) => options.onProgress(`fetching ${from.uri}: ${share(done, total)}`),
-      });
-      return { path: model.path, digest: model.sha256, size: model.size };
-    } finally {
-      from.close?.();
-    }
+    return { path: model.path, digest: model.sha256, size: model.size };
+  } finally {
+    from.close?.();
   }
-  throw new QuintetError('MODEL_MISSING', {
-    uri: 'without a source',
-    reason: 'it needs a persistentVolumeClaim, s3 or oci',
-    field: options.at,
-  });
 }
 
 async function onVolume(
   path: string,
   sha256: string | undefined,
   options: FileOptions,
-  byContent = sha256 !== undefined,
+  byContent: boolean,
 ): Promise<ModelFile> {
   const uri = path;
   const info = await stat(path).catch((error: unknown) => {
@@ -112,11 +79,6 @@ async function onVolume(
   if (sha256 !== undefined && actual !== sha256.toLowerCase())
     throw new QuintetError('MODEL_DAMAGED', { uri, actual, expected: sha256 });
   return { path, digest: actual, size: info.size };
-}
-
-function credentialsAt(folder: string): { accessKeyId: string; secretAccessKey: string } {
-  const read = (name: string) => readFileSync(`${folder}/${name}`, 'utf8').trim();
-  return { accessKeyId: read('AWS_ACCESS_KEY_ID'), secretAccessKey: read('AWS_SECRET_ACCESS_KEY') };
 }
 
 function share(done: number, total: number): string {

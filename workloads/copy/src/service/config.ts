@@ -1,8 +1,7 @@
 // What the engine can be told: the blocks of the custom resource it obeys, spelled as there. Decimals come as text.
 import { secretsRoot } from '@quintet/crds';
-import { duration } from '@quintet/runtime';
+import { duration, sourceSpec } from '@quintet/runtime';
 import { z } from 'zod';
-import { modelSource } from '../models/file.ts';
 
 const decimal = (least: number, most: number) => z.coerce.number().min(least).max(most);
 const terms = (most: number) => z.array(z.string().min(1).max(256)).max(most).default([]);
@@ -14,7 +13,7 @@ export const config = z.object({
   runtime: z.enum(['LlamaCpp', 'Onnx', 'OpenAI', 'Managed', 'Template']).default('LlamaCpp'),
   model: z
     .looseObject({
-      source: modelSource,
+      source: sourceSpec,
       sha256: z.string().optional(),
       revision: z.string().max(128).optional(),
       contextTokens: z.int().min(128).max(1_048_576).default(2048),
@@ -24,7 +23,7 @@ export const config = z.object({
     .optional(),
   gpu: z.looseObject({ policy: z.enum(['Required', 'Preferred', 'None']).default('None') }).prefault({}),
   adapters: z
-    .array(z.looseObject({ name: z.string().min(1).max(63), source: modelSource, scale: decimal(0, 100).default(1) }))
+    .array(z.looseObject({ name: z.string().min(1).max(63), source: sourceSpec, scale: decimal(0, 100).default(1) }))
     .max(32)
     .default([]),
   openai: z
@@ -116,7 +115,7 @@ export const config = z.object({
     .optional(),
   semanticCache: z
     .looseObject({
-      embedding: z.looseObject({ source: modelSource, sha256: z.string().optional() }),
+      embedding: z.looseObject({ source: sourceSpec, sha256: z.string().optional() }),
       minSimilarity: decimal(0, 1).default(0.97),
     })
     .optional(),

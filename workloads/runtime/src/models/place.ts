@@ -26,17 +26,25 @@ export const sourceSpec = z.looseObject({
 
 export type SourceSpec = z.output<typeof sourceSpec>;
 
-/** A file or folder of a volume, or a key in a bucket, which may be what its folder begins with. */
-export type Place = { readonly path: string } | { readonly key: string; readonly object: (key: string) => ModelSource };
+/** A file or folder of a claim or an image, or a key in a bucket, which may be what its folder begins with. */
+export type Place =
+  | { readonly path: string; readonly isImage: boolean }
+  | { readonly key: string; readonly object: (key: string) => ModelSource };
 
 /**
  * @param at Where the spec has the source, such as `embedding.source`: Secrets and images are mounted by it.
+ * @param mounts Folders that claims and images are mounted in.
  * @throws QuintetError `MODEL_MISSING` where it names none.
  */
-export function placeOf({ persistentVolumeClaim: claim, oci, s3 }: SourceSpec, at: string): Place {
-  if (claim) return { path: join(claim.directory ?? join(claimsRoot, claim.claimName), claim.path) };
-  if (oci) return { path: join(oci.directory ?? join(imagesRoot, `${at}.oci`), oci.path) };
-  if (!s3) throw new QuintetError('MODEL_MISSING', { uri: 'without a source', reason: 'none is named', field: at });
+export function placeOf(
+  { persistentVolumeClaim: claim, oci, s3 }: SourceSpec,
+  at: string,
+  { claims = claimsRoot, images = imagesRoot }: { claims?: string; images?: string } = {},
+): Place {
+  if (claim) return { path: join(claim.directory ?? join(claims, claim.claimName), claim.path), isImage: false };
+  if (oci) return { path: join(oci.directory ?? join(images, `${at}.oci`), oci.path), isImage: true };
+  const reason = 'it needs a persistentVolumeClaim, s3 or oci';
+  if (!s3) throw new QuintetError('MODEL_MISSING', { uri: 'without a source', reason, field: at });
   const { bucket, key, endpoint, region, secretRef } = s3;
   const credentials = secretRef && credentialsAt(secretRef.directory ?? `${secretsRoot}/${at}.s3.secretRef`);
   const object = (name: string) =>
