@@ -27,6 +27,7 @@ import {
   name,
   ordered,
   percentage,
+  type Rule,
   ruled,
   set,
   sha256,
@@ -50,6 +51,15 @@ const valueMetrics = ['RMSE', 'MAE', 'R2'] as const;
 
 /** A column is called what the file calls it. */
 const columnName = () => text(256);
+
+/** Rules that durations, where they are given, are no `0s`: what has no time ends before it begins. */
+const lasting = <M extends string>(...members: M[]): Rule<{ readonly [member in M]?: string }>[] =>
+  members.map((member) => ({
+    cel: `!has(self.${member}) || self.${member}.matches('[1-9]')`,
+    holds: ({ [member]: value }) => value === undefined || /[1-9]/.test(value),
+    message: `${member} must be above zero, such as 10m`,
+    field: [member],
+  }));
 
 const dataset = ruled(
   z.object({
@@ -212,11 +222,13 @@ const spec = ruled(
     objective: objective.prefault({}).describe('What is sought.'),
     search: search.prefault({}).describe('How it is sought.'),
     validation: validation.prefault({}).describe('How it is judged.'),
-    budget: z
-      .object({
+    budget: ruled(
+      z.object({
         time: duration().default('30m').describe('Wall time, kept within 5 %.'),
         evaluations: int(1, 10_000_000).exactOptional().describe('Most pipelines that are evaluated.'),
-      })
+      }),
+      ...lasting('time'),
+    )
       .prefault({})
       .describe('The first that is reached ends the search.'),
     earlyStopping: z
@@ -226,8 +238,8 @@ const spec = ruled(
       })
       .prefault({})
       .describe('Ends a search that has stalled.'),
-    evaluation: z
-      .object({
+    evaluation: ruled(
+      z.object({
         timeLimit: duration().default('30m').describe('Longest evaluation of one fold.'),
         retries: int(0, 20).default(2).describe('How often a failed one is tried again.'),
         racing: toggle().default('Enabled').describe('Stops pipelines early that cannot win.'),
@@ -236,7 +248,9 @@ const spec = ruled(
           .describe(
             'Most JavaScript heap of one evaluation; memory of native libraries is bounded by the pod alone. Left out, what the worker has.',
           ),
-      })
+      }),
+      ...lasting('timeLimit'),
+    )
       .prefault({})
       .describe('One evaluation.'),
     ensemble: z
@@ -260,13 +274,15 @@ const spec = ruled(
       .object({ postgres: connection().describe('Postgres.') })
       .exactOptional()
       .describe("Model registry. Left out, the chart's own Postgres."),
-    caches: z
-      .object({
+    caches: ruled(
+      z.object({
         evaluation: duration()
           .default('12h')
           .describe('Scores and fitted models of pipelines, by what they follow from.'),
         dataset: duration().default('24h').describe('Data on the workers.'),
-      })
+      }),
+      ...lasting('evaluation', 'dataset'),
+    )
       .prefault({})
       .describe('How long Redis keeps an entry; other data has other entries. Whole runs stay in the registry.'),
     promotion: promotion.prefault({}).describe('What becomes of the winner.'),
@@ -301,6 +317,7 @@ const spec = ruled(
     message: 'search.islands must leave each island a population of four at least',
     field: ['search', 'islands'],
   },
+  ...lasting('activeDeadline'),
 );
 
 const status = z.object({
