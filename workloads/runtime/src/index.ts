@@ -22,6 +22,7 @@ export { type Engine, runEngine, startEngine } from './engine/engine.ts';
 export { asQuintetError, errorBody, logFailure, noSuchRoute } from './engine/errorHandler.ts';
 export { type Readiness, readiness } from './engine/readiness.ts';
 export { readInput, remedies } from './engine/remedies.ts';
+export { upgrades } from './engine/upgrades.ts';
 export {
   type ErrorBody,
   type ErrorCode,

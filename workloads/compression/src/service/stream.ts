@@ -1,9 +1,7 @@
 // Text in chunks over a WebSocket, compressed parts out as soon as they are whole. The socket is not read while answers wait
 // to be sent, so a slow reader slows its writer and costs no memory here.
 
-import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import { type EngineServer, isQuintetError, QuintetError } from '@quintet/runtime';
+import { type EngineServer, isQuintetError, QuintetError, upgrades } from '@quintet/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { type Chunk, chunker } from '../chunks.ts';
@@ -31,16 +29,7 @@ export function streamRoute(
 ): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxMessageSize });
   const streams = new WeakMap<WebSocket, { end: () => void }>();
-  const upgrades = new WeakMap<IncomingMessage, { socket: Socket; head: Buffer }>();
-  // An upgrade passes through the routes as any request does: token, limits and errors are those of all routes.
-  server.server.on('upgrade', (raw: IncomingMessage, socket: Socket, head: Buffer) => {
-    const response = new ServerResponse(raw);
-    response.assignSocket(socket);
-    response.on('finish', () => socket.end());
-    socket.on('error', () => socket.destroy());
-    upgrades.set(raw, { socket, head });
-    server.routing(raw, response);
-  });
+  const upgradeOf = upgrades(server);
   let ending = false;
   // Before the server waits for its connections: streams are among them, and none would end of itself.
   server.addHook('preClose', async () => {
@@ -56,14 +45,11 @@ export function streamRoute(
     sockets.close();
   });
   server.get('/v1/stream', { schema: { hide: true }, config: { lasting: true } }, (request, reply) => {
-    const upgrade = upgrades.get(request.raw);
-    if (!upgrade) throw new QuintetError('INVALID_REQUEST', { reason: 'this address speaks WebSocket only' });
+    const upgrade = upgradeOf(request.raw);
     if (sockets.clients.size >= maxConnections())
       throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: sockets.clients.size, retryAfter: 5 });
     if (ending) throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: 0, retryAfter: 1 });
-    reply.hijack();
-    reply.raw.detachSocket(upgrade.socket);
-    sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
+    sockets.handleUpgrade(request.raw, upgrade.take(reply), upgrade.head, (socket) => {
       streams.set(socket, serve(socket, request.identity.tenant, compressor));
     });
   });

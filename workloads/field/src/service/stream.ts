@@ -1,8 +1,6 @@
 // Queries over a WebSocket, at the rate of a haptic loop: points as bytes, solves and the choice of a solution as JSON. The
 // socket is not read while many answers wait, so a client that asks too fast slows itself.
-import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import { asQuintetError, type EngineServer, isQuintetError, QuintetError } from '@quintet/runtime';
+import { asQuintetError, type EngineServer, isQuintetError, QuintetError, upgrades } from '@quintet/runtime';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import type { Queries } from './queries.ts';
@@ -30,16 +28,7 @@ const pingEvery = 30_000;
 
 export function streamRoute(server: EngineServer, queries: () => Queries, maxConnections: number): void {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: mostMessage });
-  const upgrades = new WeakMap<IncomingMessage, { socket: Socket; head: Buffer }>();
-  // An upgrade passes through the routes as any request does: token, limits and errors are those of all routes.
-  server.server.on('upgrade', (raw: IncomingMessage, socket: Socket, head: Buffer) => {
-    const response = new ServerResponse(raw);
-    response.assignSocket(socket);
-    response.on('finish', () => socket.end());
-    socket.on('error', () => socket.destroy());
-    upgrades.set(raw, { socket, head });
-    server.routing(raw, response);
-  });
+  const upgradeOf = upgrades(server);
   const silent = new WeakSet<WebSocket>();
   const heartbeat = setInterval(() => {
     for (const each of sockets.clients) {
@@ -54,14 +43,12 @@ export function streamRoute(server: EngineServer, queries: () => Queries, maxCon
     sockets.close();
   });
   server.get('/v1/stream', { schema: { hide: true } }, (request, reply) => {
-    const upgrade = upgrades.get(request.raw);
-    if (!upgrade) throw new QuintetError('INVALID_REQUEST', { reason: 'this address speaks WebSocket only' });
+    const upgrade = upgradeOf(request.raw);
     if (sockets.clients.size >= maxConnections)
       throw new QuintetError('OVERLOADED', { queue: 'streams', waiting: sockets.clients.size, retryAfter: 5 });
-    reply.hijack();
-    reply.raw.detachSocket(upgrade.socket);
-    sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, (socket) => {
-      upgrade.socket.setNoDelay(true);
+    const connection = upgrade.take(reply);
+    sockets.handleUpgrade(request.raw, connection, upgrade.head, (socket) => {
+      connection.setNoDelay(true);
       for (const event of ['pong', 'message']) socket.on(event, () => silent.delete(socket));
       serve(socket, request.identity.tenant, queries());
     });
