@@ -148,7 +148,7 @@ describe('an activator', () => {
   });
 
   it('answers 503 with Retry-After to what it cannot hold, and when nobody came in time', async () => {
-    const { one, url } = await activator({ room: { requests: 1, bytes: 1e6 }, holdMs: 300 });
+    const { one, url } = await activator({ room: { requests: 1, bytes: 1e6 }, holdMs: 2_000 });
     const first = fetch(url);
     await waits(one, 1);
     const second = await fetch(url, { method: 'POST', body: 'y' });

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { compressionService } from '@quintet/crds';
 import { Registry } from 'prom-client';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Client } from '../kube/client.ts';
 import { Cache } from '../kube/store.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
@@ -320,7 +320,7 @@ describe('the autoscaler', () => {
     // Whoever reconciles meanwhile finds the count as it was.
     expect([scaling()?.replicas, marked.length, changed]).toEqual([5, 0, []]);
     write();
-    await vi.waitFor(() => expect(changed).toHaveLength(1));
+    await expect.poll(() => changed).toHaveLength(1);
     expect([scaling()?.replicas, marked.length]).toEqual([1, 4]);
   });
 

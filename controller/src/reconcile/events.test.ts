@@ -34,13 +34,15 @@ function resource(name: string): KubeObject {
   return { apiVersion: 'test.dev/v1', kind: 'Thing', metadata: { name, namespace: 'a', uid: `uid-${name}` } };
 }
 
+const until = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 5 });
+
 function events(): StoredEvent[] {
   return server.all(eventType) as StoredEvent[];
 }
 
 test('an event names its resource, reason and note', async () => {
   recorder().record(resource('one'), { type: 'Warning', reason: 'NameConflict', message: 'rename it' });
-  await vi.waitFor(() => expect(events()).toHaveLength(1));
+  await until(() => expect(events()).toHaveLength(1));
   expect(events()[0]).toMatchObject({
     type: 'Warning',
     reason: 'NameConflict',
@@ -56,9 +58,9 @@ test('the same event again is counted in a series, not written anew', async () =
   const notes = recorder();
   const note = { type: 'Normal', reason: 'Ready', message: 'fine' } as const;
   notes.record(resource('one'), note);
-  await vi.waitFor(() => expect(events()).toHaveLength(1));
+  await until(() => expect(events()).toHaveLength(1));
   for (let i = 0; i < 9; i++) notes.record(resource('one'), note);
-  await vi.waitFor(() => expect(events()[0]?.series?.count).toBe(10));
+  await until(() => expect(events()[0]?.series?.count).toBe(10));
   expect(events()).toHaveLength(1);
   expect(server.writes.length).toBeLessThan(6);
 });
@@ -69,7 +71,7 @@ test('one resource that changes its mind all the time cannot flood the server', 
   for (let i = 0; i < 100; i++)
     notes.record(resource('noisy'), { type: 'Normal', reason: 'Flap', message: `turn ${i}` });
   notes.record(resource('calm'), { type: 'Normal', reason: 'Ready', message: 'fine' });
-  await vi.waitFor(() => expect(events().map(({ regarding }) => regarding.name)).toContain('calm'));
+  await until(() => expect(events().map(({ regarding }) => regarding.name)).toContain('calm'));
   expect(events()).toHaveLength(26);
   expect(dropped).toBe(75);
 });
@@ -78,9 +80,9 @@ test('all resources together write no faster than the rate', async () => {
   let now = 0;
   const notes = recorder({ rate: 10, burst: 5, now: () => new Date(now) });
   for (let i = 0; i < 30; i++) notes.record(resource(`r${i}`), { type: 'Normal', reason: 'Ready', message: 'fine' });
-  await vi.waitFor(() => expect(events()).toHaveLength(5));
+  await until(() => expect(events()).toHaveLength(5));
   now = 1000;
-  await vi.waitFor(() => expect(events()).toHaveLength(10));
+  await until(() => expect(events()).toHaveLength(10));
 });
 
 test('a server that refuses events disturbs nobody', async () => {
@@ -94,5 +96,5 @@ test('a server that refuses events disturbs nobody', async () => {
     reason: 'Ready',
     message: 'fine',
   });
-  await vi.waitFor(() => expect(dropped).toBe(1));
+  await until(() => expect(dropped).toBe(1));
 });

@@ -194,8 +194,8 @@ test('a fight over a child is slowed down, not fought at full speed', async () =
     server.put(configMaps, { ...live, data: { value: `theirs ${rounds}` } });
   }, 1);
   await new Promise((resolve) => setTimeout(resolve, 1500));
+  await until(() => expect(rounds).toBeGreaterThan(5));
   clearInterval(opponent);
-  expect(rounds).toBeGreaterThan(5);
   expect(server.writes.length - before).toBeLessThan(25);
   await until(() => expect(server.get(configMaps, 'a', 'x')).toMatchObject({ data: { value: 'ours' } }));
 });

@@ -60,7 +60,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-const until = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 10 });
+const until = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 10 });
 const ready = () =>
   statusOf(server.get(runs, 'a', 'one') ?? { apiVersion: '', kind: '', metadata: { name: '' } })?.conditions?.find(
     ({ type: each }) => each === 'Ready',

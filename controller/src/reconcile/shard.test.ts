@@ -57,7 +57,7 @@ afterEach(async () => {
 
 const isSeen = (namespace: string) =>
   (server.get(things, namespace, 'one') as { status?: object }).status !== undefined;
-const until = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 10 });
+const until = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 10 });
 
 test('resources of other shards are left alone', async () => {
   await until(() => expect(isSeen('ours')).toBe(true));

@@ -145,10 +145,19 @@ export function condition(name: string, type: string): object | undefined {
   return statusOf(name)?.conditions?.find((one) => one.type === type);
 }
 
+/** Waits until the controller has seen all that the server has, and has nothing left to do. */
 export async function settled(): Promise<void> {
-  await vi.waitFor(() => expect(controller.queue.isIdle).toBe(true), { timeout: 5000, interval: 10 });
+  const versions = (objects: Iterable<KubeObject>) =>
+    new Map([...objects].map(({ metadata }) => [metadata.name, metadata.resourceVersion]));
+  const isOurs = ({ metadata }: KubeObject) => metadata.labels?.[labels.managedBy] === managedBy;
+  await until(() => {
+    expect(versions(known())).toEqual(versions(server.all(things)));
+    const maps = watches.own(configMaps).store.values();
+    expect(versions(maps)).toEqual(versions(server.all(configMaps).filter(isOurs)));
+    expect(controller.queue.isIdle).toBe(true);
+  });
 }
 
 export async function until(check: () => void): Promise<void> {
-  await vi.waitFor(check, { timeout: 5000, interval: 10 });
+  await vi.waitFor(check, { timeout: 15_000, interval: 10 });
 }

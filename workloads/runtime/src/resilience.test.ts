@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { QuintetError } from './errors.ts';
 import { dependency } from './resilience.ts';
 
@@ -43,6 +43,8 @@ describe('policies around a dependency', () => {
   });
 
   test('leave a failing dependency alone, and try it again after a while', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
     const registry = new Registry();
     const service = failing(3);
     const guarded = dependency('d', { retries: 0, failures: 3, openFor: 30, registry });
@@ -51,7 +53,7 @@ describe('policies around a dependency', () => {
     expect(await guarded.callOr(service.work, 'without')).toBe('without');
     expect(service.calls).toBe(3);
     expect(await registry.metrics()).toContain('quintet_dependency_up{dependency="d"} 0');
-    await new Promise((resolve) => setTimeout(resolve, 40));
+    vi.setSystemTime(Date.now() + 30);
     expect([guarded.available, guarded.healthy]).toEqual([true, false]);
     const trial = guarded.callOr(service.work, 'without');
     expect(guarded.available).toBe(false);

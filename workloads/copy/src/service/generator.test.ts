@@ -98,7 +98,7 @@ test('who joins an answer that another asked for keeps to an own deadline and ha
     yield 'text';
     return { finish: 'stop', promptTokens: 7, completionTokens: 1 };
   });
-  const late = answers(ask({ deadline: Date.now() + 20 }), never);
+  const late = answers(ask({ deadline: Date.now() + 200 }), never);
   const patient = answers(ask(), never);
   await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   go.resolve();

@@ -106,7 +106,7 @@ test('replicas bring an item back when the date has passed, and find profiles on
     await record.register(actor, [{ ...item('a', 51), profile: { name: 'Wilhelmina Featherstonehaugh' } }]);
     const named = () => replica.byProfile({ name: 'Wilhelmina Fetherstonhaugh' }, { minSimilarity: 0.85 });
     await eventually(() => expect(named()).toHaveLength(1));
-    await record.setState(actor, 'a', 'Disabled', new Date(Date.now() + 700));
+    await record.setState(actor, 'a', 'Disabled', new Date(Date.now() + 3000));
     await eventually(() => expect([...named(), ...replica.byHash(hashOf(51), 0)]).toHaveLength(0));
     await eventually(() => expect([...named(), ...replica.byHash(hashOf(51), 0)]).toHaveLength(2));
   } finally {

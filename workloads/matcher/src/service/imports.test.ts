@@ -11,7 +11,7 @@ import { batches } from './lines.ts';
 let pool: TestPool;
 beforeAll(async () => {
   pool = await startPool({
-    server: { host: '127.0.0.1', port: 0, drainDelay: '10ms', requestTimeout: '500ms' },
+    server: { host: '127.0.0.1', port: 0, drainDelay: '10ms', requestTimeout: '1s' },
     images: { maxSize: '2Mi' },
   });
 }, 120_000);

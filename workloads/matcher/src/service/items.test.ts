@@ -13,12 +13,12 @@ beforeAll(async () => {
 afterAll(() => pool?.stop());
 
 describe('items', () => {
-  test('are everywhere within two seconds: registered, disabled, enabled, deleted', async () => {
+  test('are everywhere soon: registered, disabled, enabled, deleted', async () => {
     const { id, png } = await pool.registered();
     const seen = async (wanted: boolean) => {
       const matched = async () =>
         await Promise.all([...pool.replicas.keys()].map(async (at) => (await pool.match({ image: png }, at)).matched));
-      await eventually(async () => expect(await matched()).toEqual(pool.replicas.map(() => wanted)), 2000);
+      await eventually(async () => expect(await matched()).toEqual(pool.replicas.map(() => wanted)));
     };
     await seen(true);
     await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Disabled' });
@@ -35,13 +35,13 @@ describe('items', () => {
     const seen = async () =>
       await Promise.all([0, 1].map(async (at) => (await pool.match({ image: png }, at)).matched));
     expect(await seen()).toEqual([true, true]);
-    const until = new Date(Date.now() + 4000);
+    const until = new Date(Date.now() + 6000);
     const state = { state: 'Disabled', until: until.toISOString() };
     expect(await pool.call('PUT', `/api/v1/items/${id}/state`, state)).toMatchObject({
       status: 200,
       body: { state: 'Disabled', disabledUntil: state.until },
     });
-    await eventually(async () => expect(await seen()).toEqual([false, false]), 2000);
+    await eventually(async () => expect(await seen()).toEqual([false, false]), 6000);
     await eventually(async () => expect(await seen()).toEqual([true, true]), 15_000);
     expect(Date.now()).toBeGreaterThanOrEqual(until.getTime());
     const wrong = { state: 'Disabled', until: 'tomorrow' };

@@ -185,7 +185,12 @@ test('an item that its bank’s ratio leaves out is found by no stage', async ()
     await pool.call('PUT', '/api/v1/banks/half', { enabledRatio: 1 });
     await eventually(async () => expect((await pool.match({ image: png, banks: ['half'] })).matched).toBe(true));
     await pool.call('PUT', '/api/v1/banks/half', { enabledRatio: 0.5 });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // A replica that knows what was written after it knows it too.
+    const hash = `${i}`.padStart(64, '9');
+    await pool.call('POST', '/api/v1/items', { id: `after-${i}`, hash });
+    await eventually(async () =>
+      expect((await pool.match({ hash })).matches).toContainEqual(expect.objectContaining({ item: `after-${i}` })),
+    );
     const jpeg = await sharp(png).jpeg({ quality: 60 }).toBuffer();
     const crop = await sharp(png).extract({ left: 100, top: 60, width: 360, height: 270 }).jpeg().toBuffer();
     const answers = [

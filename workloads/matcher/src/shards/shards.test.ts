@@ -89,9 +89,9 @@ describe('a pool of two shards', () => {
       expect(verdict).toMatchObject({ shards: { of: 2, missing: [] } });
     }
     for (const id of ['item-0', 'item-1']) await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Disabled' });
-    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all.slice(2)), 2000);
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all.slice(2)));
     for (const id of ['item-0', 'item-1']) await pool.call('PUT', `/api/v1/items/${id}/state`, { state: 'Enabled' });
-    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all), 2000);
+    for (const at of [0, 1]) await eventually(async () => expect(await found(at)).toEqual(all));
   });
 
   test('lets a pod keep the shard that it reads for long, and claims that ended while PostgreSQL was away be made again', async () => {
@@ -99,11 +99,11 @@ describe('a pool of two shards', () => {
     const moves: number[] = [];
     const onMove = async (own: number) => void moves.push(own);
     // Of another number of shards: the pods of the pool are none of theirs.
-    const join = (pod: string) => Shards.join({ record, pod, url: `http://${pod}`, shards: 5, lease: 1000, onMove });
+    const join = (pod: string) => Shards.join({ record, pod, url: `http://${pod}`, shards: 5, lease: 3000, onMove });
     const [slow, quick] = [await join('slow'), await join('quick')];
     try {
       await quick.serves(quick.claimed);
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await new Promise((resolve) => setTimeout(resolve, 3500));
       const third = await join('third');
       expect([slow, quick, third].map(({ claimed }) => claimed)).toEqual([0, 1, 2]);
       await third.close();

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { onDisk } from './fixtures/disk.ts';
 import { withLock } from './lock.ts';
 import { type Model, modelCache } from './models.ts';
 import { fileSource, type ModelSource } from './source.ts';
@@ -35,9 +36,10 @@ function counting(breakAfter = Number.POSITIVE_INFINITY) {
       return Readable.from(
         (async function* () {
           yield part;
-          // Time for the part to reach the disk, as in a long transfer.
-          await new Promise((resolve) => setTimeout(resolve, 50));
-          if (start + part.length < weights.length) throw new Error('connection reset');
+          if (start + part.length === weights.length) return;
+          // As in a long transfer.
+          await onDisk(place('cache'), start + part.length);
+          throw new Error('connection reset');
         })(),
       );
     },

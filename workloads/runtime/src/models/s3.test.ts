@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually, freePort } from '../testing/index.ts';
+import { onDisk } from './fixtures/disk.ts';
 import { modelCache } from './models.ts';
 import { s3Source } from './source.ts';
 
@@ -40,7 +41,8 @@ beforeEach(async () => {
     if (method === 'HEAD') return response.end();
     const cut = cuts.shift();
     if (cut === undefined) return response.end(part);
-    return response.write(part.subarray(0, cut), () => setTimeout(() => response.destroy(), 100));
+    response.write(part.subarray(0, cut));
+    return void onDisk(directory, start + cut).finally(() => response.destroy());
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
 });
