@@ -67,12 +67,21 @@ describe('tokens of a mounted Secret', () => {
     [
       'some are short, which are named all at once',
       { alice: 'tok-a', bob: 'long-0123456789abcdef\ntok-b', carol: 'long-9876543210fedcba', _admin: 'tok-admin' },
-      'shorter than 16 characters: of _admin, alice, bob; replace them in the Secret of spec.auth.secretRef',
+      'shorter than 16 characters: of _admin, alice, bob; replace them in /',
     ],
     ['a tenant has an impossible name', { 'A B': 'token-0123456789abcdef' }, 'not the name of a tenant'],
   ])('are refused at the start when %s', async (_what, files, message) => {
     await mount(files);
     await expect(tokenDirectory(root)).rejects.toThrow(message);
+  });
+
+  test('that are short are told with the field of the Secret, wherever in a spec that is', async () => {
+    const field = join(root, 'promotion.serving.auth.secretRef');
+    await mkdir(field);
+    await writeFile(join(field, 'shop'), 'short');
+    await expect(tokenDirectory(field)).rejects.toThrow(
+      'replace them in the Secret of spec.promotion.serving.auth.secretRef by longer ones',
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 // Bearer tokens from a mounted Secret: a file per tenant, one token a line. Read again when the Secret changes.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { basename } from 'node:path';
 import { readFiles, type Watch, type WatchOptions, watchPath } from '../watch.ts';
 
 /** The file whose tokens may profile, purge and heal. No Kubernetes name starts with an underscore, so no tenant can have it. */
@@ -81,11 +82,17 @@ async function load(directory: string, digest: (token: string) => Buffer): Promi
   }
   if (short.size > 0)
     throw new Error(
-      `tokens shorter than ${minimumLength} characters: of ${[...short].sort().join(', ')}; replace them in the Secret of ` +
-        'spec.auth.secretRef by longer ones, such as `openssl rand -hex 32` makes, and the pods start by themselves',
+      `tokens shorter than ${minimumLength} characters: of ${[...short].sort().join(', ')}; replace them in ${placeOf(directory)} ` +
+        'by longer ones, such as `openssl rand -hex 32` makes, and the pods start by themselves',
     );
   if (known.size === 0) throw new Error(`${directory} holds no token`);
   return known;
+}
+
+/** A Secret is mounted under the name of the field that refers to it. */
+function placeOf(directory: string): string {
+  const field = basename(directory);
+  return field.endsWith('.secretRef') ? `the Secret of spec.${field}` : directory;
 }
 
 /** The same on every replica, so that a limit shared through Redis counts one client as one. */
