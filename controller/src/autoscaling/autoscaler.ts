@@ -1,19 +1,16 @@
 // Every few seconds, as the leader: scrape the pods of every scaled resource, decide, and have what changed reconciled.
 // The reconcile alone writes the count, so no two writers ever differ about it.
-import { type AnyDefinition, parseStored } from '@quintet/crds';
 import type { Served } from '../kinds/serving/engines.ts';
 import { learntIn } from '../kinds/serving/forecast.ts';
 import type { Scaling } from '../kinds/serving/scaling.ts';
 import { forecastName, mainName } from '../kinds/serving/workload.ts';
 import { pause } from '../kube/backoff.ts';
 import { type Log, silentLog } from '../kube/log.ts';
-import { keyOf } from '../kube/paths.ts';
 import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Deployment } from '../objects/deployment.ts';
 import type { ObjectCondition, Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
-import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
 import { Account } from './account.ts';
 import { noPrices, type Prices } from './bill.ts';
 import { counts } from './bounds.ts';
@@ -28,13 +25,12 @@ import { lagMs, type Prometheus, type Question } from './prometheus.ts';
 import { type Outcome, ScaledResource } from './resource.ts';
 import { rivalOf, rivalsOf } from './rivals.ts';
 import type { Scraper, Target } from './scrape.ts';
+import { nameOf, parsed, type Service, type ServicesOptions, serviceOf, servicesOf } from './services.ts';
 import type { PodSignals } from './signals.ts';
 import { targetOf } from './targets.ts';
 
-export interface AutoscalerOptions {
-  kinds: readonly { definition: AnyDefinition; resources: Store }[];
+export interface AutoscalerOptions extends ServicesOptions {
   deployments: Store;
-  pods: Store;
   rivals: Store;
   /** Where a former leader has left what its forecasts had learnt; left out: nowhere. */
   configMaps?: Store;
@@ -51,8 +47,6 @@ export interface AutoscalerOptions {
   /** The count or its reason changed: reconcile this one. */
   onChange: (kind: string, key: string) => void;
   onEvent?: (resource: KubeObject, note: EventNote) => void;
-  /** Left out: every namespace. */
-  isOurs?: (namespace: string) => boolean;
   prices?: Prices;
   metrics?: ScalingMetrics;
   log?: Log;
@@ -85,8 +79,7 @@ export class Autoscaler {
   readonly #history = new History();
   readonly #states = new Map<string, State>();
   /** What may have no pods, by its Service. */
-  readonly #sleepers = new Map<string, { definition: AnyDefinition; key: string; resources: Store }>();
-  readonly #parsed = new WeakMap<KubeObject, Served>();
+  readonly #sleepers = new Map<string, Service>();
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #lastCycle: number | undefined;
@@ -121,11 +114,12 @@ export class Autoscaler {
   /** Requests wait for this Service: a pod is asked for now, not at the next look. */
   wake(service: string): void {
     const sleeper = this.#sleepers.get(service);
-    const stored = sleeper?.resources.get(sleeper.key);
-    if (!sleeper || !stored || this.#stop.signal.aborted) return;
-    const id = `${sleeper.definition.kind} ${sleeper.key}`;
+    if (!sleeper || this.#stop.signal.aborted) return;
+    const { id, key, definition } = sleeper;
     if (this.#states.get(id)?.scaled.scaling?.replicas !== 0) return;
-    const candidate = this.#candidate(sleeper.definition, stored);
+    const stored = this.#options.kinds.find((each) => each.definition === definition)?.resources.get(key);
+    const found = stored && serviceOf(definition, stored, this.#options);
+    const candidate = found && candidateOf(found);
     if (candidate) this.#attempt(candidate, this.#now(), new Map(), rivalsOf(this.#options.rivals));
   }
 
@@ -177,31 +171,15 @@ export class Autoscaler {
   #candidates(): Candidate[] {
     const found: Candidate[] = [];
     this.#sleepers.clear();
-    for (const { definition, resources } of this.#options.kinds) {
-      for (const stored of resources.values()) {
-        const candidate = this.#candidate(definition, stored);
-        if (!candidate) continue;
-        found.push(candidate);
-        const { key, resource } = candidate;
-        const service = resource.spec.autoscaling?.minReplicas === 0 && this.#options.fronts?.serviceOf(resource);
-        if (service) this.#sleepers.set(service, { definition, key, resources });
-      }
+    for (const service of servicesOf(this.#options)) {
+      const candidate = candidateOf(service);
+      if (!candidate) continue;
+      found.push(candidate);
+      const { resource } = candidate;
+      const sleeper = resource.spec.autoscaling?.minReplicas === 0 && this.#options.fronts?.serviceOf(resource);
+      if (sleeper) this.#sleepers.set(sleeper, service);
     }
     return found;
-  }
-
-  /** Undefined for what is not scaled by us. */
-  #candidate(definition: AnyDefinition, stored: KubeObject): Candidate | undefined {
-    const { namespace = '', name, deletionTimestamp } = stored.metadata;
-    const { spec } = stored as KubeObject & { spec?: { autoscaling?: unknown; suspend?: boolean } };
-    if (!spec?.autoscaling || spec.suspend || deletionTimestamp) return undefined;
-    if (this.#options.isOurs && !this.#options.isOurs(namespace)) return undefined;
-    const resource = this.#parse(definition, stored);
-    if (!resource) return undefined;
-    const index = resourceIndexKey(definition.kind, namespace, labelValue(name));
-    const pods = this.#options.pods.by(resourceIndex, index) as readonly Pod[];
-    const key = keyOf(stored.metadata);
-    return { id: `${definition.kind} ${key}`, key, resource, pods };
   }
 
   /** Who asks for GPUs, beginning from what was decided last or runs. */
@@ -220,19 +198,6 @@ export class Autoscaler {
       this.#update(candidate, ...rest);
     } catch (error) {
       this.#log.warn({ err: error, key: candidate.key, kind: candidate.resource.kind }, 'no decision on its scale');
-    }
-  }
-
-  /** What cannot be read is the reconcile's to report. */
-  #parse(definition: AnyDefinition, stored: KubeObject): Served | undefined {
-    const known = this.#parsed.get(stored);
-    if (known) return known;
-    try {
-      const resource = parseStored(definition, stored) as Served;
-      this.#parsed.set(stored, resource);
-      return resource;
-    } catch {
-      return undefined;
     }
   }
 
@@ -352,12 +317,17 @@ export class Autoscaler {
     for (const id of this.#states.keys()) {
       if (ids.has(id)) continue;
       this.#states.delete(id);
-      const [kind = '', key = ''] = id.split(' ');
-      const [namespace = '', name = ''] = key.split('/');
-      this.#options.metrics?.forget({ kind, namespace, name });
+      this.#options.metrics?.forget(nameOf(id));
     }
   }
 }
 
 /** A quota, or whatever else refuses its pods. */
 const isRefusal = ({ type, status }: ObjectCondition): boolean => type === 'ReplicaFailure' && status === 'True';
+
+/** Undefined for what is not scaled by us. */
+function candidateOf(service: Service): Candidate | undefined {
+  const { spec } = service.stored as KubeObject & { spec?: { autoscaling?: unknown; suspend?: boolean } };
+  const resource = spec?.autoscaling && !spec.suspend ? parsed(service) : undefined;
+  return resource && { id: service.id, key: service.key, resource, pods: service.pods };
+}

@@ -1,7 +1,6 @@
 // Every half minute, as the leader: look at the pods of services that may be healed, and have what is to be done about them
 // written to where their engines read it.
-import { type AnyDefinition, parseDuration, parseStored } from '@quintet/crds';
-import { isReady } from '../kinds/gpu.ts';
+import { parseDuration } from '@quintet/crds';
 import type { Served } from '../kinds/serving/engines.ts';
 import { commandsOf, type Healing } from '../kinds/serving/healing.ts';
 import type { ScalingSource } from '../kinds/serving/scaling.ts';
@@ -13,7 +12,6 @@ import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Pod } from '../objects/types.ts';
 import type { EventNote } from '../reconcile/events.ts';
-import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
 import { type Anomalies, anomaliesOf } from './anomaly.ts';
 import { commandOf, type Done, factorsOf, toldOf } from './healed.ts';
 import { History } from './history.ts';
@@ -23,6 +21,7 @@ import { resized } from './rules/coldness.ts';
 import { diagnose, type HealingMemory, notDone } from './rules/index.ts';
 import type { Remedy } from './rules/rule.ts';
 import type { Scraper } from './scrape.ts';
+import { nameOf, parsed, readyEngines, type ServicesOptions, servicesOf } from './services.ts';
 import { aimsOf } from './settings.ts';
 import type { PodSignals } from './signals.ts';
 import { targetOf } from './targets.ts';
@@ -30,9 +29,7 @@ import { targetOf } from './targets.ts';
 /** The memory of a matcher is its index, of which nothing can be given up. */
 const withoutCaches: ReadonlySet<string> = new Set<Served['kind']>(['MatcherPool']);
 
-export interface HealerOptions {
-  kinds: readonly { definition: AnyDefinition; resources: Store }[];
-  pods: Store;
+export interface HealerOptions extends ServicesOptions {
   /** Where commands are put: a new leader finds those of its predecessor there. */
   configMaps: Store;
   scraper: Scraper;
@@ -45,8 +42,6 @@ export interface HealerOptions {
   /** Something is to be told: reconcile this one. */
   onChange: (kind: string, key: string) => void;
   onEvent?: (resource: KubeObject, note: EventNote) => void;
-  /** Left out: every namespace. */
-  isOurs?: (namespace: string) => boolean;
   metrics?: HealingMetrics;
   log?: Log;
   /** Milliseconds between two looks. Default 30 000. */
@@ -143,9 +138,7 @@ export class Healer {
       for (const { metadata } of resources.values()) there.add(`${definition.kind} ${keyOf(metadata)}`);
     for (const id of this.#states.keys()) {
       if (looked.has(id)) continue;
-      const [kind = '', key = ''] = id.split(' ');
-      const [namespace = '', name = ''] = key.split('/');
-      this.#options.metrics?.forget({ kind, namespace, name });
+      this.#options.metrics?.forget(nameOf(id));
       if (!there.has(id)) this.#states.delete(id);
     }
   }
@@ -162,19 +155,11 @@ export class Healer {
 
   #wards(): Ward[] {
     const wards: Ward[] = [];
-    for (const { definition, resources } of this.#options.kinds) {
-      for (const stored of resources.values()) {
-        const { namespace = '', name, deletionTimestamp } = stored.metadata;
-        if (deletionTimestamp || (this.#options.isOurs && !this.#options.isOurs(namespace))) continue;
-        const index = resourceIndexKey(definition.kind, namespace, labelValue(name));
-        const pods = (this.#options.pods.by(resourceIndex, index) as readonly Pod[]).filter(
-          (pod) => isReady(pod) && pod.metadata.labels?.['app.kubernetes.io/component'] === 'engine',
-        );
-        const resource = pods.length > 0 ? parsed(definition, stored) : undefined;
-        if (!resource?.spec.healing || resource.spec.suspend || resource.spec.healing.mode === 'None') continue;
-        const key = keyOf(stored.metadata);
-        wards.push({ id: `${definition.kind} ${key}`, key, resource, pods });
-      }
+    for (const service of servicesOf(this.#options)) {
+      const pods = readyEngines(service.pods);
+      const resource = pods.length > 0 ? parsed(service) : undefined;
+      if (!resource?.spec.healing || resource.spec.suspend || resource.spec.healing.mode === 'None') continue;
+      wards.push({ id: service.id, key: service.key, resource, pods });
     }
     return wards;
   }
@@ -300,13 +285,4 @@ function slowestOf({ spec }: Served): number | undefined {
   const { latencyP95 } = spec.objectives ?? {};
   if (latencyP95 !== undefined) return parseDuration(latencyP95);
   return spec.autoscaling && aimsOf(spec.autoscaling).find(({ type }) => type === 'LatencyP95')?.target;
-}
-
-/** What cannot be read is the reconcile's to report. */
-function parsed(definition: AnyDefinition, stored: KubeObject): Served | undefined {
-  try {
-    return parseStored(definition, stored) as Served;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,32 +1,25 @@
 // Every half minute, as the leader: hear the pods of all services, and have their status tell what they do and what they hold.
-import { type AnyDefinition, compressionService, copyEngine, matcherPool, parseStored } from '@quintet/crds';
-import { isReady } from '../kinds/gpu.ts';
+import { compressionService, copyEngine, matcherPool } from '@quintet/crds';
 import { type PodIndex, readIndexPage } from '../kinds/matcherpool/page.ts';
 import { indexOf } from '../kinds/matcherpool/status.ts';
 import type { Served } from '../kinds/serving/engines.ts';
 import type { Told } from '../kinds/serving/told.ts';
 import { pause } from '../kube/backoff.ts';
 import { type Log, silentLog } from '../kube/log.ts';
-import { keyOf } from '../kube/paths.ts';
-import type { Store } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
-import { type Pod, types } from '../objects/types.ts';
-import { labelValue, resourceIndex, resourceIndexKey } from '../reconcile/ownership.ts';
+import { types } from '../objects/types.ts';
 import type { Watches } from '../reconcile/watches.ts';
 import { History } from './history.ts';
 import { type Figures, readPage } from './page.ts';
 import { PageScraper, type ScrapeOptions } from './scrape.ts';
+import { parsed, readyEngines, type Service, type ServicesOptions, servicesOf } from './services.ts';
 import type { PodSignals } from './signals.ts';
 import { targetOf } from './targets.ts';
 import { measuredOf, TrafficNews } from './traffic.ts';
 
-export interface TellerOptions {
-  kinds: readonly { definition: AnyDefinition; resources: Store }[];
-  pods: Store;
+export interface TellerOptions extends ServicesOptions {
   /** Something is to be told: reconcile this one. */
   onChange: (kind: string, key: string) => void;
-  /** Left out: every namespace. */
-  isOurs?: (namespace: string) => boolean;
   log?: Log;
   /** Milliseconds between two looks. Default 30 000. */
   intervalMs?: number;
@@ -39,15 +32,6 @@ export interface TellerOptions {
 interface Page {
   figures: Figures;
   index: PodIndex | undefined;
-}
-
-interface Service {
-  id: string;
-  key: string;
-  kind: string;
-  resource: KubeObject;
-  definition: AnyDefinition;
-  pods: readonly Pod[];
 }
 
 interface State {
@@ -114,7 +98,9 @@ export class Teller {
    * @param spreadMs Over which those that have news are reconciled.
    */
   async look(spreadMs = 0): Promise<void> {
-    const services = this.#services();
+    const services = [...servicesOf(this.#options)]
+      .map((service) => ({ ...service, pods: readyEngines(service.pods) }))
+      .filter(({ pods }) => pods.length > 0);
     const targets = services.flatMap(({ pods }) => pods.flatMap((pod) => targetOf(pod, this.#options.port)));
     const pages = await this.#scraper.all(targets);
     if (this.#stop.signal.aborted) return;
@@ -128,9 +114,9 @@ export class Teller {
     const changed = services.filter((service) => this.#hear(service, heard, now));
     this.#forget(services);
     const gap = Math.min(apartMs, spreadMs / changed.length);
-    for (const { kind, key } of changed) {
+    for (const { definition, key } of changed) {
       if (this.#stop.signal.aborted) return;
-      this.#options.onChange(kind, key);
+      this.#options.onChange(definition.kind, key);
       if (gap > 0) await pause(gap, this.#stop.signal);
     }
   }
@@ -147,40 +133,22 @@ export class Teller {
     }
   }
 
-  /** Those that have ready pods. */
-  #services(): Service[] {
-    const services: Service[] = [];
-    for (const { definition, resources } of this.#options.kinds) {
-      const { kind } = definition;
-      for (const resource of resources.values()) {
-        const { namespace = '', name, deletionTimestamp } = resource.metadata;
-        if (deletionTimestamp || (this.#options.isOurs && !this.#options.isOurs(namespace))) continue;
-        const index = resourceIndexKey(kind, namespace, labelValue(name));
-        const pods = (this.#options.pods.by(resourceIndex, index) as readonly Pod[]).filter(
-          (pod) => isReady(pod) && pod.metadata.labels?.['app.kubernetes.io/component'] === 'engine',
-        );
-        const key = keyOf(resource.metadata);
-        if (pods.length > 0) services.push({ id: `${kind} ${key}`, key, kind, resource, definition, pods });
-      }
-    }
-    return services;
-  }
-
   /** @returns Whether there is something to tell. */
   #hear(
-    { id, kind, resource, definition, pods }: Service,
+    service: Service,
     heard: ReadonlyMap<string, { signals: PodSignals; index: PodIndex | undefined }>,
     now: number,
   ): boolean {
+    const { id, definition, stored, pods } = service;
     const said = pods.flatMap(({ metadata }) => heard.get(metadata.uid ?? '') ?? []);
     if (said.length === 0) return false;
-    const state = this.#stateOf(id, resource);
+    const state = this.#stateOf(id, stored);
     state.partial = said.length < pods.length ? state.partial + 1 : 0;
     const isTrusted = state.partial === 0 || state.partial > mostPartial;
     const measured = isTrusted ? measuredOf(said.map(({ signals }) => signals)) : undefined;
     const isNews = measured !== undefined && state.news.note(measured, now);
     const indexes = said.flatMap((each) => each.index ?? []);
-    const index = kind === 'MatcherPool' ? this.#indexOf(definition, resource, indexes) : undefined;
+    const index = definition.kind === 'MatcherPool' ? shardsOf(service, indexes) : undefined;
     const before = state.told;
     const traffic = state.news.told;
     state.told = { ...before, ...(traffic && { traffic }), ...(index && { index }) };
@@ -197,16 +165,6 @@ export class Teller {
     return state;
   }
 
-  #indexOf(definition: AnyDefinition, stored: KubeObject, pods: readonly PodIndex[]): Told['index'] {
-    try {
-      const { spec } = parseStored(definition, stored) as Extract<Served, { kind: 'MatcherPool' }>;
-      return indexOf(pods, spec.index.shards);
-    } catch {
-      // What cannot be read is the reconcile's to report.
-      return undefined;
-    }
-  }
-
   #forget(services: readonly Service[]): void {
     const ids = new Set(services.map(({ id }) => id));
     for (const id of this.#states.keys()) if (!ids.has(id)) this.#states.delete(id);
@@ -216,4 +174,9 @@ export class Teller {
 /** By a leader before this one. */
 function toldBefore({ status: { traffic, index } = {} }: KubeObject & { status?: Told }): Told {
   return { ...(traffic && { traffic }), ...(index && { index }) };
+}
+
+function shardsOf(service: Service, pods: readonly PodIndex[]): Told['index'] {
+  const resource = parsed(service) as Extract<Served, { kind: 'MatcherPool' }> | undefined;
+  return resource && indexOf(pods, resource.spec.index.shards);
 }

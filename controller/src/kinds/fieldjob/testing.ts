@@ -1,10 +1,11 @@
 // FieldJobs for table tests, and what is observed of them as their steps complete.
 import { fieldJob as definition, type FieldJob, parseStored } from '@quintet/crds';
 import type { KubeObject } from '../../kube/types.ts';
+import type { Kind } from '../../reconcile/kind.ts';
 import { type ObservedBuilder, observed } from '../testing.ts';
 import { fieldJob } from './index.ts';
 
-export const kind = fieldJob({ image: 'example.test/field:1' });
+export const kind: Kind<FieldJob> = fieldJob({ image: 'example.test/field:1' });
 
 /** What the steps say at their ends. */
 export const plan = {
