@@ -2,7 +2,7 @@
 // slow backend, each put right without a hand. Looks are half a minute apart. A cache that does not hold its load is shown on
 // processes (autoscaling-healing.api.test.ts): here the chart's Redis answers what memory does not hold.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { eventually, type Kubectl } from '../kubectl.ts';
 import { leak, World } from './faults.ts';
@@ -12,7 +12,8 @@ import { freshNamespace, sharedCluster } from './shared.ts';
 const namespace = 'e2e-healing';
 const lookMs = 30_000;
 const limit = 2 ** 30;
-const targetMs = 2_000;
+/** A busy machine alone makes nobody so slow; the backend that slows down is slower. */
+const targetMs = 5_000;
 let kubectl: Kubectl;
 let services: Services;
 let world: World;
@@ -78,6 +79,12 @@ const done = (name: string, holds: (notes: string[]) => boolean, minutes: number
       describe: () => kubectl.run(['get', 'events,pods,pdb', '-n', namespace]),
     },
   );
+/** Not at one moment: of ten seconds of a busy machine all answers may be slow. */
+const answersAreFast = (minutes: number) =>
+  eventually('answers of slow are fast again', async () => (await world.said('slow')).p95 < targetMs, {
+    timeoutMs: minutes * 60_000,
+    everyMs: 2_000,
+  });
 const actions = (notes: string[]) => notes.map((note) => note.slice(0, note.indexOf(':')));
 const names = ['well', 'leaks', 'slow', 'fails'];
 
@@ -99,6 +106,11 @@ beforeAll(async () => {
   await world.load({ name: 'slow', url: slow, path: '/v1/completions', clients: 16, pauseMs: 300 });
   await world.load({ name: 'fails', url: fails, path: '/v1/completions', clients: 4, pauseMs: 200 });
 }, 400_000);
+
+// Its load would go on beside the suites that follow.
+afterAll(async () => {
+  await kubectl?.run(['delete', 'namespace', namespace, '--ignore-not-found', '--wait=false']);
+});
 
 const isReady = ({ status }: ServedPod): boolean =>
   status.conditions?.some(({ type, status: state }) => type === 'Ready' && state === 'True') ?? false;
@@ -168,10 +180,7 @@ describe('with faults', () => {
   it('a backend that slows down under many requests is asked for fewer at once, until answers are fast again', async () => {
     const notes = await done('slow', (all) => all.length > 0, 8);
     expect(notes[0]).toMatch(/^resizeBatch: too slow, 50 % of the items at once: 95 % of answers took up to/);
-    await eventually('answers are fast again', async () => (await world.said('slow')).p95 < targetMs, {
-      timeoutMs: 480_000,
-      everyMs: 2_000,
-    });
+    await answersAreFast(8);
     expect((await healed('slow')).filter((note) => /did not help/.test(note))).toEqual([]);
   }, 1_200_000);
 
@@ -180,7 +189,7 @@ describe('with faults', () => {
     await sleep(4 * lookMs);
     expect(await Promise.all(names.map(healed))).toEqual(before);
     expect(await healed('well')).toEqual([]);
-    expect((await world.said('slow')).p95).toBeLessThan(targetMs);
+    await answersAreFast(2);
     expect(await memoryShare('leaks')).toBeLessThan(0.6);
     console.log(names.map((name, i) => `${name}: ${before[i]?.join('; ') || 'nothing'}`).join('\n'));
   }, 300_000);

@@ -43,7 +43,7 @@ const script = `
     if (path.startsWith('/slow')) {
       atOnce += 1;
       // More than ten at once are too many for it.
-      await sleep(state.slow ? (atOnce > 10 ? 320 : 40) * atOnce : 200);
+      await sleep(state.slow ? (atOnce > 10 ? 480 : 40) * atOnce : 200);
       atOnce -= 1;
     }
     response.setHeader('content-type', 'text/event-stream');
