@@ -30,9 +30,8 @@ if (major < 24 || (fromSource && !process.execArgv.includes('--conditions=source
     env: { ...process.env, QUINTET_STARTED: 'true' },
   });
   if (underNpx) whenOrphaned(() => child.kill('SIGTERM'));
-  // A terminal sends Ctrl-C to both: the one that computes decides what becomes of it.
-  process.on('SIGINT', () => {});
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // A terminal sends Ctrl-C to both: the one that computes decides what becomes of it, and takes two at once for one.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.once('error', (error) => {
     console.error(error.message);
     process.exitCode = 1;

@@ -49,6 +49,9 @@ describe('the command line', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, 'churn.csv'), `id,calls,churned\n${rows.join('\n')}\n`);
     const evolved = await quintet('evolve', 'churn.csv', '--target', 'churned', '--budget', '5s', '--workers', '1');
     expect(evolved).toMatchObject({ code: 0, out: expect.stringMatching(/RocAUC .*more is better[^]*model\.quintet/) });
+    expect(evolved.err.match(/^churn\.csv: suspect: .*$/gm)).toContain(
+      'churn.csv: suspect: calls alone predicts churned (1.0000 of 1)',
+    );
     const { code, out, err } = await quintet('predict', 'model/model.quintet', 'churn.csv');
     expect({ code, err }).toMatchObject({ code: 0, err: expect.stringContaining('120 rows predicted') as string });
     expect(out.trimEnd().split('\n')).toHaveLength(121);
@@ -61,6 +64,7 @@ describe('the command line', { timeout: 120_000 }, () => {
     expect(await to('churn.csv')).toMatchObject({ code: 2, err: expect.stringMatching(/^--out: churn\.csv is read/) });
     expect(readFileSync(join(folder, 'churn.csv'), 'utf8')).toBe(`${header}${rows.join('\n')}\n`);
     expect(await to('model')).toMatchObject({ code: 2, err: '--out: model is a folder, not a file\n' });
+    expect(await quintet('predict', 'model', 'churn.csv')).toMatchObject({ code: 2, err: 'model: this is a folder\n' });
     expect(await to('/proc/x.csv')).toMatchObject({
       code: 75,
       err: expect.stringMatching(/^OutputUnwritable: --out: \/proc\/x\.csv cannot be written: [^\n]*\n$/) as string,

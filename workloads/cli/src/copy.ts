@@ -3,6 +3,7 @@ import { type CopyAnswer, writeLocally } from '@quintet/copy';
 import { InvalidResourceError } from '@quintet/crds';
 import { parseUserFile } from '@quintet/crds/userfile';
 import { parse } from 'yaml';
+import { interrupts } from './interrupts.ts';
 import { ProgressBar } from './progress.ts';
 import { checkFolder, readTextFile } from './textFile.ts';
 
@@ -18,13 +19,7 @@ export interface CopyOptions {
 
 /** @returns the exit code. Everything that went wrong has been said on standard error. */
 export async function writeCopy(file: string, options: CopyOptions): Promise<number> {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    // A second Ctrl-C does not wait.
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const { signal, stopListening } = interrupts();
   const progress = new ProgressBar(process.stderr);
   try {
     const { template, n, seed, model, prompts } = options;
@@ -40,7 +35,7 @@ export async function writeCopy(file: string, options: CopyOptions): Promise<num
       model,
       prompts,
       spec: options.engine === undefined ? undefined : specOf(options.engine, model),
-      signal: stop.signal,
+      signal,
       onProgress: (message) => progress.tell(message),
     });
     progress.end();
@@ -48,14 +43,14 @@ export async function writeCopy(file: string, options: CopyOptions): Promise<num
     return 0;
   } catch (error) {
     progress.end();
-    if (stop.signal.aborted) {
+    if (signal.aborted) {
       console.error('interrupted');
       return 130;
     }
     console.error(error instanceof Error ? error.message : String(error));
     return 2;
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stopListening();
   }
 }
 

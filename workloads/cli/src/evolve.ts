@@ -26,13 +26,19 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
     const { out, workers, cache, frozen = [] } = flags;
     const { target, task, spec } = searchOf(flags);
     const show = progressLine(file);
+    const suspect = once((suspects: LocalResult['suspects']) => {
+      for (const { text } of suspects) console.error(`${file}: suspect: ${text}`);
+    });
     const result = await inFlags(flags, () =>
       evolve({
         file,
         target,
         output: out,
         signal,
-        onProgress: show,
+        onProgress: (progress) => {
+          suspect(progress.suspects);
+          show(progress);
+        },
         ...(task && { task }),
         ...(workers !== undefined && { workers }),
         ...(cache !== undefined && { cache }),
@@ -41,6 +47,7 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
       }),
     );
     if (process.stderr.isTTY) process.stderr.write('\n');
+    suspect(result.suspects);
     for (const { column, row, text } of result.notes)
       console.error(`${file}${row === undefined ? '' : `:${row}`}: column ${column}: ${text}`);
     if (!result.ensemble)
@@ -78,13 +85,14 @@ async function inFlags<T>(flags: EvolveFlags, work: () => Promise<T>): Promise<T
   }
 }
 
-function figuresOf({ judging, score, holdout, ensemble, seconds, artifacts }: LocalResult) {
+function figuresOf({ judging, score, holdout, ensemble, seconds, suspects, artifacts }: LocalResult) {
   return {
     metric: judging.metric,
     score,
     holdout,
     pipelines: ensemble?.members.length ?? 0,
     seconds,
+    suspects: suspects.map(({ text }) => text),
     folder: artifacts?.folder,
     sha256: artifacts?.sha256,
   };
@@ -136,6 +144,15 @@ function progressLine(file: string): (progress: RunProgress) => void {
     last = now;
     const line = `${Math.round(share * 100)}%  ${phase}, ${placed} pipelines${failed > 0 ? `, ${failed} failed` : ''}, best ${figure(score)}, ${Math.ceil(secondsLeft)} s left`;
     process.stderr.write(isTTY ? `\r${line}\u001b[K` : `${line}\n`);
+  };
+}
+
+/** Told as soon as it is known, and not again. */
+function once<T>(tell: (value: T) => void): (value: T) => void {
+  let told = false;
+  return (value) => {
+    if (!told) tell(value);
+    told = true;
   };
 }
 

@@ -1,4 +1,5 @@
 // What all commands share: Ctrl-C, and what an error means to whoever called.
+import { interrupts } from './interrupts.ts';
 
 const again = 75;
 
@@ -20,23 +21,18 @@ interface Failure {
  * What went wrong has been said on standard error.
  */
 export async function guarded(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort();
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const { signal, stopListening } = interrupts();
   try {
-    await work(stop.signal);
+    await work(signal);
     return 0;
   } catch (error) {
-    if (stop.signal.aborted) {
+    if (signal.aborted) {
       console.error('interrupted');
       return 130;
     }
     return explained(error as Failure);
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stopListening();
   }
 }
 

@@ -18,8 +18,8 @@ interface Ended {
   err: string;
 }
 
-/** Runs the command; `when` its standard error holds a text, it is sent SIGINT. */
-async function quintet(args: string[], when?: string): Promise<Ended> {
+/** Runs the command; `when` its standard error holds a text, it is sent SIGINT: its whole group, as a terminal does, or it alone. */
+async function quintet(args: string[], when?: string, whom: 'group' | 'alone' = 'group'): Promise<Ended> {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -32,10 +32,9 @@ async function quintet(args: string[], when?: string): Promise<Ended> {
   let sent = false;
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     ended.err += text;
-    // To the whole group, as a terminal does.
     if (when === undefined || sent || !ended.err.includes(when)) return;
     sent = true;
-    process.kill(-child.pid!, 'SIGINT');
+    process.kill(whom === 'group' ? -child.pid! : child.pid!, 'SIGINT');
   });
   ended.code = await new Promise((done) => child.once('close', done));
   return ended;
@@ -75,6 +74,7 @@ describe('quintet run', { timeout: 60_000 }, () => {
     const stopped = await quintet(['run', file, '--out', 'long'], 'points');
     expect(stopped).toMatchObject({ code: 130, err: expect.stringMatching(/goes on from there/) });
     expect(existsSync(join(folder, 'long/summary.json'))).toBe(false);
+    expect(await quintet(['run', file, '--out', 'long'], 'points', 'alone')).toMatchObject({ code: 130 });
     expect((await quintet(['run', file, '--out', 'long'])).code).toBe(0);
     await quintet(['run', file, '--out', 'whole']);
     const checksum = (name: string): unknown =>

@@ -14,6 +14,7 @@ import {
   shard,
   usableCores,
 } from '@quintet/field';
+import { interrupts } from './interrupts.ts';
 import { ProgressBar } from './progress.ts';
 import { claimed, configMapsOf } from './references.ts';
 import { summaryTable } from './table.ts';
@@ -29,17 +30,11 @@ export interface RunOptions {
 
 /** @returns the exit code. Everything that went wrong has been said on standard error. */
 export async function runField(file: string, options: RunOptions): Promise<number> {
-  const stop = new AbortController();
-  const interrupt = (): void => {
-    // A second Ctrl-C does not wait.
-    if (stop.signal.aborted) process.exit(130);
-    stop.abort(new Interrupted());
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const { signal, stopListening } = interrupts(new Interrupted());
   try {
     const text = readTextFile(file, 16, 'resource');
     const job = chooseJob(parseUserFile(text, file), file, options.name);
-    const result = await compute(job, text, options, stop.signal);
+    const result = await compute(job, text, options, signal);
     console.log(
       options.json
         ? JSON.stringify(result.finish)
@@ -49,7 +44,7 @@ export async function runField(file: string, options: RunOptions): Promise<numbe
   } catch (error) {
     return explain(error, options.out);
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stopListening();
   }
 }
 

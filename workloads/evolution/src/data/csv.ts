@@ -63,19 +63,21 @@ function decoded(decoder: Decoder, chunk: Uint8Array | undefined, line: number):
 /** Line feeds before the first byte that is not UTF-8. */
 function linesBeforeBadByte(chunk: Uint8Array | undefined): number {
   if (!chunk) return 0;
+  // The chunk may begin within a character that the one before holds.
   let start = 0;
-  let lines = 0;
-  for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+  while (start < 3 && (chunk[start]! & 0xc0) === 0x80) start++;
+  for (let lines = 0; ; lines++) {
+    const end = chunk.indexOf(10, start);
+    const line = chunk.subarray(start, end < 0 ? undefined : end);
     try {
-      new TextDecoder('utf-8', { fatal: true }).decode(chunk.subarray(start, end));
+      new TextDecoder('utf-8', { fatal: true }).decode(line, { stream: end < 0 });
     } catch {
-      // The first line may begin within a character that the chunk before holds.
-      if (lines > 0) return lines;
+      return lines;
     }
-    lines++;
+    // Nothing bad but where the chunks meet.
+    if (end < 0) return 0;
     start = end + 1;
   }
-  return lines;
 }
 
 type Decoder = InstanceType<typeof TextDecoder>;

@@ -68,6 +68,8 @@ describe('a CSV file', () => {
     'carriage returns alone': ['a,b\r1,2\r', /carriage returns alone; save the file with line feeds/],
     'text after a quote': ['a,b\n1,"2"x\n', /line 2: text after the closing quote of field 2/],
     'Latin-1 bytes': [Buffer.from('a,b\n1,2\n1,caf\xe9\n', 'latin1'), /line 3: not UTF-8/],
+    'Latin-1 bytes from the header on': [Buffer.from('caf\xe9,b\n1,2\n1,\xe9\n', 'latin1'), /line 1: not UTF-8/],
+    'Latin-1 bytes at the end': [Buffer.from('a,b\n1,2\n1,caf\xe9', 'latin1'), /line 3: not UTF-8/],
     'UTF-16 without a mark, big end first': [Buffer.from('a,b\n1,2\n', 'utf16le').swap16(), /line 1: a NUL byte/],
     'UTF-16': [Buffer.from('\uFEFFa,b\n1,2\n', 'utf16le'), /UTF-16/],
     gzip: [Uint8Array.of(0x1f, 0x8b, 8, 0), /compressed/],

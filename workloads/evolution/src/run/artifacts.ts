@@ -7,7 +7,7 @@ import { EvolutionError } from '../errors.ts';
 import { frozenNotes } from '../frozen/members.ts';
 import { shown } from '../metrics/metrics.ts';
 import { exportOnnx } from '../onnx/export.ts';
-import { frontsOf } from '../search/nsga2.ts';
+import { distinctFront } from '../search/nsga2.ts';
 import { packModel, type StoredModel } from './model.ts';
 import { fillFolder } from './outputFolder.ts';
 import { renderReport } from './report.ts';
@@ -87,7 +87,6 @@ function onnxOf(model: StoredModel): { bytes: Uint8Array } | { refused: string }
 /** Figures of a run; everything that a replay needs is among them. */
 export function metricsOf({ problem, notes, result }: RunRecord): Record<string, unknown> {
   const { search, ensemble, judging } = result;
-  const front = frontsOf(search.complete)[0] ?? [];
   return {
     metric: judging.metric,
     score: result.score,
@@ -118,11 +117,11 @@ export function metricsOf({ problem, notes, result }: RunRecord): Record<string,
       score: shown(judging.metric, individual.score),
       ...individual.genome,
     })),
-    front: front.map((i) => ({
-      index: search.complete[i]!.index,
-      score: shown(judging.metric, search.complete[i]!.score),
-      operations: Math.exp(search.complete[i]!.cost),
-      ...search.complete[i]!.genome,
+    front: distinctFront(search.complete).map(({ index, score, cost, genome }) => ({
+      index,
+      score: shown(judging.metric, score),
+      operations: Math.exp(cost),
+      ...genome,
     })),
   };
 }

@@ -15,7 +15,7 @@ export interface FeatureStatistics {
 
 export interface Drift {
   readonly feature: string;
-  /** Above 0.25 the distribution has clearly moved; between 0.1 and 0.25 somewhat. */
+  /** Above `clearlyMoved` the distribution has; from 0.1 on somewhat. */
   readonly index: number;
   readonly missing: { readonly training: number; readonly now: number };
 }
@@ -25,6 +25,10 @@ interface Described {
   readonly rows: number;
 }
 
+/** Above this the distribution has clearly moved. */
+export const clearlyMoved = 0.25;
+/** Of fewer rows chance alone moves the index as far. */
+export const fewestRows = 200;
 const levelsKept = 20;
 /** Rows that say what a feature looks like: ordering millions would take longer than the budget has left when a run ends. */
 const rowsLooked = 100_000;

@@ -1,6 +1,6 @@
 // The model that a run ends with: an ensemble of pipelines, the schema of its inputs, and what its training data looked like.
 import { createHash } from 'node:crypto';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { type Cell, type Feature, type FeatureSpec, featuresOfRows } from '../data/features.ts';
 import type { Task } from '../data/problem.ts';
 import { EvolutionError } from '../errors.ts';
@@ -53,7 +53,8 @@ export interface Model {
 }
 
 export function packModel(model: StoredModel): { bytes: Uint8Array; sha256: string } {
-  const bytes = zstdCompressSync(JSON.stringify(model, packed));
+  // With a checksum of what it holds: LightGBM ends the process over trees that are damaged, or predicts something else.
+  const bytes = zstdCompressSync(JSON.stringify(model, packed), { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
   return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
@@ -67,7 +68,7 @@ export function openModel(bytes: Uint8Array, sha256?: string): Model {
   try {
     stored = JSON.parse(zstdDecompressSync(bytes, { maxOutputLength: 1 << 30 }).toString(), unpacked) as StoredModel;
   } catch (cause) {
-    throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet', {}, cause);
+    throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet, or damaged', {}, cause);
   }
   if (stored.format !== 'quintet-model/1') throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet');
   return modelOf(stored);

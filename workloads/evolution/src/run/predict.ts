@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Cell } from '../data/features.ts';
 import { formatOf, readCells } from '../data/table.ts';
+import { randomOf } from '../random.ts';
+import { clearlyMoved, fewestRows } from './drift.ts';
 import { type Model, openModel } from './model.ts';
 
 export interface PredictOptions {
@@ -18,40 +20,43 @@ export interface PredictSummary {
   readonly rows: number;
   /** Cells that were not what their column held in training. */
   readonly problems: readonly string[];
-  /** Features that have moved away from training in the first rows, worst first. */
+  /** Features that have moved away from training, worst first, as far as rows from all over the file tell. */
   readonly drifted: readonly string[];
 }
 
 const batchRows = 2000;
-const clearlyMoved = 0.25;
+/** Rows that tell whether features have moved: of each row as likely one as any other. */
+const rowsLooked = 2000;
 
 /** @throws EvolutionError ModelDamaged, InputInvalid, or DataInvalid naming the line */
 export async function predict({ model: modelFile, file, write, sha256 }: PredictOptions): Promise<PredictSummary> {
-  const model = openModel(await readFile(modelFile), sha256);
+  const bytes = await readFile(modelFile).catch((error: Error) => {
+    throw Object.assign(error, { path: modelFile });
+  });
+  const model = openModel(bytes, sha256);
+  const random = randomOf('predict');
+  const looked: Record<string, Cell>[] = [];
+  const look = (row: Record<string, Cell>, before: number): void => {
+    const place = before < rowsLooked ? before : random.int(before + 1);
+    if (place < rowsLooked) looked[place] = row;
+  };
   const problems: string[] = [];
-  let drifted: string[] | undefined;
   let names: string[] = [];
   let rows = 0;
   let read: Record<string, Cell>[] = [];
   const predicted = async (batch: readonly Record<string, Cell>[]): Promise<void> => {
     const found = await model.predict(batch, rows);
     problems.push(...found.problems.slice(0, 100 - problems.length));
-    drifted ??=
-      batch.length < 50
-        ? []
-        : model
-            .drift(found.features)
-            .filter((each) => each.index > clearlyMoved)
-            .map((each) => each.feature);
-    for (let i = 0; i < batch.length; i++) await write(lineOf(model, found.values, i));
+    // Not before a first row is predicted: of a file that is none, or another's, nothing is said but why.
+    if (rows === 0) await write(headerOf(model));
+    for (const [i, row] of batch.entries()) {
+      look(row, rows + i);
+      await write(lineOf(model, found.values, i));
+    }
     rows += batch.length;
   };
-  let begun = false;
   /** Between two chunks of the file. */
   const flush = async (): Promise<void> => {
-    // Not before a first chunk was read: of a file that is none nothing is said but why.
-    if (!begun) await write(headerOf(model));
-    begun = true;
     for (let start = 0; start < read.length; start += batchRows) await predicted(read.slice(start, start + batchRows));
     read = [];
   };
@@ -64,10 +69,16 @@ export async function predict({ model: modelFile, file, write, sha256 }: Predict
       flush,
     );
     await flush();
-    return { rows, problems, drifted: drifted ?? [] };
+    if (rows === 0) await write(headerOf(model));
+    return { rows, problems, drifted: rows < fewestRows ? [] : moved(model, looked) };
   } finally {
     model.close();
   }
+}
+
+function moved(model: Model, rows: readonly Record<string, Cell>[]): string[] {
+  const drift = model.drift(model.read(rows).features);
+  return drift.filter(({ index }) => index > clearlyMoved).map(({ feature }) => feature);
 }
 
 function headerOf({ stored }: Model): string {

@@ -3,7 +3,7 @@ import { frozenNotes } from '../frozen/members.ts';
 import { confusionOf, shown } from '../metrics/metrics.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { describe } from '../search/genome.ts';
-import { frontsOf } from '../search/nsga2.ts';
+import { distinctFront } from '../search/nsga2.ts';
 import type { RunRecord } from './artifacts.ts';
 import { calibrationOf } from './calibration.ts';
 import { type Chart, chart } from './chart.ts';
@@ -26,7 +26,7 @@ export function renderReport(record: RunRecord): string {
 <h1>${text(title)}</h1>
 <p>${problem.task} on ${problem.rows} rows and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
 On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
-${search.placed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
+${search.complete.length + search.racedOut + search.failed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
 ${warnings([...frozenNotes(record.problem, record.result.search.cut).map(({ name, note }) => `frozen model ${name}: ${note}`), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...result.warnings, ...search.failures])}
 <div class="grid">${charts(record)
     .map((each) => `<figure><figcaption>${text(each.title)}</figcaption>${chart(each)}</figure>`)
@@ -117,9 +117,7 @@ function members({ result }: RunRecord): string {
 }
 
 function front({ result }: RunRecord): string {
-  const { complete } = result.search;
-  const rows = (frontsOf(complete)[0] ?? [])
-    .map((i) => complete[i]!)
+  const rows = distinctFront(result.search.complete)
     .sort((a, b) => b.score - a.score)
     .map(
       (each) =>

@@ -22,6 +22,17 @@ export function frontsOf(points: readonly Objectives[]): number[][] {
   return fronts;
 }
 
+/** The first front as people read it: of those with the same score and cost the first alone. */
+export function distinctFront<T extends Objectives>(points: readonly T[]): T[] {
+  const found = new Map<string, T>();
+  for (const i of frontsOf(points)[0] ?? []) {
+    const point = points[i]!;
+    const key = `${point.score} ${point.cost}`;
+    if (!found.has(key)) found.set(key, point);
+  }
+  return [...found.values()];
+}
+
 export function dominates(a: Objectives, b: Objectives): boolean {
   return a.score >= b.score && a.cost <= b.cost && (a.score > b.score || a.cost < b.cost);
 }

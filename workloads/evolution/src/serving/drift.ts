@@ -1,11 +1,10 @@
 // How far the latest rows that were predicted lie from those of training, feature by feature.
 import type { Feature } from '../data/features.ts';
-import type { Drift } from '../run/drift.ts';
+import { type Drift, fewestRows } from '../run/drift.ts';
 import type { ServedModel } from './models.ts';
 
 /** Rows that are looked at together: enough for tenths, few enough to show a change soon. */
 const window = 1000;
-const fewest = 200;
 
 export interface DriftMeter {
   /** Keeps a number or a code of each feature, and nothing of the cells that were sent. */
@@ -29,7 +28,7 @@ export function driftMeter(): DriftMeter {
       for (const [i, feature] of features.entries()) put(latest[i]!, feature, seen);
       seen += rowsOf(features[0]);
     },
-    read: () => (of && seen >= fewest ? of.model.drift(latest.map((ring) => filled(ring, seen))) : []),
+    read: () => (of && seen >= fewestRows ? of.model.drift(latest.map((ring) => filled(ring, seen))) : []),
   };
 }
 
