@@ -38,7 +38,7 @@ describe('daemons', () => {
   test('one that heeds no SIGTERM is killed after its time of grace', async () => {
     const script = "process.on('SIGTERM', () => {}); console.log('deaf'); setInterval(() => {}, 1000)";
     const identity = startDaemon(dir, { name: 'deaf', command: process.execPath, args: ['-e', script] });
-    await expect.poll(() => logTail(dir, 'deaf'), { timeout: 10_000 }).toBe('deaf');
+    await expect.poll(() => logTail(dir, 'deaf')).toBe('deaf');
     await stopDaemon(dir, 'deaf', 50);
     expect(isAlive(identity)).toBe(false);
   });

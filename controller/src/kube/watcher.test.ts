@@ -48,7 +48,7 @@ function names(watcher: Watcher): string[] {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 10_000, interval: 5 });
+  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 15_000, interval: 5 });
 }
 
 async function settled(watcher: Watcher): Promise<void> {

@@ -75,7 +75,7 @@ test('an endpoint that failed is used again when it is back, also where another 
   for (let at = 0; at < 3; at++) expect(await ask()).toBe('second');
   expect(model.parallel).toBe(4);
   first.script = { pieces: ['first'] };
-  await expect.poll(ask, { timeout: 10_000 }).toBe('first');
+  await expect.poll(ask).toBe('first');
   expect(model.parallel).toBe(8);
 });
 
@@ -91,7 +91,7 @@ test('the only endpoint is tried again when it was left alone for long enough', 
   for (let at = 0; at < 3; at++) await expect(ask()).rejects.toMatchObject({ code: 'DEPENDENCY_UNAVAILABLE' });
   expect(model.unavailable).toBe('no endpoint answers');
   only.script = { pieces: ['back'] };
-  await expect.poll(() => model.unavailable, { timeout: 10_000 }).toBeUndefined();
+  await expect.poll(() => model.unavailable).toBeUndefined();
   expect(await ask()).toBe('back');
 });
 

@@ -189,7 +189,7 @@ test('a tenant never meets the state that another left', async () => {
   expect((await textOf(prompt, { tenant: 'y' })).ended.reusedTokens).toBe(0);
 });
 
-test('a GPU that is required and not there is told, not replaced', { timeout: 30_000 }, async () => {
+test('a GPU that is required and not there is told, not replaced', async () => {
   const options = {
     path: join(folder, 'bigram.gguf'),
     revision: '1',

@@ -105,7 +105,7 @@ test('the ledger holds what was made, what came from the cache and what was brok
   await response.body?.getReader().read();
   control.abort();
   await expect
-    .poll(() => lines("tag = 'gone' AND state <> 'Open'"), { timeout: 10_000 })
+    .poll(() => lines("tag = 'gone' AND state <> 'Open'"))
     .toEqual([expect.objectContaining({ state: 'Aborted', prompt: 7, completion: expect.any(Number) })]);
 });
 
@@ -159,7 +159,7 @@ test('lines of a replica that died are closed with what it had told of them, tho
   await begun(dead, lost);
   await dead.close();
   const closed = { state: 'Lost', prompt: 7, completion: 3, cost: 0.000044 };
-  await expect.poll(() => lines("tag = 'lost'"), { timeout: 10_000 }).toEqual([expect.objectContaining(closed)]);
+  await expect.poll(() => lines("tag = 'lost'")).toEqual([expect.objectContaining(closed)]);
   expect(await lines("tag = 'kept'")).toEqual([expect.objectContaining({ state: 'Open', prompt: 7 })]);
   // It was only slow.
   await living.write({ ...lost, state: 'Done', promptTokens: 7, completionTokens: 9 });

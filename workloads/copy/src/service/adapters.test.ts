@@ -34,7 +34,7 @@ beforeAll(async () => {
     if (!(await listed()).includes('bigram:zebra')) throw new Error('the adapter does not serve yet');
   };
   await vi.waitFor(serves, { timeout: 15_000 });
-}, 30_000);
+});
 afterAll(place.end);
 
 const listed = async () => (await clientOf(engine).models.list()).data.map(({ id }) => id);
@@ -78,7 +78,7 @@ test.each([
   ['model', /cannot load it/],
 ])('an adapter that is %s is refused with the reason, and harms nobody', async (name, reason) => {
   await expect
-    .poll(() => write(`bigram:${name}`), { timeout: 10_000 })
+    .poll(() => write(`bigram:${name}`))
     .toMatchObject({
       status: 503,
       body: { error: { code: 'NOT_READY', param: 'model', message: expect.stringMatching(reason) } },

@@ -26,7 +26,7 @@ const llama = (more: object = {}) =>
     ...more,
   });
 
-describe('a GGUF model', { timeout: 30_000 }, () => {
+describe('a GGUF model', () => {
   let engine: Engine;
   let openai: OpenAI;
   beforeAll(async () => {
@@ -162,7 +162,7 @@ describe('a GGUF model', { timeout: 30_000 }, () => {
       { signal: control.signal, headers: { 'cache-control': 'no-store' } },
     );
     for await (const _ of stream) control.abort();
-    await expect.poll(metric, { timeout: 5000 }).toBe(0);
+    await expect.poll(metric).toBe(0);
   });
 
   test('takes null for what is left out, and asks anew for a brief where the client says so', async () => {
@@ -279,7 +279,7 @@ describe('templates', () => {
   });
 });
 
-describe('a model that is not there', { timeout: 30_000 }, () => {
+describe('a model that is not there', () => {
   test('keeps the engine not ready with the reason, until it comes', async () => {
     const engine = await engineWith({ runtime: 'LlamaCpp', model: onClaim('later.gguf') });
     const ready = () =>
@@ -292,7 +292,7 @@ describe('a model that is not there', { timeout: 30_000 }, () => {
       expect(await post(engine, path, body)).toMatchObject({ status: 503, body: { error: { code: 'NOT_READY' } } });
     }
     bigramModel(join(folder, 'claims/models/later.gguf'), corpus);
-    await expect.poll(ready, { timeout: 10_000 }).toMatch(/^200/);
+    await expect.poll(ready).toMatch(/^200/);
   });
 
   test('is not served where money is limited and it has no price', async () => {
@@ -306,7 +306,7 @@ describe('a model that is not there', { timeout: 30_000 }, () => {
   test('is refused when its chat template is none', async () => {
     const engine = await llama({ model: { ...onClaim('bigram.gguf'), chatTemplate: '{% for' } });
     const ready = () => fetch(`${engine.url}/readyz`).then((response) => response.text());
-    await expect.poll(ready, { timeout: 10_000 }).toMatch(/chat template/);
+    await expect.poll(ready).toMatch(/chat template/);
   });
 
   test('is refused when it is damaged or not the one that was named', async () => {
@@ -316,13 +316,13 @@ describe('a model that is not there', { timeout: 30_000 }, () => {
       model: { ...onClaim('bigram.gguf'), sha256: '0'.repeat(64) },
     });
     const ready = (engine: Engine) => fetch(`${engine.url}/readyz`).then((response) => response.text());
-    await expect.poll(() => ready(damaged), { timeout: 10_000 }).toMatch(/damaged: it does not begin/);
-    await expect.poll(() => ready(other), { timeout: 10_000 }).toMatch(/SHA-256/);
+    await expect.poll(() => ready(damaged)).toMatch(/damaged: it does not begin/);
+    await expect.poll(() => ready(other)).toMatch(/SHA-256/);
     expect((await fetch(`${damaged.url}/healthz`)).status).toBe(200);
   });
 });
 
-describe('servers with the same API', { timeout: 30_000 }, () => {
+describe('servers with the same API', () => {
   test('are called, and another takes over when one is down, without a word twice', async () => {
     const upstream = await llama();
     await upstream.started;

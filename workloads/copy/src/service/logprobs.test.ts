@@ -22,7 +22,7 @@ beforeAll(async () => {
   const endpoints = [{ name: 'up', url: `${engine.url}/v1`, model: 'bigram' }];
   gateway = await place.engineWith({ runtime: 'OpenAI', openai: { endpoints } });
   await gateway.started;
-}, 30_000);
+});
 afterAll(place.end);
 
 const fresh = { headers: { 'cache-control': 'no-store' } };

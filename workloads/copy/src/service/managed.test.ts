@@ -50,7 +50,7 @@ test('a gateway is ready once its managed server is, and asks it for the model t
     fetch(`${engine.url}/v1/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   expect((await ask()).status).toBe(503);
   await expect
-    .poll(async () => (await fetch(`${engine.url}/readyz`)).text(), { timeout: 10_000 })
+    .poll(async () => (await fetch(`${engine.url}/readyz`)).text())
     .toContain('the managed server does not serve yet');
 
   const server = standIn();

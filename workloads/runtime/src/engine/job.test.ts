@@ -28,7 +28,7 @@ async function run(steps: number, signalAfter?: string) {
 
 test('a job that is through ends its process with 0', async () => {
   expect(await run(3)).toMatchObject({ code: 0, counted: 3 });
-}, 30_000);
+});
 
 test('a job that fails ends its process with 1 and the reason', async () => {
   expect(await run(20)).toMatchObject({
@@ -36,10 +36,10 @@ test('a job that fails ends its process with 1 and the reason', async () => {
     counted: 12,
     output: expect.stringContaining('thirteen is not counted'),
   });
-}, 30_000);
+});
 
 test('a job that is told to stop stops between two steps, and does not pass for a success', async () => {
   const { code, counted } = await run(100_000, '"step":5');
   expect(code).toBe(143);
   expect(counted).toBeLessThan(100_000);
-}, 30_000);
+});

@@ -132,4 +132,4 @@ test('an engine whose configuration is wrong ends at once and says where', async
     engine: 'wordcount',
     err: expect.stringContaining('batching.maxSize'),
   });
-}, 30_000);
+});
