@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { jsonOf } from '../text.ts';
 
-/** Versions and deployments of a name change one after another; until the transaction ends. */
+/** Versions and deployments of a name change one after another; until the transaction ends. It comes before the lock of any row, or two may wait for each other. */
 export async function lockName(client: pg.PoolClient, name: string): Promise<void> {
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [name]);
 }

@@ -1,6 +1,7 @@
 // Who answers under a name, on a real PostgreSQL.
 import '../testing/pg.ts';
-import { startPostgres, type TestPostgres } from '@quintet/runtime/testing';
+import { eventually, startPostgres, type TestPostgres } from '@quintet/runtime/testing';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rowsOf } from '../testing/rows.ts';
 import { Registry } from './registry.ts';
@@ -29,12 +30,12 @@ interface Run {
   readonly changes?: Parameters<typeof rowsOf>[3];
 }
 
+const usual: Promotion = { mode: 'Champion', weight: 0.3, minImprovement: 0.01, greaterIsBetter: true };
 const modelOf = (runId: string) => `${runId}-m1`;
 async function finish({ runId, name, resource = name, uid = 'u1', holdout = 0.9, metric, mode, changes }: Run) {
   await registry.startRun({ runId, name: resource, namespace: 'team', uid, spec: {}, seed: 0, teams: [] });
   const rows = rowsOf(modelOf(runId), holdout, metric, { name, ...changes });
-  const promotion = { mode: mode ?? 'Champion', weight: 0.3, minImprovement: 0.01, greaterIsBetter: true };
-  const { role } = await registry.finishRun(runId, rows, promotion);
+  const { role } = await registry.finishRun(runId, rows, mode ? { ...usual, mode } : usual);
   const decision = await registry.decisionOn(modelOf(runId));
   expect(decision?.role).toBe(role);
   return decision;
@@ -200,4 +201,26 @@ describe('old versions of a name', () => {
     const none = registry.prune('nobody', { keep: 1, actor: 'ann' });
     await expect(none).rejects.toMatchObject({ reason: 'InputInvalid' });
   });
+});
+
+it.each([
+  ['the end of a run', (run: Run) => finish(run)],
+  ['a revision', ({ runId }: Run) => registry.reviseRun({ runId, spec: {}, result: {} }, usual)],
+])('%s holds no row while it waits for whoever changes the name', async (title, work) => {
+  const run = { runId: `waits for ${title}`, name: `locked by ${title}` };
+  await (title === 'a revision' ? finish(run) : registry.startRun({ ...run, spec: {}, seed: 0, teams: [] }));
+  const prune = new pg.Client(postgres.url);
+  await prune.connect();
+  try {
+    await prune.query('BEGIN');
+    await prune.query('SELECT pg_advisory_xact_lock(hashtext($1))', [run.name]);
+    const working = work(run);
+    const waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    await eventually(async () => expect((await prune.query(waiting)).rowCount).toBe(1));
+    await prune.query('SELECT 1 FROM runs WHERE run_id = $1 FOR UPDATE NOWAIT', [run.runId]);
+    await prune.query('COMMIT');
+    await working;
+  } finally {
+    await prune.end();
+  }
 });

@@ -18,7 +18,7 @@ interface Rival {
   readonly active: boolean;
 }
 
-/** A champion must be beaten by enough; a challenger by whoever wants its place. */
+/** Under the lock of the name. A champion must be beaten by enough; a challenger by whoever wants its place. */
 export async function promoteIfBetter(
   client: pg.PoolClient,
   candidate: Candidate,
@@ -28,7 +28,6 @@ export async function promoteIfBetter(
   if (promotion.mode === 'None') return { role: 'None' };
   if (type === constantType) return { role: 'None', why: 'no pipeline was done in time' };
   if ((holdout ?? score) === null) return { role: 'None', why: 'it has no score' };
-  await lockName(client, name);
   const { rows } = await client.query<Rival>(
     `SELECT m.model_id AS id, m.score, m.holdout, m.metric, m.is_active AS active
      FROM model_metadata m LEFT JOIN deployments d ON d.model_name = m.model_name

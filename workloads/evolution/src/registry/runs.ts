@@ -63,6 +63,7 @@ export async function finishRun(
   rows: RunRows,
   promotion: Promotion,
 ): Promise<{ version: number; role: 'None' | 'Champion' | 'Challenger' }> {
+  await lockName(client, rows.model.name);
   const { rows: found } = await client.query<{ phase: string; reason: string | null }>(
     `SELECT phase, result ->> 'error' AS reason FROM runs WHERE run_id = $1 FOR UPDATE`,
     [runId],
@@ -108,6 +109,12 @@ export async function reviseRun(
   { runId, spec, result }: Pick<RunStart, 'runId' | 'spec'> & { readonly result: unknown },
   promotion: Promotion,
 ): Promise<void> {
+  const { rows: named } = await client.query<{ name: string }>(
+    'SELECT model_name AS name FROM model_metadata WHERE evolution_id = $1',
+    [runId],
+  );
+  if (!named[0]) return;
+  await lockName(client, named[0].name);
   const { rows } = await client.query<Candidate & { asked: boolean; unjudged: boolean | null }>(
     `SELECT (r.spec -> 'promotion') - 'serving' IS DISTINCT FROM ($2::jsonb -> 'promotion') - 'serving' AS asked,
        m.model_name AS name, m.model_id AS "modelId", m.model_type AS type, m.metric, m.score, m.holdout,
@@ -144,9 +151,8 @@ async function insertIndividuals(
   );
 }
 
-/** @returns its version */
+/** Under the lock of its name. @returns its version */
 async function insertModel(client: pg.PoolClient, runId: string, { metric, model, dataset }: RunRows): Promise<number> {
-  await lockName(client, model.name);
   const { rows: versions } = await client.query<{ next: number }>(
     'SELECT coalesce(max(version), 0) + 1 AS next FROM model_metadata WHERE model_name = $1',
     [model.name],
