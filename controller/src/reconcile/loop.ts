@@ -2,21 +2,19 @@
 import type { Client } from '../kube/client.ts';
 import { ApiError, FencedError, isNotFound } from '../kube/errors.ts';
 import { type Log, silentLog } from '../kube/log.ts';
-import { apiVersionOf, keyOf } from '../kube/paths.ts';
+import { keyOf } from '../kube/paths.ts';
 import { Slots } from '../kube/slots.ts';
-import { controllerOf } from '../kube/store.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { Children } from './apply.ts';
 import { BlockedError, TerminalError } from './errors.ts';
 import type { Recorder } from './events.ts';
+import { Keys } from './keys.ts';
 import type { Kind, StatusDecision } from './kind.ts';
-import { labels } from './kind.ts';
 import type { Metrics } from './metrics.ts';
 import { FailedMounts } from './mounts.ts';
 import { askNamespace, endChildren, isRefusedByNamespace } from './namespace.ts';
 import { CachedObserved } from './observed.ts';
-import { labelValue } from './ownership.ts';
 import { type ChildWrites, Pace } from './pace.ts';
 import { priorities, WorkQueue } from './queue.ts';
 import type { Shard } from './shard.ts';
@@ -66,8 +64,7 @@ export class Controller<R extends KubeObject = KubeObject> {
   readonly #ending: readonly Watcher[];
   readonly #status: StatusWriter;
   readonly #observe: (resource: KubeObject, now: Date) => CachedObserved;
-  /** Keys of resources whose name is too long for a label, by that label. */
-  readonly #longNames = new Map<string, string>();
+  readonly #keys: Keys;
   readonly #pace = new Pace();
   /** By key: the generation for which all children were brought last. */
   readonly #applied = new Map<string, Applied>();
@@ -82,6 +79,7 @@ export class Controller<R extends KubeObject = KubeObject> {
     this.#kind = kind;
     this.#options = options;
     this.name = kind.type.kind.toLowerCase();
+    this.#keys = new Keys(kind.type);
     this.#log = options.log ?? silentLog;
     this.#now = options.now ?? (() => client.now());
     this.queue = new WorkQueue({ name: this.name, ...(metrics && { metrics }) });
@@ -107,12 +105,13 @@ export class Controller<R extends KubeObject = KubeObject> {
     this.#resources.onChange((object, change) => this.#onResource(object, change === 'deleted'));
     for (const watcher of children) {
       watcher.onChange((object, change) => {
-        this.#onChild(object);
+        this.#enqueue(this.#keys.ofChild(object));
         if (change === 'deleted') this.#children.forget(object.metadata.uid ?? '');
       });
     }
-    for (const watcher of observed) watcher.onChange((object) => this.#onObserved(object));
-    for (const watcher of dependents) watcher.onChange((object) => this.#onDependent(object, children));
+    for (const watcher of observed) watcher.onChange((object) => this.#enqueue(this.#keys.ofObserved(object)));
+    for (const watcher of dependents)
+      watcher.onChange((object) => this.#enqueue(this.#keys.ofDependent(object, children)));
     options.shard?.onJoin((namespace) => {
       for (const { metadata } of this.#resources.store.values())
         if (metadata.namespace === namespace) this.#enqueue(keyOf(metadata));
@@ -148,12 +147,7 @@ export class Controller<R extends KubeObject = KubeObject> {
 
   #onResource(object: KubeObject, deleted: boolean): void {
     const key = keyOf(object.metadata);
-    const label = labelValue(object.metadata.name);
-    if (label !== object.metadata.name) {
-      const id = `${object.metadata.namespace ?? ''}/${label}`;
-      if (deleted) this.#longNames.delete(id);
-      else this.#longNames.set(id, key);
-    }
+    this.#keys.note(object, deleted);
     if (deleted) this.#forget(key);
     const isGone = deleted || object.metadata.deletionTimestamp !== undefined;
     if (isGone && this.#isStarted && this.#isOurs(key)) this.#kind.gone?.(this.#observe(object, this.#now()));
@@ -168,32 +162,9 @@ export class Controller<R extends KubeObject = KubeObject> {
     this.#echoed.delete(key);
   }
 
-  #onChild(child: KubeObject): void {
-    const owner = controllerOf(child);
-    if (owner?.kind !== this.#kind.type.kind || owner.apiVersion !== apiVersionOf(this.#kind.type)) return;
-    this.#enqueue(`${child.metadata.namespace ?? ''}/${owner.name}`);
-  }
-
-  #onObserved(object: KubeObject): void {
-    const own = object.metadata.labels;
-    const name = own?.[labels.name];
-    if (own?.[labels.kind] !== this.#kind.type.kind || name === undefined) return;
-    const id = `${object.metadata.namespace ?? ''}/${name}`;
-    this.#enqueue(this.#longNames.get(id) ?? id);
-  }
-
-  /** What others made for a child. */
-  #onDependent(object: KubeObject, children: readonly Watcher[]): void {
-    const owner = controllerOf(object);
-    if (!owner) return;
-    const own = children.find(({ type }) => type.kind === owner.kind && apiVersionOf(type) === owner.apiVersion);
-    const child = own?.store.get(`${object.metadata.namespace ?? ''}/${owner.name}`);
-    if (child?.metadata.uid === owner.uid) this.#onChild(child);
-  }
-
-  #enqueue(key: string, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
+  #enqueue(key: string | undefined, priority: (typeof priorities)[keyof typeof priorities] = priorities.normal): void {
     // A standby only keeps its caches: what is there is added at the start.
-    if (!this.#isStarted || !this.#isOurs(key)) return;
+    if (key === undefined || !this.#isStarted || !this.#isOurs(key)) return;
     const waitMs = this.#pace.waitOf(key);
     if (waitMs > 0) this.queue.addAfter(key, waitMs);
     else this.queue.add(key, priority);
