@@ -14,8 +14,9 @@ import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
 import type { Cut } from '../search/search.ts';
 import { type Artifacts, writeArtifacts } from './artifacts.ts';
 import { checkOutput } from './outputFolder.ts';
+import { withinBudget } from './reading.ts';
 import { type RunProgress, type RunResult, runEvolution } from './run.ts';
-import { budgetOf, heapOf, tableOptionsOf } from './settings.ts';
+import { heapOf, tableOptionsOf } from './settings.ts';
 
 export interface LocalOptions {
   /** CSV, or Parquet when the name ends so. */
@@ -127,24 +128,6 @@ async function specAndTable(
     const words = table.columns.some(({ name, type }) => name === options.target && type === 'Categorical');
     return { spec, table: words ? table : await read(spec) };
   });
-}
-
-/** @throws EvolutionError InvalidResource where the work has not ended with the budget */
-async function withinBudget<T>(
-  spec: EvolutionRunSpec,
-  signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const late = new AbortController();
-  const message = `the table could not be read within ${spec.budget.time}`;
-  const fix = 'give more, or use fewer rows';
-  const over = () => late.abort(new EvolutionError('InvalidResource', message, { field: 'spec.budget.time', fix }));
-  const timer = setTimeout(over, 1000 * budgetOf(spec));
-  try {
-    return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Whole numbers that are taken for classes; more are values. */

@@ -24,6 +24,7 @@ import { artifactFiles, type RunRecord, sizeOf, writeArtifacts } from '../run/ar
 import type { Before } from '../run/clock.ts';
 import { problemOptionsOf } from '../run/local.ts';
 import { packModel } from '../run/model.ts';
+import { withinBudget } from '../run/reading.ts';
 import { type RunProgress, runEvolution } from '../run/run.ts';
 import { heapOf, tableOptionsOf } from '../run/settings.ts';
 import { shareableSpec } from '../run/shareable.ts';
@@ -31,7 +32,7 @@ import type { Cut } from '../search/search.ts';
 import { startOf } from '../text.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
 import { type Bucket, checkBucket, upload } from './bucket.ts';
-import { type DataFile, dataFileOf } from './data.ts';
+import { dataFileOf } from './data.ts';
 import { frozenModelsOf } from './frozen.ts';
 import { deploymentOf, modelNameOf, type RunSummary, rowsOf, summaryOf } from './results.ts';
 
@@ -136,7 +137,7 @@ async function searched(
   const started = performance.now();
   if (spec.output?.s3) await checkBucket(spec.output.s3);
   const first = await frontToStartFrom(spec, run?.registry);
-  const { problem, notes } = await problemIn(await dataFileOf(spec), spec);
+  const { problem, notes } = await withinBudget(spec, signal, (stop) => problemOfSpec(spec, stop));
   const pace = run && paceKeeper(run);
   const redis = redisUrl === undefined ? undefined : openRedis(redisUrl);
   let latest: RunProgress | undefined;
@@ -251,10 +252,12 @@ function kept({ get }: EvaluationCache): EvaluationCache {
   return { get, set: async () => undefined };
 }
 
-async function problemIn(file: DataFile, spec: EvolutionRunSpec) {
+async function problemOfSpec(spec: EvolutionRunSpec, signal: AbortSignal) {
+  const file = await dataFileOf(spec, signal);
   try {
-    const { problem, notes } = problemOf(await readTable(file.path, tableOptionsOf(spec)), problemOptionsOf(spec));
-    return { problem: withFrozen(problem, await frozenModelsOf(spec)), notes };
+    const table = await readTable(file.path, { ...tableOptionsOf(spec), signal });
+    const { problem, notes } = problemOf(table, problemOptionsOf(spec));
+    return { problem: withFrozen(problem, await frozenModelsOf(spec, signal)), notes };
   } finally {
     await file.release();
   }

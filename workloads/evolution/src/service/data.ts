@@ -32,17 +32,20 @@ export interface DataFile {
 /** Milliseconds without a byte. */
 const silence = 30_000;
 
-/** @throws EvolutionError DataUnreadable, DataTooLarge, or DataDamaged when the digest is another */
-export function dataFileOf(spec: EvolutionRunSpec): Promise<DataFile> {
+/**
+ * @param signal Ends a download
+ * @throws EvolutionError DataUnreadable, DataTooLarge, or DataDamaged when the digest is another
+ */
+export function dataFileOf(spec: EvolutionRunSpec, signal?: AbortSignal): Promise<DataFile> {
   const { source, sha256, maxSize } = spec.dataset;
   const most = { bytes: parseBytes(maxSize), field: 'spec.dataset.maxSize' };
-  return fileAt(spec, { path: 'dataset.source', source, sha256, maxSize: most });
+  return fileAt(spec, { path: 'dataset.source', source, sha256, maxSize: most }, signal);
 }
 
 /** @throws as `dataFileOf`, naming the place */
-export async function fileAt(spec: EvolutionRunSpec, place: FilePlace): Promise<DataFile> {
+export async function fileAt(spec: EvolutionRunSpec, place: FilePlace, signal?: AbortSignal): Promise<DataFile> {
   const { path, source, sha256 } = place;
-  const file = source.http || source.s3 ? await downloaded(spec, place) : await mounted(spec, place);
+  const file = source.http || source.s3 ? await downloaded(spec, place, signal) : await mounted(spec, place);
   if (sha256 === undefined) return file;
   try {
     await checkDigest(file.path, sha256, `spec.${path.replace(/source$/, 'sha256')}`);
@@ -84,17 +87,18 @@ export async function checkThere(reference: Reference): Promise<void> {
   );
 }
 
-async function downloaded(spec: EvolutionRunSpec, place: FilePlace): Promise<DataFile> {
+async function downloaded(spec: EvolutionRunSpec, place: FilePlace, signal?: AbortSignal): Promise<DataFile> {
   const { http, s3 } = place.source;
   const folder = await mkdtemp(join(tmpdir(), 'quintet-data-'));
   const path = join(folder, 'data');
   const release = () => rm(folder, { recursive: true, force: true });
   try {
-    const body = http ? await overHttp(http.url, spec, place.path) : await fromS3(spec, s3!, place.path);
-    await pipeline(limited(body, place.maxSize), createWriteStream(path, { mode: 0o600 }));
+    const body = http ? await overHttp(http.url, spec, place.path, signal) : await fromS3(spec, s3!, place.path);
+    await pipeline(limited(body, place.maxSize, signal), createWriteStream(path, { mode: 0o600 }));
     return { path, release };
   } catch (cause) {
     await release();
+    signal?.throwIfAborted();
     if (cause instanceof EvolutionError) throw cause;
     throw new EvolutionError(
       'DataUnreadable',
@@ -111,12 +115,17 @@ function namedMessage(error: unknown): string {
   return /^(Type)?Error$/.test(name) ? messageOf(error) : `${name}: ${messageOf(error)}`;
 }
 
-async function overHttp(url: string, spec: EvolutionRunSpec, at: string): Promise<AsyncIterable<Uint8Array>> {
+async function overHttp(
+  url: string,
+  spec: EvolutionRunSpec,
+  at: string,
+  signal: AbortSignal | undefined,
+): Promise<AsyncIterable<Uint8Array>> {
   const secret = referenceAt(spec, `${at}.http.secretRef`);
   const token = secret ? (await readFile(fileOf(secret, 'token'), 'utf8')).trim() : undefined;
   const answer = await fetch(url, {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-    signal: AbortSignal.timeout(30 * 60_000),
+    signal: AbortSignal.any([AbortSignal.timeout(30 * 60_000), ...(signal ? [signal] : [])]),
   });
   if (!answer.ok || !answer.body) throw new Error(`it answers ${answer.status} ${answer.statusText}`);
   return Readable.fromWeb(answer.body);
@@ -145,19 +154,31 @@ async function fromS3(
 async function* limited(
   body: AsyncIterable<Uint8Array>,
   { bytes: most, field }: FilePlace['maxSize'],
+  signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
   let bytes = 0;
   const iterator = body[Symbol.asyncIterator]();
   for (;;) {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>(
-      (_, reject) => (timer = setTimeout(() => reject(new Error(`nothing came for ${silence / 1000} s`)), silence)),
-    );
-    const { value, done } = await Promise.race([iterator.next(), late]).finally(() => clearTimeout(timer));
+    const { value, done } = await soon(iterator.next(), signal);
     if (done) return;
     bytes += value.length;
     if (bytes > most)
       throw new EvolutionError('DataTooLarge', `the file has more than ${most} bytes`, field ? { field } : {});
     yield value;
+  }
+}
+
+/** What comes before the source has been silent for too long, and before the signal. */
+async function soon<T>(coming: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`nothing came for ${silence / 1000} s`)), silence);
+  const stop = (): void => reject(signal?.reason as Error);
+  signal?.addEventListener('abort', stop);
+  try {
+    signal?.throwIfAborted();
+    return await Promise.race([coming, late]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
   }
 }

@@ -8,14 +8,18 @@ import { fileAt } from './data.ts';
 type Frozen = NonNullable<EvolutionRunSpec['search']['frozen']>[number];
 
 /** @throws EvolutionError DataUnreadable, DataTooLarge or DataDamaged, naming the model */
-export function frozenModelsOf(spec: EvolutionRunSpec): Promise<FrozenModel[]> {
-  return Promise.all((spec.search.frozen ?? []).map((each) => frozenModelAt(spec, each)));
+export function frozenModelsOf(spec: EvolutionRunSpec, signal?: AbortSignal): Promise<FrozenModel[]> {
+  return Promise.all((spec.search.frozen ?? []).map((each) => frozenModelAt(spec, each, signal)));
 }
 
-async function frozenModelAt(spec: EvolutionRunSpec, { name, source, sha256 }: Frozen): Promise<FrozenModel> {
+async function frozenModelAt(
+  spec: EvolutionRunSpec,
+  { name, source, sha256 }: Frozen,
+  signal: AbortSignal | undefined,
+): Promise<FrozenModel> {
   const field = `spec.search.frozen.${name}.source`;
   const maxSize = { bytes: largestFrozen, field };
-  const file = await fileAt(spec, { path: `search.frozen.${name}.source`, source, sha256, maxSize });
+  const file = await fileAt(spec, { path: `search.frozen.${name}.source`, source, sha256, maxSize }, signal);
   try {
     const { size } = await stat(file.path);
     if (size > largestFrozen)
