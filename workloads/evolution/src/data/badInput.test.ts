@@ -49,7 +49,7 @@ it('a table that takes longer to read than the budget is refused, and so is one 
   const late = evolve({ file, target: 'y', spec: { budget: { time: '1ms' } } });
   await expect(late).rejects.toMatchObject({
     reason: 'InvalidResource',
-    message: 'the table could not be read within 1ms; give more, or use fewer rows',
+    message: 'the table could not be read within 1ms; give more, use fewer rows, or a faster source',
     where: { field: 'spec.budget.time' },
   });
   const interrupted = evolve({ file, target: 'y', signal: AbortSignal.abort(new Error('interrupted')) });

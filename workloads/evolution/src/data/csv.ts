@@ -150,6 +150,7 @@ class CsvParser {
 
   #quotedRecord(text: string, start: number, last: boolean): number {
     const fields: string[] = [];
+    const delimiter = this.#delimiter.charCodeAt(0);
     let lines = 1;
     let at = start;
     for (;;) {
@@ -167,7 +168,10 @@ class CsvParser {
         if (at >= text.length && !last) return -1;
       } else {
         const from = at;
-        while (at < text.length && text[at] !== this.#delimiter && text[at] !== '\n') at++;
+        for (; at < text.length; at++) {
+          const code = text.charCodeAt(at);
+          if (code === delimiter || code === 10) break;
+        }
         if (at >= text.length && !last) return -1;
         value = trimmed(text.slice(from, at));
       }
