@@ -1,37 +1,23 @@
-import '../testing/commonjs.ts';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MatchEntry } from '../match/entry.ts';
-import { type Actor, openRecord, type Recorded } from '../record/record.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import type { Recorded } from '../record/record.ts';
+import { actor, record, useRecord, useTenant } from '../testing/record.ts';
 import { type Asked, Calls } from './calls.ts';
 import { importFeed } from './feeds.ts';
 import { deliver, prune, signature, type Webhook } from './webhooks.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
-let actor: Actor;
+useRecord();
+useTenant('shared', 'feed');
+
 let server: Server;
 let url: string;
 let answer: (path: string) => { status?: number; body?: unknown };
 let calls: { path: string; headers: Record<string, unknown>; body: string }[];
-let tenants = 0;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
-}, 60_000);
-
-afterAll(async () => {
-  await record?.close();
-  await postgres?.stop();
-});
 
 beforeEach(async () => {
-  actor = { tenant: `tenant-${++tenants}`, name: 'feed' };
-  await record.setBank(actor, 'shared', {});
   calls = [];
   answer = () => ({});
   server = createServer((request, response) => {
@@ -227,7 +213,7 @@ describe('feeds', () => {
 
 describe('webhooks', () => {
   const webhook = (retries = 3): Webhook => ({
-    name: `hook-${tenants}`,
+    name: `hook-${actor.tenant}`,
     url,
     key: 'secret',
     retries,

@@ -1,26 +1,22 @@
 import '../testing/commonjs.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Actor, type NewItem, openRecord, type Recorded } from '../record/record.ts';
+import type { Actor, NewItem } from '../record/record.ts';
 import { Replica } from '../replica/replica.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { record, useRecord } from '../testing/record.ts';
 import { Matcher, type MatcherOptions, type Query } from './matcher.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
+useRecord();
+
 let replica: Replica;
 let matcher: Matcher;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
   replica = await Replica.open({ record, minQuality: 50 });
   matcher = new Matcher(options());
-}, 60_000);
+});
 
 afterAll(async () => {
   await replica?.close();
-  await record?.close();
-  await postgres?.stop();
 });
 
 const options = (more: Partial<MatcherOptions> = {}): MatcherOptions => ({

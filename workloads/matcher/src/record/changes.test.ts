@@ -1,18 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { item } from '../testing/items.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
-import { openRecord, type Recorded } from './record.ts';
+import { record, useRecord } from '../testing/record.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
-}, 60_000);
-afterAll(async () => {
-  await record?.close();
-  await postgres?.stop();
-});
+useRecord();
 
 test('a page of a tenant passes what others changed, so that it is looked at once, and skips nothing of its own', async () => {
   const quiet = { tenant: 'quiet', name: 'tester' };

@@ -1,30 +1,12 @@
-import '../testing/commonjs.ts';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { item, withinMinute } from '../testing/items.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { actor, postgres, record, useRecord, useTenant } from '../testing/record.ts';
 import { arrive, forgetArrivals } from './arrivals.ts';
 import { enableDue } from './due.ts';
-import { type Actor, openRecord, type Recorded } from './record.ts';
+import { openRecord } from './record.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
-let actor: Actor;
-let tenants = 0;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
-}, 60_000);
-
-afterAll(async () => {
-  await record?.close();
-  await postgres?.stop();
-});
-
-beforeEach(async () => {
-  actor = { tenant: `tenant-${++tenants}`, name: 'tester' };
-  await record.setBank(actor, 'faces', {});
-});
+useRecord();
+useTenant();
 
 test('registers once, in whole batches or not at all', async () => {
   const first = await record.register(actor, [item('a', 1), item('b', 2)]);

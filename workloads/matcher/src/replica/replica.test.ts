@@ -1,30 +1,11 @@
-import '../testing/commonjs.ts';
 import { eventually } from '@quintet/runtime/testing';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Actor, openRecord, type Recorded } from '../record/record.ts';
+import { expect, test } from 'vitest';
 import { hashOf, item } from '../testing/items.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { actor, postgres, record, useRecord, useTenant } from '../testing/record.ts';
 import { Replica } from './replica.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
-let actor: Actor;
-let tenants = 0;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
-}, 60_000);
-
-afterAll(async () => {
-  await record?.close();
-  await postgres?.stop();
-});
-
-beforeEach(async () => {
-  actor = { tenant: `tenant-${++tenants}`, name: 'tester' };
-  await record.setBank(actor, 'faces', {});
-});
+useRecord();
+useTenant();
 
 test('replicas miss nothing that is registered side by side', async () => {
   const replica = await Replica.open({ record, refresh: 20 });

@@ -1,35 +1,23 @@
-import '../testing/commonjs.ts';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '@quintet/runtime/testing';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Actor, openRecord, type Recorded } from '../record/record.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hashOf, item } from '../testing/items.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { actor, record, useRecord, useTenant } from '../testing/record.ts';
 import { Replica } from './replica.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
+useRecord();
+useTenant();
+
 let directory: string;
-let actor: Actor;
-let tenants = 0;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
   directory = await mkdtemp(join(tmpdir(), 'quintet-replica-'));
-}, 60_000);
-
-afterAll(async () => {
-  await record?.close();
-  await postgres?.stop();
-  await rm(directory, { recursive: true, force: true });
 });
 
-beforeEach(async () => {
-  actor = { tenant: `tenant-${++tenants}`, name: 'tester' };
-  await record.setBank(actor, 'faces', {});
+afterAll(async () => {
+  await rm(directory, { recursive: true, force: true });
 });
 
 test('replicas start from a snapshot and the changes since', async () => {

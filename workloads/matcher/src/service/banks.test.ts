@@ -1,25 +1,20 @@
 import '../testing/commonjs.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openRecord, type Recorded } from '../record/record.ts';
 import { Replica } from '../replica/replica.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { record, useRecord } from '../testing/record.ts';
 import { createBanks } from './banks.ts';
 import { matcherConfig } from './config.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
+useRecord();
+
 let replica: Replica;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
   replica = await Replica.open({ record });
-}, 60_000);
+});
 
 afterAll(async () => {
   await replica?.close();
-  await record?.close();
-  await postgres?.stop();
 });
 
 test('what the spec says anew of a bank is applied, what the API changed stays where it says nothing new', async () => {

@@ -1,22 +1,13 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serialize } from 'node:v8';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { openRecord, type Recorded } from '../record/record.ts';
-import { startPostgres, type TestPostgres } from '../testing/postgres.ts';
+import { afterEach, expect, test } from 'vitest';
+import { record, useRecord } from '../testing/record.ts';
 import { Shards } from './shards.ts';
 
-let postgres: TestPostgres;
-let record: Recorded;
+useRecord();
+
 const ends: (() => Promise<unknown>)[] = [];
-beforeAll(async () => {
-  postgres = await startPostgres();
-  record = await openRecord({ url: postgres.url });
-}, 60_000);
-afterAll(async () => {
-  await record?.close();
-  await postgres?.stop();
-});
 afterEach(async () => {
   await Promise.all(ends.splice(0).map(async (end) => await end()));
   await record.transaction(async (client) => await client.query('delete from pods'));
