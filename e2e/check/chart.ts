@@ -219,7 +219,11 @@ function checkDefinitions(kubectl: Execute, render: Render): void {
     installed.ok && established.ok ? '' : installed.output + established.output,
   );
   const files = readdirSync(samples).filter((name) => name.endsWith('.yaml'));
-  const accepted = kubectl(['apply', '--dry-run=server', '-f', samples]);
+  // Discovery may hear of a definition a moment after it is established.
+  const accepted = settled(
+    () => kubectl(['apply', '--dry-run=server', '-f', samples]),
+    ({ ok }) => ok,
+  );
   report(`${files.length} files of docs/samples are accepted`, accepted.ok ? '' : accepted.output);
 }
 
@@ -249,12 +253,25 @@ function checkRights(kubectl: Execute, render: Render): void {
       const want = mode === 'whole' ? whole : namespaced;
       const [type = '', part] = resource.split('/');
       const target = part === 'status' ? [type, '--subresource=status'] : [resource];
-      const answer = kubectl(['auth', 'can-i', verb, ...target, '--namespace', inNamespace, '--as', account]);
-      const may = answer.stdout.trim().startsWith('yes');
+      const ask = ['auth', 'can-i', verb, ...target, '--namespace', inNamespace, '--as', account];
+      // Rights come into force a moment after they were written, and so do those that were taken.
+      const may = settled(
+        () => kubectl(ask).stdout.trim().startsWith('yes'),
+        (said) => said === want,
+      );
       return may === want ? [] : [`${verb} ${resource} in ${inNamespace}: ${may ? 'allowed' : 'denied'}`];
     });
     report(`rights (${mode}): ${rights.length} granted and withheld as meant`, wrong.join('\n'));
     kubectl(['delete', '-f', '-'], roles.stdout);
+  }
+}
+
+/** Looks again for some seconds, until what is seen is as it should be. @returns What was seen last. */
+function settled<T>(look: () => T, isAsItShould: (seen: T) => boolean): T {
+  for (let tries = 1; ; tries++) {
+    const seen = look();
+    if (isAsItShould(seen) || tries === 10) return seen;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
   }
 }
 

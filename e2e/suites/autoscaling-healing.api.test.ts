@@ -101,9 +101,9 @@ describe('healing of real engines', () => {
     load(ward, most, '/v1/completions', prompt);
     await ward.looks(5, 1_500);
     expect(ward.events[0]?.message).toMatch(/^resizeBatch: too slow, 50 % of the items at once: 95 % of answers took/);
-    await ward.delivered();
-    await ward.looks(13, 1_200);
     const [pod = ''] = ward.podNames;
+    await ward.carriesOut(pod, 'resizeBatch');
+    await ward.looks(13, 1_200);
     const page = await ward.page(pod);
     expect(figure(page, 'quintet_batch_share')).toBeLessThan(1);
     expect(figure(page, 'quintet_commands_total{action="resizeBatch",outcome="done"}')).toBeGreaterThan(0);
@@ -165,7 +165,7 @@ describe('healing of real engines', () => {
     await ward.looks(2, 200);
     const cleared = expect.stringMatching(/^clearCache: pod ward-0 uses 9\d % of its memory$/) as unknown;
     expect(ward.events.map(({ message }) => message)).toEqual([cleared]);
-    await ward.delivered();
+    await ward.carriesOut('ward-0', 'clearCache');
     const page = await ward.page('ward-0');
     expect(figure(page, 'quintet_commands_total{action="clearCache",outcome="done"}')).toBe(1);
     expect(await share()).toBeGreaterThan(0.9);
@@ -200,8 +200,8 @@ describe('healing of real engines', () => {
     expect(ward.events.map(({ message }) => message)).toEqual([
       expect.stringMatching(/^resizeCache: \d+ % of requests are answered from caches, usually \d+ %$/),
     ]);
-    await ward.delivered();
     const [pod = ''] = ward.podNames;
+    await ward.carriesOut(pod, 'resizeCache');
     expect(figure(await ward.page(pod), 'quintet_commands_total{action="resizeCache",outcome="done"}')).toBe(1);
     await ward.looks(13, 500);
     expect(ward.events).toHaveLength(1);

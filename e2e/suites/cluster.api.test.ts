@@ -60,16 +60,18 @@ describe('a running API server', () => {
     const asReader = (...args: string[]) => run(api.kubectl, ['--kubeconfig', kubeconfig, ...args]);
     await kubectl(api, 'create', 'role', 'read', '--verb=list', '--resource=configmaps');
     await kubectl(api, 'create', 'rolebinding', 'read', '--role=read', '--user=reader');
-    await asReader('get', 'configmaps');
+    // Rights come into force a moment after they were written.
+    await expect.poll(() => asReader('get', 'configmaps').catch(String), { timeout: 30_000 }).not.toMatch(/forbidden/i);
     await expect(asReader('get', 'secrets')).rejects.toThrow('cannot list resource "secrets"');
     await expect(asReader('create', 'configmap', 'x')).rejects.toThrow('cannot create resource "configmaps"');
   });
 
   test('answers late, not wrongly, after it was held', async () => {
-    const begin = Date.now();
+    const begin = performance.now();
     const [answer] = await Promise.all([kubectl(api, 'get', '--raw', '/readyz'), api.pauseApiServer(1_500)]);
     expect(answer).toBe('ok');
-    expect(Date.now() - begin).toBeGreaterThanOrEqual(1_500);
+    // A timer may fire within a millisecond of its time.
+    expect(performance.now() - begin).toBeGreaterThan(1_490);
   });
 });
 

@@ -157,7 +157,9 @@ describe('two nodes side by side', () => {
     await kubectl(node, 'wait', 'pod/takes-all', '--for=condition=Ready', '--timeout=60s');
     await apply(node, pod('one-more', podSpec('sleep', { limits: { 'nvidia.com/gpu': '1' } })));
     await kubectl(node, 'wait', 'pod/one-more', '--for=condition=PodScheduled=false', '--timeout=30s');
-    expect(await kubectl(node, 'describe', 'pod', 'one-more')).toContain('Insufficient nvidia.com/gpu');
+    // Its Event may come later than its condition.
+    const why = 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}';
+    expect(await kubectl(node, 'get', 'pod', 'one-more', '-o', why)).toContain('Insufficient nvidia.com/gpu');
     await kubectl(node, 'delete', 'pod', 'takes-all', '--timeout=60s');
     await kubectl(node, 'wait', 'pod/one-more', '--for=condition=Ready', '--timeout=60s');
   });

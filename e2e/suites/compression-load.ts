@@ -122,10 +122,10 @@ const askOthers = `
     }
   };`;
 
-/** Accepted jobs, each of a good part of a second on a core of its own. */
-export const submitJobs = (url: string, count: number): string => `${common(url)}${askOthers}
+/** Accepted jobs, each of a good part of a second on a core of its own; of other texts under another name. */
+export const submitJobs = (url: string, name: string, count: number): string => `${common(url)}${askOthers}
   const ids = [];
-  for (let i = 0; i < ${count}; i++) ids.push((await askOthers('/v1/jobs', { text: textOf('job ' + i, 4000), ratio: 8 })).id);
+  for (let i = 0; i < ${count}; i++) ids.push((await askOthers('/v1/jobs', { text: textOf(${JSON.stringify(name)} + i, 4000), ratio: 8 })).id);
   console.log(JSON.stringify(ids));`;
 
 /** How jobs stand once all have ended. */

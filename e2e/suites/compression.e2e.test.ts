@@ -2,7 +2,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { embeddingTable, writeModel } from '@quintet/runtime/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -114,16 +113,12 @@ describe('a CompressionService', () => {
     expect(seen.streams).toBeGreaterThan(1);
   });
 
-  it('finishes the jobs of a pod that is killed while they are sent', async () => {
+  it('finishes the jobs of a pod that is killed while they are worked on and others are sent', async () => {
     const [one, other] = (await services.pods(name)).map(({ metadata }) => metadata.name) as [string, string];
-    let submitted = false;
-    const submitting = inside<string[]>(kubectl, namespace, one, submitJobs(url, 100)).finally(() => {
-      submitted = true;
-    });
-    await setTimeout(1000);
-    await kill(kubectl, namespace, other);
-    expect(submitted).toBe(false);
-    const then = await inside<string[]>(kubectl, namespace, one, statusOfJobs(url, await submitting));
+    const submitted = (what: string) => inside<string[]>(kubectl, namespace, one, submitJobs(url, what, 50));
+    const before = await submitted('before');
+    const [meanwhile] = await Promise.all([submitted('meanwhile'), kill(kubectl, namespace, other)]);
+    const then = await inside<string[]>(kubectl, namespace, one, statusOfJobs(url, [...before, ...meanwhile]));
     expect(then).toHaveLength(100);
     expect(new Set(then)).toEqual(new Set(['Succeeded']));
   });

@@ -46,8 +46,9 @@ async function replica(identity: string, aheadMs: number): Promise<Replica> {
     namespace,
     name: 'clocks',
     identity,
-    leaseDurationMs: 3000,
-    renewDeadlineMs: 2000,
+    // It is handed over, and lost by none, however slow the machine is.
+    leaseDurationMs: 40_000,
+    renewDeadlineMs: 30_000,
     retryPeriodMs: 300,
     onLost: () => undefined,
     wallClock: () => new Date(wallClock()),

@@ -1,7 +1,6 @@
 // Any spec that the schemas accept: no builder throws, and whatever the controller would write is what the API server takes.
 //   QUINTET_FUZZ_SPECS=2000 vitest run --project api e2e/suites/conductor-fuzz.api.test.ts
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type AnyDefinition, kinds as definitions } from '@quintet/crds';
 import fc from 'fast-check';
 import { Agent, request } from 'undici';
@@ -17,8 +16,8 @@ import { Children } from '../../controller/src/reconcile/apply.ts';
 import { TerminalError } from '../../controller/src/reconcile/errors.ts';
 import type { Kind } from '../../controller/src/reconcile/kind.ts';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
-import { Kubectl } from '../kubectl.ts';
 import { resources, type Written } from '../load/specs.ts';
+import { installDefinitions } from './conductor.ts';
 
 const specs = Number(process.env.QUINTET_FUZZ_SPECS ?? 60);
 const seed = Number(process.env.QUINTET_FUZZ_SEED ?? 1);
@@ -32,9 +31,7 @@ beforeAll(async () => {
   api = await startApi();
   const tls = { ca: readFileSync(api.caPath), cert: readFileSync(api.certPath), key: readFileSync(api.keyPath) };
   agent = new Agent({ connect: tls, connections: 16 });
-  const kubectl = new Kubectl(api);
-  await kubectl.run(['apply', '--server-side', '-f', join(import.meta.dirname, '../../crds/manifests')]);
-  await kubectl.run(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
+  const kubectl = await installDefinitions(api);
   await kubectl.run(['create', 'namespace', namespace]);
 });
 afterAll(async () => {

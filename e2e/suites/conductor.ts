@@ -12,6 +12,7 @@ import type { Status } from '../../controller/src/reconcile/status.ts';
 import { Watches } from '../../controller/src/reconcile/watches.ts';
 import type { ApiCluster } from '../cluster/api.ts';
 import { Kubectl } from '../kubectl.ts';
+import { areServed } from './definitions.ts';
 
 const engine = { image: 'local/engine:1', imagePullPolicy: 'IfNotPresent', stores };
 export const everyKind = kinds({
@@ -41,7 +42,7 @@ export const core = (plural: string, kind: string, group = '', version = 'v1'): 
 export async function installDefinitions(api: ApiCluster): Promise<Kubectl> {
   const kubectl = new Kubectl(api);
   await kubectl.run(['apply', '--server-side', '-f', join(import.meta.dirname, '../../crds/manifests')]);
-  await kubectl.run(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
+  await areServed(kubectl);
   return kubectl;
 }
 

@@ -8,6 +8,8 @@ import { parseUserFile } from '@quintet/crds/userfile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ApiCluster, startApi } from '../cluster/api.ts';
 import { run } from '../cluster/command.ts';
+import { Kubectl } from '../kubectl.ts';
+import { areServed } from './definitions.ts';
 
 const repository = join(import.meta.dirname, '..', '..');
 const manifests = join(repository, 'crds', 'manifests');
@@ -20,7 +22,7 @@ beforeAll(async () => {
   api = await startApi();
   post = poster(api);
   await kubectl('apply', '--server-side', '-f', manifests);
-  await kubectl('wait', '--for=condition=Established', '--timeout=60s', '-f', manifests);
+  await areServed(new Kubectl(api));
 });
 afterAll(() => api.stop());
 

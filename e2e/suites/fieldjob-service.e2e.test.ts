@@ -2,8 +2,8 @@
 // its pod was deleted.
 import { beforeAll, expect, it } from 'vitest';
 import { eventually, type Kubectl } from '../kubectl.ts';
-import { inside } from './inside.ts';
-import type { Served } from './served.ts';
+import { inside, patiently } from './inside.ts';
+import type { Served, ServedPod } from './served.ts';
 import { freshNamespace, sharedCluster } from './shared.ts';
 
 const namespace = 'e2e-field-service';
@@ -34,19 +34,12 @@ interface Answers {
 }
 
 /** Everything that the page on FieldJob says of a service, from inside the cluster. */
-const script = (url: string) => `
+const script = (url: string) => `${patiently}
   const call = async (path, body) => {
     const init = body ? { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {};
-    const answer = await fetch('${url}' + path, { ...init, signal: AbortSignal.timeout(20000) });
+    const answer = await patiently('${url}' + path, init);
     return { status: answer.status, body: await answer.json() };
   };
-  // Ready is said of the pod; the node's rules for the Service follow a moment later.
-  for (let tries = 1; ; tries++) {
-    const failed = await fetch('${url}/healthz', { signal: AbortSignal.timeout(20000) }).then(() => undefined, (error) => error);
-    if (!failed) break;
-    if (failed.cause?.code !== 'ECONNREFUSED' || tries > 20) throw failed;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
   const at = [0.001, 0.002, 0.055];
   const points = await call('/v1/points', { points: [at] });
   const solved = await call('/v1/solve', { targets: [{ position: ['5mm', '0mm', '60mm'], trap: 'Twin' }] });
@@ -88,17 +81,10 @@ const ready = () =>
     { timeoutMs: 180_000, describe: () => kubectl.run(['describe', 'fieldjob,deployment,pod', '-n', namespace]) },
   );
 
-const pod = async (): Promise<string> =>
-  (
-    await kubectl.json<{ items: { metadata: { name: string; deletionTimestamp?: string } }[] }>([
-      'get',
-      'pods',
-      '-n',
-      namespace,
-      '-l',
-      'quintet.dev/name=levitator',
-    ])
-  ).items.find(({ metadata }) => !metadata.deletionTimestamp)?.metadata.name ?? '';
+/** Its pods, also those that are ending. */
+const pods = async (): Promise<ServedPod[]> =>
+  (await kubectl.json<{ items: ServedPod[] }>(['get', 'pods', '-n', namespace, '-l', 'quintet.dev/name=levitator']))
+    .items;
 
 beforeAll(async () => {
   ({ kubectl } = await sharedCluster());
@@ -120,13 +106,16 @@ it('a FieldJob in mode Service solves, samples, draws and streams, and answers t
   for (const [i, value] of answers.asked.entries())
     expect(Math.abs(value - (answers.streamed[i] ?? 0))).toBeLessThan(1e-3 * Math.hypot(re, im));
 
-  const former = await pod();
-  await kubectl.run(['delete', 'pod', former, '-n', namespace, '--wait=false']);
-  await eventually('another pod takes its place', async () => ![former, ''].includes(await pod()));
+  const [former] = await pods();
+  await kubectl.run(['delete', 'pod', former?.metadata.name ?? '', '-n', namespace, '--wait=false']);
+  // The one of before answers while it ends, and the status may still be of it.
+  await eventually('another pod alone has taken its place', async () => {
+    const [next, ...others] = await pods();
+    const isReady = next?.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+    return others.length === 0 && isReady && next?.metadata.uid !== former?.metadata.uid;
+  });
   await ready();
-  const { sources, ...again } = await eventually('it answers again', () =>
-    inside<Answers>(kubectl, namespace, target, script(url)),
-  );
+  const { sources, ...again } = await inside<Answers>(kubectl, namespace, target, script(url));
   const { sources: _, ...before } = answers;
   expect(again).toEqual(before);
   // The chart's Redis has kept what the pod had.

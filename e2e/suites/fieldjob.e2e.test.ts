@@ -230,17 +230,8 @@ describe('bad input', () => {
       (each) => conditionOf(each, 'Ready')?.reason === 'ClaimNotFound',
     );
     expect(conditionOf(job, 'Ready')?.message).toContain('later');
-    const events = await kubectl.run([
-      'get',
-      'events',
-      '-n',
-      namespace,
-      '--field-selector',
-      'involvedObject.name=homeless',
-      '-o',
-      'wide',
-    ]);
-    expect(events).toContain('ClaimNotFound');
+    const events = ['get', 'events', '-n', namespace, '--field-selector', 'involvedObject.name=homeless', '-o', 'wide'];
+    await eventually('an Event says so', async () => (await kubectl.run(events)).includes('ClaimNotFound'));
     await apply(claim('later'));
     await ends('homeless', 'Succeeded');
   });

@@ -7,6 +7,19 @@ export async function inside<T>(kubectl: Kubectl, namespace: string, target: str
   return JSON.parse(await kubectl.run(args, { timeoutMs: 60_000 })) as T;
 }
 
+/** For scripts, `patiently(url, init)`: `Ready` is said of a pod; the node's rules for its Service follow a moment later, and until then they refuse. */
+export const patiently = `
+  const patiently = async (url, init) => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await fetch(url, { ...init, signal: AbortSignal.timeout(30000) });
+      } catch (error) {
+        if (!['ECONNREFUSED', 'EHOSTUNREACH'].includes(error.cause?.code) || tries > 20) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+  };`;
+
 /** One request to a service from a pod that serves. */
 export function ask<T>(
   kubectl: Kubectl,
@@ -15,8 +28,8 @@ export function ask<T>(
   const init = body
     ? { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
     : {};
-  const script = `
-    const answer = await fetch(${JSON.stringify(url)}, { ...${JSON.stringify(init)}, signal: AbortSignal.timeout(30000) });
+  const script = `${patiently}
+    const answer = await patiently(${JSON.stringify(url)}, ${JSON.stringify(init)});
     const text = await answer.text();
     console.log(JSON.stringify({ status: answer.status, body: text === '' ? null : JSON.parse(text) }));`;
   return inside(kubectl, namespace, from, script);

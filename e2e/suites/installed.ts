@@ -9,6 +9,7 @@ import { type AuditEvent, auditEvents } from '../cluster/audit.ts';
 import { run } from '../cluster/command.ts';
 import { ensureTools } from '../cluster/tools.ts';
 import { Kubectl } from '../kubectl.ts';
+import { areServed } from './definitions.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -63,7 +64,7 @@ export class Installed {
     await kubectl.run(['create', 'namespace', namespace]);
     const objects = manifests.filter(({ kind }) => kind !== 'Deployment' && kind !== 'Pod');
     await kubectl.apply(objects.map((object) => JSON.stringify(object)).join('\n---\n'));
-    await kubectl.run(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+    await areServed(kubectl);
     const [container] = manifests.find(isController)?.spec.template.spec.containers ?? [];
     const env: [string, string][] = [];
     for (const variable of container?.env ?? []) {

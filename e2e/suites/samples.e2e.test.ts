@@ -57,17 +57,19 @@ afterAll(async () => {
 
 describe('the samples', () => {
   it('all reach their state', async () => {
-    await eventually(
+    const done = await eventually(
       'all samples are done',
-      async () => (await all()).every(({ kind, status }) => status?.phase === states[kind]),
+      async () => {
+        const seen = await all();
+        return seen.every(({ kind, status }) => status?.phase === states[kind]) && seen;
+      },
       {
         timeoutMs: 420_000,
         everyMs: 1000,
         describe: () => kubectl.run(['describe', 'quintet,pods', '-n', namespace], { timeoutMs: 30_000 }),
       },
     );
-    const phases = Object.fromEntries((await all()).map(({ kind, status }) => [kind, status?.phase]));
-    expect(phases).toEqual(states);
+    expect(Object.fromEntries(done.map(({ kind, status }) => [kind, status?.phase]))).toEqual(states);
   }, 450_000);
 
   it('read well in one table', async () => {

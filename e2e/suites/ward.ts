@@ -16,6 +16,7 @@ import { Cache } from '../../controller/src/kube/store.ts';
 import type { KubeObject } from '../../controller/src/kube/types.ts';
 import type { EventNote } from '../../controller/src/reconcile/events.ts';
 import { resourceIndex, resourceIndexValue } from '../../controller/src/reconcile/ownership.ts';
+import { eventually } from '../kubectl.ts';
 
 export interface WardOptions {
   definition: AnyDefinition;
@@ -36,8 +37,6 @@ interface Place {
 }
 
 const caches = () => new Cache({ [resourceIndex]: resourceIndexValue });
-/** An engine looks for commands every 2 s. */
-const deliveryMs = 2_500;
 
 export class Ward {
   readonly events: EventNote[] = [];
@@ -102,9 +101,14 @@ export class Ward {
     }
   }
 
-  /** Until what was written last is carried out. */
-  async delivered(): Promise<void> {
-    await sleep(deliveryMs);
+  /** Until an engine, which looks for commands every 2 s, has carried out one that was written. */
+  async carriesOut(pod: string, action: string): Promise<void> {
+    const done = new RegExp(`^quintet_commands_total\\{action="${action}",outcome="done"\\} [1-9]`, 'm');
+    const page = () => this.page(pod);
+    await eventually(`${pod} carries out ${action}`, async () => done.test(await page()), {
+      timeoutMs: 30_000,
+      describe: page,
+    });
   }
 
   async page(pod: string): Promise<string> {
