@@ -44,8 +44,9 @@ export async function installQuintet(cluster: Cluster, options: InstallOptions =
     const file = join(folder, 'values.yaml');
     await writeFile(file, stringify({ ...imageValues(built), ...values }));
     const args = ['upgrade', '--install', release.name, chart, '--namespace', release.namespace, '--create-namespace'];
-    await run(helm, [...args, '--kubeconfig', cluster.kubeconfig, '--values', file, '--wait', '--timeout', '3m'], {
-      timeoutMs: 200_000,
+    // helm gives up first: one that is ended leaves a release that no later one may touch.
+    await run(helm, [...args, '--kubeconfig', cluster.kubeconfig, '--values', file, '--wait', '--timeout', '5m'], {
+      timeoutMs: 400_000,
     });
   } finally {
     await rm(folder, { recursive: true, force: true });

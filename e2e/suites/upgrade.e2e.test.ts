@@ -41,8 +41,8 @@ async function upgrade(from: string, values: Record<string, unknown> = {}): Prom
   const file = join(folder, 'values.yaml');
   await writeFile(file, stringify(values));
   const args = ['upgrade', release.name, from, '--namespace', release.namespace, '--reset-then-reuse-values'];
-  await run(helm, [...args, '--kubeconfig', shared.cluster.kubeconfig, '--values', file, '--wait', '--timeout', '3m'], {
-    timeoutMs: 200_000,
+  await run(helm, [...args, '--kubeconfig', shared.cluster.kubeconfig, '--values', file, '--wait', '--timeout', '5m'], {
+    timeoutMs: 400_000,
   });
 }
 
