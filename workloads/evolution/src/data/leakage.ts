@@ -20,14 +20,21 @@ const rowsLooked = 50_000;
 /** Rows of each class that are looked at, if there are so many: a rare class tells as much as a frequent one. */
 const rowsOfClass = 1000;
 const digestsHeld = 1 << 20;
+/** Rows where a column with gaps is known, from which on it is judged by them alone. */
+const fewestKnown = 50;
+const fewestOfClass = 5;
 
 /** @param held Digests of rows that are held at once: of more rows a share is compared */
 export function auditLeakage(problem: Problem, split: Split, held = digestsHeld): Suspect[] {
   const suspects: Suspect[] = [];
   const rows = sampled(problem, split.train);
+  const copies = new Set<string>();
   for (const feature of problem.features) {
+    // A date has several features; it is named once.
+    if (copies.has(feature.column)) continue;
     const power = powerOf(problem, feature, rows);
     if (power >= copyLimit) {
+      copies.add(feature.column);
       suspects.push({
         kind: 'TargetCopy',
         column: feature.column,
@@ -52,38 +59,60 @@ export function auditLeakage(problem: Problem, split: Split, held = digestsHeld)
   return suspects;
 }
 
-/** How well one feature alone predicts, 0..1: AUC, correlation ratio, rank correlation, or the accuracy of its levels above chance. */
+/** How well one feature alone predicts, 0..1; where it has gaps, of all rows or of those where it is known. */
 function powerOf(problem: Problem, feature: Feature, rows: Int32Array): number {
+  const { codes, values } = feature;
+  const known = rows.filter((row) => (codes ? codes[row]! >= 0 : !Number.isNaN(values![row]!)));
+  const all = powerOn(problem, feature, rows);
+  if (all >= copyLimit || known.length === rows.length || known.length < fewestKnown) return all;
+  return Math.max(all, powerOn(problem, feature, known));
+}
+
+/** AUC, correlation ratio, rank correlation, or the accuracy of its levels above chance: whichever says most. */
+function powerOn(problem: Problem, { codes, values }: Feature, rows: Int32Array): number {
   const y = Float64Array.from(rows, (row) => problem.y[row]!);
-  if (feature.codes)
-    return levelPower(
-      problem,
-      Int32Array.from(rows, (row) => feature.codes![row]!),
-      y,
-    );
-  const values = Float64Array.from(rows, (row) => feature.values![row]!);
+  const cells = Float64Array.from(rows, (row) => (codes ?? values!)[row]!);
+  if (codes) return levelPower(problem, cells, y);
+  // Numbers that stand for classes need not be in any order.
+  const byLevel = isFew(cells, 4 * problem.classes.length + 20) ? levelPower(problem, cells, y) : 0;
+  return byLevel >= copyLimit ? byLevel : Math.max(byLevel, rankPower(problem, cells, y));
+}
+
+function isFew(cells: Float64Array, most: number): boolean {
+  const distinct = new Set<number>();
+  return cells.every((cell) => distinct.add(cell).size <= most);
+}
+
+function rankPower(problem: Problem, values: Float64Array, y: Float64Array): number {
   const gone = values.map((value) => (Number.isNaN(value) ? 1 : 0));
   const share = gone.reduce((sum, each) => sum + each, 0) / gone.length;
   const filled = values.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
   if (problem.task === 'Regression') return share > 0.5 ? 0 : Math.abs(rankCorrelation(filled, y));
   // Of many classes one is often told by one column alone, as a flower by its petal: a copy tells them all.
   let least = 1;
-  for (let k = problem.task === 'Binary' ? 1 : 0; k < problem.classes.length; k++) {
+  const told = toldClasses(problem, y);
+  for (const k of problem.task === 'Binary' ? told.slice(1) : told) {
     const is = y.map((each) => (each === k ? 1 : 0));
-    const positives = is.reduce((sum, each) => sum + each, 0);
-    if (positives < 5 || positives > is.length - 5) return 0;
     const auc = binaryAuc(is, filled);
     const byGap = share > 0 ? binaryAuc(is, gone) : 0.5;
     least = Math.min(least, Math.max(auc, 1 - auc, byGap, 1 - byGap));
     if (least < copyLimit) return least;
   }
-  return least;
+  return told.length < 2 ? 0 : least;
 }
 
-function levelPower(problem: Problem, codes: Int32Array, y: Float64Array): number {
-  const groups = Map.groupBy(codes.keys(), (i) => codes[i]!);
+/** Classes of rows enough to say that a column tells them. */
+function toldClasses({ classes }: Problem, y: Float64Array): number[] {
+  const counts = new Float64Array(classes.length);
+  for (const each of y) counts[each]!++;
+  return [...counts.keys()].filter((k) => counts[k]! >= fewestOfClass);
+}
+
+function levelPower(problem: Problem, cells: Float64Array, y: Float64Array): number {
+  // A Map takes every gap for the same.
+  const groups = Map.groupBy(cells.keys(), (i) => cells[i]!);
   // With few rows a level, purity is chance.
-  if (groups.size > codes.length / 5) return 0;
+  if (groups.size > cells.length / 5) return 0;
   if (problem.task === 'Regression') {
     const mean = y.reduce((sum, value) => sum + value, 0) / y.length;
     let between = 0;
@@ -99,16 +128,17 @@ function levelPower(problem: Problem, codes: Int32Array, y: Float64Array): numbe
       )
     );
   }
+  if (toldClasses(problem, y).length < 2) return 0;
   let right = 0;
-  for (const members of groups.values()) {
-    const counts = new Float64Array(problem.classes.length);
-    for (const i of members) counts[y[i]!]!++;
-    right += Math.max(...counts);
-  }
-  const counts = new Float64Array(problem.classes.length);
-  for (const each of y) counts[each]!++;
-  const chance = Math.max(...counts);
-  return chance === y.length ? 0 : (right - chance) / (y.length - chance);
+  for (const members of groups.values()) right += mostOfClass(problem, members, y);
+  const chance = mostOfClass(problem, y.keys(), y);
+  return (right - chance) / (y.length - chance);
+}
+
+function mostOfClass({ classes }: Problem, rows: Iterable<number>, y: Float64Array): number {
+  const counts = new Float64Array(classes.length);
+  for (const i of rows) counts[y[i]!]!++;
+  return counts.reduce((most, count) => Math.max(most, count), 0);
 }
 
 /** Rows from anywhere in the file, with some of every class: files are often sorted, and often by the target. */

@@ -231,6 +231,60 @@ describe('the leakage audit', () => {
     ]);
   });
 
+  const copyCases: Record<
+    string,
+    [task: ProblemOptions['task'], of: (i: number) => string, copy: (y: string, i: number) => string]
+  > = {
+    'three classes, numbered in order': ['Multiclass', (i) => 'ABC'[((i * i) % 7) % 3]!, (y) => `${'ABC'.indexOf(y)}`],
+    'three classes, numbered in another order': [
+      'Multiclass',
+      (i) => 'ABC'[((i * i) % 7) % 3]!,
+      (y) => `${'CAB'.indexOf(y)}`,
+    ],
+    'three classes, with gaps': ['Multiclass', (i) => 'ABC'[((i * i) % 7) % 3]!, (y, i) => (i % 20 === 3 ? '' : y)],
+    'two classes, numbered, with gaps': [
+      'Binary',
+      (i) => ((i * i) % 7 < 3 ? 'yes' : 'no'),
+      (y, i) => (i % 5 < 2 ? '' : y === 'yes' ? '1' : '0'),
+    ],
+    'two classes, with gaps': ['Binary', (i) => ((i * i) % 7 < 3 ? 'yes' : 'no'), (y, i) => (i % 20 === 3 ? '' : y)],
+    'a number, with few gaps': ['Regression', (i) => `${(i * 7919) % 997}`, (y, i) => (i % 100 === 3 ? '' : y)],
+    'a number, with many gaps': ['Regression', (i) => `${(i * 7919) % 997}`, (y, i) => (i % 5 < 2 ? '' : y)],
+  };
+  for (const [what, [task, of, copy]] of Object.entries(copyCases)) {
+    it(`names a copy of ${what}`, async () => {
+      const row = (i: number) => `${(i * 104729) % 89},${copy(of(i), i)},${of(i)}`;
+      const { problem } = await problemIn(`a,copy,y\n${rowsOf(1000, row)}`, { target: 'y', task });
+      const kind = task === 'Regression' ? 'Random' : 'Stratified';
+      const copies = auditLeakage(problem, splitRows(problem, { ...split, kind })).filter(
+        (suspect) => suspect.kind === 'TargetCopy',
+      );
+      expect(copies.map(({ column }) => column)).toEqual(['copy']);
+    });
+  }
+
+  it('names a date that tells the target once', async () => {
+    const dayOf = (i: number) => new Date(864e5 * (20_089 + i)).toISOString().slice(0, 10);
+    const { problem } = await problemIn(`when,a,y\n${rowsOf(300, (i) => `${dayOf(i)},${(i * 7919) % 97},${i}`)}`, {
+      target: 'y',
+      task: 'Regression',
+    });
+    const suspects = auditLeakage(problem, splitRows(problem, { ...split, kind: 'Random' }));
+    expect(suspects).toHaveLength(1);
+    expect(suspects[0]).toMatchObject({ kind: 'TargetCopy', column: 'when' });
+  });
+
+  it('is not misled by a column that is known in rows of one class, or in few', async () => {
+    const row = (i: number) => {
+      const y = (i * i) % 7 < 3 ? 1 : 0;
+      const late = y === 1 && i % 3 === 0;
+      return `${late ? 'told' : ''},${i % 40 === 0 ? y : ''},${y}`;
+    };
+    const { problem } = await problemIn(`late,few,y\n${rowsOf(1000, row)}`, { target: 'y', task: 'Binary' });
+    const suspects = auditLeakage(problem, splitRows(problem, split));
+    expect(suspects.filter(({ kind }) => kind === 'TargetCopy')).toEqual([]);
+  });
+
   it('counts rows that repeat on both sides', async () => {
     const { problem } = await problemIn(`a,b,y\n${rowsOf(100, (i) => `${i % 5},${i % 3},${i % 2}`)}`, {
       target: 'y',
