@@ -10,7 +10,7 @@ import type { KubeObject, ObjectMeta, ResourceType } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { differences } from './difference.ts';
 import { NameConflictError, refusalOf } from './errors.ts';
-import { annotations } from './kind.ts';
+import { annotations, type Desired } from './kind.ts';
 import { isRetainedOf, ownerReferenceTo, ownershipOf, ownLabels } from './ownership.ts';
 import type { ChildWrites } from './pace.ts';
 
@@ -45,17 +45,17 @@ export class Children {
   }
 
   /**
-   * Applies the documents in order, then deletes children that are not among them. Answers what was written.
+   * Applies the objects in order, then deletes children that are neither among them nor left. Answers what was written.
    * @throws BlockedError, ApiError: what comes after the child that failed is left for the next time.
    */
-  async bring(owner: KubeObject, documents: readonly KubeObject[]): Promise<ChildWrites> {
+  async bring(owner: KubeObject, { objects, left = [] }: Pick<Desired, 'objects' | 'left'>): Promise<ChildWrites> {
     const done: ChildWrites = { writes: 0, corrections: 0 };
-    const wanted = new Set<string>();
+    const wanted = new Set(left.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
     const marks = {
       labels: ownLabels(this.#options.owner.kind, owner.metadata.name),
       ownerReferences: [ownerReferenceTo(this.#options.owner, owner)],
     };
-    for (const document of documents) {
+    for (const document of objects) {
       const watcher = this.#watchers.get(document.kind);
       if (!watcher) throw new Error(`${this.#options.owner.kind} declares no children of kind ${document.kind}`);
       const child = complete(document, owner.metadata.namespace, marks);

@@ -72,6 +72,19 @@ describe('children', () => {
     await until(() => expect(statusOf('one')).toMatchObject({ maps: 1, observedGeneration: 2 }));
   });
 
+  test('that are left stay as they are, and are not made anew', async () => {
+    putThing('one', { maps: ['x', 'y'], value: 'first' });
+    await start();
+    await settled();
+    putThing('one', { maps: ['y'], left: ['x'], value: 'second' });
+    await until(() => expect(server.get(configMaps, 'a', 'y')).toMatchObject({ data: { value: 'second' } }));
+    await settled();
+    expect(server.get(configMaps, 'a', 'x')).toMatchObject({ data: { value: 'first' } });
+    server.remove(configMaps, 'a', 'x');
+    await settled();
+    expect(server.get(configMaps, 'a', 'x')).toBeUndefined();
+  });
+
   test('of another revision are deleted and made anew', async () => {
     putThing('one', { maps: ['x'], revision: '1' });
     await start();

@@ -30,6 +30,8 @@ export interface Observed {
 export interface Desired {
   /** Children in the order they are applied. A child of the resource that is not listed is deleted. */
   objects: KubeObject[];
+  /** Children that stay as they are, whatever would be made of them now. */
+  left?: readonly KubeObject[];
   /** Reconcile again after so many milliseconds though nothing changed (deadlines, fallbacks). */
   requeueAfterMs?: number;
 }

@@ -219,7 +219,7 @@ export class Controller<R extends KubeObject = KubeObject> {
       await this.#askNamespace(stored, observed);
       const desired = this.#kind.desired(resource, observed);
       requeueAfterMs = desired.requeueAfterMs;
-      written = await this.#children.bring(stored, desired.objects);
+      written = await this.#children.bring(stored, desired);
       this.#applied.set(key, { uid: stored.metadata.uid, generation: stored.metadata.generation });
     } catch (error) {
       if (error instanceof FencedError) return this.#fenced(key);

@@ -12,7 +12,7 @@ import type { Status } from './status.ts';
 import { Watches } from './watches.ts';
 
 export interface Thing extends KubeObject {
-  spec: { maps: string[]; value?: string; revision?: string; bad?: boolean };
+  spec: { maps: string[]; left?: string[]; value?: string; revision?: string; bad?: boolean };
   status?: Status;
 }
 
@@ -47,7 +47,7 @@ export const kind: Kind<Thing> = {
   dependents: [receipts],
   extraRules: [],
   parse: (stored) => stored as Thing,
-  desired({ spec }): Desired {
+  desired({ spec }, observed): Desired {
     if (spec.bad) throw new TerminalError('BadSpec', 'spec.bad must not be set');
     const objects = spec.maps.map((name) => ({
       apiVersion: 'v1',
@@ -55,7 +55,8 @@ export const kind: Kind<Thing> = {
       metadata: { name, ...(spec.revision && { annotations: { [annotations.revision]: spec.revision } }) },
       data: { value: spec.value ?? '' },
     }));
-    return { objects };
+    const left = observed.list(configMaps).filter(({ metadata }) => spec.left?.includes(metadata.name));
+    return { objects, left };
   },
   status(resource: Thing, observed: Observed): StatusDecision {
     const children = observed.list(configMaps);

@@ -54,6 +54,20 @@ describe('an EvolutionRun whose spec changes', () => {
     expect(names(kind.desired(later, observed()).objects)).not.toContain('Job/churn-evolution');
   });
 
+  it('leaves the Job of what has succeeded, and its log, until its time is over', () => {
+    const seen = done(resource());
+    const { objects, left = [] } = kind.desired(endedBefore(seen, memory), seen);
+    expect(names(objects)).not.toContain('Job/churn-evolution');
+    expect(names(left)).toEqual(['Job/churn-evolution']);
+    const briefly = endedBefore(seen, { ...memory, ttlAfterFinished: '1h' });
+    expect(kind.desired(briefly, seen).left).toEqual(left);
+    expect(kind.desired(briefly, seen.at(3600)).left).toBeUndefined();
+    // Another search is another Job.
+    const other = kind.desired(endedBefore(seen, { search: { seed: 8 } }), seen);
+    expect(names(other.objects)).toContain('Job/churn-evolution');
+    expect(other.left).toBeUndefined();
+  });
+
   it.each([
     ['is tried again with other pods where it has failed', memory, 'Pending'],
     ['stays Failed when only its life is another', { ttlAfterFinished: '1h' }, 'Failed'],

@@ -70,9 +70,11 @@ function whenFinished(resource: EvolutionRun, state: State, settings: EngineSett
     ...(state.live && !late ? coordinator(resource, state, settings) : []),
     ...serving,
   ];
-  if (!ttlAfterFinished || !end) return { objects: kept };
+  // What has succeeded is not begun again for other pods: its log stays.
+  const past = state.past ? { left: [state.past] } : {};
+  if (!ttlAfterFinished || !end) return { objects: kept, ...past };
   const left = new Date(end).getTime() + parseDuration(ttlAfterFinished) * 1000 - now.getTime();
-  if (left > 0) return { objects: kept, requeueAfterMs: left };
+  if (left > 0) return { objects: kept, ...past, requeueAfterMs: left };
   // Predictions need what stands around them; without any only the output stays.
   return { objects: serving.length > 0 ? [...standing(resource, settings), ...serving] : outputClaim(resource) };
 }

@@ -58,6 +58,8 @@ export interface State {
   finished: 'Succeeded' | 'Failed' | undefined;
   coordinator: JobState;
   live: Job | undefined;
+  /** The coordinator of another attempt, which has ended. */
+  past: Job | undefined;
   workers: Workers;
   outcome: Outcome | undefined;
   /** What the coordinator says while it searches. */
@@ -87,7 +89,9 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
   const found = observed.get<Job>(types.job, mainName(resource));
   const current =
     found?.metadata.annotations?.[annotations.revision] === wanted.metadata.annotations?.[annotations.revision];
-  const live = found && current && !found.metadata.deletionTimestamp ? found : undefined;
+  const present = found?.metadata.deletionTimestamp ? undefined : found;
+  const live = current ? present : undefined;
+  const past = !current && present && stateOfJob(present) !== 'Active' ? present : undefined;
   const pods = observed.list<Pod>(types.pod);
   const coordinators = podsOfJob(live, pods);
   const coordinator = live ? stateOfJob(live) : 'Waiting';
@@ -106,6 +110,7 @@ export function readState(resource: EvolutionRun, observed: Observed, settings: 
     finished: finishedAs(resource, resource.status?.phase === 'Failed' ? attempt : revision, deadline, observed.now),
     coordinator,
     live,
+    past,
     workers,
     outcome: coordinator === 'Complete' ? firstSuccess(coordinators, outcome) : undefined,
     progress,
