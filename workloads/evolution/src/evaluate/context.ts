@@ -7,6 +7,7 @@ import type { LearnerState } from '../learners/learner.ts';
 import { scoreOf } from '../metrics/metrics.ts';
 import { fitPreprocessing, type PreprocessingGenes } from '../preprocess/fit.ts';
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
+import { weightsOf } from '../preprocess/statistics.ts';
 import { type Preprocessing, transform } from '../preprocess/steps.ts';
 import { randomOf, seedOf } from '../random.ts';
 import type { Genome } from '../search/genome.ts';
@@ -105,7 +106,7 @@ export class EvaluationContext {
       test: transform(preprocessing, this.problem.features, test),
       targets: {
         y: Float64Array.from(rows, (row) => problem.y[row]!),
-        weights: weights ? Float64Array.from(rows, (row) => weights[row]!) : undefined,
+        weights: weightsOf(weights, rows),
       },
       testRows: test,
       preprocessing,

@@ -1,13 +1,16 @@
 // Gaussian naive Bayes; gaps say nothing.
 import { type Fit, type FittedLearner, type LearnerState, toProbabilities } from './learner.ts';
 
+/** Logarithm of the prior of a class that the teaching rows lack: no row is so far from all others that it is of it. */
+const never = -1e30;
+
 /** genes: `smoothing`, share of the largest variance that is added to all */
 export const fitBayes: Fit = ({ rows, columns, data }, { y, weights }, { outputs, genes }) => {
   const classes = outputs === 1 ? 2 : outputs;
   const counts = new Float64Array(classes * columns);
   const sums = new Float64Array(classes * columns);
   const squares = new Float64Array(classes * columns);
-  const priors = new Float64Array(classes).fill(1e-9);
+  const priors = new Float64Array(classes);
   for (let i = 0; i < rows; i++) {
     const weight = weights ? weights[i]! : 1;
     priors[y[i]!]! += weight;
@@ -33,7 +36,7 @@ export const fitBayes: Fit = ({ rows, columns, data }, { y, weights }, { outputs
   return loadBayes(
     {
       kind: 'Bayes',
-      priors: Float32Array.from(priors, (prior) => Math.log(prior / total)),
+      priors: Float32Array.from(priors, (prior) => (prior > 0 ? Math.log(prior / total) : never)),
       means: Float32Array.from(means),
       variances: Float32Array.from(variances, (variance) => variance + floor),
     },

@@ -1,6 +1,7 @@
 // Learners by name, and their return from storage.
 import type { Task } from '../data/problem.ts';
 import { fitBayes, loadBayes } from './bayes.ts';
+import { fitForest, loadForest } from './forest.ts';
 import type { Fit, FittedLearner, LearnerState } from './learner.ts';
 import { fitLinear, loadLinear } from './linear.ts';
 import { fitNeighbors, loadNeighbors } from './neighbors.ts';
@@ -21,9 +22,9 @@ export type LearnerName = (typeof learnerNames)[number];
 export const fits: Readonly<Record<LearnerName, Fit>> = {
   GradientBoosting: fitTrees,
   RandomForest: (matrix, targets, options) =>
-    fitTrees(matrix, targets, { ...options, genes: { ...options.genes, boosting: 'Forest' } }),
+    fitForest(matrix, targets, { ...options, genes: { ...options.genes, boosting: 'Forest' } }),
   ExtraTrees: (matrix, targets, options) =>
-    fitTrees(matrix, targets, { ...options, genes: { ...options.genes, boosting: 'ExtraTrees' } }),
+    fitForest(matrix, targets, { ...options, genes: { ...options.genes, boosting: 'ExtraTrees' } }),
   Linear: fitLinear,
   NearestNeighbors: fitNeighbors,
   NaiveBayes: fitBayes,
@@ -35,6 +36,8 @@ export function loadLearner(state: LearnerState, task: Task, outputs: number): F
   switch (state.kind) {
     case 'Trees':
       return loadTrees(state, outputs);
+    case 'Forest':
+      return loadForest(state);
     case 'Linear':
       return loadLinear(state, regression);
     case 'Neighbors':

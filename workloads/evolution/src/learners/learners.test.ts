@@ -80,6 +80,47 @@ for (const learner of learnerNames) {
   });
 }
 
+describe.skipIf(!lightgbmAvailable())('a forest', () => {
+  const cut = (score: number, ...limits: number[]) => limits.filter((limit) => score > limit).length;
+  it.each([
+    ['two classes, one of them rare', 'Binary', 1, (score: number) => cut(score, 4)],
+    ['classes of very different sizes', 'Multiclass', 4, (score: number) => cut(score, 1, 2.5, 4.5)],
+  ] as const)('gives the shares of %s', (_, task, outputs, classOf) => {
+    const random = randomOf('shares');
+    const of = (a: number, b: number) => classOf(a + b + 1.5 * random.normal());
+    const [train, test] = [data(3000, of), data(2000, of)];
+    for (const learner of ['RandomForest', 'ExtraTrees'] as const) {
+      const options = { task, outputs, genes: { ...genes, leaves: 64 }, seed: 1 };
+      const predicted = fits[learner](train.matrix, train.targets, options).predict(test.matrix);
+      for (let k = 0; k < outputs; k++) {
+        const mean = predicted.filter((__, i) => i % outputs === k).reduce((a, b) => a + b) / 2000;
+        const wanted = outputs === 1 ? 1 : k;
+        const share = test.targets.y.filter((y) => y === wanted).length / 2000;
+        expect(Math.abs(mean - share)).toBeLessThan(0.01 + 0.1 * share);
+      }
+    }
+  });
+
+  it('leaves the labels of other learners on the same rows alone, and takes a class that is in none of them', () => {
+    const { matrix, targets } = data(400, (a) => (a > 0 ? 2 : 0));
+    const options = { task: 'Multiclass' as const, outputs: 3, genes, seed: 1, dataKey: 'shared' };
+    const boosted = () => fits.GradientBoosting(matrix, targets, options);
+    const before = boosted().predict(matrix);
+    const shares = fits.RandomForest(matrix, targets, options).predict(matrix);
+    expect(Math.max(...shares.filter((_, i) => i % 3 === 1))).toBeLessThan(1e-6);
+    expect(boosted().predict(matrix)).toEqual(before);
+  });
+});
+
+it('naive Bayes expects no class that its teaching rows lack, however strange a row', () => {
+  const { matrix, targets } = data(200, (a) => (a > 0 ? 1 : 0));
+  const fitted = fits.NaiveBayes(matrix, targets, { task: 'Multiclass', outputs: 3, genes, seed: 0 });
+  const strange = { rows: 2, columns: 4, data: Float32Array.of(0, 0, 0, 0, 1e6, -1e6, 1e6, 0) };
+  const shares = fitted.predict(strange);
+  expect([shares[2], shares[5]]).toEqual([0, 0]);
+  expect(shares.every(Number.isFinite)).toBe(true);
+});
+
 describe('the linear learner', () => {
   const train = data(500, (a, b) => 1 + 3 * a - 2 * b);
   it('finds the coefficients', () => {

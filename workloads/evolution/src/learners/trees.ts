@@ -1,7 +1,7 @@
-// Gradient boosting, DART, linear trees, random forests and extra trees, all by LightGBM.
+// Trees by LightGBM: gradient boosting, DART, linear trees, and forests whose leaves hold means.
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
 import { type Fit, type FitOptions, type FittedLearner, type LearnerState } from './learner.ts';
-import { Datasets, datasetBytes, type KeptDataset } from './lightgbm/datasets.ts';
+import { Datasets, datasetBytes } from './lightgbm/datasets.ts';
 import { lightgbm } from './lightgbm/library.ts';
 
 /** Bytes of binned matrices that are kept for further learners on the same rows. */
@@ -14,28 +14,42 @@ const always = 'num_threads=1 deterministic=true force_col_wise=true verbosity=-
 /** The learner must be closed: what it was fitted on is kept until then. */
 export const fitTrees: Fit = (matrix, targets, options) => {
   const library = lightgbm();
-  const dataset = datasetOf(matrix, targets, options);
+  const { handle, giveBack } = datasetOf(matrix, targets, options);
   let booster: bigint | undefined;
   let closed = false;
   const close = (): void => {
     if (closed) return;
     closed = true;
     if (booster !== undefined) library.boosterFree(booster);
-    datasets.giveBack(dataset);
+    giveBack();
   };
   try {
-    booster = library.boosterCreate(dataset.handle, `${always} ${parametersOf(options)}`);
-    const wanted = Number(options.genes['trees']);
-    let trees = 0;
-    while (trees < wanted && !library.boosterUpdate(booster)) trees++;
-    return grown(booster, close, options, Math.max(1, trees));
+    booster = boosterOn(handle, options);
+    return fitted(booster, close, options, grow(booster, options));
   } catch (error) {
     close();
     throw error;
   }
 };
 
-function grown(booster: bigint, close: () => void, { outputs, genes }: FitOptions, trees: number): FittedLearner {
+/** To be freed before its dataset is given back. */
+export function boosterOn(dataset: bigint, options: FitOptions): bigint {
+  return lightgbm().boosterCreate(dataset, `${always} ${parametersOf(options)}`);
+}
+
+/** @returns how many trees there are then: fewer than wanted where no further split tells anything */
+export function grow(booster: bigint, { genes }: FitOptions): number {
+  const wanted = Number(genes['trees']);
+  let trees = 0;
+  while (trees < wanted && !lightgbm().boosterUpdate(booster)) trees++;
+  return Math.max(1, trees);
+}
+
+export function operationsOf(trees: number, { genes }: FitOptions): number {
+  return trees * Math.ceil(Math.log2(Number(genes['leaves'])) + 1);
+}
+
+function fitted(booster: bigint, close: () => void, options: FitOptions, trees: number): FittedLearner {
   let state: LearnerState | undefined;
   return {
     // Writing trees down takes as long as growing some of them, and most are judged and forgotten.
@@ -43,8 +57,8 @@ function grown(booster: bigint, close: () => void, { outputs, genes }: FitOption
       state ??= { kind: 'Trees', model: lightgbm().boosterToText(booster) };
       return state;
     },
-    operations: trees * outputs * Math.ceil(Math.log2(Number(genes['leaves'])) + 1),
-    predict: (matrix) => predicted(booster, matrix, outputs),
+    operations: operationsOf(trees * options.outputs, options),
+    predict: (matrix) => predicted(booster, matrix, options.outputs),
     close,
   };
 }
@@ -66,7 +80,8 @@ export function loadTrees(state: LearnerState & { kind: 'Trees' }, outputs: numb
   };
 }
 
-function predicted(booster: bigint, { rows, columns, data }: Matrix, outputs: number): Float64Array {
+/** Rows × outputs, as the booster's objective has them. */
+export function predicted(booster: bigint, { rows, columns, data }: Matrix, outputs: number): Float64Array {
   const result = new Float64Array(rows * outputs);
   // Predictions of one row at a time need no threads.
   const how = 'num_threads=1 verbosity=-1 predict_disable_shape_check=true';
@@ -115,15 +130,21 @@ function parametersOf({ task, outputs, genes, seed }: FitOptions): string {
   ].join(' ');
 }
 
-function datasetOf(matrix: Matrix, targets: Targets, { genes, dataKey }: FitOptions): KeptDataset {
+/** The one dataset of all learners on these rows; its labels are the targets, and are left so. */
+export function datasetOf(
+  matrix: Matrix,
+  targets: Targets,
+  { genes, dataKey }: FitOptions,
+): { handle: bigint; giveBack: () => void } {
   const linear = genes['boosting'] === 'Linear';
   const binning = `max_bin=${genes['maxBin']}${linear ? ' linear_tree=true' : ''}`;
   const key = dataKey === undefined ? undefined : `${dataKey} ${binning}`;
-  return datasets.take(key, datasetBytes(matrix, linear), () => {
+  const dataset = datasets.take(key, datasetBytes(matrix, linear), () => {
     const library = lightgbm();
     const handle = library.datasetFromMatrix(matrix.data, matrix.rows, matrix.columns, `${always} ${binning}`);
     library.datasetSetField(handle, 'label', Float32Array.from(targets.y));
     if (targets.weights) library.datasetSetField(handle, 'weight', Float32Array.from(targets.weights));
     return handle;
   });
+  return { handle: dataset.handle, giveBack: () => datasets.giveBack(dataset) };
 }

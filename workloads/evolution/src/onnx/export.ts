@@ -12,7 +12,7 @@ import { writePreprocessing } from './columns.ts';
 import { GraphWriter } from './graph.ts';
 import { isLinear, writeLinearTrees } from './linearTrees.ts';
 import { writeNeighbors } from './neighbors.ts';
-import { writeTrees } from './trees.ts';
+import { writeForest, writeTrees } from './trees.ts';
 
 /**
  * The one output, `prediction` (`prediction_` where a column is called so), is rows × outputs: values, or probabilities
@@ -125,6 +125,8 @@ function learnerOf(
     case 'Trees':
       if (isLinear(learner.model)) return linked(writeLinearTrees(graph, matrix, learner.model, outputs, columns));
       return linked(writeTrees(graph, matrix, learner.model, outputs));
+    case 'Forest':
+      return writeForest(graph, matrix, learner.models);
     case 'Linear':
       return linked(affine(matrix, learner.weights, learner.bias));
     case 'Network': {

@@ -1,5 +1,6 @@
 // LightGBM's trees, as its text holds them, to a TreeEnsembleRegressor of ai.onnx.ml.
 import { EvolutionError } from '../errors.ts';
+import { leastShare } from '../learners/forest.ts';
 import type { GraphWriter } from './graph.ts';
 
 interface Nodes {
@@ -30,6 +31,19 @@ export function writeTrees(graph: GraphWriter, matrix: string, model: string, ou
     place: tree % outputs,
     weight: value * share,
   }));
+}
+
+/** Forests of two or more classes. @returns the name of shares, rows × outputs */
+export function writeForest(graph: GraphWriter, matrix: string, models: readonly string[]): string {
+  const forests = models.map((model) => treesOf(model).trees);
+  const places = forests.flatMap((trees, place) => trees.map(() => place));
+  const means = writeSums(graph, matrix, forests.flat(), models.length, (tree, _, value) => ({
+    place: places[tree]!,
+    weight: value / forests[places[tree]!]!.length,
+  }));
+  const atLeast = graph.op('Max', [means, graph.number(leastShare)]);
+  if (models.length === 1) return graph.op('Min', [atLeast, graph.number(1 - leastShare)]);
+  return graph.op('Div', [atLeast, graph.op('ReduceSum', [atLeast, graph.places(1)])]);
 }
 
 export function treesOf(model: string): { trees: Tree[]; averaged: boolean } {

@@ -72,6 +72,24 @@ describe('preprocessing', () => {
     for (const [j, cell] of row(turned).entries()) expect(cell).toBeCloseTo(before[j]!, 6);
   });
 
+  it.each(['Standard', 'Robust', 'Log'] as const)('keeps the largest number there is finite (%s)', async (scale) => {
+    const random = randomOf('rates');
+    const rates = Array.from({ length: 60 }, () => `${0.5 + 0.01 * random.normal()},${random.int(2)}`);
+    const table = await readTableText(`rate,y\n${rates.join('\n')}`, { categorical: ['y'] });
+    const data = problemOf(table, { target: 'y', task: 'Binary' }).problem;
+    const { preprocessing } = fitPreprocessing(
+      data,
+      Int32Array.from({ length: 60 }).map((_, i) => i),
+      { ...genes, scale },
+      1,
+    );
+    const far = [{ ...data.features[0]!, values: Float32Array.of(3.4028235e38, -3.4028235e38, 0.6) }];
+    const { data: cells } = transform(preprocessing, far, Int32Array.of(0, 1, 2));
+    expect(cells.every(Number.isFinite)).toBe(true);
+    expect(cells[1]).toBeLessThan(cells[2]!);
+    expect(cells[2]).toBeLessThanOrEqual(cells[0]!);
+  });
+
   it('gives new levels the prior and keeps gaps when nothing fills them', async () => {
     const data = await problem();
     const train = Int32Array.from({ length: 100 }, (_, i) => i);

@@ -30,6 +30,8 @@ export interface FittedPreprocessing {
 }
 
 const mostClassColumns = 10;
+/** Deviations: a stand-in for "no value", such as the largest number there is, must not become infinite. */
+const farthest = 1e6;
 
 /**
  * Each row counts by its weight.
@@ -118,7 +120,7 @@ function scaleOf(
     if (spread > 0) return { shift: Math.fround(middle), factor: Math.fround(1 / spread), clip: 5 };
   }
   const { mean, deviation } = standardOf(values, weights);
-  return { shift: Math.fround(mean), factor: Math.fround(1 / deviation), clip: null };
+  return { shift: Math.fround(mean), factor: Math.fround(1 / deviation), clip: farthest };
 }
 
 function assembled(values: readonly Float32Array[], outputs: Preprocessing['outputs'], rows: number): Matrix {

@@ -8,7 +8,7 @@ import { randomOf } from '../random.ts';
 import { frontsOf } from '../search/nsga2.ts';
 import { browserPath, openPage } from '../testing/browser.ts';
 import { evolve } from './local.ts';
-import { openModel } from './model.ts';
+import { openModel, requireFinite } from './model.ts';
 import { predict } from './predict.ts';
 
 let folder: string;
@@ -89,6 +89,20 @@ it('a file that is damaged anywhere is no model', async () => {
     damaged[place]! ^= 1 << random.int(8);
     expect(() => openModel(damaged), `byte ${place}`).toThrow('the file is no model of Quintet');
   }
+}, 60_000);
+
+it('a number as large as there is one has an answer; what is no number is none', async () => {
+  const output = join(folder, 'rate');
+  const random = randomOf('rate');
+  const rates = Array.from({ length: 120 }, () => 0.5 + 0.01 * random.normal());
+  const taught = join(folder, 'rate.csv');
+  await writeFile(taught, `rate,y\n${rates.map((rate) => `${rate},${rate > 0.5 ? 'yes' : 'no'}`).join('\n')}\n`);
+  await evolve({ file: taught, target: 'y', spec, workers: 2, output });
+  const model = openModel(await readFile(join(output, 'model.quintet')));
+  const { values } = await model.predict([{ rate: 3.4028235e38 }, { rate: -3.4028235e38 }]);
+  expect(values.every(Number.isFinite)).toBe(true);
+  model.close();
+  expect(() => requireFinite(Float64Array.of(1, 2, 3, Number.NaN), 2, 5)).toThrow('row 7 has no finite prediction');
 }, 60_000);
 
 it('features have moved where rows from all over a file say so, and there are rows enough to tell', async () => {

@@ -105,13 +105,24 @@ export function modelOf(stored: StoredModel): Model {
     predictFeatures,
     predict: async (rows, before) => {
       const reading = read(rows, before);
-      return { ...reading, values: await predictFeatures(reading.features, Int32Array.from(rows.keys())) };
+      const values = await predictFeatures(reading.features, Int32Array.from(rows.keys()));
+      requireFinite(values, stored.outputs, before);
+      return { ...reading, values };
     },
     drift: (features) => driftOf(stored.statistics, describeFeatures(features)),
     close: () => {
       for (const { pipelines } of members) for (const pipeline of pipelines) pipeline.close();
     },
   };
+}
+
+/** What is no number is no answer. @throws EvolutionError InputInvalid naming the row */
+export function requireFinite(values: Float64Array, outputs: number, before = 0): void {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const row = before + Math.floor(at / outputs) + 1;
+  const fix = 'look in it for numbers far beyond those of training';
+  throw new EvolutionError('InputInvalid', `row ${row} has no finite prediction`, { row, fix });
 }
 
 /** A column may be missing in some rows; missing in all, it was most likely renamed. */

@@ -1,7 +1,7 @@
 // Predictions of many rows, a few at a time: one request after the other has its turn, and between two turns the pod answers probes.
 import { setImmediate } from 'node:timers/promises';
 import type { Feature } from '../data/features.ts';
-import type { Model } from '../run/model.ts';
+import { type Model, requireFinite } from '../run/model.ts';
 
 /** Milliseconds of a turn. */
 const turn = 10;
@@ -29,7 +29,9 @@ export function predictInTurns(): PredictInTurns {
         const size = sizes.get(model) ?? rowsAtFirst;
         const part = Int32Array.from({ length: Math.min(size, rows - start) }, (_, i) => start + i);
         const began = performance.now();
-        values.set(await model.predictFeatures(features, part), start * outputs);
+        const some = await model.predictFeatures(features, part);
+        requireFinite(some, outputs, start);
+        values.set(some, start * outputs);
         sizes.set(model, nextSize(size, part.length, performance.now() - began));
         start += part.length;
       });
