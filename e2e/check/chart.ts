@@ -109,6 +109,7 @@ const refused: [says: string, values: object, names: RegExp][] = [
   ['an unknown log level', { controller: { logLevel: 'loud' } }, /logLevel/],
   ['an activator that holds nothing', { activator: { maxWaiting: 0 } }, /maxWaiting/],
   ['a privileged port', { controller: { port: 80 } }, /port/],
+  ['a misspelt setting of a probe', { probes: { liveness: { timeout: 5 } } }, /timeout/],
   ['a misspelt key of Argo CD', { argocd: { enable: true } }, /argocd/],
   ['an interval without unit', { serviceMonitor: { interval: '30' } }, /interval/],
 ];

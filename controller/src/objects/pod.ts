@@ -105,15 +105,24 @@ function engine(container: ContainerSettings, graceSeconds: number): Record<stri
   });
 }
 
+/** On a node where all want more CPU than there is, a start that takes seconds elsewhere takes minutes. */
+const leastStartupSeconds = 300;
+
 const page = (path: string) => ({ httpGet: { path, port: 'http' } });
 
 function serving({ port, startupSeconds, drainSeconds }: HttpSettings, graceSeconds: number): Record<string, unknown> {
   const sleepSeconds = Math.min(drainSeconds, graceSeconds);
   return {
     ports: [{ name: 'http', containerPort: port, protocol: 'TCP' }],
-    startupProbe: { ...page('/healthz'), periodSeconds: 1, timeoutSeconds: 2, failureThreshold: startupSeconds },
+    startupProbe: {
+      ...page('/healthz'),
+      periodSeconds: 1,
+      timeoutSeconds: 10,
+      failureThreshold: Math.max(startupSeconds, leastStartupSeconds),
+    },
     readinessProbe: { ...page('/readyz'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
-    livenessProbe: { ...page('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+    // Starting again a process that only waits for the CPU makes a busy node busier: requests go elsewhere meanwhile.
+    livenessProbe: { ...page('/healthz'), periodSeconds: 10, timeoutSeconds: 15, failureThreshold: 6 },
     ...(sleepSeconds > 0 && { lifecycle: { preStop: { sleep: { seconds: sleepSeconds } } } }),
   };
 }

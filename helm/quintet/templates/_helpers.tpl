@@ -125,3 +125,16 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
 {{- end }}
+
+{{/* Of controllers and activators, which answer the same pages. */}}
+{{- define "quintet.probes" -}}
+startupProbe:
+  httpGet: { path: /healthz, port: http }
+  {{- toYaml .Values.probes.startup | nindent 2 }}
+livenessProbe:
+  httpGet: { path: /healthz, port: http }
+  {{- toYaml .Values.probes.liveness | nindent 2 }}
+readinessProbe:
+  httpGet: { path: /readyz, port: http }
+  {{- toYaml .Values.probes.readiness | nindent 2 }}
+{{- end }}

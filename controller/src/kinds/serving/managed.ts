@@ -242,7 +242,7 @@ function probes(port: number): Record<string, unknown> {
   const health = { httpGet: { path: '/health', port: 'api' } };
   return {
     ports: [{ name: 'api', containerPort: port, protocol: 'TCP' }],
-    startupProbe: { ...health, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: startupSeconds / 5 },
+    startupProbe: { ...health, periodSeconds: 5, timeoutSeconds: 15, failureThreshold: startupSeconds / 5 },
     readinessProbe: { ...health, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2 },
     // A server that computes may answer late; one that hangs does not for minutes.
     livenessProbe: { ...health, periodSeconds: 20, timeoutSeconds: 15, failureThreshold: 6 },
