@@ -1,16 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { types } from '../objects/types.ts';
 import { Client } from './client.ts';
 import type { ApiError } from './errors.ts';
 import { answer, refuse, TestServer } from './testserver.ts';
-import type { ResourceType } from './types.ts';
 
-const configMaps: ResourceType = {
-  group: '',
-  version: 'v1',
-  plural: 'configmaps',
-  kind: 'ConfigMap',
-  namespaced: true,
-};
+const configMaps = types.configMap;
 const one = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'a', name: 'one' } };
 
 let server: TestServer;

@@ -3,22 +3,14 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Client } from '../kube/client.ts';
 import { TestServer } from '../kube/testserver.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
+import { types } from '../objects/types.ts';
 import { type Kind, labels, managedBy } from './kind.ts';
 import { Controller } from './loop.ts';
 import { statusOf } from './status.ts';
 import { Watches } from './watches.ts';
 
-const type = (group: string, plural: string, kind: string): ResourceType => ({
-  group,
-  version: 'v1',
-  plural,
-  kind,
-  namespaced: true,
-});
-const runs = type('test.dev', 'runs', 'Run');
-const configMaps = type('', 'configmaps', 'ConfigMap');
-const jobs = type('batch', 'jobs', 'Job');
-const pods = type('', 'pods', 'Pod');
+const runs: ResourceType = { group: 'test.dev', version: 'v1', plural: 'runs', kind: 'Run', namespaced: true };
+const { configMap: configMaps, job: jobs, pod: pods } = types;
 
 const kind: Kind<KubeObject> = {
   type: runs,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { Client } from '../kube/client.ts';
 import { TestServer } from '../kube/testserver.ts';
 import type { KubeObject, ResourceType } from '../kube/types.ts';
+import { types } from '../objects/types.ts';
 import { TerminalError } from './errors.ts';
 import type { Recorder } from './events.ts';
 import { annotations, type Desired, type Kind, labels, managedBy, type Observed, type StatusDecision } from './kind.ts';
@@ -23,14 +24,8 @@ export const things: ResourceType = {
   kind: 'Thing',
   namespaced: true,
 };
-export const configMaps: ResourceType = {
-  group: '',
-  version: 'v1',
-  plural: 'configmaps',
-  kind: 'ConfigMap',
-  namespaced: true,
-};
-export const pods: ResourceType = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
+export const configMaps = types.configMap;
+export const pods = types.pod;
 export const receipts: ResourceType = {
   group: 'other.dev',
   version: 'v1',
