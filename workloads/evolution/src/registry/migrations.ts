@@ -125,4 +125,15 @@ export const migrations: readonly { readonly name: string; readonly sql: string 
     name: '0004-task',
     sql: 'ALTER TABLE datasets ADD COLUMN task text;',
   },
+  {
+    // Nobody says of a resource that it went with its namespace, or with no controller there: its run is not awaited for ever.
+    name: '0005-abandoned',
+    sql: `
+      CREATE OR REPLACE VIEW run_states AS
+        SELECT run_id, name, namespace, seed, metric, attempts, placed, seconds, started_at, seen_at, completed_at, result ->> 'error' AS reason,
+          CASE WHEN phase = 'Running' AND seen_at < now() - interval '2 minutes' OR phase = 'Interrupted' AND seen_at < now() - interval '7 days'
+            THEN 'Lost' ELSE phase END AS state
+        FROM runs;
+    `,
+  },
 ];

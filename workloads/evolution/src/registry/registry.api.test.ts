@@ -163,6 +163,16 @@ describe('a run that is not at work any more', () => {
     expect(await stateOf('lost')).toMatchObject({ state: 'Running' });
   });
 
+  it('is Lost when nobody goes on for a week with what was interrupted, as where its namespace was deleted, until somebody does', async () => {
+    await registry.leaveRun(await begin('abandoned'), 'Interrupted', 'told to end');
+    await silentFor('abandoned', 6 * 86_400);
+    expect(await stateOf('abandoned')).toMatchObject({ state: 'Interrupted' });
+    await silentFor('abandoned', 8 * 86_400);
+    expect(await stateOf('abandoned')).toMatchObject({ state: 'Lost', reason: 'told to end' });
+    await begin('abandoned');
+    expect(await stateOf('abandoned')).toMatchObject({ state: 'Running', reason: null });
+  });
+
   it('is Cancelled once another run of its resource begins, or of a new resource of its name', async () => {
     await begin('spec-1', { namespace: 'team', uid: 'u1' });
     await begin('spec-2', { namespace: 'team', uid: 'u1' });

@@ -68,7 +68,7 @@ export interface RunAttempt {
 
 /**
  * Interrupted was told to end, or met what may pass: its resource goes on from there. Cancelled goes on only if somebody asks for it again. Lost has not been
- * heard of for two minutes: it was killed, or cannot write.
+ * heard of for two minutes: it was killed, or cannot write; or for a week since it was interrupted.
  */
 type RunState = 'Running' | 'Interrupted' | 'Cancelled' | 'Lost' | 'Succeeded' | 'Failed';
 
