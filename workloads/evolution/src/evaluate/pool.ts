@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { serialize } from 'node:v8';
 import type { Problem } from '../data/problem.ts';
 import { EvolutionError } from '../errors.ts';
+import { after } from '../timer.ts';
 import type { EvaluationTask, Evaluator, Judging, Outcome } from './task.ts';
 import type { FromProcess, ToProcess } from './worker.ts';
 
@@ -112,7 +113,8 @@ class Slot {
   #child: ChildProcess | undefined;
   #ready = false;
   #work: Waiting | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** Stops the time of what is under way. */
+  #untime: (() => void) | undefined;
   #ended = false;
   #crashes = 0;
 
@@ -146,13 +148,13 @@ class Slot {
     const work = this.#pool.take();
     if (!work) return;
     this.#work = work;
-    this.#timer = setTimeout(() => this.#tooLong(), this.#options.timeLimit);
+    this.#untime = after(this.#options.timeLimit, () => this.#tooLong());
     this.#child!.send({ type: 'task', task: work.task } satisfies ToProcess, () => undefined);
   }
 
   stop(): void {
     this.#ended = true;
-    clearTimeout(this.#timer);
+    this.#untime?.();
     this.#child?.kill('SIGKILL');
     this.#finish(stoppedOutcome);
   }
@@ -169,7 +171,7 @@ class Slot {
   }
 
   #finish(outcome: Outcome): void {
-    clearTimeout(this.#timer);
+    this.#untime?.();
     const work = this.#work;
     this.#work = undefined;
     work?.settle(outcome);
@@ -186,7 +188,7 @@ class Slot {
 
   #exited(reason: string): void {
     if (this.#ended) return;
-    clearTimeout(this.#timer);
+    this.#untime?.();
     // Whatever comes back to the queue now must not come to the dead.
     this.#child = undefined;
     if (!this.#ready) this.#pool.born(reason);

@@ -1,5 +1,6 @@
 // The clock of a run's budget. Attempts at one run share it: what earlier ones did is found again beside the clock, and the rest of the budget follows.
 import type { Cut } from '../search/search.ts';
+import { after } from '../timer.ts';
 
 /** How far attempts at a run have come. */
 export interface Before {
@@ -25,7 +26,7 @@ export class BudgetClock {
   readonly #options: ClockOptions;
   /** When the budget would have begun in one attempt; undefined while what was done before is found again. */
   #origin: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stop: (() => void) | undefined;
   /** What was done before could not be found again in a time that is ample for it. */
   lost = false;
 
@@ -33,7 +34,7 @@ export class BudgetClock {
     this.#options = options;
     const { before, started } = options;
     if (before.placed === 0 && !before.cut) this.#begin(started);
-    else this.#timer = setTimeout(() => this.#lose(), 1000 * (60 + 2 * Math.max(before.seconds, 30)));
+    else this.#stop = after(1000 * (60 + 2 * Math.max(before.seconds, 30)), () => this.#lose());
   }
 
   /** Seconds of the budget that are used. */
@@ -49,7 +50,7 @@ export class BudgetClock {
 
   /** The search has ended. @returns when the budget would have begun in one attempt */
   end(): number {
-    clearTimeout(this.#timer);
+    this.#stop?.();
     this.#origin ??= this.#resumedAt();
     return this.#origin;
   }
@@ -62,9 +63,9 @@ export class BudgetClock {
   #begin(origin: number): void {
     const { seconds, strike } = this.#options;
     this.#origin = origin;
-    clearTimeout(this.#timer);
+    this.#stop?.();
     const left = origin + 1000 * seconds - performance.now();
-    if (left > 0) this.#timer = setTimeout(strike, left);
+    if (left > 0) this.#stop = after(left, strike);
     else strike();
   }
 

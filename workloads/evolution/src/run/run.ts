@@ -13,6 +13,7 @@ import { shown, type Truth } from '../metrics/metrics.ts';
 import { type Ensemble, type EnsembleMember, greedyEnsemble } from '../search/ensemble.ts';
 import { type Genome, keyOf } from '../search/genome.ts';
 import type { Cut, SearchProgress, SearchResult } from '../search/search.ts';
+import { after } from '../timer.ts';
 import { type Before, BudgetClock } from './clock.ts';
 import { find } from './find.ts';
 import type { Importance } from './importance.ts';
@@ -254,8 +255,8 @@ async function refit(
   deadline: number,
 ): Promise<Map<string, Uint8Array>> {
   const models = new Map<string, Uint8Array>();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.max(0, deadline - performance.now()))));
+  let stop: (() => void) | undefined;
+  const late = new Promise<void>((resolve) => (stop = after(Math.max(0, deadline - performance.now()), resolve)));
   const all = Promise.all(
     members.map(async ({ individual }) => {
       if (isFrozen(individual.genome)) return;
@@ -270,6 +271,6 @@ async function refit(
     }),
   );
   await Promise.race([all, late]);
-  clearTimeout(timer);
+  stop?.();
   return models;
 }
