@@ -47,6 +47,21 @@ it.each([
   expect([...w].filter((weight) => weight === 0)).toHaveLength(gone);
 });
 
+it.each([true, false])('predicts the same wherever the columns lie (regression: %s)', (regression) => {
+  const y = regression ? values : classes;
+  const options = { regression, l1: 1e-4, l2: 1e-4 };
+  const near = elasticNet(matrix, { y, weights }, options);
+  for (const far of [5, 200]) {
+    const away = { ...matrix, data: data.map((cell) => cell + far) };
+    const w = elasticNet(away, { y, weights }, options);
+    for (let i = 0; i < rows; i++) {
+      const scoreOf = (of: Float64Array, cells: Float32Array) =>
+        of[columns]! + cells.subarray(i * columns, (i + 1) * columns).reduce((sum, cell, j) => sum + of[j]! * cell, 0);
+      expect(scoreOf(w, away.data)).toBeCloseTo(scoreOf(near, data), 2);
+    }
+  }
+});
+
 it('stays finite where one column parts the classes, and where a column is constant', () => {
   const parted = { rows: 40, columns: 2, data: Float32Array.from({ length: 80 }, (_, i) => (i % 2 ? 1 : i - 40)) };
   const y = Float64Array.from({ length: 40 }, (_, i) => (i >= 20 ? 1 : 0));

@@ -96,28 +96,40 @@ function quadraticOf({ rows, columns, data }: Matrix, { y, weights }: Targets, r
   };
 }
 
-/** The weights at which the quadratic and the penalties are least. */
+/**
+ * The weights at which the quadratic and the penalties are least. The bias, which follows from the weights, is left out until the end: beside it a column
+ * that is far from 0 would take very many sweeps.
+ */
 function descended({ hessian, gradient }: Quadratic, from: Float64Array, l1: number, l2: number): Float64Array {
   const size = from.length;
+  const free = size - 1;
   const w = from.slice();
-  /** Slope of the quadratic at `w`. */
-  const slope = gradient.slice();
+  const ofBias = hessian.subarray(free * size);
+  const bend = ofBias[free]!;
+  const curve = new Float64Array(free * free);
+  for (let j = 0, at = 0; j < free; j++)
+    for (let k = 0; k < free; k++, at++) curve[at] = hessian[j * size + k]! - (ofBias[j]! * ofBias[k]!) / bend;
+  /** Slope of the quadratic at `w`, the bias being the best for it. */
+  const slope = Float64Array.from({ length: free }, (_, j) => gradient[j]! - (ofBias[j]! * gradient[free]!) / bend);
   for (let sweep = 0; sweep < mostSweeps; sweep++) {
     let largest = 0;
-    for (let j = 0; j < size; j++) {
-      const penalized = j < size - 1;
-      const bend = hessian[j * size + j]! + (penalized ? l2 : 0);
-      if (bend < 1e-12) continue;
+    for (let j = 0; j < free; j++) {
+      const steep = curve[j * free + j]! + l2;
+      // Constant, but for rounding.
+      if (steep < 1e-12 * (1 + hessian[j * size + j]!)) continue;
       const old = w[j]!;
-      const pull = bend * old - slope[j]! - (penalized ? l2 * old : 0);
-      const next = (penalized ? Math.sign(pull) * Math.max(0, Math.abs(pull) - l1) : pull) / bend;
+      const pull = (steep - l2) * old - slope[j]!;
+      const next = (Math.sign(pull) * Math.max(0, Math.abs(pull) - l1)) / steep;
       const move = next - old;
       if (move === 0) continue;
       w[j] = next;
-      for (let k = 0, at = j * size; k < size; k++) slope[k]! += move * hessian[at + k]!;
-      largest = Math.max(largest, move * move * bend);
+      for (let k = 0, at = j * free; k < free; k++) slope[k]! += move * curve[at + k]!;
+      largest = Math.max(largest, move * move * steep);
     }
     if (largest < 1e-12) break;
   }
+  let tilt = gradient[free]!;
+  for (let j = 0; j < free; j++) tilt += ofBias[j]! * (w[j]! - from[j]!);
+  w[free]! -= tilt / bend;
   return w;
 }
