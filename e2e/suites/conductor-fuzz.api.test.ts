@@ -93,7 +93,7 @@ async function tryOne(kind: Kind<KubeObject>, definition: AnyDefinition, one: Wr
       tally.objects++;
       if (said) tally.fault(`the API server refuses its ${document.kind}`, one, said);
     });
-    for (const document of documents) await childrenOf(kind, client).bring(owner, [document]);
+    for (const document of documents) await childrenOf(kind, client).bring(owner, { objects: [document] });
     if (tally.objects > before) tally.written++;
   } catch (error) {
     if (error instanceof TerminalError) tally.refuse(error.reason);
