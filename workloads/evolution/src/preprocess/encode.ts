@@ -2,7 +2,7 @@
 import type { Feature } from '../data/features.ts';
 import type { PreprocessingGenes } from './fit.ts';
 import { type InnerFolds, innerFolds, tallied } from './innerFolds.ts';
-import { meanOf } from './statistics.ts';
+import { meanOf, standardOf } from './statistics.ts';
 import type { Step } from './steps.ts';
 
 interface Encoding {
@@ -41,14 +41,18 @@ export function encode(steps: Step[], apart: Map<number, Float32Array>, encoding
     const order = Array.from({ length: levels }, (_, code) => code).sort(
       (a, b) => counts[b + 1]! - counts[a + 1]! || a - b,
     );
-    const values = new Float32Array(levels);
-    for (const [place, code] of order.entries()) values[code] = counts[code + 1] === 0 ? present : place;
+    /** Of a missing cell, and then of each code. */
+    const places = new Float64Array(levels + 1).fill(present);
+    for (const [place, code] of order.entries()) if (counts[code + 1]! > 0) places[code + 1] = place;
+    const { mean, deviation } = genes.scale === 'None' ? { mean: 0, deviation: 1 } : standardOf(places, counts);
+    const values = Float32Array.from(places, (place) => (place - mean) / deviation);
+    const other = Math.fround((present - mean) / deviation);
     steps.push({
       kind: 'Table',
       feature: index,
-      values,
-      missing: genes.impute === 'None' ? null : present,
-      other: present,
+      values: values.slice(1),
+      missing: genes.impute === 'None' ? null : other,
+      other,
     });
     return;
   }

@@ -90,6 +90,20 @@ describe('preprocessing', () => {
     expect(cells[2]).toBeLessThanOrEqual(cells[0]!);
   });
 
+  it('has the order of levels on the scale of all other columns, and as it is where none has one', async () => {
+    const data = await problem();
+    const words = { ...data, features: data.features.filter((feature) => feature.name === 'many') };
+    const orders = (scale: PreprocessingGenes['scale']) => {
+      const some = { ...genes, scale, encode: 'Ordinal', select: 1, interactions: 0 } as const;
+      return [...fitPreprocessing(words, Int32Array.from(data.y.keys()), some, 1).matrix.data];
+    };
+    const plain = orders('None');
+    expect([Math.min(...plain), plain.every(Number.isInteger)]).toEqual([0, true]);
+    const scaled = orders('Standard');
+    expect(scaled.reduce((sum, cell) => sum + cell, 0)).toBeCloseTo(0, 3);
+    expect(scaled.reduce((sum, cell) => sum + cell ** 2, 0) / scaled.length).toBeCloseTo(1, 3);
+  });
+
   it('gives new levels the prior and keeps gaps when nothing fills them', async () => {
     const data = await problem();
     const train = Int32Array.from({ length: 100 }, (_, i) => i);
