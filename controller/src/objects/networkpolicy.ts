@@ -8,28 +8,20 @@ export interface NetworkPolicy extends KubeObject {
 
 /** Isolates every pod of `owner`; `egress: true` opens the way out (object storage lives anywhere). */
 export function isolation(owner: KubeObject, name: string, { egress }: { egress: boolean }): NetworkPolicy {
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: childMeta(owner, name, 'isolation'),
-    spec: {
-      podSelector: { matchLabels: selectorLabels(owner) },
-      policyTypes: ['Ingress', 'Egress'],
-      ...(egress && { egress: [{}] }),
-    },
-  };
+  return policyOf(owner, name, { policyTypes: ['Ingress', 'Egress'], ...(egress && { egress: [{}] }) });
 }
 
 /** Opens the serving port of every pod of `owner` to the cluster, and nothing else in; the way out is open. */
 export function servingIsolation(owner: KubeObject, name: string): NetworkPolicy {
+  const ingress = [{ ports: [{ protocol: 'TCP', port: 'http' }] }];
+  return policyOf(owner, name, { policyTypes: ['Ingress'], ingress });
+}
+
+function policyOf(owner: KubeObject, name: string, rules: object): NetworkPolicy {
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     metadata: childMeta(owner, name, 'isolation'),
-    spec: {
-      podSelector: { matchLabels: selectorLabels(owner) },
-      policyTypes: ['Ingress'],
-      ingress: [{ ports: [{ protocol: 'TCP', port: 'http' }] }],
-    },
+    spec: { podSelector: { matchLabels: selectorLabels(owner) }, ...rules },
   };
 }
