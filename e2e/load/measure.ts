@@ -6,6 +6,7 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { startApi } from '../cluster/api.ts';
 import { Kubectl } from '../kubectl.ts';
 import type { Operator } from './operators.ts';
+import { restingSpecs } from './varied.ts';
 
 export interface Measurement {
   createdSeconds: number;
@@ -27,18 +28,6 @@ export interface Load {
 
 const namespace = 'load';
 const plurals = { FieldJob: 'fieldjobs', CompressionService: 'compressionservices' };
-/** Neither needs a pod: the first is suspended, the second at zero. */
-const specs = {
-  FieldJob: {
-    suspend: true,
-    array: { type: 'Grid', grid: {} },
-    targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'] }],
-    volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
-    output: { persistentVolumeClaim: { claimName: 'fields' } },
-  },
-  CompressionService: { replicas: 0 },
-};
-
 interface Condition {
   type: string;
   status: string;
@@ -104,7 +93,7 @@ async function drive(server: Server, { kind, count }: Load, pid: number): Promis
       apiVersion: 'quintet.dev/v1alpha1',
       kind,
       metadata: { name },
-      spec: specs[kind],
+      spec: restingSpecs[kind],
     });
   });
   const created = performance.now();

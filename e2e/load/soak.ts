@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { auditEvents, isWrite } from '../cluster/audit.ts';
+import { seededRandom } from '../faults/plan.ts';
 import { eventually } from '../kubectl.ts';
 import { Conductors } from './conductors.ts';
 import { isolation } from './isolation.ts';
-import { random } from './random.ts';
 import { freshNamespace, missed, nameOf, orphans, pluralOf, settled, varied } from './varied.ts';
 
 const { values } = parseArgs({
@@ -81,7 +81,7 @@ async function steady({ kubectl, api }: Conductors): Promise<void> {
 async function churn(conductors: Conductors): Promise<void> {
   const { kubectl } = conductors;
   await freshNamespace(kubectl, namespace);
-  const next = random(Number(values.seed));
+  const next = seededRandom(Number(values.seed));
   const start = Date.now();
   const end = start + minutes * 60_000;
   const alive = new Map<number, number>();

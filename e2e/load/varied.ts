@@ -13,6 +13,28 @@ interface Child {
   spec: { template: { metadata: { labels?: Record<string, string> } } };
 }
 
+/** Specs of resources that need no pod, by kind. */
+export const restingSpecs: Readonly<Record<string, object>> = {
+  FieldJob: {
+    suspend: true,
+    array: { type: 'Grid', grid: {} },
+    targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'] }],
+    volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
+    output: { persistentVolumeClaim: { claimName: 'fields' } },
+  },
+  EvolutionRun: {
+    suspend: true,
+    dataset: {
+      source: { persistentVolumeClaim: { claimName: 'data', path: 'table.csv' } },
+      target: 'y',
+      task: 'Binary',
+    },
+  },
+  CompressionService: { replicas: 0 },
+  MatcherPool: { replicas: 0 },
+  CopyEngine: { replicas: 0, runtime: 'Template' },
+};
+
 const plurals = ['fieldjobs', 'evolutionruns', 'compressionservices', 'matcherpools', 'copyengines'];
 const kinds = ['FieldJob', 'EvolutionRun', 'CompressionService', 'MatcherPool', 'CopyEngine'];
 export const pluralOf = (index: number): string => plurals[index % plurals.length] ?? '';
@@ -21,25 +43,11 @@ export const nameOf = (index: number): string => `churn-${index}`;
 export function varied(namespace: string, index: number, revision: number): object {
   const kind = kinds[index % kinds.length] ?? '';
   const pod = { labels: { revision: `r${revision}` } };
-  const claim = { persistentVolumeClaim: { claimName: 'data', path: 'table.csv' } };
-  const specs: Record<string, object> = {
-    FieldJob: {
-      suspend: true,
-      array: { type: 'Grid', grid: {} },
-      targets: [{ name: 'bead', position: ['0mm', '0mm', '60mm'] }],
-      volume: { center: ['0mm', '0mm', '60mm'], size: ['50mm', '50mm', '50mm'] },
-      output: { persistentVolumeClaim: { claimName: 'fields' } },
-    },
-    EvolutionRun: { suspend: true, dataset: { source: claim, target: 'y', task: 'Binary' } },
-    CompressionService: { replicas: 0 },
-    MatcherPool: { replicas: 0 },
-    CopyEngine: { replicas: 0, runtime: 'Template' },
-  };
   return {
     apiVersion: 'quintet.dev/v1alpha1',
     kind,
     metadata: { name: nameOf(index), namespace },
-    spec: { ...specs[kind], pod },
+    spec: { ...restingSpecs[kind], pod },
   };
 }
 

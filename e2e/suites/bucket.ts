@@ -1,6 +1,6 @@
 // A bucket in the cluster: as much of S3 as FieldJobs speak, held in memory by a pod of an engine's image, and told when to be away.
 import { eventually, type Kubectl } from '../kubectl.ts';
-import { inside } from './inside.ts';
+import { inside, strictPod } from './inside.ts';
 
 const name = 'store';
 const port = 9000;
@@ -68,17 +68,9 @@ export async function startBucket(kubectl: Kubectl, namespace: string, image: st
     ports: [{ containerPort: port }],
     readinessProbe: { tcpSocket: { port }, periodSeconds: 1 },
     resources: { requests: { cpu: '20m', memory: '128Mi' } },
-    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
-  };
-  const pod = {
-    restartPolicy: 'Never',
-    automountServiceAccountToken: false,
-    terminationGracePeriodSeconds: 0,
-    securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
-    containers: [container],
   };
   const objects = [
-    { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels }, spec: pod },
+    { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels }, spec: strictPod(container) },
     {
       apiVersion: 'v1',
       kind: 'Service',

@@ -35,6 +35,24 @@ export function ask<T>(
   return inside(kubectl, namespace, from, script);
 }
 
+/** What runs one container as the strictest namespaces admit it. */
+export const strictPod = (container: object) => ({
+  restartPolicy: 'Never',
+  automountServiceAccountToken: false,
+  terminationGracePeriodSeconds: 0,
+  securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
+  containers: [
+    {
+      ...container,
+      securityContext: {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      },
+    },
+  ],
+});
+
 export interface Client<T> {
   /** The last line that it wrote, as JSON. */
   latest: () => Promise<T>;
@@ -52,15 +70,8 @@ export async function startClient<T>(
     image,
     command: ['node', '--input-type=module', '-e', script],
     resources: { requests: { cpu: '20m', memory: '64Mi' } },
-    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
   };
-  const spec = {
-    restartPolicy: 'Never',
-    automountServiceAccountToken: false,
-    terminationGracePeriodSeconds: 0,
-    securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: 'RuntimeDefault' } },
-    containers: [container],
-  };
+  const spec = strictPod(container);
   await kubectl.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, spec }));
   const log = (lines: number) => kubectl.run(['logs', name, '-n', namespace, `--tail=${lines}`]);
   const latest = async () => {
