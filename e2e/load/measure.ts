@@ -28,6 +28,7 @@ export interface Load {
 
 const namespace = 'load';
 const plurals = { FieldJob: 'fieldjobs', CompressionService: 'compressionservices' };
+
 interface Condition {
   type: string;
   status: string;
