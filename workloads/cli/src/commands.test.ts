@@ -44,10 +44,20 @@ describe('the command line', { timeout: 120_000 }, () => {
     expect(out.length).toBeLessThan(text.length / 6);
   });
 
+  it('says that a budget was too short for any pipeline, by its exit code too, and writes nothing', async () => {
+    const rows = Array.from({ length: 120 }, (_, i) => `${(i * 7) % 20},${(i * 7) % 20 > 9 ? 'yes' : 'no'}`);
+    writeFileSync(join(folder, 'short.csv'), `calls,churned\n${rows.join('\n')}\n`);
+    const evolved = quintet('evolve', 'short.csv', '--target', 'churned', '--budget', '300ms', '--out', 'short');
+    const { code, out, err } = await evolved;
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('--budget: no pipeline was finished in 300ms; give more, or use fewer rows');
+    expect(() => readFileSync(join(folder, 'short', 'model.quintet'))).toThrow('ENOENT');
+  });
+
   it('evolves a model and predicts with it', async () => {
     const rows = Array.from({ length: 120 }, (_, i) => `${i},${(i * 7) % 20},${(i * 7) % 20 > 9 ? 'yes' : 'no'}`);
     writeFileSync(join(folder, 'churn.csv'), `id,calls,churned\n${rows.join('\n')}\n`);
-    const evolved = await quintet('evolve', 'churn.csv', '--target', 'churned', '--budget', '5s', '--workers', '1');
+    const evolved = await quintet('evolve', 'churn.csv', '--target', 'churned', '--budget', '8s', '--workers', '1');
     expect(evolved).toMatchObject({ code: 0, out: expect.stringMatching(/RocAUC .*more is better[^]*model\.quintet/) });
     expect(evolved.err.match(/^churn\.csv: suspect: .*$/gm)).toContain(
       'churn.csv: suspect: calls alone predicts churned (1.0000 of 1)',

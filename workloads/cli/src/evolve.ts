@@ -52,7 +52,7 @@ export function evolveCommand(file: string, flags: EvolveFlags): Promise<number>
       console.error(`${file}${row === undefined ? '' : `:${row}`}: column ${column}: ${text}`);
     if (!result.ensemble)
       console.error(
-        `no pipeline was finished in ${result.spec.budget.time}: the model says the same for every row; give --budget more`,
+        'no pipeline had room in the model: it says the same for every row; use fewer rows, or other learners',
       );
     for (const warning of result.warnings) console.error(warning);
     if (result.artifacts?.onnx !== undefined) console.error(`no model.onnx: ${result.artifacts.onnx}`);

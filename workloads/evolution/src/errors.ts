@@ -11,6 +11,7 @@ export type Reason =
   | 'SplitInvalid'
   | 'LibraryMissing'
   | 'TrainingFailed'
+  | 'BudgetTooShort'
   | 'ModelDamaged'
   | 'InputInvalid'
   | 'Unsupported'

@@ -16,7 +16,7 @@ it('a run whose learner hangs in every process ends by its clock, with a model, 
       search: { population: 8, islands: 1, learners: ['Linear', 'NeuralNetwork'], seed: 1 },
       validation: { folds: 3 },
       earlyStopping: { generations: 1000 },
-      budget: { time: '3s' },
+      budget: { time: '5s' },
     },
   });
   const rows = Array.from({ length: 90 }, (_, i) => `${(i * 37) % 61},${i % 13},${((i * 37) % 61) + (i % 7)}\n`);

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -241,13 +241,13 @@ it('no budget at all is refused', async () => {
   await expect(none).rejects.toThrow('spec.budget.time: time must be above zero, such as 10m');
 });
 
-it('a budget that nothing can meet still ends with a model, in time', async () => {
-  const result = await evolve({
-    file,
-    target: 'y',
-    workers: 1,
-    spec: { ...spec, budget: { time: '1s' }, search: { ...spec.search, learners: ['NeuralNetwork'] } },
+it('a budget in which no pipeline is finished is told as such, and leaves no model', async () => {
+  const output = join(folder, 'short');
+  const short = evolve({ file, target: 'y', workers: 1, output, spec: { ...spec, budget: { time: '300ms' } } });
+  await expect(short).rejects.toMatchObject({
+    reason: 'BudgetTooShort',
+    message: 'no pipeline was finished in 300ms; give more, or use fewer rows',
+    where: { field: 'spec.budget.time' },
   });
-  expect(result.search.reason).toBe('Clock');
-  expect((await result.model.predict([{ a: 1, b: 1, colour: 'red' }])).values).toHaveLength(1);
+  await expect(readdir(output)).rejects.toThrow('ENOENT');
 }, 60_000);

@@ -108,7 +108,7 @@ function importance({ result }: RunRecord): string {
 
 function members({ result }: RunRecord): string {
   if (!result.ensemble)
-    return '<p>No pipeline was done in time: the model predicts the shares of the classes, or the mean.</p>';
+    return '<p>No pipeline had room in the model: it predicts the shares of the classes, or the mean.</p>';
   const rows = result.ensemble.members.map(
     ({ individual, weight }) =>
       `<tr><td class="number">${(100 * weight).toFixed(0)} %</td><td class="number">${figure(shown(result.judging.metric, individual.score))}</td><td><code>${text(describe(individual.genome))}</code></td></tr>`,

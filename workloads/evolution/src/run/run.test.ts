@@ -9,7 +9,7 @@ import { messageOf } from '../errors.ts';
 import { EvaluationContext } from '../evaluate/context.ts';
 import type { EvaluationTask, Judging, Outcome } from '../evaluate/task.ts';
 import { evaluated } from '../frozen/members.ts';
-import { frozenModel } from '../frozen/model.ts';
+import { frozenModel, isFrozen } from '../frozen/model.ts';
 import type { Cut } from '../search/search.ts';
 import { runIdOf } from '../service/coordinator.ts';
 import { metricsOf } from './artifacts.ts';
@@ -70,6 +70,17 @@ const run = async (spec: EvolutionRunSpec, answer: Answer, more: Partial<RunOpti
     ...more,
   });
 
+const graph = (name: string) =>
+  frozenModel(
+    name,
+    writeOnnx({
+      name,
+      inputs: [{ name: 'a', type: 'float32', shape: ['rows', 1] }],
+      outputs: [{ name: 'out', type: 'float32', shape: ['rows', 1] }],
+      nodes: [{ op: 'Identity', inputs: ['a'], outputs: ['out'] }],
+    }),
+  );
+
 describe('a run', () => {
   it('in which every pipeline fails fails, and says why', async () => {
     const fails = run(resourceOf().spec, () => ({ ok: false, kind: 'Failed', reason: 'no library' }));
@@ -77,6 +88,23 @@ describe('a run', () => {
       reason: 'TrainingFailed',
       message: expect.stringContaining('Linear: no library'),
     });
+  });
+
+  it('in which no pipeline is finished fails, and says so; with a frozen model it has that', async () => {
+    const { spec } = resourceOf({ budget: { time: '400ms' } });
+    const never = new Promise<Outcome>(() => undefined);
+    const cuts: Cut[] = [];
+    const hangs: Answer = (task, context) => (isFrozen(task.genome) ? honest(task, context) : never);
+    const fails = run(spec, hangs, { onCut: async (cut) => void cuts.push(cut) });
+    await expect(fails).rejects.toMatchObject({
+      reason: 'BudgetTooShort',
+      message: expect.stringContaining('no pipeline was finished in 400ms') as string,
+    });
+    expect(cuts).toEqual([]);
+    const model = await run({ ...spec, budget: { time: '4s' } }, hangs, {
+      problem: withFrozen(await problem(), [graph('quick')]),
+    });
+    expect(model.ensemble?.members.map(({ individual }) => individual.index)).toEqual([-1]);
   });
 
   it('finds again what was done before without its clock, and only then uses the rest of its budget', async () => {
@@ -115,16 +143,6 @@ describe('a run', () => {
 });
 
 describe('frozen models of a run', () => {
-  const graph = (name: string) =>
-    frozenModel(
-      name,
-      writeOnnx({
-        name,
-        inputs: [{ name: 'a', type: 'float32', shape: ['rows', 1] }],
-        outputs: [{ name: 'out', type: 'float32', shape: ['rows', 1] }],
-        nodes: [{ op: 'Identity', inputs: ['a'], outputs: ['out'] }],
-      }),
-    );
   const quick = graph('quick');
   const slow = graph('slow');
   const nameOf = ({ genome }: EvaluationTask) => genome.genes['name'];

@@ -15,7 +15,7 @@ import { type Genome, keyOf } from '../search/genome.ts';
 import type { Cut, SearchProgress, SearchResult } from '../search/search.ts';
 import { after } from '../timer.ts';
 import { type Before, BudgetClock } from './clock.ts';
-import { find } from './find.ts';
+import { type Found, find } from './find.ts';
 import type { Importance } from './importance.ts';
 import { effortOf, judgeModel, refuseUnjudgeable } from './judge.ts';
 import { type Model, modelOf } from './model.ts';
@@ -135,7 +135,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
     });
     options.signal?.throwIfAborted();
     if (clock.lost) throw lostResults(before, found);
-    requireResults(found.bred);
+    requireResults(found, spec);
     const origin = clock.end();
     if (found.isCut && !replay) await options.onCut?.(found.cut);
     report('Ensemble', found);
@@ -230,9 +230,20 @@ const nothingYet: SearchProgress = {
 
 const treeLearners: ReadonlySet<string> = new Set(['GradientBoosting', 'RandomForest', 'ExtraTrees']);
 
-/** A search in which everything failed has found out why, and no model. @throws EvolutionError TrainingFailed */
-function requireResults({ complete, failed, failures, reason, placed }: SearchResult): void {
-  if (complete.length > 0 || (reason === 'Clock' && failed === 0)) return;
+/**
+ * A search in which everything failed has found out why, and no model; one that had no time for any pipeline not even that.
+ * @throws EvolutionError TrainingFailed or BudgetTooShort
+ */
+function requireResults({ complete: all, bred }: Found, { budget }: EvolutionRunSpec): void {
+  const { complete, failed, failures, reason, placed } = bred;
+  if (complete.length > 0) return;
+  if (reason === 'Clock' && failed === 0) {
+    if (all.length > 0) return;
+    throw new EvolutionError('BudgetTooShort', `no pipeline was finished in ${budget.time}`, {
+      field: 'spec.budget.time',
+      fix: 'give more, or use fewer rows',
+    });
+  }
   const why = [...new Set(failures)].slice(0, 3).join('; ');
   throw new EvolutionError(
     'TrainingFailed',

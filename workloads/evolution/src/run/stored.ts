@@ -48,7 +48,7 @@ function specOf({ name, column, type, kind, levels }: Feature): FeatureSpec {
   return { name, column, type, kind, ...(levels ? { levels } : {}) };
 }
 
-/** When no pipeline was done in time: class shares, or the mean, each row counting by its weight. */
+/** When no pipeline has room: class shares, or the mean, each row counting by its weight. */
 function constantPipeline(problem: Problem, { train }: Split): string {
   const { y, weights } = problem;
   const outputs = outputsOf(problem);

@@ -2,7 +2,7 @@
 import '../testing/pg.ts';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -403,6 +403,23 @@ describe('a run in a cluster', () => {
     });
     const registry = await Registry.open(postgres.url);
     expect((await registry.runs('wrong'))[0]).toMatchObject({ runId: runIdOf(resource), state: 'Failed' });
+    await registry.close();
+  }, 120_000);
+
+  it('fails where its budget is too short for any pipeline, and writes no model', async () => {
+    const resource = resourceOf('short', await served(), { budget: { time: '2s' }, promotion: { mode: 'Champion' } });
+    // Without a worker.
+    const coordinator = await start('coordinator', resource, { QUINTET_OUTPUT: join(folder, 'short') });
+    expect(await coordinator.ended).toBe(78);
+    expect(await coordinator.said()).toMatchObject({
+      step: 'coordinator',
+      error: { reason: 'BudgetTooShort', field: 'spec.budget.time', message: expect.stringContaining('in 2s') },
+    });
+    await expect(access(join(folder, 'short'))).rejects.toThrow('ENOENT');
+    const registry = await Registry.open(postgres.url);
+    expect((await registry.runs('short'))[0]).toMatchObject({ state: 'Failed' });
+    expect(await registry.models('short')).toEqual([]);
+    expect((await registry.deployment('short'))?.champion ?? null).toBeNull();
     await registry.close();
   }, 120_000);
 
