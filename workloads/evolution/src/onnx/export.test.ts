@@ -5,6 +5,8 @@ import { type Cell, isTime } from '../data/features.ts';
 import { outputsOf, type Problem, problemOf } from '../data/problem.ts';
 import { readTableText } from '../data/table.ts';
 import { EvaluationContext } from '../evaluate/context.ts';
+import { frozenModel } from '../frozen/model.ts';
+import { openFrozen } from '../frozen/session.ts';
 import type { LearnerName } from '../learners/index.ts';
 import { lightgbmAvailable } from '../learners/lightgbm/library.ts';
 import { defaultMetric } from '../metrics/metrics.ts';
@@ -72,7 +74,16 @@ function modelFor(data: Problem, learner: LearnerName, genes: Record<string, num
   };
 }
 
+/** As learners predict: values, the probability of the positive class, or of each. */
 async function inOnnx(model: StoredModel, rows: Rows): Promise<number[]> {
+  const answer = await answersOf(model, rows);
+  if (model.task === 'Regression') return Array.from(answer['prediction']!.data as Float32Array);
+  const values = Array.from(answer['probabilities']!.data as Float32Array);
+  const positive = Number(model.classes[1]! > model.classes[0]!);
+  return model.task === 'Multiclass' ? values : values.filter((_, i) => i % 2 === positive);
+}
+
+async function answersOf(model: StoredModel, rows: Rows): Promise<Record<string, Tensor>> {
   const session = await InferenceSession.create(exportOnnx(model), { logSeverityLevel: 3 });
   const feeds = Object.fromEntries(
     model.features.map(({ column, kind }) => {
@@ -108,7 +119,7 @@ async function inOnnx(model: StoredModel, rows: Rows): Promise<number[]> {
   );
   const answer = await session.run(feeds);
   await session.release();
-  return Array.from(answer[session.outputNames[0]!]!.data as Float32Array);
+  return answer;
 }
 
 function secondsOf(cell: Cell): number {
@@ -183,14 +194,78 @@ describe('an exported model predicts raw rows as ours does:', () => {
   });
 
   it('whatever the columns are called', async () => {
-    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'prediction', d: 'v4', at: 'c2', site: 'v3' };
+    const names: Record<string, string> = { a: 'v0', b: 'c1', c: 'label', d: 'v4', at: 'probabilities', site: 'v3' };
     const renamed = (row: Rows[number]) =>
       Object.fromEntries(Object.entries(row).map(([name, cell]) => [names[name]!, cell]));
     const genes = { penalty: 0.01, l1Ratio: 0.2, indicate: 'Yes', encode: 'Target' };
     const plain = modelFor(await problem('Binary'), 'Linear', genes);
     const features = plain.features.map((each) => ({ ...each, name: names[each.name]!, column: names[each.column]! }));
     const rows = rowsOf(50, ['north', 'south', '']);
-    expect(await inOnnx({ ...plain, features }, rows.map(renamed))).toEqual(await inOnnx(plain, rows));
+    const [named, usual] = [await answersOf({ ...plain, features }, rows.map(renamed)), await answersOf(plain, rows)];
+    expect(Object.keys(named)).toEqual(['label_', 'probabilities_']);
+    expect(named['label_']!.data).toEqual(usual['label']!.data);
+    expect(named['probabilities_']!.data).toEqual(usual['probabilities']!.data);
+  });
+
+  it.each([
+    ['0', '1'],
+    ['1', '0'],
+    ['late', 'early'],
+    ['2', '10'],
+  ])('names the class, and has a column for each in order whichever is positive (%s, %s)', async (...classes) => {
+    const genes = { penalty: 0.01, l1Ratio: 0.2 };
+    const model = { ...modelFor(await problem('Binary'), 'Linear', genes), classes };
+    const rows = rowsOf(50, ['north', 'south']);
+    const { values } = await modelOf(model).predict(rows);
+    const { label, probabilities } = await answersOf(model, rows);
+    expect(probabilities!.dims).toEqual([50, 2]);
+    expect(label!.dims).toEqual([50]);
+    expect([...label!.data]).toEqual([...values].map((value) => classes[value > 0.5 ? 1 : 0]));
+    const order = ['0', 'early', '2'].includes(classes[0]) ? [0, 1] : [1, 0];
+    const expected = [...values].flatMap((value) => order.map((place) => (place === 1 ? value : 1 - value)));
+    const away = expected.map((value, i) => Math.abs(value - (probabilities!.data[i] as number)));
+    expect(Math.max(...away)).toBeLessThan(1e-5);
+    const text = Buffer.from(exportOnnx(model)).toString('latin1');
+    expect(text).toContain(JSON.stringify(order.map((place) => classes[place])));
+    expect(text).toMatch(new RegExp(`positiveClass..${classes[1]}`, 's'));
+  });
+
+  it.each([
+    ['Binary', ['0', '1'], ['0', '1']],
+    ['Binary', ['1', '0'], ['0', '1']],
+    ['Binary', ['1', '0'], ['1', '0']],
+    ['Multiclass', ['high', 'low', 'mid'], ['high', 'low', 'mid']],
+    ['Regression', [], []],
+  ] as const)('joins another run as a frozen model (%s, %j into %j)', async (task, own, theirs) => {
+    const { features, ...whole } = await problem(task);
+    const data = { ...whole, features: features.filter(({ kind }) => !isTime(kind)), classes: theirs };
+    const model = { ...modelFor(data, 'Linear', { penalty: 0.01, l1Ratio: 0.2 }), classes: own };
+    const ours = modelOf(model);
+    const rows = Int32Array.from({ length: data.rows }, (_, i) => i);
+    const values = await ours.predictFeatures(data.features, rows);
+    ours.close();
+    const session = await openFrozen(frozenModel('ours', exportOnnx(model)), data.features, {
+      ...data,
+      outputs: outputsOf(data),
+    });
+    const joined = await session.predict(data.features, rows);
+    await session.close();
+    const isTurned = own[0] !== theirs[0];
+    const away = joined.map((value, i) => Math.abs(value - (isTurned ? 1 - values[i]! : values[i]!)));
+    expect(Math.max(...away)).toBeLessThan(1e-4);
+  });
+
+  it('names each of several classes', async () => {
+    const model = modelFor(await problem('Multiclass'), 'Linear', { penalty: 0.01, l1Ratio: 0.2 });
+    const rows = rowsOf(50, ['north', 'south']);
+    const { values } = await modelOf(model).predict(rows);
+    const { label, probabilities } = await answersOf(model, rows);
+    const best = rows.map((_, i) => {
+      const own = values.subarray(3 * i, 3 * i + 3);
+      return model.classes[own.indexOf(Math.max(...own))];
+    });
+    expect([...label!.data]).toEqual(best);
+    expect(probabilities!.dims).toEqual([50, 3]);
   });
 
   it.each([

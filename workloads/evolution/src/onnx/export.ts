@@ -1,6 +1,6 @@
 // A whole model as one ONNX graph, from raw cells to predictions: an input for each column. Numbers are float, times double (seconds since 1970), NaN where
 // a cell is missing; categories are text, '' where one is.
-import { writeOnnx } from '@quintet/runtime/onnx';
+import { type GraphValue, writeOnnx } from '@quintet/runtime/onnx';
 import { type FeatureKind, isTime } from '../data/features.ts';
 import { EvolutionError } from '../errors.ts';
 import { unpackPipeline } from '../evaluate/model.ts';
@@ -8,6 +8,7 @@ import type { Unit } from '../evaluate/unit.ts';
 import type { LearnerState } from '../learners/learner.ts';
 import type { Preprocessing } from '../preprocess/steps.ts';
 import type { StoredModel } from '../run/model.ts';
+import { inOrder, writeClasses } from './classes.ts';
 import { writePreprocessing } from './columns.ts';
 import { GraphWriter } from './graph.ts';
 import { isLinear, writeLinearTrees } from './linearTrees.ts';
@@ -15,8 +16,8 @@ import { writeNeighbors } from './neighbors.ts';
 import { writeForest, writeTrees } from './trees.ts';
 
 /**
- * The one output, `prediction` (`prediction_` where a column is called so), is rows × outputs: values, or probabilities
- * (Binary: of the positive class; the classes stand in the metadata).
+ * Outputs are those of scikit-learn's exporters, with `_` behind the name where a column is called so: for classes `label` and `probabilities`,
+ * whose columns are in the order of the metadata's `classes`; for a regression `prediction`, rows × 1.
  * @throws EvolutionError Unsupported naming the learner or column that ONNX cannot express
  */
 export function exportOnnx(model: StoredModel): Uint8Array {
@@ -39,7 +40,10 @@ export function exportOnnx(model: StoredModel): Uint8Array {
       return graph.op('Mul', [restored(graph, prediction, unit), graph.number(weight / pipelines.length)]);
     }),
   );
-  const output = graph.output('Sum', parts, 'prediction');
+  const outputs: GraphValue[] =
+    model.task === 'Regression'
+      ? [{ name: graph.output('Sum', parts, 'prediction'), type: 'float32', shape: ['rows', 1] }]
+      : writeClasses(graph, graph.op('Sum', parts), model);
   return writeOnnx({
     name: 'quintet',
     inputs: [...new Map(model.features.map(({ column, kind }) => [column, inputTypeOf(kind)]))].map(([name, type]) => ({
@@ -47,10 +51,16 @@ export function exportOnnx(model: StoredModel): Uint8Array {
       type,
       shape: ['rows', 1],
     })),
-    outputs: [{ name: output, type: 'float32', shape: ['rows', model.outputs] }],
+    outputs,
     nodes: graph.nodes,
     initializers: graph.initializers,
-    metadata: { task: model.task, target: model.target, classes: JSON.stringify(model.classes), metric: model.metric },
+    metadata: {
+      task: model.task,
+      target: model.target,
+      classes: JSON.stringify(inOrder(model.classes)),
+      ...(model.task === 'Binary' ? { positiveClass: model.classes[1]! } : {}),
+      metric: model.metric,
+    },
   });
 }
 

@@ -64,10 +64,16 @@ export class GraphWriter {
   }
 
   /** The node's name, or where an input has it, the next after it that none has. */
-  output(op: string, inputs: readonly string[], name: string): string {
+  output(
+    op: string,
+    inputs: readonly string[],
+    name: string,
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+    domain?: 'ai.onnx.ml',
+  ): string {
     let output = name;
     while (this.#inputs.has(output)) output += '_';
-    this.nodes.push({ op, inputs, outputs: [output], attributes: {} });
+    this.nodes.push({ op, inputs, outputs: [output], attributes, ...(domain ? { domain } : {}) });
     return output;
   }
 
