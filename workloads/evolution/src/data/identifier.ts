@@ -6,9 +6,11 @@ import type { NumericColumn } from './columns.ts';
  * or that repeat little, in a column that is called an identifier.
  */
 export function isIdentifier({ name, values }: Pick<NumericColumn, 'name' | 'values'>): boolean {
+  // Most columns have a fraction in their first rows: of millions only whole numbers are put in order.
+  if (values.some((value) => !Number.isInteger(value) && !Number.isNaN(value))) return false;
   const present = values.filter((value) => !Number.isNaN(value)).sort();
   const n = present.length;
-  if (n < 50 || !present.every(Number.isInteger)) return false;
+  if (n < 50) return false;
   let repeats = 0;
   for (let i = 1; i < n; i++) if (present[i] === present[i - 1]) repeats++;
   const range = present[n - 1]! - present[0]! + 1;
