@@ -5,7 +5,7 @@ import { EvolutionError } from '../errors.ts';
 import type { FrozenModel } from '../frozen/model.ts';
 import { type FrozenSession, openFrozen, type Target } from '../frozen/session.ts';
 import { loadLearner } from '../learners/index.ts';
-import type { FittedLearner, LearnerState } from '../learners/learner.ts';
+import type { LearnerState } from '../learners/learner.ts';
 import { type Preprocessing, transform } from '../preprocess/steps.ts';
 import { restored, type Unit } from './unit.ts';
 
@@ -47,18 +47,31 @@ function withUnit(pipeline: FittedPipeline | FrozenPipeline): FittedPipeline | F
   return shift === undefined || !factor ? pipeline : { ...pipeline, unit: { mean: shift, deviation: 1 / factor } };
 }
 
-export function runnable(pipeline: FittedPipeline | FrozenPipeline, target: Target): RunnablePipeline {
-  if ('frozen' in pipeline) return runnableFrozen(pipeline, target);
-  let learner: FittedLearner | undefined;
+/**
+ * Unpacked as it is first asked, and again after it was closed: the text of trees is several times what they become, and is not kept beside them.
+ * @param stored In base64
+ */
+export function runnable(stored: string, target: Target): RunnablePipeline {
+  let open: RunnablePipeline | undefined;
   return {
     predict: async (features, rows) => {
-      learner ??= loadLearner(pipeline.learner, target.task, target.outputs);
-      return restored(learner.predict(transform(pipeline.preprocessing, features, rows)), pipeline.unit);
+      open ??= opened(unpackPipeline(Buffer.from(stored, 'base64')), target);
+      return open.predict(features, rows);
     },
     close: () => {
-      learner?.close?.();
-      learner = undefined;
+      open?.close();
+      open = undefined;
     },
+  };
+}
+
+function opened(pipeline: FittedPipeline | FrozenPipeline, target: Target): RunnablePipeline {
+  if ('frozen' in pipeline) return runnableFrozen(pipeline, target);
+  const { preprocessing, unit } = pipeline;
+  const learner = loadLearner(pipeline.learner, target.task, target.outputs);
+  return {
+    predict: async (features, rows) => restored(learner.predict(transform(preprocessing, features, rows)), unit),
+    close: () => learner.close?.(),
   };
 }
 

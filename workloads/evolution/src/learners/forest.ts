@@ -1,6 +1,6 @@
 // Random forests and extra trees that tell classes apart: a leaf holds the share of each class among its rows (Breiman 2001), so that their mean is a
 // probability. LightGBM's own forests of classes take one Newton step from the prior instead, which is far from the share where classes are unequal.
-import { type Fit, type FitOptions, type FittedLearner, type LearnerState } from './learner.ts';
+import { type Fit, type FitOptions, type FittedLearner, type LearnerState, type LoadedLearner } from './learner.ts';
 import { lightgbm } from './lightgbm/library.ts';
 import { boosterOn, datasetOf, fitTrees, grow, operationsOf, predicted } from './trees.ts';
 
@@ -52,19 +52,14 @@ function fitted(boosters: readonly bigint[], close: () => void, operations: numb
   };
 }
 
-export function loadForest(state: LearnerState & { kind: 'Forest' }): FittedLearner {
+/** Keeps no text of the trees. */
+export function loadForest(state: LearnerState & { kind: 'Forest' }): LoadedLearner {
   const library = lightgbm();
-  let boosters: bigint[] | undefined;
+  const boosters = state.models.map((model) => library.boosterFromText(model));
   return {
-    state,
-    operations: 0,
-    predict: (matrix) => {
-      boosters ??= state.models.map((model) => library.boosterFromText(model));
-      return shares(boosters.map((booster) => predicted(booster, matrix, 1)));
-    },
+    predict: (matrix) => shares(boosters.map((booster) => predicted(booster, matrix, 1))),
     close: () => {
-      for (const booster of boosters ?? []) library.boosterFree(booster);
-      boosters = undefined;
+      for (const booster of boosters) library.boosterFree(booster);
     },
   };
 }

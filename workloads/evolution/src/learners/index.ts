@@ -2,7 +2,7 @@
 import type { Task } from '../data/problem.ts';
 import { fitBayes, loadBayes } from './bayes.ts';
 import { fitForest, loadForest } from './forest.ts';
-import type { Fit, FittedLearner, LearnerState } from './learner.ts';
+import type { Fit, LearnerState, LoadedLearner } from './learner.ts';
 import { fitLinear, loadLinear } from './linear.ts';
 import { fitNeighbors, loadNeighbors } from './neighbors.ts';
 import { fitNetwork, loadNetwork } from './network.ts';
@@ -31,7 +31,7 @@ export const fits: Readonly<Record<LearnerName, Fit>> = {
   NeuralNetwork: fitNetwork,
 };
 
-export function loadLearner(state: LearnerState, task: Task, outputs: number): FittedLearner {
+export function loadLearner(state: LearnerState, task: Task, outputs: number): LoadedLearner {
   const regression = task === 'Regression';
   switch (state.kind) {
     case 'Trees':
@@ -48,8 +48,6 @@ export function loadLearner(state: LearnerState, task: Task, outputs: number): F
       return loadNetwork(state, regression);
     case 'Constant':
       return {
-        state,
-        operations: 0,
         predict: ({ rows }) => Float64Array.from({ length: rows * outputs }, (_, i) => state.values[i % outputs]!),
       };
   }

@@ -54,6 +54,9 @@ export type LearnerState =
     }
   | { readonly kind: 'Constant'; readonly values: Float32Array };
 
+/** One that came back from storage, which has its state. */
+export type LoadedLearner = Pick<FittedLearner, 'predict' | 'close'>;
+
 /** The target of a regression comes with mean 0 and deviation 1. */
 export type Fit = (matrix: Matrix, targets: Targets, options: FitOptions) => FittedLearner;
 

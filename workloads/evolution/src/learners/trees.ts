@@ -1,6 +1,6 @@
 // Trees by LightGBM: gradient boosting, DART, linear trees, and forests whose leaves hold means.
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
-import { type Fit, type FitOptions, type FittedLearner, type LearnerState } from './learner.ts';
+import { type Fit, type FitOptions, type FittedLearner, type LearnerState, type LoadedLearner } from './learner.ts';
 import { Datasets, datasetBytes } from './lightgbm/datasets.ts';
 import { lightgbm } from './lightgbm/library.ts';
 
@@ -63,20 +63,12 @@ function fitted(booster: bigint, close: () => void, options: FitOptions, trees: 
   };
 }
 
-export function loadTrees(state: LearnerState & { kind: 'Trees' }, outputs: number): FittedLearner {
-  const library = lightgbm();
-  let booster: bigint | undefined = library.boosterFromText(state.model);
+/** Keeps no text of the trees. */
+export function loadTrees(state: LearnerState & { kind: 'Trees' }, outputs: number): LoadedLearner {
+  const booster = lightgbm().boosterFromText(state.model);
   return {
-    state,
-    operations: 0,
-    predict: (matrix) => {
-      booster ??= library.boosterFromText(state.model);
-      return predicted(booster, matrix, outputs);
-    },
-    close: () => {
-      if (booster !== undefined) library.boosterFree(booster);
-      booster = undefined;
-    },
+    predict: (matrix) => predicted(booster, matrix, outputs),
+    close: () => lightgbm().boosterFree(booster),
   };
 }
 

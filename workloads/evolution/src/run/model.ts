@@ -4,7 +4,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { type Cell, type Feature, type FeatureSpec, featuresOfRows } from '../data/features.ts';
 import type { Task } from '../data/problem.ts';
 import { EvolutionError } from '../errors.ts';
-import { packed, type RunnablePipeline, runnable, unpacked, unpackPipeline } from '../evaluate/model.ts';
+import { packed, runnable, unpacked, unpackPipeline } from '../evaluate/model.ts';
 import type { Metric } from '../metrics/metrics.ts';
 import { type Drift, describeFeatures, driftOf, type FeatureStatistics } from './drift.ts';
 
@@ -71,15 +71,15 @@ export function openModel(bytes: Uint8Array, sha256?: string): Model {
     throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet, or damaged', {}, cause);
   }
   if (stored.format !== 'quintet-model/1') throw new EvolutionError('ModelDamaged', 'the file is no model of Quintet');
+  // One after another, and forgotten: what is damaged is told now.
+  for (const { pipelines } of stored.members) for (const each of pipelines) unpackPipeline(Buffer.from(each, 'base64'));
   return modelOf(stored);
 }
 
 export function modelOf(stored: StoredModel): Model {
   const members = stored.members.map(({ weight, pipelines }) => ({
     weight,
-    pipelines: pipelines.map(
-      (pipeline): RunnablePipeline => runnable(unpackPipeline(Buffer.from(pipeline, 'base64')), stored),
-    ),
+    pipelines: pipelines.map((pipeline) => runnable(pipeline, stored)),
   }));
   const predictFeatures = async (features: readonly Feature[], rows: Int32Array): Promise<Float64Array> => {
     const values = new Float64Array(rows.length * stored.outputs);
