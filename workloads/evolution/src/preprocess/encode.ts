@@ -19,6 +19,13 @@ interface Encoding {
 /** Levels of a column that become columns of their own; with more, the column is encoded by the target. */
 export const mostLevels = 32;
 
+/** Whether it may be: of the levels of a column, not all need be in the teaching rows. */
+export function isTargetEncoded({ levels }: Feature, genes: PreprocessingGenes): boolean {
+  return (
+    levels !== undefined && (genes.encode === 'Target' || (genes.encode === 'OneHot' && levels.length > mostLevels))
+  );
+}
+
 /** @param apart Gets values of teaching rows that differ from what the step gives for other rows, by the step's place */
 export function encode(steps: Step[], apart: Map<number, Float32Array>, encoding: Encoding): void {
   const { index, feature, rows, genes, weights } = encoding;

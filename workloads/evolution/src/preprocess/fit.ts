@@ -1,12 +1,13 @@
 // Fits preprocessing on teaching rows alone: fills, scales, encodings, interactions and selection see no other row.
 import type { Feature } from '../data/features.ts';
-import { outputsOf, type Problem } from '../data/problem.ts';
-import { encode } from './encode.ts';
+import type { Problem } from '../data/problem.ts';
+import { encode, isTargetEncoded } from './encode.ts';
 import { type InnerSplit, innerFoldsOf } from './innerFolds.ts';
 import type { Matrix } from './matrix.ts';
 import { chosen } from './select.ts';
 import { meanOf, quantile, standardOf, type Weighed, weightsOf } from './statistics.ts';
 import { type Preprocessing, type Step, valuesOf } from './steps.ts';
+import { targetColumns } from './targets.ts';
 
 export interface PreprocessingGenes {
   /** None keeps gaps for learners that understand them. */
@@ -29,7 +30,6 @@ export interface FittedPreprocessing {
   readonly matrix: Matrix;
 }
 
-const mostClassColumns = 10;
 /** Deviations: a stand-in for "no value", such as the largest number there is, must not become infinite. */
 const farthest = 1e6;
 
@@ -50,7 +50,7 @@ export function fitPreprocessing(
   const apart = new Map<number, Float32Array>();
   const inner = innerFoldsOf(problem, rows, split, seed);
   const weights = weightsOf(problem.weights, rows);
-  const targets = targetColumns(problem, rows);
+  const targets = targetColumns(problem, rows, problem.features.filter((each) => isTargetEncoded(each, genes)).length);
   for (const [index, feature] of problem.features.entries()) {
     if (feature.codes) encode(steps, apart, { index, feature, rows, genes, weights, inner, targets });
     else number(steps, { index, feature, rows, genes, weights });
@@ -130,13 +130,4 @@ function assembled(values: readonly Float32Array[], outputs: Preprocessing['outp
       data[at] = b === undefined ? values[a]![i]! : values[a]![i]! * values[b]![i]!;
   }
   return { rows, columns: outputs.length, data };
-}
-
-/** What encodings and selection look at: the value, or membership of each class. */
-function targetColumns(problem: Problem, rows: Int32Array): Float64Array[] {
-  const y = Float64Array.from(rows, (row) => problem.y[row]!);
-  if (problem.task !== 'Multiclass') return [y];
-  return Array.from({ length: Math.min(mostClassColumns, outputsOf(problem)) }, (_, k) =>
-    y.map((value) => (value === k ? 1 : 0)),
-  );
 }
