@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { EvolutionError } from '../errors.ts';
 import { type FrozenModel, refuseLarge } from '../frozen/model.ts';
-import type { CategoricalColumn, Column, Note, Table } from './columns.ts';
+import type { Column, Note, Table } from './columns.ts';
 import { type Feature, featuresOf } from './features.ts';
 import { isIdentifier } from './identifier.ts';
+import { affirmativeOf, rarerOf } from './positive.ts';
 
 export type Task = 'Binary' | 'Multiclass' | 'Regression';
 
@@ -202,22 +203,14 @@ function classesOf(
   if (positive !== undefined && !levels.includes(positive)) {
     refuse(`has no class ${positive}`, `its classes are ${levels.join(', ')}`, 'spec.dataset.positiveClass');
   }
-  const classes = task === 'Binary' ? binaryOrder(levels, positive, target, counts) : levels.sort(byNumberOrText);
+  const classes = levels.sort(byNumberOrText);
+  if (task === 'Binary') {
+    const count = (level: string) => counts.get(target.levels.indexOf(level))!;
+    const chosen = positive ?? affirmativeOf(classes) ?? rarerOf(classes, count, target.name, notes);
+    if (chosen === classes[0]) classes.reverse();
+  }
   const places = new Map(classes.map((level, i) => [target.levels.indexOf(level), i]));
   return { y: Float64Array.from(rows, (row) => places.get(target.codes[row]!)!), classes };
-}
-
-function binaryOrder(
-  levels: string[],
-  positive: string | undefined,
-  target: CategoricalColumn,
-  counts: Map<number, number>,
-): string[] {
-  const [first = '', second = ''] = levels.sort(byNumberOrText);
-  const count = (level: string) => counts.get(target.levels.indexOf(level)) ?? 0;
-  // Equally frequent: the later one, so that 1 and "yes" are positive.
-  const chosen = positive ?? (count(first) < count(second) ? first : second);
-  return chosen === first ? [second, first] : [first, second];
 }
 
 /** The order of classes, as most libraries have it. */
