@@ -52,10 +52,19 @@ const copyConfig = ({ url }: Backend) => ({
 /** What the resource says; its pods have backends of their own. */
 const copySpec = { runtime: 'OpenAI', openai: { endpoints: [{ name: 'one', url: 'http://backend.test/v1' }] } };
 
-/** So many clients that ask again as soon as they are answered, each of the pods in turn. */
-function load(ward: Ward, clients: number, path: string, body: (serial: number) => object): void {
+/**
+ * So many clients that ask again as soon as they are answered, each of the pods in turn.
+ * @returns Waits until so many more have been answered.
+ */
+function load(
+  ward: Ward,
+  clients: number,
+  path: string,
+  body: (serial: number) => object,
+): (more: number) => Promise<void> {
   let going = true;
   let serial = 0;
+  let answered = 0;
   const one = async () => {
     while (going) {
       const mine = serial++;
@@ -70,6 +79,7 @@ function load(ward: Ward, clients: number, path: string, body: (serial: number) 
         (response) => response.text(),
         () => sleep(20),
       );
+      answered++;
     }
   };
   const all = Array.from({ length: clients }, one);
@@ -77,6 +87,9 @@ function load(ward: Ward, clients: number, path: string, body: (serial: number) 
     going = false;
     await Promise.all(all);
   });
+  return async (more) => {
+    for (const enough = answered + more; answered < enough; ) await sleep(10);
+  };
 }
 const prompt = (serial: number) => ({ prompt: `Say ${serial}`, max_tokens: 4 });
 const figure = (page: string, series: string) =>
@@ -191,19 +204,21 @@ describe('healing of real engines', () => {
     closing.push(() => ward.close());
     let texts = 30;
     const text = (serial: number) => ({ text: `line ${serial % texts} of a text to compress. `.repeat(20), ratio: 4 });
-    load(ward, 2, '/v1/compress', text);
-    await ward.looks(13, 500);
+    const answers = load(ward, 2, '/v1/compress', text);
+    // Several rounds through the texts between two looks, however slow the machine is.
+    const several = () => answers(150);
+    await ward.looks(13, 500, several);
     expect(ward.events).toEqual([]);
     // In turn through more than fits, the oldest of a cache are always gone when they are asked for again.
     texts = 50;
-    await ward.looks(6, 800);
+    await ward.looks(6, 800, several);
     expect(ward.events.map(({ message }) => message)).toEqual([
       expect.stringMatching(/^resizeCache: \d+ % of requests are answered from caches, usually \d+ %$/),
     ]);
     const [pod = ''] = ward.podNames;
     await ward.carriesOut(pod, 'resizeCache');
     expect(figure(await ward.page(pod), 'quintet_commands_total{action="resizeCache",outcome="done"}')).toBe(1);
-    await ward.looks(13, 500);
+    await ward.looks(13, 500, several);
     expect(ward.events).toHaveLength(1);
   }, 120_000);
 });

@@ -87,10 +87,10 @@ export class Ward {
     return [...this.#places.keys()];
   }
 
-  /** A look each half minute, of which `everyMs` pass here; what was decided reaches the engines between. */
-  async looks(count: number, everyMs: number): Promise<void> {
+  /** A look each half minute, of which `everyMs` pass here, and `until` comes; what was decided reaches the engines between. */
+  async looks(count: number, everyMs: number, until?: () => Promise<void>): Promise<void> {
     for (let i = 0; i < count; i++) {
-      await sleep(everyMs);
+      await Promise.all([sleep(everyMs), until?.()]);
       this.#now += 30_000;
       await this.#healer.look();
       const healing = this.#healer.of(this.#options.definition.kind, 'team/ward', 'u1');
