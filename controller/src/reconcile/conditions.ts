@@ -50,3 +50,8 @@ function timestamp(date: Date): string {
 export function shorten(message: string): string {
   return message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength - 1)}…`;
 }
+
+/** Runs that end say when. */
+export function hasEnded(fields: Record<string, unknown>): boolean {
+  return fields.completionTime !== undefined;
+}

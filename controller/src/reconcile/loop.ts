@@ -7,6 +7,7 @@ import { Slots } from '../kube/slots.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
 import { Children } from './apply.ts';
+import { hasEnded } from './conditions.ts';
 import { BlockedError, TerminalError } from './errors.ts';
 import type { Recorder } from './events.ts';
 import { Keys } from './keys.ts';
@@ -21,7 +22,6 @@ import type { Shard } from './shard.ts';
 import {
   decisionOf,
   failureConditions,
-  hasEnded,
   isTerminal,
   StatusWriter,
   statusOf,

@@ -4,10 +4,11 @@ import type { Client } from '../kube/client.ts';
 import { keyOf } from '../kube/paths.ts';
 import type { KubeObject } from '../kube/types.ts';
 import type { Watcher } from '../kube/watcher.ts';
-import { type Condition, changedConditions, overlay, shorten, stampConditions } from './conditions.ts';
+import { type Condition, hasEnded, overlay, shorten, stampConditions } from './conditions.ts';
 import { BlockedError, reportFailure, TerminalError } from './errors.ts';
 import type { EventNote } from './events.ts';
 import type { ConditionDecision, StatusDecision } from './kind.ts';
+import { notesOf } from './transitions.ts';
 
 export interface Status {
   observedGeneration?: number;
@@ -54,11 +55,7 @@ export class StatusWriter {
     const status = JSON.parse(JSON.stringify({ ...fields, observedGeneration: generation, conditions })) as Status;
     if (isDeepStrictEqual(status, before)) return undefined;
     const answer = await watcher.write(key, () => client.applyStatus<KubeObject>(watcher.type, reconciled, status));
-    for (const condition of changedConditions(before?.conditions, conditions)) {
-      const warns = decision.conditions.some(({ type, warn }) => type === condition.type && warn);
-      const note = warns ? warning(condition) : noteOf(condition, before !== undefined);
-      if (note) this.#options.onTransition?.(reconciled, note);
-    }
+    for (const note of notesOf(before, status, decision)) this.#options.onTransition?.(reconciled, note);
     return answer;
   }
 }
@@ -140,28 +137,4 @@ export function withoutFailure(stored: KubeObject): KubeObject {
   if (status?.phase !== 'Failed' || hasEnded(status)) return stored;
   const { phase: _phase, ...rest } = status;
   return { ...stored, status: rest } as KubeObject;
-}
-
-/** Runs that end say when. */
-export function hasEnded(fields: Record<string, unknown>): boolean {
-  return fields.completionTime !== undefined;
-}
-
-const bad: Record<string, string> = {
-  Ready: 'False',
-  Healthy: 'False',
-  GPUAllocated: 'False',
-  Stalled: 'True',
-  Degraded: 'True',
-};
-
-const warning = ({ reason, message }: Condition): EventNote => ({ type: 'Warning', reason, message });
-
-/** What a transition is worth telling: trouble and its end; not work in progress, nor that all is well from the start. */
-function noteOf({ type, status, reason, message }: Condition, known: boolean): EventNote | undefined {
-  if (type === 'Ready' && status === 'False') return undefined;
-  const isBad = bad[type] === status;
-  if (type === 'Reconciling' || (!isBad && !known)) return undefined;
-  if ((type === 'Stalled' || type === 'Degraded') && !isBad) return undefined;
-  return { type: isBad ? 'Warning' : 'Normal', reason, message: message || `${type} is ${status}` };
 }
