@@ -17,11 +17,18 @@ const resource = (spec: object = {}, status: object = {}) =>
     spec: { autoscaling: { maxReplicas: 4 }, resources: { requests: { cpu: '500m' } }, ...spec },
     status,
   }) as Served;
-const pod = (phase: string, backend = 'cpu'): Pod => ({
+const pod = (phase: string, backend = 'cpu', startedAt?: number): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name: 'p', labels: { 'quintet.dev/backend': backend } },
-  status: { phase },
+  status: {
+    phase,
+    ...(startedAt !== undefined && {
+      containerStatuses: [
+        { name: 'engine', restartCount: 0, state: { running: { startedAt: new Date(startedAt).toISOString() } } },
+      ],
+    }),
+  },
 });
 const hour = 3_600_000;
 
@@ -90,12 +97,50 @@ describe('the bill of a service', () => {
     expect(bill.add(resource(), [pod('Running')], 60, 60_000)).toBe(false);
     expect(bill.told).toBeUndefined();
     expect(bill.add(resource(), [pod('Running')], 3540, hour)).toBe(true);
-    expect(bill.told).toEqual({ cpuHours: expect.closeTo(11, 6), gpuHours: 0, cost: 0 });
+    expect(bill.told).toEqual({
+      cpuHours: expect.closeTo(11, 6),
+      gpuHours: 0,
+      cost: 0,
+      countedUntil: new Date(hour),
+    });
     expect(bill.add(resource(), [], 60, hour + 60_000)).toBe(false);
   });
 
+  it('has what pods ran while no leader counted, once, and not in the metrics, where it is in part', async () => {
+    const registry = new Registry();
+    const metrics = createScalingMetrics(registry);
+    const countedUntil = new Date(hour).toISOString();
+    const bill = new Bill(
+      { cpuHour: 1, gpuHour: 1 },
+      { cpuHours: '1.00', gpuHours: '2.00', cost: '3.00', countedUntil },
+      0,
+    );
+    const spec = { gpu: { policy: 'Preferred' } };
+    const pods = [pod('Running', 'cpu', 0), pod('Running', 'gpu', 2 * hour), pod('Pending', 'gpu', 0)];
+    bill.add(resource(spec), pods, 0, 3 * hour, metrics);
+    bill.add(resource(spec), pods, 1800, 3.5 * hour, metrics);
+    // Two hours of the one and one of the other, then half an hour of both.
+    expect(bill.told).toMatchObject({
+      cpuHours: expect.closeTo(1 + 0.5 * 4, 6),
+      gpuHours: expect.closeTo(2 + 1.5, 6),
+      cost: expect.closeTo(3 + 2 + 1.5, 6),
+    });
+    expect(await registry.metrics()).toMatch(/cpu_seconds_total\{.*\} 1800\n/);
+  });
+
+  it('has all that pods ran where nothing was told yet, and nothing twice where it is not known until when', () => {
+    const begun = [pod('Running', 'cpu', 0)];
+    const first = new Bill(noPrices, undefined, 0);
+    first.add(resource(), begun, 0, hour);
+    expect(first.told?.cpuHours).toBeCloseTo(0.5, 6);
+    const ofEarlierRelease = new Bill(noPrices, { cpuHours: '4' }, 0);
+    ofEarlierRelease.add(resource(), begun, 0, hour);
+    expect(ofEarlierRelease.told?.cpuHours).toBe(4);
+  });
+
   it('stands in the status, with a price where there is one, and stays there under a new leader', () => {
-    const told = { cpuHours: 11.04, gpuHours: 0.5, cost: 1.234 };
+    const told = { cpuHours: 11.04, gpuHours: 0.5, cost: 1.234, countedUntil: new Date(hour) };
+    const countedUntil = '1970-01-01T01:00:00Z';
     const scaling = {
       replicas: 1,
       active: { status: 'True', reason: 'ValidMetricFound', message: '' },
@@ -109,8 +154,12 @@ describe('the bill of a service', () => {
         resource({}, status),
         observed(),
       ).fields['usage'];
-    expect(fields(scaling)).toEqual({ cpuHours: '11.04', gpuHours: '0.50', cost: '1.23' });
-    expect(fields({ ...scaling, usage: { ...told, cost: 0 } })).toEqual({ cpuHours: '11.04', gpuHours: '0.50' });
+    expect(fields(scaling)).toEqual({ cpuHours: '11.04', gpuHours: '0.50', cost: '1.23', countedUntil });
+    expect(fields({ ...scaling, usage: { ...told, cost: 0 } })).toEqual({
+      cpuHours: '11.04',
+      gpuHours: '0.50',
+      countedUntil,
+    });
     const stored = { cpuHours: '11.04' };
     expect(fields(undefined, { usage: stored })).toEqual(stored);
   });

@@ -21,8 +21,10 @@ export class Bill {
   /** As it was told last: what the status is to say. */
   told: Usage | undefined;
   readonly #prices: Prices;
-  #usage: Usage;
+  #usage: Omit<Usage, 'countedUntil'>;
   #toldAt: number;
+  /** From when on former leaders have counted nothing; undefined: that is counted by now, or nobody knows. */
+  #uncountedSince: number | undefined;
 
   /**
    * @param before What the status says: of former leaders.
@@ -35,12 +37,14 @@ export class Bill {
       gpuHours: hours(before?.['gpuHours']),
       cost: hours(before?.['cost']),
     };
+    const since = before ? Date.parse(before['countedUntil'] ?? '') : Number.NEGATIVE_INFINITY;
+    this.#uncountedSince = Number.isNaN(since) ? undefined : since;
     const ahead = uid === undefined ? 0 : Number.parseInt(hashOf(uid).slice(0, 8), 16) % toldEveryMs;
     this.#toldAt = now - ahead;
   }
 
   /**
-   * Counts `seconds` in which these pods ran.
+   * Counts `seconds` in which these pods ran, and at first what they ran before while no leader counted.
    * @param units By which tenants used them: in these proportions they share the cost. Of what nobody used the tenant is ''.
    * @returns Whether it is time to tell.
    */
@@ -53,12 +57,13 @@ export class Bill {
     units: ReadonlyMap<string, number> = new Map(),
   ): boolean {
     const running = pods.filter(({ status }) => status?.phase === 'Running');
-    const onGpu = running.filter((pod) => pod.metadata.labels?.['quintet.dev/backend'] === 'gpu').length;
+    const onGpu = running.filter((pod) => pod.metadata.labels?.['quintet.dev/backend'] === 'gpu');
     const { requests, limits } = spec.resources ?? {};
     // Without a request Kubernetes takes the limit for one.
-    const cpuSeconds = seconds * running.length * (quantityOf(requests?.cpu ?? limits?.cpu) ?? 0);
-    const gpuSeconds = seconds * onGpu * spec.gpu.count;
-    const cost = (cpuSeconds * this.#prices.cpuHour + gpuSeconds * this.#prices.gpuHour) / 3600;
+    const cpus = quantityOf(requests?.cpu ?? limits?.cpu) ?? 0;
+    const cpuSeconds = seconds * running.length * cpus;
+    const gpuSeconds = seconds * onGpu.length * spec.gpu.count;
+    const cost = this.#costOf(cpuSeconds, gpuSeconds);
     const labels = { kind, namespace: metadata.namespace ?? '', name: metadata.name };
     if (running.length > 0) metrics?.podSeconds.inc(labels, seconds * running.length);
     if (cpuSeconds > 0) metrics?.cpuSeconds.inc(labels, cpuSeconds);
@@ -67,15 +72,38 @@ export class Bill {
       metrics?.cost.inc(labels, cost);
       metrics?.charge(labels, new Map(sharesOf(units).map(([tenant, share]) => [tenant, cost * share])));
     }
+    const begin = now - 1000 * seconds;
+    this.#use(
+      cpuSeconds + this.#missed(running, begin) * cpus,
+      gpuSeconds + this.#missed(onGpu, begin) * spec.gpu.count,
+    );
+    this.#uncountedSince = undefined;
+    if (now - this.#toldAt < toldEveryMs) return false;
+    this.#toldAt = now;
+    this.told = { ...this.#usage, countedUntil: new Date(now) };
+    return true;
+  }
+
+  #use(cpuSeconds: number, gpuSeconds: number): void {
     this.#usage = {
       cpuHours: this.#usage.cpuHours + cpuSeconds / 3600,
       gpuHours: this.#usage.gpuHours + gpuSeconds / 3600,
-      cost: this.#usage.cost + cost,
+      cost: this.#usage.cost + this.#costOf(cpuSeconds, gpuSeconds),
     };
-    if (now - this.#toldAt < toldEveryMs) return false;
-    this.#toldAt = now;
-    this.told = this.#usage;
-    return true;
+  }
+
+  #costOf(cpuSeconds: number, gpuSeconds: number): number {
+    return (cpuSeconds * this.#prices.cpuHour + gpuSeconds * this.#prices.gpuHour) / 3600;
+  }
+
+  /** Seconds that these pods ran until then while nobody counted: no metrics' business, which former leaders have told of in part. */
+  #missed(pods: readonly Pod[], until: number): number {
+    const since = this.#uncountedSince;
+    if (since === undefined) return 0;
+    return pods.reduce((sum, { status }) => {
+      const startedAt = Date.parse(status?.containerStatuses?.[0]?.state?.running?.startedAt ?? '');
+      return Number.isNaN(startedAt) ? sum : sum + Math.max(0, until - Math.max(startedAt, since)) / 1000;
+    }, 0);
   }
 }
 

@@ -387,6 +387,7 @@ export const serviceStatus = () => ({
       gpuHours: figure().describe('GPU-hours.'),
       cpuHours: figure().describe('CPU-hours.'),
       cost: figure().describe('Price of both.'),
+      countedUntil: time().exactOptional().describe('When that was.'),
     })
     .exactOptional()
     .describe('Cost since creation.'),

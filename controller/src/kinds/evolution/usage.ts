@@ -2,15 +2,20 @@
 // status says it to whoever leads next.
 import { type EvolutionRun, parseKubernetesQuantity } from '@quintet/crds';
 import type { Pod } from '../../objects/types.ts';
+import { wholeSeconds } from '../verdict.ts';
 
 export interface Usage {
   readonly cpuHours: string;
   /** Left out without a price. */
   readonly cost?: string;
+  /** When the figures last changed. */
+  readonly countedUntil: string | undefined;
 }
 
 /** Counts as often as it is asked; the more often, the less it misses of pods that are taken away. */
 export type Meter = (resource: EvolutionRun, pods: readonly Pod[], now: Date) => Usage | undefined;
+
+type EvolutionRunUsage = NonNullable<EvolutionRun['status']>['usage'];
 
 interface Account {
   cpuHours: number;
@@ -50,15 +55,18 @@ export function meterOf(cpuHourPrice: number): Meter {
     account.cpuHours += hours;
     account.cost += hours * cpuHourPrice;
     if (account.cpuHours === 0) return undefined;
-    return {
-      cpuHours: account.cpuHours.toFixed(3),
-      ...(account.cost > 0 && { cost: account.cost.toFixed(2) }),
-    };
+    const cpuHours = account.cpuHours.toFixed(3);
+    const cost = account.cost > 0 ? { cost: account.cost.toFixed(2) } : {};
+    // As long as the figures stay, so does the time: it is no news of its own.
+    const before = status?.usage;
+    const isSame = before?.cpuHours === cpuHours && before.cost === cost.cost;
+    return { cpuHours, ...cost, countedUntil: (isSame && before.countedUntil) || wholeSeconds(now) };
   };
 }
 
-function opened(usage: { cpuHours?: string; cost?: string } | undefined, now: number): Account {
-  const since = usage ? now : Number.NEGATIVE_INFINITY;
+function opened(usage: EvolutionRunUsage | undefined, now: number): Account {
+  // Of what an earlier release told it is not known until when.
+  const since = usage ? Date.parse(usage.countedUntil ?? '') || now : Number.NEGATIVE_INFINITY;
   return {
     cpuHours: figure(usage?.cpuHours),
     cost: figure(usage?.cost),

@@ -7,6 +7,8 @@ export interface Usage {
   gpuHours: number;
   /** 0 without prices. */
   cost: number;
+  /** What pods run later is not in it. */
+  countedUntil: Date;
 }
 
 export interface Scaling {

@@ -152,12 +152,13 @@ function scalingFields({ spec, status: stored }: Served, scaling: Scaling | unde
 function usageFields({ status: stored }: Served, scaling: Scaling | undefined): Record<string, unknown> {
   const usage = scaling?.usage;
   if (!usage) return stored?.usage ? { usage: stored.usage } : {};
-  const { cpuHours, gpuHours, cost } = usage;
+  const { cpuHours, gpuHours, cost, countedUntil } = usage;
   return {
     usage: {
       gpuHours: gpuHours.toFixed(2),
       cpuHours: cpuHours.toFixed(2),
       ...(cost > 0 && { cost: cost.toFixed(2) }),
+      countedUntil: wholeSeconds(countedUntil),
     },
   };
 }
