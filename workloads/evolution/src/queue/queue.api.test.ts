@@ -53,7 +53,15 @@ it('of 10 000 queued tasks 20 workers lose none, and none is in the registry twi
       {
         metric: 'RMSE',
         result: {},
-        dataset: { hash: problem.hash, rows: problem.rows, features: 1, target: 'y', task: 'Binary', schema: [] },
+        dataset: {
+          hash: problem.hash,
+          rows: problem.rows,
+          features: 1,
+          target: 'y',
+          task: 'Binary',
+          classes: [],
+          schema: [],
+        },
         generations: [],
         individuals: outcomes.map((outcome, index) => ({
           index,

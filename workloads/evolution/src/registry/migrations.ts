@@ -136,4 +136,9 @@ export const migrations: readonly { readonly name: string; readonly sql: string 
         FROM runs;
     `,
   },
+  {
+    // The positive one of two classes last: what F1 is of.
+    name: '0006-classes',
+    sql: 'ALTER TABLE datasets ADD COLUMN classes text[];',
+  },
 ];

@@ -104,6 +104,30 @@ describe('a name that is used again', () => {
     expect(await registry.deployment('late')).toMatchObject({ champion: 'l1-m1' });
   });
 
+  it("for other classes of the same target is nobody's rival, by hand or not", async () => {
+    await finish({ runId: 'd1', name: 'classes', holdout: 0.8, changes: { classes: ['no', 'yes'] } });
+    const words = { runId: 'd2', name: 'classes', holdout: 0.95, changes: { classes: ['bad', 'good'] } };
+    expect(await finish(words)).toEqual({
+      role: 'None',
+      why: 'it answers something else than the active model, which tells “no” from “yes”',
+    });
+    await expect(registry.promote('d2-m1', 'Challenger', 0.3, 'ann')).rejects.toThrow('which tells “no” from “yes”');
+    // Whichever is positive, the area under the curve is the same.
+    const turned = { runId: 'd3', name: 'classes', holdout: 0.9, changes: { classes: ['yes', 'no'] } };
+    expect(await finish(turned)).toEqual({ role: 'Champion' });
+  });
+
+  it('for the other positive class is no rival by F1, though it may stand beside', async () => {
+    await finish({ runId: 'e1', name: 'positive', metric: 'F1', holdout: 0.6, changes: { classes: ['no', 'yes'] } });
+    const turned = { runId: 'e2', name: 'positive', metric: 'F1', holdout: 0.95, changes: { classes: ['yes', 'no'] } };
+    expect(await finish(turned)).toEqual({
+      role: 'None',
+      why: 'it answers something else than the active model, which is judged by the F1 of “yes”',
+    });
+    await registry.promote('e2-m1', 'Challenger', 0.3, 'ann');
+    expect(await registry.deployment('positive')).toMatchObject({ champion: 'e1-m1', challenger: 'e2-m1' });
+  });
+
   it('by another resource changes nothing where that asks something else', async () => {
     await finish({ runId: 'n1', name: 'shared', resource: 'first', changes: fault });
     const other = { runId: 'n2', name: 'shared', resource: 'second', holdout: 0.999 };

@@ -109,7 +109,7 @@ export async function promoteByHand(
   );
   const other = active[0] && (await othernessOf(client, modelId, active[0].id));
   if (as === 'Challenger') refuseChallenger(modelId, model, other);
-  else if (other && !other.columnsAlone) await undeploy(client, model.name);
+  else if (other && !other.answersAlike) await undeploy(client, model.name);
   await deploy(client, model.name, modelId, as, weight);
   await audit(client, actor, 'promote', modelId, { as, weight });
 }
@@ -121,7 +121,7 @@ function refuseChallenger(
 ): void {
   const refused = active
     ? [`${modelId} is the champion of ${name}, and not its own challenger`, 'promote another champion first']
-    : other && !other.columnsAlone
+    : other && !other.answersAlike
       ? [`${modelId} answers something else than the champion of ${name}, which ${other.text}`, 'make it the champion']
       : undefined;
   if (refused) throw new EvolutionError('InputInvalid', refused[0]!, { fix: refused[1]! });

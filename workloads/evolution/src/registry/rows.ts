@@ -100,6 +100,8 @@ export interface RunRows {
     readonly features: number;
     readonly target: string;
     readonly task: string;
+    /** Binary: the positive one last. */
+    readonly classes: readonly string[];
     /** Features, each with its `column`. */
     readonly schema: readonly { readonly column: string }[];
   };

@@ -77,9 +77,17 @@ export async function finishRun(
   }
   const { dataset, model } = rows;
   await client.query(
-    `INSERT INTO datasets (hash, rows, features, target, task, schema) VALUES ($1, $2, $3, $4, $5, $6)
-     ON CONFLICT (hash) DO UPDATE SET task = excluded.task`,
-    [dataset.hash, dataset.rows, dataset.features, dataset.target, dataset.task, jsonOf(dataset.schema)],
+    `INSERT INTO datasets (hash, rows, features, target, task, classes, schema) VALUES ($1, $2, $3, $4, $5, $6, $7)
+     ON CONFLICT (hash) DO UPDATE SET task = excluded.task, classes = excluded.classes`,
+    [
+      dataset.hash,
+      dataset.rows,
+      dataset.features,
+      dataset.target,
+      dataset.task,
+      dataset.classes,
+      jsonOf(dataset.schema),
+    ],
   );
   await insertIndividuals(client, runId, rows);
   const version = await insertModel(client, runId, rows);

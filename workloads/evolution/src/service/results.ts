@@ -117,6 +117,7 @@ export function rowsOf(resource: EvolutionRun, runId: string, record: RunRecord,
       features: problem.features.length,
       target: problem.target,
       task: problem.task,
+      classes: problem.classes,
       schema: result.model.stored.features.map(({ name, column, type, kind }) => ({ name, column, type, kind })),
     },
     generations: [...byGeneration].map(([generation, members]) => ({

@@ -50,7 +50,15 @@ async function register(modelId: string, yes: number, name = 'churn'): Promise<v
   });
   await registry.startRun({ runId: modelId, name: modelId, spec: {}, seed: 0, teams: [] });
   const scores = { score: 0.5, holdout: 0.5, rocAuc: 0.5, f1Score: 0.5 };
-  const dataset = { hash: 'abc', rows: 10, features: 1, target: 'y', task: 'Binary', schema: [] };
+  const dataset = {
+    hash: 'abc',
+    rows: 10,
+    features: 1,
+    target: 'y',
+    task: 'Binary',
+    classes: ['no', 'yes'],
+    schema: [],
+  };
   const model = { modelId, name, type: 'Linear', ...scores, parameters: {}, sha256, content: bytes };
   await registry.finishRun(
     modelId,

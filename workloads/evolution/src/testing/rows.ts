@@ -6,21 +6,30 @@ interface Changes {
   readonly type?: string;
   readonly target?: string;
   readonly task?: string;
+  readonly classes?: readonly string[];
   readonly columns?: readonly string[];
 }
 
 export function rowsOf(modelId: string, holdout: number, metric = 'RocAUC', changes: Changes = {}): RunRows {
-  const { name = 'churn', type = 'Linear', target = 'y', task = 'Binary', columns = [] } = changes;
+  const {
+    name = 'churn',
+    type = 'Linear',
+    target = 'y',
+    task = 'Binary',
+    classes = ['no', 'yes'],
+    columns = [],
+  } = changes;
   const individual = { index: 0, generation: 0, island: 0, key: 'k', learner: 'Linear', genes: { penalty: 1 } };
   return {
     metric,
     result: { modelId },
     dataset: {
-      hash: ['table', target, task, ...columns].join(' '),
+      hash: ['table', target, task, ...classes, ...columns].join(' '),
       rows: 10,
       features: 2,
       target,
       task,
+      classes,
       schema: columns.map((column) => ({ name: column, column, type: 'Numeric', kind: 'Value' })),
     },
     generations: [{ generation: 0, complete: 1, best: 0.9 }],
