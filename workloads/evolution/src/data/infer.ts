@@ -16,6 +16,8 @@ export class ColumnProfile {
   dates = 0;
   characters = 0;
   words = 0;
+  /** A number, but for a comma where others have a point. */
+  #comma: { row: number; text: string; cells: number } | undefined;
   #fractions = false;
   #largest = 0;
   firstText: { row: number; text: string } | undefined;
@@ -40,6 +42,7 @@ export class ColumnProfile {
     }
     this.firstText ??= { row, text: startOf(text, 80) };
     if (secondsIn(text) !== undefined) this.dates++;
+    if (/^[+-]?\d+,\d+$/.test(text)) this.#comma = { row, text, ...this.#comma, cells: (this.#comma?.cells ?? 0) + 1 };
     this.characters += text.length;
     if (text.length > 20) this.words += text.split(/\s+/).length;
     else this.words++;
@@ -66,6 +69,11 @@ export class ColumnProfile {
     if (texts === present && this.words / texts > 4 && this.distinct > Math.min(distinctLimit, present / 2))
       return 'Text';
     return 'Categorical';
+  }
+
+  /** Set when a column would be of numbers, were their commas points. */
+  get commas(): { row: number; text: string } | undefined {
+    return this.#comma && this.#comma.cells + this.numeric === this.rows - this.missing ? this.#comma : undefined;
   }
 
   /** Set when a column that is mostly numbers is taken as words because of other cells. */

@@ -81,6 +81,22 @@ describe('a CSV file', () => {
     });
   }
 
+  it('may begin with an index, as pandas writes it: a column without a name', async () => {
+    const rows = Array.from({ length: 5 }, (_, i) => `${i},${i % 3},${i % 2}`).join('\n');
+    const names = (table: { columns: readonly { name: string }[] }) => table.columns.map((column) => column.name);
+    const table = await readTableText(`,a,y\n${rows}\n`, {});
+    expect(names(table)).toEqual(['a', 'y']);
+    const text = 'left out: a first column without a name is an index; name it to learn from it';
+    expect(table.notes).toEqual([{ column: 'Unnamed: 0', row: 1, text }]);
+    await expect(readTableText(`,Unnamed: 0,y\n${rows}\n`, {})).rejects.toThrow('column 1 has no name');
+  });
+
+  it('with commas in numbers says so, and by what row', async () => {
+    const { notes } = await readTableText('a;b;y\n7;x;1\n1234,56;1,5;0\n-0,5;y;1\n', {});
+    const text = 'taken as categories because its numbers have commas, such as “1234,56”; write them as 1234.56';
+    expect(notes).toEqual([{ column: 'a', row: 3, text }]);
+  });
+
   it('may start with a byte order mark', async () => {
     const table = await readTable(await fileOf('\uFEFFa,b\n1,2\n'), { format: 'CSV' });
     expect(table.columns.map((column) => column.name)).toEqual(['a', 'b']);

@@ -70,8 +70,12 @@ export function readTableText(text: string, options: Omit<TableOptions, 'format'
 async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promise<Table> {
   let profiles: ColumnProfile[] = [];
   let rows = 0;
+  let header: string[] = [];
   await read(
-    (names) => (profiles = allNamed(names).map((name) => new ColumnProfile(name))),
+    (names) => {
+      header = names;
+      profiles = allNamed(names).map((name) => new ColumnProfile(name));
+    },
     (cells, row) => {
       rows++;
       for (const [i, profile] of profiles.entries()) profile.see(cells[i]!, row);
@@ -86,7 +90,9 @@ async function tableOf(read: Read, options: Omit<TableOptions, 'format'>): Promi
       field: 'spec.dataset.columns',
     });
   }
-  const types = profiles.map((profile) => typeOf(profile, options, notes));
+  const types = profiles.map((profile, i) =>
+    header[i] === '' ? withoutIndex(notes) : typeOf(profile, options, notes),
+  );
   const wide = profiles.filter((profile, i) => types[i] === 'Numeric' && profile.wide).map(({ name }) => name);
   const filling = { ...options, exact: [...(options.exact ?? []), ...wide] };
   const room = roomForWords(profiles, types, rows, filling);
@@ -128,14 +134,32 @@ function roomForWords(
   );
 }
 
+/** What pandas calls a first column without a name, which is how it and R write a table's index. */
+const indexName = 'Unnamed: 0';
+
+function withoutIndex(notes: Note[]): ColumnType {
+  notes.push({
+    column: indexName,
+    row: 1,
+    text: 'left out: a first column without a name is an index; name it to learn from it',
+  });
+  return 'Ignore';
+}
+
 function typeOf(profile: ColumnProfile, options: Omit<TableOptions, 'format'>, notes: Note[]): ColumnType {
   const needed = options.exact?.includes(profile.name);
   // A column may be called like what every object has, such as constructor.
   const told = Object.hasOwn(options.types ?? {}, profile.name) ? options.types![profile.name] : undefined;
   if (told !== undefined) return told === 'Text' && needed ? 'Categorical' : told;
   if (options.categorical?.includes(profile.name)) return 'Categorical';
-  const { mixed } = profile;
-  if (mixed) {
+  const { mixed, commas } = profile;
+  if (commas) {
+    notes.push({
+      column: profile.name,
+      row: commas.row,
+      text: `taken as categories because its numbers have commas, such as “${commas.text}”; write them as 1234.56`,
+    });
+  } else if (mixed) {
     notes.push({
       column: profile.name,
       row: mixed.row,
@@ -145,7 +169,9 @@ function typeOf(profile: ColumnProfile, options: Omit<TableOptions, 'format'>, n
   return profile.type === 'Text' && needed ? 'Categorical' : profile.type;
 }
 
-function allNamed(names: string[]): string[] {
+/** A first column without a name gets one, unless another has it. */
+function allNamed([first = '', ...others]: string[]): string[] {
+  const names = [first === '' && !others.includes(indexName) ? indexName : first, ...others];
   const nameless = names.indexOf('');
   if (nameless < 0) return names;
   throw new EvolutionError('DataInvalid', `header: column ${nameless + 1} has no name`, {
