@@ -144,6 +144,10 @@ describe('the command line', { timeout: 120_000 }, () => {
     { args: ['evolve', 'short.csv'], err: /^--target: name the column to predict, or give --spec/ },
     { args: ['evolve', 'short.csv', '--spec', 'missing.yaml'], err: /^missing\.yaml: there is no such file/ },
     { args: ['evolve', 'missing.csv', '--target', 'b'], err: /^missing\.csv: there is no such file/ },
+    {
+      args: ['evolve', 'weighed.csv', '--spec', 'weighed.yaml'],
+      err: /^DataInvalid: column w, line 3: a weight must be a number of at least 0$/m,
+    },
     { args: ['evolve', 'ragged.csv', '--target', 'b'], err: /^DataInvalid: line 3: 3 fields where/ },
     { args: ['evolve', 'short.csv', '--target', 'b', '--out', '.'], err: /holds other files, such as bytes\.bin/ },
     { args: ['match', '.', '--against', '.', '--max-distance', '300'], err: /whole number from 0 to 256/ },
@@ -155,7 +159,18 @@ describe('the command line', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, 'bytes.bin'), Buffer.from([0xff, 0xfe, 0]));
     writeFileSync(join(folder, 'short.csv'), 'a,b\n1,2\n3,4\n');
     writeFileSync(join(folder, 'ragged.csv'), 'a,b\n1,2\n3,4,5\n');
+    const weighed = Array.from({ length: 20 }, (_, i) => `${i === 1 ? -1 : 1},${i},${i % 2}\n`);
+    writeFileSync(join(folder, 'weighed.csv'), `w,a,z\n${weighed.join('')}`);
+    const dataset = '{source: {configMap: {name: a, key: b}}, target: z, task: Binary, weight: w}';
+    const resource = `apiVersion: quintet.dev/v1alpha1\nkind: EvolutionRun\nmetadata: {name: a}\nspec: {dataset: ${dataset}}\n`;
+    writeFileSync(join(folder, 'weighed.yaml'), resource);
     expect(await quintet(...args)).toMatchObject({ code: 2, err: expect.stringMatching(err) as string });
+  });
+
+  it('names its own flag, and no field of a resource, where a registry does not answer', async () => {
+    const { code, err } = await quintet('models', 'list', '--postgres', 'postgres://nobody@127.0.0.1:1/none');
+    expect(code).toBe(75);
+    expect(err).toMatch(/^RegistryUnavailable: --postgres or QUINTET_POSTGRES_URL: /);
   });
 
   it('ends with npx, whose shell passes no signal on', async () => {

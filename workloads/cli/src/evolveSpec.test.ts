@@ -60,6 +60,11 @@ describe('a search by the file of --spec', () => {
 
   it.each([
     ['holds none', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n', /has no resource of quintet\.dev/],
+    [
+      'is of another kind',
+      run.replace('EvolutionRun', 'FieldJob'),
+      /spec\.yaml: kind: is FieldJob: an EvolutionRun is needed$/,
+    ],
     ['holds two', `${run}---${run}`, /holds 2 EvolutionRuns: one is needed/],
     ['is wrong', run.replace('folds: 3', 'folds: 1'), /spec\.yaml:9:\d+: spec\.validation\.folds: /],
   ])('is refused where the file %s', (_what, text, message) => {

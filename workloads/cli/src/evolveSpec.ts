@@ -30,7 +30,12 @@ export function searchOf(flags: EvolveFlags): Search {
 }
 
 function specIn(file: string): EvolutionRunSpec {
-  const runs = parseUserFile(readTextFile(file, 16, 'resource'), file).filter(({ kind }) => kind === 'EvolutionRun');
+  const text = readTextFile(file, 16, 'resource');
+  // Before its fields are held against another kind's.
+  const kinds = [...text.matchAll(/^(?:kind|\s*"kind"):\s*["']?(\w+)/gm)].map(([, kind]) => kind!);
+  if (text.includes('quintet.dev/') && kinds.length > 0 && !kinds.includes('EvolutionRun'))
+    throw new InvalidResourceError([{ path: ['kind'], message: `is ${kinds[0]}: an EvolutionRun is needed`, file }]);
+  const runs = parseUserFile(text, file).filter(({ kind }) => kind === 'EvolutionRun');
   const [first] = runs;
   if (first?.kind === 'EvolutionRun' && runs.length === 1) return first.spec;
   const message = first ? `holds ${runs.length} EvolutionRuns: one is needed` : 'holds no EvolutionRun';

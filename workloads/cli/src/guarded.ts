@@ -69,7 +69,10 @@ function explained(error: Failure): number {
     error.where ?? (error.field ? { field: error.field } : {});
   const place = [field, column && `column ${column}`, row && `line ${row}`].filter(Boolean).join(', ');
   // Some say the line themselves, for callers that have nothing else.
-  const said = row === undefined ? error.message : error.message.replace(new RegExp(`^(line|row) ${row}: `), '');
+  const prefix = [`line ${row}: `, `row ${row}: `, `column ${column}, row ${row}: `].find((each) =>
+    error.message.startsWith(each),
+  );
+  const said = error.message.slice(prefix?.length ?? 0);
   console.error([error.reason, place, said].filter(Boolean).join(': '));
   return error.retryable ? again : 2;
 }

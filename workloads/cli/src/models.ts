@@ -1,6 +1,13 @@
 // `quintet models`: what a registry of EvolutionRuns holds, what was done to it, and who answers predictions.
 import { userInfo } from 'node:os';
-import { type AuditRow, type Deployment, type ModelRow, mostListed, Registry } from '@quintet/evolution';
+import {
+  type AuditRow,
+  type Deployment,
+  EvolutionError,
+  type ModelRow,
+  mostListed,
+  Registry,
+} from '@quintet/evolution';
 import { guarded, UsageError } from './guarded.ts';
 import { columns } from './table.ts';
 
@@ -20,7 +27,7 @@ function inRegistry(flags: RegistryFlags, work: Work): Promise<number> {
       throw new UsageError(
         'the address of the registry is none: it begins with postgres://, such as postgres://user@host/registry',
       );
-    const registry = await Registry.open(url, { migrate: false });
+    const registry = await opened(url);
     try {
       const { text, value } = await work(registry);
       console.log(flags.json ? JSON.stringify(value) : text);
@@ -28,6 +35,17 @@ function inRegistry(flags: RegistryFlags, work: Work): Promise<number> {
       await registry.close();
     }
   });
+}
+
+/** Whoever calls has no resource that could be wrong. */
+async function opened(url: string): Promise<Registry> {
+  try {
+    return await Registry.open(url, { migrate: false });
+  } catch (error) {
+    if (error instanceof EvolutionError && error.where.field !== undefined)
+      error.where.field = '--postgres or QUINTET_POSTGRES_URL';
+    throw error;
+  }
 }
 
 export function listModels(flags: RegistryFlags & { name?: string; team?: string }): Promise<number> {
