@@ -69,6 +69,16 @@ describe('a target', () => {
     });
   }
 
+  it.each(['of one class', 'whose classes are met once each'])(
+    '%s is told at the target, not at the task',
+    async (what) => {
+      const [text, task] = cases[what]!;
+      await expect(problemIn(text, { target: 'y', task })).rejects.toMatchObject({
+        where: { field: 'spec.dataset.target' },
+      });
+    },
+  );
+
   it('with a class of one row is taken, and a note says which', async () => {
     const { notes } = await problemIn(`a,y\n${rowsOf(20, (i) => `${i},${i === 3 ? 'rare' : i % 2}`)}`, {
       target: 'y',

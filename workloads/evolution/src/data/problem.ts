@@ -188,13 +188,18 @@ function classesOf(
   const refuse = (text: string, fix: string, field = 'spec.dataset.task') => {
     throw new EvolutionError('TargetInvalid', `the target ${target.name} ${text}`, { column: target.name, field, fix });
   };
-  if (levels.length === 1) refuse(`has one class, ${levels[0]}`, 'nothing can be learned from it');
+  if (levels.length === 1)
+    refuse(`has one class, ${levels[0]}`, 'nothing can be learned from it', 'spec.dataset.target');
   if (task === 'Binary' && levels.length > 2) refuse(`has ${levels.length} classes`, 'set task: Multiclass');
   if (levels.length > mostClasses)
     refuse(`has ${levels.length} classes, more than ${mostClasses}`, 'set task: Regression if it is a number');
   const single = levels.filter((level) => counts.get(target.levels.indexOf(level)) === 1);
   if (single.length === levels.length)
-    refuse(`has ${levels.length} classes, each in one row: none is met twice`, 'choose a column whose values repeat');
+    refuse(
+      `has ${levels.length} classes, each in one row: none is met twice`,
+      'choose a column whose values repeat',
+      'spec.dataset.target',
+    );
   if (single.length > 0) {
     const what =
       single.length === 1 ? `the class “${single[0]}” has` : `${single.length} classes, such as “${single[0]}”, have`;
