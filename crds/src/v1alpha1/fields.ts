@@ -38,7 +38,7 @@ export const attenuation = quantity(dimensions.attenuation);
 export const temperature = () =>
   patterned(temperaturePattern, quantityLength, 'must be a temperature such as 25C or 298K');
 export const duration = () =>
-  patterned(durationPattern, quantityLength, 'must be a duration such as 10m, 1h30m or 500ms');
+  patterned(durationPattern, quantityLength, 'must be a duration such as 10m, 1h30m or 500ms, of numbers up to 99999');
 export const percentage = () => patterned(percentagePattern, quantityLength, 'must be a percentage such as 20%');
 export const bytes = () =>
   patterned(bytesPattern, quantityLength, 'must be an amount of bytes such as 256Mi, above zero');

@@ -237,7 +237,11 @@ it('what cannot be read as a time is told once for a column, however many featur
   model.close();
 }, 60_000);
 
-it('no budget at all is refused', async () => {
+it('no budget at all is refused, and one of too many digits by its bound', async () => {
+  const endless = evolve({ file, target: 'y', workers: 1, spec: { budget: { time: '900000h' } } });
+  await expect(endless).rejects.toThrow(
+    'spec.budget.time: must be a duration such as 10m, 1h30m or 500ms, of numbers up to 99999',
+  );
   const none = evolve({ file, target: 'y', workers: 1, spec: { budget: { time: '0s' } } });
   await expect(none).rejects.toThrow('spec.budget.time: time must be above zero, such as 10m');
 });

@@ -23,6 +23,7 @@ import { roomForPipelines, sizeWarnings } from './modelSize.ts';
 import { refuseRoomless } from './room.ts';
 import { budgetOf, judgingOf, searchOptionsOf } from './settings.ts';
 import { storedModel } from './stored.ts';
+import { timeWarnings } from './times.ts';
 
 export interface RunOptions {
   readonly spec: EvolutionRunSpec;
@@ -163,7 +164,7 @@ export async function runEvolution(options: RunOptions): Promise<RunResult> {
       judging,
       split,
       truths,
-      warnings: sizeWarnings(ensemble, room, spec),
+      warnings: [...sizeWarnings(ensemble, room, spec), ...timeWarnings(problem, spec)],
       score: ensemble ? shown(judging.metric, ensemble.score) : undefined,
       ...judged,
       cacheHits: { asked: evaluator.asked, hits: evaluator.hits },
