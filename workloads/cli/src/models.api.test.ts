@@ -85,6 +85,7 @@ it('removes old versions when it is told to, and says before which', async () =>
 it.each([
   { args: ['show', 'nothing'], err: /no model nothing; give an id, a name, or NAME@VERSION/ },
   { args: ['promote', 'churn@2', '--as', 'Challenger', '--weight', '0.1'], err: /percentage/ },
+  { args: ['promote', 'churn@2', '--weight', '10%'], err: /--weight goes with --as Challenger/ },
   { args: ['promote', 'churn@9'], err: /no model churn@9/ },
   { args: ['prune', 'nothing', '--keep', '3'], err: /no model of the name nothing/ },
   { args: ['prune', 'churn', '--keep', '0'], err: /whole number from 1 to/ },

@@ -137,6 +137,8 @@ export function promoteModel(
   flags: RegistryFlags & { as: 'Champion' | 'Challenger'; weight?: number },
 ): Promise<number> {
   return inRegistry(flags, async (registry) => {
+    if (flags.as === 'Champion' && flags.weight !== undefined)
+      throw new UsageError('--weight goes with --as Challenger: a champion has all requests that no challenger takes');
     const { modelId, name, version } = await registry.find(reference);
     const weight = flags.as === 'Champion' ? 0 : (flags.weight ?? 0.1);
     await registry.promote(modelId, flags.as, weight, userInfo().username);

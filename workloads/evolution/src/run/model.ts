@@ -6,6 +6,7 @@ import type { Task } from '../data/problem.ts';
 import { EvolutionError } from '../errors.ts';
 import { packed, runnable, unpacked, unpackPipeline } from '../evaluate/model.ts';
 import type { Metric } from '../metrics/metrics.ts';
+import { startOf } from '../text.ts';
 import { type Drift, describeFeatures, driftOf, type FeatureStatistics } from './drift.ts';
 
 export interface StoredModel {
@@ -28,7 +29,7 @@ export interface StoredModel {
 /** Rows as the model sees them. */
 export interface Reading {
   readonly features: readonly Feature[];
-  /** Cells that were not what their column held in training; they count as missing. */
+  /** Cells that were not what their column held in training, and columns that some rows lack; they count as missing. At most 100. */
   readonly problems: readonly string[];
 }
 
@@ -51,6 +52,8 @@ export interface Model {
   drift: (features: readonly Feature[]) => Drift[];
   close: () => void;
 }
+
+const mostProblems = 100;
 
 export function packModel(model: StoredModel): { bytes: Uint8Array; sha256: string } {
   // With a checksum of what it holds: LightGBM ends the process over trees that are damaged, or predicts something else.
@@ -93,9 +96,9 @@ export function modelOf(stored: StoredModel): Model {
   };
   const read: Model['read'] = (rows, before = 0) => {
     requireColumns(stored, rows);
-    const problems: string[] = [];
+    const problems = rowsWithout(stored, rows, before);
     const features = featuresOfRows(stored.features, rows, (row, column, text) => {
-      if (problems.length < 100) problems.push(`row ${before + row + 1}, column ${column}: ${text}`);
+      if (problems.length < mostProblems) problems.push(`row ${before + row + 1}, column ${column}: ${text}`);
     });
     return { features, problems };
   };
@@ -123,6 +126,25 @@ export function requireFinite(values: Float64Array, outputs: number, before = 0)
   const row = before + Math.floor(at / outputs) + 1;
   const fix = 'look in it for numbers far beyond those of training';
   throw new EvolutionError('InputInvalid', `row ${row} has no finite prediction`, { row, fix });
+}
+
+/** A cell that is missing says so by null: a column that some rows alone lack was most likely forgotten there. */
+function rowsWithout(
+  { features }: StoredModel,
+  rows: readonly Readonly<Record<string, Cell>>[],
+  before: number,
+): string[] {
+  const columns = [...new Set(features.map((feature) => feature.column))];
+  const problems: string[] = [];
+  for (const [i, row] of rows.entries()) {
+    if (problems.length === mostProblems) break;
+    const lacking = columns.filter((column) => !Object.hasOwn(row, column));
+    if (lacking.length === 0) continue;
+    const named = lacking.slice(0, 5).map((column) => startOf(column, 80));
+    const title = lacking.length === 1 ? 'column' : 'columns';
+    problems.push(`row ${before + i + 1} has no ${title} ${named.join(', ')}${lacking.length > 5 ? ' …' : ''}`);
+  }
+  return problems;
 }
 
 /** A column may be missing in some rows; missing in all, it was most likely renamed. */

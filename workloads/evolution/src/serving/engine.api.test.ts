@@ -83,12 +83,12 @@ it('waits for a champion, answers by it, then deals requests by weight, one key 
   await register('m2', 0.3);
   await registry.promote('m1', 'Champion', 0, 'ann');
   await isReady(200);
-  expect(await call('/v1/predict', { rows: [{ a: 1 }, { a: 'many' }] })).toMatchObject({
+  expect(await call('/v1/predict', { rows: [{ a: 1 }, { a: 'many' }, { b: 1 }, { a: null }] })).toMatchObject({
     status: 200,
     body: {
       model: { id: 'm1', role: 'Champion' },
-      predictions: [{ class: 'yes', probabilities: { yes: expect.closeTo(0.8, 5) } }, { class: 'yes' }],
-      problems: [expect.stringMatching(/row 2, column a: .many. is no Numeric/)],
+      predictions: [{ class: 'yes', probabilities: { yes: expect.closeTo(0.8, 5) } }, {}, {}, {}],
+      problems: ['row 3 has no column a', expect.stringMatching(/row 2, column a: .many. is no Numeric/)],
     },
   });
 
@@ -98,6 +98,10 @@ it('waits for a champion, answers by it, then deals requests by weight, one key 
     { modelId: 'm1', share: 0.7 },
     { modelId: 'm2', share: 0.3 },
   ]);
+  const meant = await call('/v1/models/m2/promote', { role: 'Champion', weight: 0.1 }, 'a-token-of-the-admin');
+  expect(meant).toMatchObject({ status: 400, body: { error: { field: 'weight' } } });
+  expect(meant.body['error'].message).toContain('give role Challenger');
+  expect((await registry.deployment('churn'))!.champion).toBe('m1');
   const own = await call('/v1/models/m1/promote', { role: 'Challenger', weight: 0.3 }, 'a-token-of-the-admin');
   expect(own).toMatchObject({ status: 409, body: { error: { code: 'CONFLICT' } } });
   const ask = async (key: string) =>
@@ -114,7 +118,7 @@ it('waits for a champion, answers by it, then deals requests by weight, one key 
   const counted = (role: string, model: string) =>
     Number(new RegExp(`predictions_total\\{role="${role}",model="${model}"\\} (\\d+)`).exec(metrics)?.[1]);
   expect(counted('Challenger', 'm2')).toBe(2 * Math.round(share * keys.length) + 1);
-  expect(counted('Champion', 'm1')).toBe(2 + 2 * Math.round((1 - share) * keys.length));
+  expect(counted('Champion', 'm1')).toBe(4 + 2 * Math.round((1 - share) * keys.length));
   expect(metrics).toMatch(/quintet_evolution_drift\{feature="a"\} [1-9]/);
 });
 

@@ -97,6 +97,10 @@ export function predictEngine({
       const promotion = only({ role, weight: z.number().min(0).max(1).default(0) });
       const admin = { config: { admin: true }, schema: { params, body: promotion } };
       server.post('/v1/models/:id/promote', admin, async ({ params: { id }, body: wish, identity }) => {
+        if (wish.role === 'Champion' && wish.weight > 0) {
+          const reason = 'a champion has all requests that no challenger takes, and no weight; give role Challenger';
+          throw new QuintetError('INVALID_REQUEST', { reason, field: 'weight' });
+        }
         const now = connected();
         const { modelId } = await found(now.registry, name, id);
         await now.registry.promote(modelId, wish.role, wish.weight, identity.client).catch(notPromoted);
