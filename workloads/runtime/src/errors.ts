@@ -24,6 +24,11 @@ export const errorCatalogue = {
     message: 'A valid bearer token is required.',
     fix: 'Send Authorization: Bearer <token> with a token of the mounted Secret.',
   },
+  TOKENS_NOT_CONFIGURED: {
+    status: 401,
+    message: 'This is for a token of the tenant _admin, and nobody has one here.',
+    fix: 'Name a Secret that has the key _admin under auth in the resource (of an EvolutionRun spec.promotion.serving.auth).',
+  },
   FORBIDDEN: { status: 403, message: 'This token may not do that: {reason}', fix: 'Use a token of the tenant _admin.' },
   NOT_FOUND: { status: 404, message: '{what} does not exist.' },
   METHOD_NOT_ALLOWED: { status: 405, message: '{method} is not allowed here.' },

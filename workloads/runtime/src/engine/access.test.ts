@@ -27,6 +27,16 @@ test('refuses requests without a token, with a wrong one, and for others with th
   expect(await errorOf(await act('constructor', tokens.admin))).toMatchObject({ status: 404 });
 });
 
+test('says where no tokens are configured what would give an administrator one', async () => {
+  const { call } = await start({ auth: undefined });
+  const refused = await call('/admin/profile/cpu?seconds=0.1', { token: '' });
+  expect(await errorOf(refused)).toMatchObject({
+    status: 401,
+    code: 'TOKENS_NOT_CONFIGURED',
+    fix: expect.stringMatching(/Name a Secret that has the key _admin under auth/) as string,
+  });
+});
+
 test('blocks an address that guesses tokens, without locking out others behind the same proxy', async () => {
   const { call } = await start();
   const codes = [];

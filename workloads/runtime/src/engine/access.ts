@@ -60,6 +60,7 @@ export async function access(options: AccessOptions): Promise<Access> {
     if (config.public) return;
     request.identity = await identify(request);
     if (config.admin) {
+      if (!tokens) throw new QuintetError('TOKENS_NOT_CONFIGURED');
       if (!request.identity.admin) throw new QuintetError('FORBIDDEN', { reason: 'it belongs to the tenant _admin' });
       return;
     }
