@@ -18,6 +18,8 @@ export interface RunRecord {
   readonly problem: Problem;
   readonly notes: readonly Note[];
   readonly result: RunResult;
+  /** Name of the table's file, where the spec does not say it. */
+  readonly file?: string;
 }
 
 export interface Artifacts {
@@ -85,7 +87,7 @@ function onnxOf(model: StoredModel): { bytes: Uint8Array } | { refused: string }
 }
 
 /** Figures of a run; everything that a replay needs is among them. */
-export function metricsOf({ problem, notes, result }: RunRecord): Record<string, unknown> {
+export function metricsOf({ problem, notes, result, file }: RunRecord): Record<string, unknown> {
   const { search, ensemble, judging } = result;
   return {
     metric: judging.metric,
@@ -93,7 +95,12 @@ export function metricsOf({ problem, notes, result }: RunRecord): Record<string,
     holdout: result.holdout,
     inferenceMilliseconds: result.inferenceTime,
     seconds: result.seconds,
-    data: { hash: tableHashOf(problem), rows: problem.rows, features: problem.features.length },
+    data: {
+      ...(file !== undefined && { file }),
+      hash: tableHashOf(problem),
+      rows: problem.rows,
+      features: problem.features.length,
+    },
     seed: judging.seed,
     reason: search.reason,
     cut: search.cut,

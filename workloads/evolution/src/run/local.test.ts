@@ -48,6 +48,11 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   const report = await readFile(join(folder, 'out', 'report.html'), 'utf8');
   expect(report).toContain('<svg');
   expect(report).not.toMatch(/(src|href)="?https?:/);
+  // Whoever finds the folder later must be able to tell of what table it is, and of when.
+  expect(report).toMatch(/<p>20\d\d-\d\d-\d\d: Binary on 160 rows of data\.csv and 3 features/);
+  expect(JSON.parse(await readFile(join(folder, 'out', 'metrics.json'), 'utf8'))).toMatchObject({
+    data: { file: 'data.csv', rows: 160 },
+  });
 
   const model = openModel(await readFile(join(folder, 'out', 'model.quintet')), first.artifacts!.sha256);
   const { values, problems } = await model.predict([

@@ -1,6 +1,7 @@
 // `quintet evolve data.csv --target y --budget 2m`: a whole run on this machine, without Redis or Postgres.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
 import { type EvolutionRunSpec, evolutionRun, formatIssue, parseDuration, validate } from '@quintet/crds';
 import type { Note, Table } from '../data/columns.ts';
 import { checkDigest } from '../data/digest.ts';
@@ -74,7 +75,9 @@ export async function evolve(options: LocalOptions): Promise<LocalResult> {
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
   const artifacts =
-    options.output === undefined ? undefined : await writeArtifacts(options.output, { spec, problem, notes, result });
+    options.output === undefined
+      ? undefined
+      : await writeArtifacts(options.output, { spec, problem, notes, result, file: basename(options.file) });
   return { ...result, spec, notes, artifacts };
 }
 

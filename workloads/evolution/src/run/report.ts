@@ -18,13 +18,13 @@ const styles = `
   td.number { text-align: right; font-variant-numeric: tabular-nums; } .warning { border-left: 4px solid #c60; padding-left: .8rem; } code { font-size: 12px; }`;
 
 export function renderReport(record: RunRecord): string {
-  const { problem, result, notes, spec } = record;
+  const { problem, result, notes, spec, file } = record;
   const { search, judging, suspects } = result;
   const title = `${problem.target}: ${judging.metric} ${figure(result.score)}`;
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${text(title)}</title><style>${styles}</style></head><body>
 <h1>${text(title)}</h1>
-<p>${problem.task} on ${problem.rows} rows and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
+<p>${new Date().toISOString().slice(0, 10)}: ${problem.task} on ${problem.rows} rows${file === undefined ? '' : ` of ${text(file)}`} and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
 On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
 ${search.complete.length + search.racedOut + search.failed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
 ${warnings([...frozenNotes(record.problem, record.result.search.cut).map(({ name, note }) => `frozen model ${name}: ${note}`), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...result.warnings, ...search.failures])}
