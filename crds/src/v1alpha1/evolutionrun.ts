@@ -85,7 +85,9 @@ const dataset = ruled(
     task: z.enum(['Binary', 'Multiclass', 'Regression']).describe('What is predicted.'),
     positiveClass: text(256)
       .exactOptional()
-      .describe('Binary: value that counts as positive; left out, the rarer one.'),
+      .describe(
+        'Binary: value that counts as positive; left out, the one that says yes (of 0/1, false/true, no/yes and the like), else the rarer one.',
+      ),
     weight: columnName().exactOptional().describe('Column of sample weights.'),
     columns: keyed(
       z.object({
