@@ -74,6 +74,12 @@ it.each([
   ['the message of a JSON line without an error', '{"level":"fatal","msg":"ended"}', 'ended'],
   ['the last of several JSON lines', '{"msg":"starts"}\n{"err":"no token"}', 'no token'],
   ['the first line of what is not JSON', 'Traceback\n  File', 'Traceback'],
+  [
+    'no tail of a log that is cut in a line of JSON',
+    '11,"evaluations":{"done":6,"cached":6}}',
+    'no message; see its log',
+  ],
+  ['what stands between lines of JSON', '6,"done":6}\n{"done":7}\nterminate called', 'terminate called'],
   ['that there is none', '', 'no message; see its log'],
 ])('quotes %s', (_title, message, quoted) => {
   expect(troubleOf([ended(message)])).toEqual({

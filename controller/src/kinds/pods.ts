@@ -153,6 +153,8 @@ function errorIn(line: string): string | undefined {
   }
 }
 
+/** The kubelet gives the end of a log, whose first line may be cut: one of JSON that says no error is not for people. */
 function firstLine(text: string | undefined): string {
-  return (text ?? '').trim().split('\n')[0]?.slice(0, 300) ?? '';
+  const lines = (text ?? '').trim().split('\n');
+  return lines.find((line) => !/":[^]*\}$|^\{"/.test(line))?.slice(0, 300) ?? '';
 }
