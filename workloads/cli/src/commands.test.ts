@@ -100,8 +100,13 @@ describe('the command line', { timeout: 120_000 }, () => {
       writeFileSync(join(folder, 'calls.yaml'), JSON.stringify({ ...resource, spec: { ...spec, ...more } }));
     };
     write({});
-    const evolved = await quintet('evolve', 'calls.csv', '--spec', 'calls.yaml', '--budget', '1m', '--out', 'calls');
-    expect(evolved).toMatchObject({ code: 0, out: expect.stringContaining('RocAUC') as string });
+    const flags = ['--spec', 'calls.yaml', '--budget', '1m', '--out', 'calls', '--json'];
+    const evolved = await quintet('evolve', 'calls.csv', ...flags);
+    expect(evolved.code).toBe(0);
+    const figures = JSON.parse(evolved.out) as { metric: string; tried: Record<string, number> };
+    expect(figures.metric).toBe('RocAUC');
+    expect(Object.keys(figures.tried)).toEqual(['complete', 'racedOut', 'failed']);
+    expect(Object.values(figures.tried).reduce((sum, count) => sum + count, 0)).toBe(4);
     const metrics = JSON.parse(readFileSync(join(folder, 'calls', 'metrics.json'), 'utf8')) as object;
     expect(metrics).toMatchObject({ seed: 3, reason: 'Evaluations', evaluations: { placed: 4 } });
     expect(readFileSync(join(folder, 'calls', 'report.html'), 'utf8')).toContain('2 folds (Group), seed 3');

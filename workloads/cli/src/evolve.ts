@@ -85,12 +85,13 @@ async function inFlags<T>(flags: EvolveFlags, work: () => Promise<T>): Promise<T
   }
 }
 
-function figuresOf({ judging, score, holdout, ensemble, seconds, suspects, artifacts }: LocalResult) {
+function figuresOf({ judging, score, holdout, ensemble, search, seconds, suspects, artifacts }: LocalResult) {
   return {
     metric: judging.metric,
     score,
     holdout,
     pipelines: ensemble?.members.length ?? 0,
+    tried: { complete: search.complete.length, racedOut: search.racedOut, failed: search.failed },
     seconds,
     suspects: suspects.map(({ text }) => text),
     folder: artifacts?.folder,
