@@ -47,6 +47,7 @@ it('a run leaves a model, its schema, figures and a report, and a second run tak
   ]);
   const report = await readFile(join(folder, 'out', 'report.html'), 'utf8');
   expect(report).toContain('<svg');
+  expect(report).toContain('RocAUC: more is better');
   expect(report).not.toMatch(/(src|href)="?https?:/);
   // Whoever finds the folder later must be able to tell of what table it is, and of when.
   expect(report).toMatch(/<p>20\d\d-\d\d-\d\d: Binary on 160 rows of data\.csv and 3 features/);

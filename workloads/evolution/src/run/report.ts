@@ -1,6 +1,6 @@
 // The report: one HTML file that needs no network, with what a person asks of a search first.
 import { frozenNotes } from '../frozen/members.ts';
-import { confusionOf, shown } from '../metrics/metrics.ts';
+import { confusionOf, isError, shown } from '../metrics/metrics.ts';
 import { mixedPredictions } from '../search/ensemble.ts';
 import { describe } from '../search/genome.ts';
 import { distinctFront } from '../search/nsga2.ts';
@@ -25,7 +25,7 @@ export function renderReport(record: RunRecord): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${text(title)}</title><style>${styles}</style></head><body>
 <h1>${text(title)}</h1>
 <p>${new Date().toISOString().slice(0, 10)}: ${problem.task} on ${problem.rows} rows${file === undefined ? '' : ` of ${text(file)}`} and ${problem.features.length} features; ${judging.split.folds} folds (${judging.split.kind}), seed ${judging.seed}.
-On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
+${judging.metric}: ${isError(judging.metric) ? 'less' : 'more'} is better. On the holdout ${figure(result.holdout)}; a prediction takes ${figure(result.inferenceTime)} ms a row.
 ${search.complete.length + search.racedOut + search.failed} pipelines in ${result.seconds.toFixed(1)} s: ${search.complete.length} on all folds, ${search.racedOut} stopped early, ${search.failed} failed. Ended by ${search.reason}.</p>
 ${warnings([...frozenNotes(record.problem, record.result.search.cut).map(({ name, note }) => `frozen model ${name}: ${note}`), ...suspects.map((suspect) => suspect.text), ...notes.map((note) => `${note.column}${note.row === undefined ? '' : `, row ${note.row}`}: ${note.text}`), ...result.warnings, ...search.failures])}
 <div class="grid">${charts(record)
