@@ -160,7 +160,7 @@ describe('healing of real engines', () => {
       spec: {},
       engine: 'compression/src/service/main.ts',
       configOf: () => ({ rateLimits: { perClient: { requests: 1_000_000, window: '1m' } } }),
-      env: { NODE_OPTIONS: `${smallMachine(limit)} ${leak}` },
+      env: { NODE_OPTIONS: `${smallMachine(limit)} ${leak(0.96 * limit)}` },
     });
     closing.push(() => ward.close());
     const share = async () => figure(await ward.page(ward.podNames[0] ?? ''), 'process_resident_memory_bytes') / limit;

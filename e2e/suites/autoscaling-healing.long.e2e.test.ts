@@ -93,7 +93,7 @@ beforeAll(async () => {
   await freshNamespace(kubectl, namespace);
   services = new Services(kubectl, namespace);
   await services.apply('well', shared);
-  await services.apply('leaks', { ...shared, pod: { env: [{ name: 'NODE_OPTIONS', value: leak }] } });
+  await services.apply('leaks', { ...shared, pod: { env: [{ name: 'NODE_OPTIONS', value: leak(0.96 * limit) }] } });
   const { status } = await services.ready('well');
   world = await World.begin(kubectl, namespace, (await services.pods('well'))[0]?.spec.containers[0]?.image ?? '');
   const slow = await applyCopy('slow', { objectives: { latencyP95: `${targetMs}ms` } });

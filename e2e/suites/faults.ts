@@ -130,11 +130,11 @@ export class World {
 }
 
 /**
- * For NODE_OPTIONS: a process that keeps 8 MiB for ever of each request that bears `x-poison`. Without a blank, for Node
- * splits its options at them.
+ * For NODE_OPTIONS: a process that keeps 8 MiB for ever of each request that bears `x-poison`, until it has so many bytes: it is to
+ * be pressed, not killed. Without a blank, for Node splits its options at them.
  */
-export const leak =
-  "--import=data:text/javascript,import{subscribe}from'node:diagnostics_channel';import{isMainThread}from'node:worker_threads';globalThis.leak=[];if(isMainThread)subscribe('http.server.request.start',({request})=>{if(request.headers['x-poison'])globalThis.leak.push(Buffer.alloc(8388608,1))})";
+export const leak = (most: number): string =>
+  `--import=data:text/javascript,import{subscribe}from'node:diagnostics_channel';import{isMainThread}from'node:worker_threads';globalThis.leak=[];if(isMainThread)subscribe('http.server.request.start',({request})=>{if(request.headers['x-poison']&&process.memoryUsage.rss()<${most})globalThis.leak.push(Buffer.alloc(8388608,1))})`;
 
 /** For NODE_OPTIONS, too: a process that finds so many bytes in its machine, where nothing limits it. */
 export const smallMachine = (bytes: number): string =>
