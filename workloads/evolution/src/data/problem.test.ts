@@ -144,9 +144,9 @@ it('the hash changes with any cell', async () => {
 
 describe('a split', () => {
   const plain: SplitOptions = { folds: 4, holdout: 0.2, kind: 'Random', gap: 0, seed: 1 };
-  const problem = async () =>
+  const problem = async (every = 10) =>
     (
-      await problemIn(`g,t,y\n${rowsOf(200, (i) => `g${i % 23},${Math.floor(i / 3)},${i % 10 === 0 ? 1 : 0}`)}`, {
+      await problemIn(`g,t,y\n${rowsOf(200, (i) => `g${i % 23},${Math.floor(i / 3)},${i % every === 0 ? 1 : 0}`)}`, {
         target: 'y',
         task: 'Binary',
         groupColumn: 'g',
@@ -156,7 +156,8 @@ describe('a split', () => {
 
   for (const kind of ['Random', 'Stratified', 'Group', 'Time'] as const) {
     it(`${kind} never has a row on both sides nor in the holdout`, async () => {
-      const data = await problem();
+      // Of one row in ten by chance none is in the holdout now and then, which is refused.
+      const data = await problem(2);
       fc.assert(
         fc.property(fc.integer({ min: 0, max: 1000 }), fc.integer({ min: 2, max: 6 }), (seed, folds) => {
           const split = splitRows(data, { ...plain, kind, seed, folds: kind === 'Stratified' ? folds : 2 });
