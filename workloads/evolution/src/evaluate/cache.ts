@@ -13,7 +13,7 @@ export interface EvaluationCache {
 export function evaluationKey(judging: Judging, task: EvaluationTask): string {
   const { data, split, metric, seed } = judging;
   return createHash('sha256')
-    .update(JSON.stringify([7, data, split, metric, seed, task.key, task.fold, task.fraction]))
+    .update(JSON.stringify([8, data, split, metric, seed, task.key, task.fold, task.fraction]))
     .digest('hex');
 }
 

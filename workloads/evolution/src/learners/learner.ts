@@ -25,8 +25,8 @@ export interface FittedLearner {
 
 export type LearnerState =
   | { readonly kind: 'Trees'; readonly model: string }
-  /** Of two classes one model, else one for each. */
-  | { readonly kind: 'Forest'; readonly models: readonly string[] }
+  /** Of two classes one model, of the second, else one for each: how far its share is from that of all rows. */
+  | { readonly kind: 'Forest'; readonly models: readonly string[]; readonly shares: Float32Array }
   | { readonly kind: 'Linear'; readonly weights: Float32Array; readonly bias: Float32Array }
   | {
       readonly kind: 'Neighbors';

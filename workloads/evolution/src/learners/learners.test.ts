@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { packPipeline, unpackPipeline } from '../evaluate/model.ts';
 import { scoreOf } from '../metrics/metrics.ts';
 import type { Matrix, Targets } from '../preprocess/matrix.ts';
 import { randomOf } from '../random.ts';
 import { fits, learnerNames, loadLearner } from './index.ts';
-import { lightgbmAvailable } from './lightgbm/library.ts';
+import { lightgbm, lightgbmAvailable } from './lightgbm/library.ts';
 
 const genes: Record<string, number | string> = {
   boosting: 'Plain',
@@ -101,6 +101,24 @@ describe.skipIf(!lightgbmAvailable())('a forest', () => {
     }
   });
 
+  it('gives the share of all rows where most trees find no split, or none does', () => {
+    const random = randomOf('rare');
+    const cells = Float32Array.from({ length: 2000 * 21 }, (_, i) =>
+      i % 21 ? Number(random.next() < 0.03) : random.normal(),
+    );
+    const matrix = { rows: 2000, columns: 21, data: cells };
+    const y = Float64Array.from({ length: 2000 }, (_, i) => Number(cells[21 * i]! + 0.5 * random.normal() > 0));
+    const some = { ...genes, leaves: 64, minLeaf: 50, featureShare: 0.1, rowShare: 0.6 };
+    const meanBy = (learnt: Record<string, number | string>) => {
+      const options = { task: 'Binary' as const, outputs: 1, genes: learnt, seed: 1 };
+      const predicted = fits.RandomForest(matrix, { y, weights: undefined }, options).predict(matrix);
+      return predicted.reduce((a, b) => a + b) / 2000;
+    };
+    const share = y.reduce((a, b) => a + b) / 2000;
+    expect(meanBy(some)).toBeCloseTo(share, 1);
+    expect(meanBy({ ...some, minLeaf: 1500 })).toBeCloseTo(share, 2);
+  });
+
   it('leaves the labels of other learners on the same rows alone, and takes a class that is in none of them', () => {
     const { matrix, targets } = data(400, (a) => (a > 0 ? 2 : 0));
     const options = { task: 'Multiclass' as const, outputs: 3, genes, seed: 1, dataKey: 'shared' };
@@ -109,6 +127,34 @@ describe.skipIf(!lightgbmAvailable())('a forest', () => {
     const shares = fits.RandomForest(matrix, targets, options).predict(matrix);
     expect(Math.max(...shares.filter((_, i) => i % 3 === 1))).toBeLessThan(1e-6);
     expect(boosted().predict(matrix)).toEqual(before);
+    // LightGBM refuses a forest of all rows and columns.
+    const refused = { ...options, genes: { ...genes, rowShare: 1, featureShare: 1 } };
+    expect(() => fits.RandomForest(matrix, targets, refused)).toThrow(/LightGBM/);
+    expect(boosted().predict(matrix)).toEqual(before);
+  });
+
+  it('grows one class after the other: what LightGBM needs for it is never held for several', () => {
+    const library = lightgbm();
+    const growing = new Set<bigint>();
+    let most = 0;
+    const { boosterCreate, boosterFree } = library;
+    vi.spyOn(library, 'boosterCreate').mockImplementation((...given) => {
+      const made = boosterCreate(...given);
+      growing.add(made);
+      most = Math.max(most, growing.size);
+      return made;
+    });
+    vi.spyOn(library, 'boosterFree').mockImplementation((booster) => {
+      growing.delete(booster);
+      boosterFree(booster);
+    });
+    try {
+      const { matrix, targets } = data(300, (a) => (a > 0.5 ? 2 : a > -0.5 ? 1 : 0));
+      fits.ExtraTrees(matrix, targets, { task: 'Multiclass', outputs: 3, genes, seed: 1 }).close?.();
+    } finally {
+      vi.restoreAllMocks();
+    }
+    expect([most, growing.size]).toEqual([1, 0]);
   });
 });
 

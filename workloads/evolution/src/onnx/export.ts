@@ -136,7 +136,7 @@ function learnerOf(
       if (isLinear(learner.model)) return linked(writeLinearTrees(graph, matrix, learner.model, outputs, columns));
       return linked(writeTrees(graph, matrix, learner.model, outputs));
     case 'Forest':
-      return writeForest(graph, matrix, learner.models);
+      return writeForest(graph, matrix, learner);
     case 'Linear':
       return linked(affine(matrix, learner.weights, learner.bias));
     case 'Network': {

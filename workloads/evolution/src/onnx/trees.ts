@@ -1,6 +1,7 @@
 // LightGBM's trees, as its text holds them, to a TreeEnsembleRegressor of ai.onnx.ml.
 import { EvolutionError } from '../errors.ts';
 import { leastShare } from '../learners/forest.ts';
+import type { LearnerState } from '../learners/learner.ts';
 import type { GraphWriter } from './graph.ts';
 
 interface Nodes {
@@ -34,14 +35,18 @@ export function writeTrees(graph: GraphWriter, matrix: string, model: string, ou
 }
 
 /** Forests of two or more classes. @returns the name of shares, rows × outputs */
-export function writeForest(graph: GraphWriter, matrix: string, models: readonly string[]): string {
+export function writeForest(
+  graph: GraphWriter,
+  matrix: string,
+  { models, shares }: LearnerState & { kind: 'Forest' },
+): string {
   const forests = models.map((model) => treesOf(model).trees);
   const places = forests.flatMap((trees, place) => trees.map(() => place));
   const means = writeSums(graph, matrix, forests.flat(), models.length, (tree, _, value) => ({
     place: places[tree]!,
     weight: value / forests[places[tree]!]!.length,
   }));
-  const atLeast = graph.op('Max', [means, graph.number(leastShare)]);
+  const atLeast = graph.op('Max', [graph.op('Add', [means, graph.numbers(shares)]), graph.number(leastShare)]);
   if (models.length === 1) return graph.op('Min', [atLeast, graph.number(1 - leastShare)]);
   return graph.op('Div', [atLeast, graph.op('ReduceSum', [atLeast, graph.places(1)])]);
 }
