@@ -116,6 +116,11 @@ test.each([
     });
     for (const [name, [kind, , then]] of Object.entries(lives)) await apply(name, kind, then);
     for (const [name, [kind]] of Object.entries(lives)) await followed(name, kind);
+    // What happens again is counted in the Event that is there.
+    for (const suspend of [false, true]) {
+      await apply('copy', 'CopyEngine', { runtime: 'Template', suspend, pod: { image } });
+      await followed('copy', 'CopyEngine');
+    }
     // No Job controller is there: what it would say of runs that began an hour ago is said here.
     const startTime = new Date(Date.now() - 3_600_000).toISOString();
     for (const [kind, name, job] of [
