@@ -45,6 +45,16 @@ describe('the bill of a service', () => {
     expect(await registry.metrics()).toMatch(/quintet_autoscaling_cost_total\{.*name="notes"\} 4\.04/);
   });
 
+  it('of what rests stays the same, so that no status is written for it', () => {
+    const bill = new Bill(noPrices, undefined, 0);
+    expect(bill.add(resource(), [], 2, hour)).toBe(true);
+    const told = bill.told;
+    bill.add(resource(), [], 2, 2 * hour);
+    expect(bill.told).toBe(told);
+    bill.add(resource(), [pod('Running')], 2, 3 * hour);
+    expect(bill.told?.countedUntil).toEqual(new Date(3 * hour));
+  });
+
   it('is shared by tenants as they use units, and is nobody’s while none does', async () => {
     const registry = new Registry();
     const metrics = createScalingMetrics(registry);

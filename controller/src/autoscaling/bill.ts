@@ -80,7 +80,10 @@ export class Bill {
     this.#uncountedSince = undefined;
     if (now - this.#toldAt < toldEveryMs) return false;
     this.#toldAt = now;
-    this.told = { ...this.#usage, countedUntil: new Date(now) };
+    // Of what rests the same is told, so that nothing is written.
+    const { told } = this;
+    const isSame = told && Object.entries(this.#usage).every(([name, used]) => used === told[name as keyof Usage]);
+    if (!isSame) this.told = { ...this.#usage, countedUntil: new Date(now) };
     return true;
   }
 

@@ -82,6 +82,12 @@ describe('Events tell of a resource', () => {
     expect(told([rests], [serves])).toEqual([[], ['Resumed', 'Serving']]);
   });
 
+  it('not that what rests goes on where only trouble has come and gone', () => {
+    const troubled = { ...rests, phase: 'Progressing' };
+    expect(told([rests], [troubled], [{ ...rests, phase: 'Failed' }], [rests])).toEqual([[], [], [], []]);
+    expect(told([rests], [troubled], [searches])).toEqual([[], [], ['Resumed']]);
+  });
+
   it('trouble and its end, but not each rollout’s progress', () => {
     const failing = working('Progressing', 'PodFailed', 'pod a ended');
     const conditions = failing.conditions.map((each) => ({ ...each, warn: each.type === 'Reconciling' }));

@@ -21,10 +21,14 @@ export function notesOf(before: Status | undefined, after: Status, { conditions 
 
 const atWork: unknown[] = ['Pending', 'Progressing'];
 
-function beginningOf(before: Status | undefined, { phase, message }: Status): EventNote | undefined {
+const rests = ({ conditions = [] }: Status): boolean =>
+  conditions.some(({ type, status }) => type === 'Suspended' && status === 'True');
+
+function beginningOf(before: Status | undefined, after: Status): EventNote | undefined {
+  const { phase, message } = after;
   const told = typeof message === 'string' && message !== '' ? message : 'work begins';
-  if (before?.phase === 'Suspended' && phase !== 'Suspended')
-    return { type: 'Normal', reason: 'Resumed', message: told };
+  // Trouble changes the phase of what rests, and not that it rests.
+  if (before && rests(before) && !rests(after)) return { type: 'Normal', reason: 'Resumed', message: told };
   if (!atWork.includes(phase) || (before?.phase !== undefined && !hasEnded(before))) return undefined;
   return { type: 'Normal', reason: 'Started', message: told };
 }
