@@ -389,7 +389,7 @@ const status = z.object({
     .object({
       cpuHours: figure().describe('CPUs that coordinator and workers asked for, by the hours they ran.'),
       cost: figure().describe('Their price, where the installation has one.'),
-      countedUntil: time().exactOptional().describe('When that was.'),
+      countedUntil: time().exactOptional().describe('Until when these figures are counted.'),
     })
     .exactOptional()
     .describe('Cost of all searches since creation.'),

@@ -387,7 +387,7 @@ export const serviceStatus = () => ({
       gpuHours: figure().describe('GPU-hours.'),
       cpuHours: figure().describe('CPU-hours.'),
       cost: figure().describe('Price of both.'),
-      countedUntil: time().exactOptional().describe('When that was.'),
+      countedUntil: time().exactOptional().describe('Until when these figures are counted.'),
     })
     .exactOptional()
     .describe('Cost since creation.'),
