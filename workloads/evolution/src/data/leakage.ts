@@ -21,7 +21,7 @@ const rowsLooked = 50_000;
 const rowsOfClass = 1000;
 const digestsHeld = 1 << 20;
 /** Rows where a column with gaps is known, from which on it is judged by them alone. */
-const fewestKnown = 50;
+const fewestKnown = 200;
 const fewestOfClass = 5;
 
 /** @param held Digests of rows that are held at once: of more rows a share is compared */

@@ -67,7 +67,7 @@ export function scoreOf(metric: Metric, truth: Truth, predictions: ArrayLike<num
 
 /** The likeliest class; Binary: positive at one half. */
 export function classOf(truth: Pick<Truth, 'outputs'>, predictions: ArrayLike<number>, row: number): number {
-  if (truth.outputs === 1) return predictions[row]! >= 0.5 ? 1 : 0;
+  if (truth.outputs === 1) return predictions[row]! > 0.5 ? 1 : 0;
   let best = 0;
   for (let k = 1; k < truth.outputs; k++) {
     if (predictions[row * truth.outputs + k]! > predictions[row * truth.outputs + best]!) best = k;

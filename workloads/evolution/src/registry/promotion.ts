@@ -26,7 +26,7 @@ export async function promoteIfBetter(
 ): Promise<Decision> {
   const { name, modelId, score, holdout, type } = candidate;
   if (promotion.mode === 'None') return { role: 'None' };
-  if (type === constantType) return { role: 'None', why: 'no pipeline was done in time' };
+  if (type === constantType) return { role: 'None', why: 'no pipeline had room in it: it says the same of every row' };
   if ((holdout ?? score) === null) return { role: 'None', why: 'it has no score' };
   const { rows } = await client.query<Rival>(
     `SELECT m.model_id AS id, m.score, m.holdout, m.metric, m.is_active AS active

@@ -1,4 +1,4 @@
-// What a run's model is made of: its members' fitted pipelines, or where none was done in time what always says the same.
+// What a run's model is made of: its members' fitted pipelines, or where none has room what always says the same.
 import type { Feature, FeatureSpec } from '../data/features.ts';
 import { outputsOf, type Problem } from '../data/problem.ts';
 import type { Split } from '../data/split.ts';
