@@ -37,10 +37,10 @@ async function start(name: string): Promise<void> {
   const [data, run] = parseAllDocuments(readFileSync(sample, 'utf8')).map((each) => each.toJS() as Run);
   const spec = {
     ...run?.spec,
-    search: { population: 24, generations: 20, learners: ['GradientBoosting', 'RandomForest', 'Linear'], seed: 11 },
+    search: { population: 24, generations: 40, learners: ['GradientBoosting', 'RandomForest', 'Linear'], seed: 11 },
     validation: { folds: 5, holdout: '20%' },
-    budget: { time: '1h', evaluations: 240 },
-    earlyStopping: { generations: 20 },
+    budget: { time: '1h', evaluations: 960 },
+    earlyStopping: { generations: 40 },
     workers: { min: 2, max: 2 },
     resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '1Gi' } },
   };
