@@ -6,6 +6,7 @@ import { type Pod, types } from '../../objects/types.ts';
 import { type ObservedBuilder, observed } from '../testing.ts';
 import { fieldJob } from './index.ts';
 import {
+  base,
   computed,
   condition,
   desired,
@@ -20,8 +21,6 @@ import {
   shardsOf,
   stored,
 } from './testing.ts';
-
-const base = ['ConfigMap/bead-field', 'NetworkPolicy/bead-field'];
 
 const find = (job: FieldJob, seen: ObservedBuilder, name: string) =>
   desired(job, seen).objects.find(({ metadata }) => metadata.name === name);

@@ -6,6 +6,7 @@ import { type Pod, types } from '../../objects/types.ts';
 import { type ObservedBuilder, observed, uidOf } from '../testing.ts';
 import { fieldJob } from './index.ts';
 import {
+  base,
   computed,
   condition,
   desired,
@@ -19,8 +20,6 @@ import {
   shardsOf,
   stored,
 } from './testing.ts';
-
-const base = ['ConfigMap/bead-field', 'NetworkPolicy/bead-field'];
 
 describe('the status of a FieldJob', () => {
   const states: Record<

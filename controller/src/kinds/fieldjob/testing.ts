@@ -7,6 +7,9 @@ import { fieldJob } from './index.ts';
 
 export const kind: Kind<FieldJob> = fieldJob({ image: 'example.test/field:1' });
 
+/** Objects of every state. */
+export const base = ['ConfigMap/bead-field', 'NetworkPolicy/bead-field'];
+
 /** What the steps say at their ends. */
 export const plan = {
   step: 'plan',
